@@ -1,0 +1,1 @@
+"""TensorFlow and Keras: the only floor that names them."""

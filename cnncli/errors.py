@@ -1,0 +1,87 @@
+"""The errors that a user can cause and mend.
+
+Every one of them is a `CnnError`: the command line prints it in a few lines, without a
+traceback, and ends with its exit code. Any other exception is a bug in cnncli.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong, or doubtful, at one place.
+
+    Attributes:
+        code: Number of the error's page, "E012"; warnings begin with "W".
+        message: What was read and what was expected, in one or two sentences.
+        file: File it stands in, "--set" for the command line, or None.
+        line: Line in the file, from 1.
+        column: Column in the line, from 1.
+        path: Dotted path in the config, "model.layers[3].Conv2D.filters".
+        hint: What to do, or None.
+        excerpt: The line of text that the caret points into, or None.
+        length: Number of characters that the caret underlines.
+    """
+
+    code: str
+    message: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    path: str = ""
+    hint: str | None = None
+    excerpt: str | None = None
+    length: int = 1
+
+    @property
+    def severity(self) -> str:
+        """"error" stops a run, "warning" does not."""
+        return "warning" if self.code.startswith("W") else "error"
+
+
+class CnnError(Exception):
+    """A known error: what happened, what was expected, what to do.
+
+    Args:
+        message: What was read and what was expected.
+        hint: What to do, or None.
+        code: Number of the error's page for `cnn explain`, or None.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code
+
+
+class ConfigError(CnnError):
+    """A config with at least one error; carries all its problems, most useful first."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(f"{len(problems)} problem(s) in the config")
+        self.problems = problems
+
+
+class ShapeError(CnnError):
+    """A layer cannot take an input of this shape."""
+
+
+class DataError(CnnError):
+    """Examples that are missing, unreadable or not what the config says."""
+
+
+class RunError(CnnError):
+    """A run directory that is missing, locked, damaged or ambiguous."""
+
+
+class CheckpointError(RunError):
+    """A checkpoint that is missing, damaged or of another network."""
+
+
+class ExportError(CnnError):
+    """An artifact that cannot be written, or does not answer as its run does."""
