@@ -1,0 +1,60 @@
+"""Where the commands print: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from cnncli.errors import CnnError, ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@lru_cache(maxsize=1)
+def out() -> Console:
+    """Return the console for results (stdout)."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+@lru_cache(maxsize=1)
+def err() -> Console:
+    """Return the console for progress, log lines and errors (stderr)."""
+    from rich.console import Console
+
+    return Console(highlight=False, stderr=True)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document alone on stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_line(text: str) -> None:
+    """Print one line on stdout as it is, without markup or wrapping."""
+    sys.stdout.write(text + "\n")
+
+
+def print_note(text: str) -> None:
+    """Print one line on stderr as it is."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def print_error(error: CnnError) -> None:
+    """Print a known error on stderr: what happened, then what to do."""
+    if isinstance(error, ConfigError):
+        from cnncli.report.problems import print_problems
+
+        print_problems(error.problems, err())
+        return
+    from rich.text import Text
+
+    code = f" {error.code}" if error.code else ""
+    err().print(Text.assemble((f"error{code}: ", "bold red"), error.message), soft_wrap=True)
+    if error.hint:
+        err().print(Text.assemble(("  ", ""), error.hint), soft_wrap=True)

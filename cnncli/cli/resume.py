@@ -1,0 +1,28 @@
+"""`cnn resume`: go on with a stopped run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnncli.cli.train import Json, RunsDir, Sets, finish, make_listener
+
+
+def resume_cli(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")] = "latest",
+    sets: Sets = None,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Go on with a run exactly where it stopped.
+
+    Example: cnn resume latest --set train.epochs=20
+    """
+    from cnncli.runs.find import find
+
+    found = find(run, runs_dir)
+    from cnncli.engine.train import resume
+
+    finish(resume(found, list(sets or ()), make_listener()), as_json)

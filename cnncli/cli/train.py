@@ -1,0 +1,82 @@
+"""`cnn train`: a new run of a config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnncli.cli.console import err, out, print_json, print_line
+
+if TYPE_CHECKING:
+    from cnncli.config.schema import Config
+    from cnncli.engine.train import Result
+    from cnncli.runs.events import Listener
+
+RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="CNN_RUNS_DIR", help="Folder of all runs.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value: --set train.epochs=3.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def train_cli(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config of the zoo.")],
+    sets: Sets = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run; the config's by default.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Train the network of a config; the run's directory is the last line on stdout.
+
+    Example: cnn train digits_lenet --set train.epochs=5
+    """
+    from cnncli.config.load import load
+
+    overrides = list(sets or ()) + ([f"name={name}"] if name else [])
+    loaded = load(config, overrides)
+    show_warnings(loaded)
+    from cnncli.engine.train import train
+
+    finish(train(loaded, runs_dir, make_listener()), as_json)
+
+
+def show_warnings(config: Config) -> None:
+    """Print what the static check doubts on stderr; raise ConfigError for what it refuses."""
+    from cnncli.analysis.check import check
+    from cnncli.errors import ConfigError
+
+    problems = check(config)
+    if any(problem.severity == "error" for problem in problems):
+        raise ConfigError(problems)
+    if problems:
+        from cnncli.report.problems import print_problems
+
+        print_problems(problems, err())
+
+
+def make_listener() -> Listener:
+    """Return what shows progress: a live display on a terminal, plain lines elsewhere."""
+    from cnncli.report.progress import LiveDisplay, PlainLines
+
+    return LiveDisplay(err()) if err().is_terminal else PlainLines(err())
+
+
+def finish(result: Result, as_json: bool) -> None:
+    """Print a training run's result, and end with 128 + signal if one stopped it."""
+    if as_json:
+        print_json(result.to_json())
+    else:
+        _print_result(result)
+        print_line(result.run)
+    if result.signal is not None:
+        raise typer.Exit(128 + result.signal)
+
+
+def _print_result(result: Result) -> None:
+    if result.best is not None:
+        monitor = result.best["monitor"].replace("_", " ")
+        out().print(f"best epoch {result.best['epoch']}: {monitor} {result.best['value']:.4f}")
+    if result.status == "interrupted":
+        err().print(f"Stopped after {result.epochs} epochs. Go on with: cnn resume {result.run}", soft_wrap=True)

@@ -1,0 +1,125 @@
+"""A run's network made to answer for the examples of a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from cnncli.analysis.evaluation import Evaluation
+from cnncli.config.schema import Config
+from cnncli.datasets import load as load_splits
+from cnncli.engine.feed import to_memory
+from cnncli.engine.learner import assign, model_variables
+from cnncli.engine.model import build
+from cnncli.engine.preprocessing import Preprocessing
+from cnncli.engine.runtime import configure
+from cnncli.errors import CheckpointError
+from cnncli.runs.checkpoints import Checkpoint
+from cnncli.runs.run import Run
+
+BATCH_SIZE = 256
+"""Examples a call. One number everywhere, so that train, eval and predict agree to the last bit."""
+
+
+class Predictor:
+    """A model made to answer for uint8 images.
+
+    Args:
+        model: Network that ends in logits.
+        preprocessing: The same that training used.
+    """
+
+    def __init__(self, model: keras.Model, preprocessing: Preprocessing) -> None:
+        self._model = model
+        self._preprocessing = preprocessing
+
+    def logits(self, images: tf.Tensor) -> npt.NDArray[np.float32]:
+        """Return float32 logits (examples, classes) for uint8 images of the network's size."""
+        parts = [self._batch(images[start : start + BATCH_SIZE]) for start in range(0, len(images), BATCH_SIZE)]
+        return np.concatenate(parts)
+
+    def _batch(self, images: tf.Tensor) -> npt.NDArray[np.float32]:
+        # A batch is always filled up: the kernels, and so the last bits, may depend on its size.
+        missing = BATCH_SIZE - len(images)
+        if missing:
+            images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
+        return np.asarray(self._forward(images))[: BATCH_SIZE - missing]
+
+    @tf.function(reduce_retracing=True)
+    def _forward(self, images: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self._model(self._preprocessing.to_float(images), training=False), tf.float32)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's network with the weights of one of its checkpoints.
+
+    Attributes:
+        config: The run's config.
+        classes: Class order that training fixed.
+        model: Network that ends in logits.
+        preprocessing: What comes before it.
+        checkpoint: Name of the checkpoint, "step-00001234".
+    """
+
+    config: Config
+    classes: tuple[str, ...]
+    model: keras.Model
+    preprocessing: Preprocessing
+    checkpoint: str
+
+
+def find_checkpoint(run: Run, checkpoint: str) -> Checkpoint:
+    """Load a run's checkpoint.
+
+    Args:
+        run: The run.
+        checkpoint: "best", "last", or a checkpoint's name or path.
+
+    Raises:
+        CheckpointError: If there is none, or it is damaged.
+    """
+    if checkpoint not in ("best", "last"):
+        return run.checkpoints.load(Path(checkpoint).name)
+    found = run.checkpoints.best() if checkpoint == "best" else None
+    found = found or run.checkpoints.latest()
+    if found is None:
+        raise CheckpointError(f"{run.path} has no checkpoint yet.", "Wait for its first epoch, or train again.")
+    return found
+
+
+def load_trained(run: Run, checkpoint: str = "best") -> Trained:
+    """Rebuild a run's network and fill it from a checkpoint.
+
+    Args:
+        run: The run.
+        checkpoint: "best", "last", or a checkpoint directory's path.
+
+    Raises:
+        CnnError: If the run or the checkpoint is damaged.
+    """
+    config = run.config()
+    configure(config)
+    state = find_checkpoint(run, checkpoint)
+    model = build(config)
+    variables = model_variables(model)
+    assign(variables, {name: array for name, array in state.arrays.items() if name.startswith("model/")})
+    classes = tuple(read_passport(run)["classes"])
+    return Trained(config, classes, model, Preprocessing(config.data), state.path.name)
+
+
+def evaluate(run: Run, checkpoint: str, split: str) -> Evaluation:
+    """Measure a run's network on one split of its data.
+
+    Raises:
+        CnnError: If the run, the checkpoint or the data are missing or damaged.
+    """
+    trained = load_trained(run, checkpoint)
+    examples = to_memory(load_splits(trained.config).named(split), trained.preprocessing)
+    logits = Predictor(trained.model, trained.preprocessing).logits(examples.images)
+    return Evaluation.from_logits(split, trained.classes, examples.labels, logits)

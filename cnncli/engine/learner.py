@@ -1,0 +1,165 @@
+"""The step loop: many training steps in one call of TensorFlow, without a word from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnncli.config.schema import Config
+from cnncli.engine.feed import Chunk
+from cnncli.engine.loss import CrossEntropy
+from cnncli.engine.preprocessing import Preprocessing
+from cnncli.errors import CheckpointError
+
+
+class Means(NamedTuple):
+    """Mean training loss and accuracy over the examples of an epoch seen so far."""
+
+    loss: float
+    accuracy: float
+
+
+class Learner:
+    """A model, its optimizer and the sums of the current epoch: all that a training step changes.
+
+    Args:
+        config: Of the run.
+        model: Network that ends in logits.
+        preprocessing: The same that evaluation and export use.
+        loss: Loss of each example.
+    """
+
+    def __init__(self, config: Config, model: keras.Model, preprocessing: Preprocessing, loss: CrossEntropy) -> None:
+        self.model = model
+        self.optimizer = _make_optimizer(config)
+        self.optimizer.build(model.trainable_variables)
+        self._preprocessing = preprocessing
+        self._loss = loss
+        self._loss_sum = tf.Variable(0.0, dtype=tf.float64, name="loss_sum")
+        self._num_correct = tf.Variable(0, dtype=tf.int64, name="num_correct")
+        self._num_seen = tf.Variable(0, dtype=tf.int64, name="num_seen")
+
+    def run(self, chunk: Chunk, rates: np.ndarray) -> int:
+        """Take one step for every batch of `chunk`.
+
+        Args:
+            chunk: Batches of equal size.
+            rates: Learning rate of each step, float32 (batches,).
+
+        Returns:
+            Number of steps taken; fewer than batches if a loss or gradient was not finite, in which
+            case the weights are those before that step.
+        """
+        return int(self._run(chunk.images, chunk.labels, tf.constant(chunk.plan), tf.constant(rates, tf.float32)))
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, None], tf.uint8),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None], tf.float32),
+        ]
+    )
+    def _run(self, images: tf.Tensor, labels: tf.Tensor, plan: tf.Tensor, rates: tf.Tensor) -> tf.Tensor:
+        images = tf.ensure_shape(images, [None, *self.model.input_shape[1:]])
+
+        def more(done: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
+            return finite & (done < tf.shape(plan)[0])
+
+        def step(done: tf.Tensor, finite: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            indices = plan[done]
+            finite = self._step(tf.gather(images, indices), tf.gather(labels, indices), rates[done])
+            return done + tf.cast(finite, tf.int32), finite
+
+        done, _ = tf.while_loop(more, step, [tf.constant(0), tf.constant(True)], parallel_iterations=1)
+        return done
+
+    def _step(self, images: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            logits = self.model(self._preprocessing.to_float(images), training=True)
+            losses = self._loss(labels, logits)
+            loss = tf.reduce_mean(losses) + sum(self.model.losses)
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
+        finite = tf.math.is_finite(loss)
+
+        def apply() -> tf.Tensor:
+            self.optimizer.learning_rate.assign(rate)
+            self.optimizer.apply(gradients, variables)
+            correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
+            self._loss_sum.assign_add(tf.cast(tf.reduce_sum(losses), tf.float64))
+            self._num_correct.assign_add(tf.math.count_nonzero(correct))
+            self._num_seen.assign_add(tf.shape(labels, tf.int64)[0])
+            return tf.constant(True)
+
+        return tf.cond(finite, apply, lambda: tf.constant(False))
+
+    def means(self) -> Means:
+        """Return the epoch's mean loss and accuracy so far."""
+        seen = max(int(self._num_seen), 1)
+        return Means(float(self._loss_sum) / seen, int(self._num_correct) / seen)
+
+    def reset_means(self) -> None:
+        """Begin a new epoch's sums."""
+        for variable in (self._loss_sum, self._num_correct, self._num_seen):
+            variable.assign(tf.zeros_like(variable))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return every array that a later step depends on, by name."""
+        return {name: np.asarray(variable) for name, variable in self._variables().items()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Set every array to what `state` returned once.
+
+        Raises:
+            CheckpointError: If names, shapes or types are not exactly those of this network and optimizer.
+        """
+        assign(self._variables(), arrays)
+
+    def _variables(self) -> dict[str, Any]:
+        variables = model_variables(self.model)
+        variables |= {f"optimizer/{v.path}": v for v in self.optimizer.variables}
+        sums = (self._loss_sum, self._num_correct, self._num_seen)
+        return variables | {f"epoch/{v.name.split(':')[0]}": v for v in sums}
+
+
+def model_variables(model: keras.Model) -> dict[str, Any]:
+    """Return all variables of a model by name: weights, moving statistics and seed generators."""
+    return {f"model/{variable.path}": variable for variable in model.variables}
+
+
+def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Set variables to arrays of the same names.
+
+    Raises:
+        CheckpointError: If one is missing, left over, or of another shape or type; nothing is set then.
+    """
+    missing, unknown = variables.keys() - arrays.keys(), arrays.keys() - variables.keys()
+    if missing or unknown:
+        name = min(missing | unknown)
+        where = "the checkpoint lacks" if name in missing else "the network lacks"
+        raise CheckpointError(
+            f"The checkpoint is of another network or optimizer: {where} {name} ({len(missing | unknown)} differ).",
+            "Use the config that the checkpoint was written with.",
+        )
+    for name, variable in variables.items():
+        expected, found = tuple(variable.shape), arrays[name].shape
+        if expected != found:
+            raise CheckpointError(f"{name} has shape {found} in the checkpoint, {expected} in the network.")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _make_optimizer(config: Config) -> keras.optimizers.Optimizer:
+    spec = config.train.optimizer
+    optimizer = getattr(keras.optimizers, spec.type_name())(
+        **spec.keras_arguments(), global_clipnorm=config.train.clip_norm
+    )
+    if config.train.precision == "mixed_float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer

@@ -1,0 +1,123 @@
+"""How far a run has come, and what it decides from its own metrics: best epoch, early stopping, plateau."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from math import inf, isfinite
+from typing import Any
+
+from cnncli.config.schema import Train
+from cnncli.config.schedules import ReduceLROnPlateau
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch (from 1) and step at which the monitored number was best."""
+
+    epoch: int
+    step: int
+    monitor: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Counts the epochs since a monitored number last improved by more than `min_delta`."""
+
+    value: float | None = None
+    waited: int = 0
+
+    def after(self, value: float, monitor: str, min_delta: float = 0.0) -> Watch:
+        """Return the watch after one more epoch."""
+        if self.value is None or is_better(value, self.value, monitor, min_delta):
+            return Watch(value, 0)
+        return Watch(self.value, self.waited + 1)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What cannot be derived from (config, epoch, step); part of every checkpoint.
+
+    Attributes:
+        epoch: Number of epochs completed.
+        batch: Number of batches of the current epoch completed.
+        step: Number of steps since the beginning.
+        seconds: Training time of the current epoch so far.
+        best: Best epoch so far.
+        stopping: Early stopping's watch.
+        plateau: Watch of `ReduceLROnPlateau`; counts down from minus the cooldown.
+        plateau_factor: What the plateau schedule has made of the learning rate so far.
+        stopped_early: Whether early stopping has ended the run.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best: Best | None = None
+    stopping: Watch = Watch()
+    plateau: Watch = Watch()
+    plateau_factor: float = 1.0
+    stopped_early: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for a checkpoint's manifest."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Progress:
+        """Rebuild from `to_json`."""
+        best = document["best"]
+        return cls(
+            **{
+                **document,
+                "best": Best(**best) if best else None,
+                "stopping": Watch(**document["stopping"]),
+                "plateau": Watch(**document["plateau"]),
+            }
+        )
+
+    def after_steps(self, steps: int, seconds: float) -> Progress:
+        """Return the progress after `steps` more steps of the epoch."""
+        return replace(self, batch=self.batch + steps, step=self.step + steps, seconds=self.seconds + seconds)
+
+    def after_epoch(self, metrics: dict[str, float], train: Train) -> Progress:
+        """Return the progress after an epoch that ended with `metrics`."""
+        monitor = best_monitor(train, metrics)
+        value = metrics[monitor]
+        best = self.best
+        if isfinite(value) and (best is None or is_better(value, best.value, monitor)):
+            best = Best(self.epoch + 1, self.step, monitor, value)
+        ended = replace(self, epoch=self.epoch + 1, batch=0, seconds=0.0, best=best)
+        return ended._watched_for_stopping(metrics, train)._watched_for_plateau(metrics, train)
+
+    def _watched_for_stopping(self, metrics: dict[str, float], train: Train) -> Progress:
+        rule = train.early_stopping
+        if rule is None:
+            return self
+        watch = self.stopping.after(metrics[rule.monitor], rule.monitor, rule.min_delta)
+        return replace(self, stopping=watch, stopped_early=watch.waited >= rule.patience)
+
+    def _watched_for_plateau(self, metrics: dict[str, float], train: Train) -> Progress:
+        rule = train.schedule
+        if not isinstance(rule, ReduceLROnPlateau):
+            return self
+        watch = self.plateau.after(metrics[rule.monitor], rule.monitor, rule.min_delta)
+        if watch.waited < rule.patience:
+            return replace(self, plateau=watch)
+        cooling = Watch(watch.value, -rule.cooldown)
+        return replace(self, plateau=cooling, plateau_factor=self.plateau_factor * rule.factor)
+
+
+def best_monitor(train: Train, metrics: dict[str, float]) -> str:
+    """Return the metric that decides which epoch is best: early stopping's, else accuracy on the validation split."""
+    if train.early_stopping is not None:
+        return train.early_stopping.monitor
+    return "validation_accuracy" if "validation_accuracy" in metrics else "accuracy"
+
+
+def is_better(value: float, than: float, monitor: str, min_delta: float = 0.0) -> bool:
+    """Say whether `value` improves on `than`: losses fall, everything else rises."""
+    if monitor.endswith("loss"):
+        return value < (than if isfinite(than) else inf) - min_delta
+    return value > than + min_delta

@@ -1,0 +1,77 @@
+"""The machine as TensorFlow is told to use it: threads, precision, seed, device."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnncli import __version__
+from cnncli.config.schema import Config
+
+
+def available_threads() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def configure(config: Config) -> dict[str, Any]:
+    """Set threads, precision and seed for `config`, and return the environment that results depend on.
+
+    The number of threads decides the order of floating-point sums, so it is pinned and recorded.
+    """
+    threads = config.train.threads or available_threads()
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:
+        # TensorFlow fixes its pools at the first operation; a second run in one process keeps them.
+        threads = tf.config.threading.get_intra_op_parallelism_threads() or threads
+    keras.config.set_dtype_policy(config.train.precision)
+    keras.utils.set_random_seed(config.seed)
+    return environment(threads)
+
+
+def environment(threads: int) -> dict[str, Any]:
+    """Describe what bit-equal results depend on besides the config and the data."""
+    return {
+        "versions": {
+            "cnncli": __version__,
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+        "device": device_name(),
+        "threads": threads,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu_features": cpu_features(),
+    }
+
+
+def device_name() -> str:
+    """Return the name of the device that trains: the first GPU, or the CPU's model."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name))
+    return f"CPU {_cpu_field('model name') or platform.processor() or platform.machine()}"
+
+
+def cpu_features() -> list[str]:
+    """Return the instruction sets that decide which arithmetic kernels run (Linux; elsewhere empty)."""
+    wanted = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_tile", "fma")
+    return sorted(set(wanted) & set((_cpu_field("flags") or "").split()))
+
+
+def _cpu_field(field: str) -> str | None:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - a device file, not a path of ours
+            return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), None)
+    except OSError:
+        return None

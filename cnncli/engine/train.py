@@ -1,0 +1,104 @@
+"""`cnn train` and `cnn resume`: a run from its config to its result."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cnncli import config as language
+from cnncli.analysis.summary import summarize
+from cnncli.config.schema import Config
+from cnncli.datasets import load as load_splits
+from cnncli.datasets.splits import Splits
+from cnncli.engine.runtime import configure
+from cnncli.engine.signals import StopRequest
+from cnncli.engine.tensorboard import EventLog
+from cnncli.engine.trainer import Trainer
+from cnncli.report.tables import summary_markdown, summary_text
+from cnncli.runs.events import Listener
+from cnncli.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training run came to.
+
+    Attributes:
+        run: Path of the run's directory.
+        status: "done" or "interrupted".
+        epochs: Number of epochs completed.
+        best: Best epoch, its step, the monitor and its value, or None before the first epoch's end.
+        final: Last line of metrics.jsonl, or None before the first epoch's end.
+        signal: Number of the signal that interrupted the run, or None.
+    """
+
+    run: str
+    status: str
+    epochs: int
+    best: dict[str, Any] | None
+    final: dict[str, Any] | None
+    signal: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of `cnn train --json`."""
+        document = asdict(self)
+        del document["signal"]
+        return document
+
+
+def train(config: Config, runs_dir: Path, listener: Listener) -> Result:
+    """Train a new run of `config` under `runs_dir`.
+
+    Raises:
+        CnnError: If the data are missing, or training diverges; what was reached is kept.
+    """
+    settings = configure(config)
+    splits = load_splits(config)
+    run = Run.create(runs_dir, config.name, language.dump(config), {"seed": config.seed, **settings})
+    with run.lock():
+        run.write_text(run.summary_file, summary_text(summarize(config)))
+        run.write_json(run.data_file, splits.passport)
+        return _train(config, run, splits, listener)
+
+
+def resume(run: Run, config: Config, listener: Listener) -> Result:
+    """Go on with a stopped run exactly where its newest good checkpoint was written.
+
+    Raises:
+        CnnError: If there is nothing to go on from, or training diverges.
+    """
+    configure(config)
+    with run.lock():
+        run.update(status="running")
+        return _train(config, run, load_splits(config), listener)
+
+
+def _train(config: Config, run: Run, splits: Splits, listener: Listener) -> Result:
+    trainer = Trainer(config, run, splits, listener)
+    checkpoint = run.checkpoints.latest()
+    if checkpoint is not None:
+        trainer.restore(checkpoint)
+    event_log = EventLog(run.path / "tensorboard", summary_markdown(summarize(config)), run.metrics())
+    try:
+        with StopRequest() as stop:
+            trainer.train(stop, event_log)
+    except BaseException:
+        run.update(status="failed")
+        raise
+    finally:
+        event_log.close()
+        listener.ended()
+    status = "done" if trainer.finished else "interrupted"
+    best = trainer.progress.best
+    metrics = run.metrics()
+    result = Result(
+        run=str(run.path),
+        status=status,
+        epochs=trainer.progress.epoch,
+        best=asdict(best) if best else None,
+        final=metrics[-1] if metrics else None,
+        signal=stop.signal,
+    )
+    run.update(status=status, epochs=result.epochs, best=result.best)
+    return result

@@ -1,0 +1,184 @@
+"""One run from its current step to its end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnncli.analysis.evaluation import Evaluation
+from cnncli.config.schema import Config
+from cnncli.datasets.splits import Splits
+from cnncli.engine.evaluate import Predictor
+from cnncli.engine.feed import Chunk, MemoryFeed, to_memory
+from cnncli.engine.learner import Learner
+from cnncli.engine.loss import CrossEntropy
+from cnncli.engine.model import build
+from cnncli.engine.pace import CheckpointClock, Pace
+from cnncli.engine.preprocessing import Preprocessing
+from cnncli.engine.progress import Progress
+from cnncli.engine.signals import StopRequest
+from cnncli.engine.tensorboard import EventLog
+from cnncli.errors import CheckpointError, CnnError
+from cnncli.runs.checkpoints import Checkpoint
+from cnncli.runs.events import EpochDone, Listener, Started, StepsDone
+from cnncli.runs.run import Run
+
+
+class Diverged(CnnError):
+    """The loss or a gradient is no longer a finite number."""
+
+
+class Trainer:
+    """Trains one run: epochs, validation, metrics, checkpoints.
+
+    Args:
+        config: The run's config.
+        run: The run's directory, locked by the caller.
+        splits: The run's examples.
+        listener: Hears of progress.
+    """
+
+    def __init__(self, config: Config, run: Run, splits: Splits, listener: Listener) -> None:
+        self.config = config
+        self.run = run
+        self.progress = Progress()
+        self._listener = listener
+        preprocessing = Preprocessing(config.data)
+        self.model = build(config)
+        self._feed = MemoryFeed(splits.train, preprocessing, config.seed, config.train.batch_size)
+        self._validation = None if splits.validation is None else to_memory(splits.validation, preprocessing)
+        self._learner = Learner(config, self.model, preprocessing, CrossEntropy(config.train.loss))
+        self._predictor = Predictor(self.model, preprocessing)
+        self._pace = Pace()
+        self._clock = CheckpointClock(config.train.checkpoint)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps of an epoch; the last may be of fewer examples."""
+        return math.ceil(self._feed.num_examples / self.config.train.batch_size)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.progress.epoch >= self.config.train.epochs or self.progress.stopped_early
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go to where a checkpoint was written.
+
+        Raises:
+            CheckpointError: If it is of another network or optimizer.
+        """
+        self._learner.restore(checkpoint.arrays)
+        self.progress = Progress.from_json(checkpoint.meta["progress"])
+        self.run.truncate_metrics(self.progress.epoch)
+
+    def train(self, stop: StopRequest, event_log: EventLog) -> None:
+        """Train to the end, or until a stop is asked for; either way the last state is a checkpoint."""
+        if self.progress.step == 0:
+            self._save()
+        self._listener.started(self._started())
+        while not self.finished and stop.signal is None:
+            self._train_epoch(stop)
+            if self.progress.batch == self.steps_per_epoch:
+                self._end_epoch(event_log)
+        self._listener.ended()
+        if self._clock.saved_step != self.progress.step:
+            self._save()
+
+    def _started(self) -> Started:
+        from cnncli.engine.runtime import device_name
+
+        return Started(
+            run=str(self.run.path),
+            device=device_name(),
+            epochs=self.config.train.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            num_examples=self._feed.num_examples,
+            num_validation=0 if self._validation is None else len(self._validation.labels),
+            num_params=self.model.count_params(),
+            resumed_at=self.progress.step or None,
+        )
+
+    def _train_epoch(self, stop: StopRequest) -> None:
+        """Take the rest of the epoch's steps, or those until a stop is asked for."""
+        while self.progress.batch < self.steps_per_epoch and stop.signal is None:
+            limit = min(self._pace.batches, self._clock.steps_left(self.progress.step))
+            chunk = self._feed.chunk(self.progress.epoch, self.progress.batch, limit)
+            self._take_steps(chunk)
+            if self._clock.is_due(self.progress.step) and self.progress.batch < self.steps_per_epoch:
+                self._save()
+
+    def _take_steps(self, chunk: Chunk) -> None:
+        rates = self.rates(self.progress.step, len(chunk.plan))
+        begun = perf_counter()
+        done = self._learner.run(chunk, rates)
+        seconds = perf_counter() - begun
+        self.progress = self.progress.after_steps(done, seconds)
+        if done < len(chunk.plan):
+            raise Diverged(
+                f"The loss is no longer a finite number at step {self.progress.step + 1:,} "
+                f"(epoch {self.progress.epoch + 1}, batch {self.progress.batch + 1}).",
+                "Lower train.optimizer's learning_rate, or set train.clip_norm: 1.0. "
+                f"The last good checkpoint is kept: cnn resume {self.run.path} --set …",
+            )
+        self._pace.measured(done, seconds)
+        means = self._learner.means()
+        rate = chunk.plan.size / seconds
+        self._listener.steps_done(
+            StepsDone(self.progress.epoch + 1, self.progress.batch, *means, rate, float(rates[-1]))
+        )
+
+    def rates(self, first_step: int, num_steps: int) -> np.ndarray:
+        """Return the learning rates of the next steps, float32 (num_steps,)."""
+        train = self.config.train
+        base = train.optimizer.learning_rate * self.progress.plateau_factor
+        steps = range(first_step, first_step + num_steps)
+        return np.array(
+            [train.schedule.rate(base, step, self.steps_per_epoch, train.epochs) for step in steps], np.float32
+        )
+
+    def _end_epoch(self, event_log: EventLog) -> None:
+        means, seconds = self._learner.means(), self.progress.seconds
+        event = EpochDone(
+            epoch=self.progress.epoch + 1,
+            step=self.progress.step,
+            learning_rate=float(self.rates(self.progress.step - 1, 1)[0]),
+            seconds=seconds,
+            images_per_second=self._feed.num_examples / seconds,
+            train=means._asdict(),
+            validation=self._validate(),
+        )
+        self.progress = self.progress.after_epoch(event.named(), self.config.train)
+        best = self.progress.best
+        event = replace(event, is_best=best is not None and best.epoch == event.epoch)
+        self._learner.reset_means()
+        self.run.append_metrics(event.to_json())
+        if event.is_best or self._clock.is_due_after_epoch(event.epoch) or self.finished:
+            self._save(best=event.is_best)
+        event_log.write(event.to_json())
+        self._listener.epoch_done(event)
+
+    def _validate(self) -> dict[str, float]:
+        if self._validation is None:
+            return {}
+        logits = self._predictor.logits(self._validation.images)
+        evaluation = Evaluation.from_logits("validation", (), self._validation.labels, logits)
+        return {"loss": evaluation.loss, "accuracy": evaluation.accuracy}
+
+    def _save(self, best: bool = False) -> None:
+        """Write a checkpoint of this very step."""
+        arrays = self._learner.state()
+        self.run.checkpoints.save(
+            self.progress.step,
+            arrays,
+            {"progress": self.progress.to_json()},
+            weights=[name for name in arrays if name.startswith("model/")],
+            best=best,
+            keep=self.config.train.checkpoint.keep,
+        )
+        self._clock.saved(self.progress.step)

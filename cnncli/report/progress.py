@@ -1,0 +1,132 @@
+"""A training run on the screen: a live line on a terminal, one plain line an epoch elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnncli.runs.events import EpochDone, Started, StepsDone
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+
+def _epoch_line(event: EpochDone, epochs: int, wide: bool = True) -> str:
+    width = len(str(epochs))
+    parts = [
+        f"epoch {event.epoch:>{width}}/{epochs}",
+        f"loss {event.train['loss']:.4f}",
+        f"accuracy {event.train['accuracy']:.4f}",
+    ]
+    if event.validation:
+        parts.append(f"validation loss {event.validation['loss']:.4f} accuracy {event.validation['accuracy']:.4f}")
+    if wide:
+        parts += [
+            f"{event.images_per_second:,.0f} images/s",
+            f"{event.seconds:.1f} s",
+            f"lr {event.learning_rate:.3g}",
+        ]
+    return "  ".join(parts) + ("  *" if event.is_best else "")
+
+
+def _opening(event: Started) -> str:
+    validation = f", {event.num_validation:,} for validation" if event.num_validation else ", no validation split"
+    resumed = f", goes on after step {event.resumed_at:,}" if event.resumed_at is not None else ""
+    return (
+        f"{event.num_params:,} parameters, {event.num_examples:,} training examples{validation}, "
+        f"{event.epochs} epochs of {event.steps_per_epoch:,} steps, on {event.device}{resumed}"
+    )
+
+
+class PlainLines:
+    """One line an epoch, for logs and pipes.
+
+    Args:
+        console: Where to write; never wrapped or coloured.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._epochs = 0
+
+    def started(self, event: Started) -> None:
+        """Write what is trained, and on what."""
+        self._epochs = event.epochs
+        self.noted(_opening(event))
+        for note in event.notes:
+            self.noted(note)
+
+    def steps_done(self, event: StepsDone) -> None:
+        """Write nothing: a log is not a terminal."""
+
+    def epoch_done(self, event: EpochDone) -> None:
+        """Write the epoch's numbers."""
+        self.noted(_epoch_line(event, self._epochs))
+
+    def noted(self, text: str) -> None:
+        """Write one line."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def ended(self) -> None:
+        """Write nothing."""
+
+
+class LiveDisplay:
+    """A bar with the numbers of the running epoch below the lines of the finished ones.
+
+    Args:
+        console: A terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Bar | None = None
+        self._started: Started | None = None
+
+    def started(self, event: Started) -> None:
+        """Show what is trained, and open the bar."""
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._started = event
+        self._console.print(_opening(event), markup=False, highlight=False)
+        for note in event.notes:
+            self._console.print(note, style="yellow", markup=False, highlight=False)
+        columns = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=None)]
+        columns += [TextColumn("{task.fields[numbers]}", markup=False), TimeRemainingColumn(compact=True)]
+        self._bar = Progress(*columns, console=self._console, transient=True, expand=True)
+        done = event.resumed_at or 0
+        self._bar.add_task("", total=event.epochs * event.steps_per_epoch, completed=done, numbers="")
+        self._bar.start()
+
+    def steps_done(self, event: StepsDone) -> None:
+        """Move the bar."""
+        if self._bar is None or self._started is None:
+            return
+        steps = self._started.steps_per_epoch
+        wide = self._console.width >= 100
+        numbers = f"loss {event.loss:.4f}  accuracy {event.accuracy:.4f}"
+        if wide:
+            numbers += f"  {event.images_per_second:,.0f} images/s  lr {event.learning_rate:.3g}"
+        step = f"  step {event.batch}/{steps}" if self._console.width >= 80 else ""
+        self._bar.update(
+            self._bar.task_ids[0],
+            completed=(event.epoch - 1) * steps + event.batch,
+            description=f"epoch {event.epoch}/{self._started.epochs}{step}",
+            numbers=numbers,
+        )
+
+    def epoch_done(self, event: EpochDone) -> None:
+        """Leave the epoch's line above the bar."""
+        epochs = self._started.epochs if self._started else event.epoch
+        text = _epoch_line(event, epochs, wide=self._console.width >= 120)
+        self._console.print(text, markup=False, highlight=False, style="bold" if event.is_best else "")
+
+    def noted(self, text: str) -> None:
+        """Leave a line above the bar."""
+        self._console.print(text, markup=False, highlight=False, style="yellow")
+
+    def ended(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
