@@ -1,0 +1,127 @@
+"""Every operation on files that a run's safety hangs on, in one place.
+
+A checkpoint survives a crash only if these happen in the right order. The fault tests put
+themselves in the place of the primitives (`create`, `write`, `fsync`, `fsync_directory`, `mkdir`,
+`rename`, `replace`, `unlink`, `rmdir`) and crash before and after each of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+Buffer = bytes | memoryview
+
+
+def create(path: Path) -> FileIO:
+    """Open a new file for writing; an existing one is an error."""
+    return FileIO(path, "xb")
+
+
+def write(file: FileIO, data: Buffer) -> None:
+    """Write all of `data`: the system may take only a part at a time."""
+    view = memoryview(data).cast("B")
+    while view:
+        view = view[file.write(view) :]
+
+
+def fsync(file: FileIO) -> None:
+    """Wait until the file's contents are on the disk."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        # Apple's fsync leaves the data in the drive's own cache.
+        with suppress(OSError):
+            fcntl.fcntl(file.fileno(), fcntl.F_FULLFSYNC)
+            return
+    os.fsync(file.fileno())
+
+
+def fsync_directory(path: Path) -> None:
+    """Wait until the names in a directory are on the disk."""
+    if os.name == "nt":  # Windows cannot open a directory, and orders these writes itself.
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def mkdir(path: Path) -> None:
+    """Make one new directory; an existing one is an error."""
+    path.mkdir()
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give a directory another name in the same folder; a target with something in it is an error."""
+    source.rename(target)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Put a file in the place of another, in one step."""
+    source.replace(target)
+
+
+def unlink(path: Path) -> None:
+    """Remove a file."""
+    path.unlink()
+
+
+def rmdir(path: Path) -> None:
+    """Remove an empty directory."""
+    path.rmdir()
+
+
+def write_file(path: Path, chunks: Iterable[Buffer]) -> None:
+    """Write a new file and wait until its contents are on the disk."""
+    with create(path) as file:
+        for chunk in chunks:
+            write(file, chunk)
+        fsync(file)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Put `text` in the place of a file, so that a reader sees the old or the new text and never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with suppress(FileNotFoundError):
+        unlink(temporary)
+    try:
+        write_file(temporary, [text.encode()])
+        replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            unlink(temporary)
+        raise
+    fsync_directory(path.parent)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add one line to a text file and wait until it is on the disk; a line torn by a crash is cut off first."""
+    with FileIO(path, "ab+") as file:
+        file.seek(0)
+        whole = file.readall().rfind(b"\n") + 1
+        file.truncate(whole)
+        write(file, f"{line}\n".encode())
+        fsync(file)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory with all that is in it."""
+    for child in path.iterdir():
+        if child.is_dir() and not child.is_symlink():
+            remove_tree(child)
+        else:
+            unlink(child)
+    rmdir(path)
+
+
+def to_json(document: Any) -> str:
+    """Return a document as the JSON text that run directories hold: readable, one final newline."""
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,61 @@
+"""Where and with what a run was made: what makes its numbers comparable."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from typing import Any
+
+from cnncli import __version__
+
+PACKAGES = ("tensorflow", "keras", "numpy")
+
+
+def command() -> str:
+    """Return the command that this process was started with, to paste into a shell."""
+    return shlex.join(["cnn", *sys.argv[1:]])
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of Python and of the packages that make the numbers; None for one that is not there."""
+    found: dict[str, str | None] = {"cnncli": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def git_commit() -> str | None:
+    """Return the commit of the working folder, with "+changes" where files differ from it, or None outside git."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    try:
+        commit = _run(git, "rev-parse", "HEAD")
+        return commit + ("+changes" if _run(git, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _run(*command: str) -> str:
+    """Return what a command prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()  # noqa: S603 - a fixed command
+
+
+def environment() -> dict[str, Any]:
+    """Return what run.json says of the process: command, folder, versions, platform, git commit."""
+    return {
+        "command": command(),
+        "directory": os.getcwd(),  # noqa: PTH109 - as text
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }

@@ -1,0 +1,55 @@
+"""What a user means by a RUN: a path, a run's name, or `latest`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+from cnncli.errors import RunError
+from cnncli.runs.run import Run
+
+
+def all_runs(runs_dir: Path) -> Iterator[Run]:
+    """Yield every run below a folder, in no order."""
+    for record in runs_dir.glob("[!.]*/[!.]*/run.json"):
+        yield Run(record.parent)
+
+
+def find(reference: str, runs_dir: Path) -> Run:
+    """Return the run that a user means.
+
+    Args:
+        reference: A run directory's path; "name/start"; a start; a name, meaning its latest run; or "latest".
+        runs_dir: Folder of all runs.
+
+    Raises:
+        RunError: If there is none, with the nearest names.
+    """
+    path = Path(reference)
+    if (path / "run.json").is_file():
+        return Run(path)
+    runs = list(all_runs(runs_dir))
+    if not runs:
+        raise RunError(f"there is no run in {runs_dir}", "`cnn train digits_lenet` makes one.")
+    matching = [run for run in runs if reference in ("latest", run.name, run.id, f"{run.name}/{run.id}")]
+    if not matching:
+        # A path to the folder of a name's runs, as the shell completes it.
+        matching = [run for run in runs if path.resolve() == run.path.parent.resolve()]
+    if not matching:
+        raise RunError(f"there is no run {reference!r} in {runs_dir}", _near(reference, runs))
+    return max(matching, key=age)
+
+
+def age(run: Run) -> tuple[str, int, int]:
+    """Return what puts runs in the order of their starts."""
+    stamp, _, number = run.id.partition("-")[2].partition("-")
+    day = run.id.partition("-")[0]
+    return (f"{day}-{stamp}", int(number) if number.isdigit() else 1, run.record_file.stat().st_ctime_ns)
+
+
+def _near(reference: str, runs: list[Run]) -> str:
+    """Return a hint with the names nearest to what was read."""
+    names = {text for run in runs for text in (run.name, f"{run.name}/{run.id}")}
+    near = difflib.get_close_matches(reference, sorted(names), n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(near)}?" if near else "`cnn runs` lists them."

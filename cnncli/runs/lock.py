@@ -1,0 +1,100 @@
+"""The lock of a run: one process at a time trains it.
+
+The system's own file lock decides, because it goes with its process however that ends, SIGKILL
+and power failure included; so a dead holder's lock needs no reclaiming. The file's text only says
+who holds it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from io import FileIO
+from pathlib import Path
+
+from cnncli.errors import RunError
+from cnncli.runs.environment import command
+
+PATIENCE = 0.3
+"""Seconds for which a held lock is tried again: `held` takes it for a moment."""
+
+
+def _try_lock(file: FileIO) -> bool:
+    """Take the lock of an open file if it is free."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(1 << 30)  # Windows denies reading a locked range: lock one that holds no text.
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _holder_text() -> str:
+    """Return who this process is, as one line of JSON."""
+    return json.dumps(
+        {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "command": command(),
+        }
+    )
+
+
+def _describe(path: Path) -> str:
+    """Return who holds the lock, for a message."""
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {holder['pid']} on {holder['host']} since {holder['since']} ({holder['command']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def held(path: Path) -> bool:
+    """Tell whether a process holds the lock now."""
+    try:
+        with FileIO(path, "rb+") as file:
+            return not _try_lock(file)
+    except OSError:
+        return False
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold the lock while the block runs.
+
+    Args:
+        path: The lock file; made when it is not there, and left, for removing it could part two processes.
+
+    Raises:
+        RunError: If another process holds it, saying which, or if it cannot be made.
+    """
+    try:
+        file = FileIO(path, "ab+")
+    except OSError as error:
+        raise RunError(f"{path.parent} cannot be locked: {error.strerror}", "Is the folder writable?") from error
+    with file:
+        deadline = time.monotonic() + PATIENCE
+        while not _try_lock(file):
+            if time.monotonic() > deadline:
+                hint = "Wait for it to end, or stop it; a run is written by one process at a time."
+                raise RunError(f"{path.parent} is in use by {_describe(path)}", hint)
+            time.sleep(0.02)
+        file.truncate(0)
+        file.write(_holder_text().encode())
+        yield
+        with suppress(OSError):
+            file.truncate(0)

@@ -1,0 +1,244 @@
+"""One run's directory: the only owner of its file names."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Literal
+
+from cnncli.errors import RunError
+from cnncli.runs import durable
+from cnncli.runs.environment import environment
+from cnncli.runs.lock import held, lock
+
+if TYPE_CHECKING:
+    from cnncli.config.schema import Config
+    from cnncli.runs.checkpoints import CheckpointStore
+
+Status = Literal["running", "done", "interrupted", "failed"]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+
+
+def now() -> str:
+    """Return the local time with its distance from UTC, as run.json holds it."""
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+def _strict(value: Any) -> Any:
+    """Return `value` with every NaN and infinity as None: JSON has no word for them."""
+    if isinstance(value, Mapping):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Run:
+    """A run directory, `runs/<name>/<YYYYMMDD-HHMMSS[-k]>/`.
+
+    Made by `Run.create` and opened by `Run.open`; `runs.find.find` turns what a user typed into one.
+
+    Args:
+        path: The directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.yaml"
+        self.record_file = path / "run.json"
+        self.metrics_file = path / "metrics.jsonl"
+        self.summary_file = path / "summary.txt"
+        self.data_file = path / "data.json"
+        self.checkpoints_dir = path / "checkpoints"
+        self.tensorboard_dir = path / "tensorboard"
+        self.export_dir = path / "export"
+        self.report_file = path / "report.html"
+        self._lock_file = path / ".lock"
+
+    @classmethod
+    def create(cls, runs_dir: Path, name: str, config_text: str, record: Mapping[str, Any] | None = None) -> Run:
+        """Make a new run directory with its config and run.json, all at once; an existing one is never touched.
+
+        Args:
+            runs_dir: Folder of all runs; made when missing.
+            name: Name of the experiment.
+            config_text: What config.yaml is to hold.
+            record: Fields for run.json besides status, times, command, versions and git commit.
+
+        Raises:
+            RunError: If the name cannot be a folder's, or the disk refuses.
+        """
+        if not NAME.fullmatch(name):
+            raise RunError(
+                f"a run cannot be named {name!r}",
+                "Use letters, digits, '_', '.' and '-', and begin with a letter or digit.",
+            )
+        started = datetime.now()
+        fields = {"name": name, "status": "running", "started": now(), "ended": None, **environment(), **(record or {})}
+        try:
+            (runs_dir / name).mkdir(parents=True, exist_ok=True)
+            made = runs_dir / name / f".new-{os.getpid()}-{token_hex(4)}"
+            durable.mkdir(made)
+            durable.write_file(made / "config.yaml", [config_text.encode()])
+            durable.write_file(made / "run.json", [durable.to_json(_strict(fields)).encode()])
+            durable.fsync_directory(made)
+            return cls(_rename_to_free(made, started.strftime("%Y%m%d-%H%M%S")))
+        except OSError as error:
+            raise RunError(
+                f"cannot make a run in {runs_dir / name}: {error.strerror}", "Is the folder writable, the disk full?"
+            ) from error
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Open an existing run directory.
+
+        Raises:
+            RunError: If there is none at `path`.
+        """
+        run = cls(path)
+        if not run.record_file.is_file():
+            raise RunError(f"{path} is not a run directory: it has no run.json", "See `cnn runs` for those there are.")
+        return run
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.path.absolute().parent.name
+
+    @property
+    def id(self) -> str:
+        """The start, YYYYMMDD-HHMMSS, and a number where several runs began in one second."""
+        return self.path.absolute().name
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What run.json holds now.
+
+        Raises:
+            RunError: If it cannot be read.
+        """
+        try:
+            record = json.loads(self.record_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.record_file} cannot be read: {error}") from error
+        if not isinstance(record, dict):
+            raise RunError(f"{self.record_file} holds {type(record).__name__}, expected a mapping")
+        return record
+
+    @property
+    def status(self) -> Status:
+        """The run's status; one that says running but has no living process is interrupted."""
+        status: Status = self.record.get("status", "failed")
+        return "interrupted" if status == "running" and not self.locked else status
+
+    @property
+    def locked(self) -> bool:
+        """Whether a process holds the run now."""
+        return held(self._lock_file)
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of run.json in one step; a status other than running also sets the time of the end."""
+        if "status" in fields:
+            fields.setdefault("ended", None if fields["status"] == "running" else now())
+        self.write_json(self.record_file, {**self.record, **fields})
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the run while a block runs; RunError says who else does."""
+        return lock(self._lock_file)
+
+    def config(self) -> Config:
+        """Load config.yaml; raises ConfigError where it is not a valid config."""
+        from cnncli.config.load import load
+
+        return load(str(self.config_file))
+
+    @cached_property
+    def checkpoints(self) -> CheckpointStore:
+        """The run's checkpoints."""
+        from cnncli.runs.checkpoints import CheckpointStore
+
+        return CheckpointStore(self.checkpoints_dir)
+
+    def evaluation_file(self, split: str) -> Path:
+        """Return the file of a split's evaluation."""
+        return self.path / f"evaluation-{split}.json"
+
+    def predictions_file(self, split: str) -> Path:
+        """Return the file of a split's predictions."""
+        return self.path / f"predictions-{split}.csv"
+
+    def write_text(self, file: str | Path, text: str) -> None:
+        """Write a file of the run in one step: a reader sees the old or the new text.
+
+        Raises:
+            RunError: If the disk refuses.
+        """
+        target = self.path / file
+        try:
+            durable.replace_file(target, text)
+        except OSError as error:
+            raise RunError(f"{target} cannot be written: {error.strerror}") from error
+
+    def write_json(self, file: str | Path, document: Any) -> None:
+        """Write a document as JSON like `write_text`; NaN and infinities become null."""
+        self.write_text(file, durable.to_json(_strict(document)))
+
+    def append_metrics(self, line: Mapping[str, Any]) -> None:
+        """Add an epoch's line to metrics.jsonl and wait until it is on the disk; NaN becomes null.
+
+        Raises:
+            RunError: If the disk refuses.
+        """
+        try:
+            durable.append_line(self.metrics_file, json.dumps(_strict(line), ensure_ascii=False))
+        except OSError as error:
+            raise RunError(f"{self.metrics_file} cannot be written: {error.strerror}") from error
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the lines of metrics.jsonl; a last line torn by a crash is left out.
+
+        Raises:
+            RunError: If a whole line is not JSON.
+        """
+        try:
+            text = self.metrics_file.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        lines = []
+        for number, line in enumerate(text.split("\n")[:-1], start=1):
+            try:
+                lines.append(json.loads(line))
+            except ValueError as error:
+                raise RunError(f"{self.metrics_file}:{number} is not JSON: {error}") from error
+        return lines
+
+    def truncate_metrics(self, epoch: int) -> None:
+        """Drop the lines of epochs after `epoch`, in one step: a resumed run writes them again."""
+        kept = [line for line in self.metrics() if line["epoch"] <= epoch]
+        self.write_text(self.metrics_file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
+
+
+def _rename_to_free(made: Path, stamp: str) -> Path:
+    """Rename a new directory to the first free of `stamp`, `stamp-2`, `stamp-3`, …."""
+    for number in count(1):
+        target = made.with_name(stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            # A directory with something in it is never replaced, so of two processes one goes on to the next number.
+            durable.rename(made, target)
+        except OSError:
+            if not target.exists():
+                raise
+            continue
+        durable.fsync_directory(target.parent)
+        durable.fsync_directory(target.parent.parent)
+        return target
+    raise AssertionError
