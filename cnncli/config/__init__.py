@@ -1,1 +1,1 @@
-"""TODO"""
+"""The config language: YAML text → `Config` (`load.load`), and back (`dump.dump`)."""

@@ -8,18 +8,18 @@ from pydantic import Field
 
 from cnncli.layers.base import Spec
 
-Rate = Annotated[float, Field(gt=0)]
-Fraction01 = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Optimizer(Spec):
-    """An update rule for the weights.
+    """A rule that changes the weights by their gradients."""
 
-    The learning rate belongs to the schedule's work: the engine sets it before every step.
-    """
-
-    learning_rate: Rate = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    learning_rate: Positive = Field(default=1e-3, description="Base rate; the schedule multiplies it at every step.")
+    weight_decay: NotNegative | None = Field(
+        default=None, description="Share of each weight, times the learning rate, taken off at every step; null: none."
+    )
 
     def keras_arguments(self) -> dict[str, Any]:
         """Return the arguments for the Keras optimizer of the same name."""
@@ -29,9 +29,9 @@ class Optimizer(Spec):
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum where it is asked for."""
 
-    learning_rate: Rate = 1e-2
-    momentum: Fraction01 = 0.0
-    nesterov: bool = False
+    learning_rate: Positive = Field(default=1e-2, description="Base rate; the schedule multiplies it at every step.")
+    momentum: Momentum = Field(default=0.0, description="Share of the last change that goes into the next.")
+    nesterov: bool = Field(default=False, description="Take the gradient where the momentum leads.")
 
 
 class Adam(Optimizer):
@@ -40,10 +40,10 @@ class Adam(Optimizer):
     Reference: Kingma and Ba, ICLR 2015.
     """
 
-    beta_1: Fraction01 = 0.9
-    beta_2: Fraction01 = 0.999
-    epsilon: Rate = 1e-7
-    amsgrad: bool = False
+    beta_1: Momentum = Field(default=0.9, description="Decay of the mean of the gradients.")
+    beta_2: Momentum = Field(default=0.999, description="Decay of the mean of their squares.")
+    epsilon: Positive = Field(default=1e-7, description="Added to the divisor against division by zero.")
+    amsgrad: bool = Field(default=False, description="Divide by the largest mean of squares so far.")
 
 
 class AdamW(Adam):
@@ -52,16 +52,73 @@ class AdamW(Adam):
     Reference: Loshchilov and Hutter, ICLR 2019.
     """
 
-    weight_decay: Annotated[float, Field(ge=0)] | None = 0.004
+    weight_decay: NotNegative | None = Field(
+        default=0.004, description="Share of each weight, times the learning rate, taken off at every step; null: none."
+    )
 
 
 class RMSprop(Optimizer):
     """Gradients divided by a running root mean square."""
 
-    rho: Fraction01 = 0.9
-    momentum: Fraction01 = 0.0
-    epsilon: Rate = 1e-7
-    centered: bool = False
+    rho: Momentum = Field(default=0.9, description="Decay of the mean of squares.")
+    momentum: Momentum = Field(default=0.0, description="Share of the last change that goes into the next.")
+    epsilon: Positive = Field(default=1e-7, description="Added to the divisor against division by zero.")
+    centered: bool = Field(default=False, description="Divide by the standard deviation instead.")
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {c.type_name(): c for c in (SGD, Adam, AdamW, RMSprop)}
+class Adagrad(Optimizer):
+    """Gradients divided by the root of the sum of all their squares so far.
+
+    Reference: Duchi, Hazan and Singer, JMLR 12, 2011.
+    """
+
+    initial_accumulator_value: NotNegative = Field(default=0.1, description="Where that sum begins.")
+    epsilon: Positive = Field(default=1e-7, description="Added to the divisor against division by zero.")
+
+
+class Adadelta(Optimizer):
+    """Adagrad with a running mean in place of the sum, and steps in the unit of the weights.
+
+    Reference: Zeiler, 2012.
+    """
+
+    rho: Momentum = Field(default=0.95, description="Decay of the running means.")
+    epsilon: Positive = Field(default=1e-7, description="Added to the divisor against division by zero.")
+
+
+class Lion(Optimizer):
+    """The sign of a mean of gradients: the same size of step for every weight.
+
+    Reference: Chen et al., Symbolic discovery of optimization algorithms, NeurIPS 2023.
+    """
+
+    beta_1: Momentum = Field(default=0.9, description="Decay of the mean of which the sign is taken.")
+    beta_2: Momentum = Field(default=0.99, description="Decay of the mean that is kept.")
+
+
+class Muon(Optimizer):
+    """Momentum made orthogonal for the kernels of dense layers; AdamW for everything else.
+
+    The output layer belongs to AdamW: name it in `exclude_layers`.
+
+    Reference: Jordan et al., 2024; Liu et al., Muon is scalable for LLM training, 2025.
+    """
+
+    weight_decay: NotNegative | None = Field(
+        default=0.004, description="Share of each weight, times the learning rate, taken off at every step; null: none."
+    )
+    momentum: Momentum = Field(default=0.95, description="Share of the last change that goes into the next.")
+    nesterov: bool = Field(default=True, description="Take the gradient where the momentum leads.")
+    ns_steps: Annotated[int, Field(ge=1)] = Field(default=5, description="Newton–Schulz iterations.")
+    rms_rate: Positive | None = Field(default=0.2, description="Size of the update relative to Adam's; null: as it is.")
+    exclude_layers: tuple[str, ...] | None = Field(default=None, description="Parts of layer names left to AdamW.")
+    adam_beta_1: Momentum = Field(default=0.9, description="AdamW's decay of the mean of the gradients.")
+    adam_beta_2: Momentum = Field(default=0.999, description="AdamW's decay of the mean of their squares.")
+    adam_weight_decay: NotNegative = Field(default=0.004, description="AdamW's weight decay.")
+    adam_lr_ratio: Positive = Field(default=1.0, description="AdamW's learning rate as a multiple of Muon's.")
+    epsilon: Positive = Field(default=1e-7, description="Added to the divisor against division by zero.")
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    c.type_name(): c for c in (SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Lion, Muon)
+}

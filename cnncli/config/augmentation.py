@@ -1,0 +1,146 @@
+"""Random changes of the training images, with Keras's names, arguments and defaults.
+
+Every parameter without a unit is a share: of the image's height or width, of a full turn, of the range
+of pixel values. A single factor `f` means the range from −f to f, a pair its two ends.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from cnncli.layers.base import Spec
+
+Share = Annotated[float, Field(ge=0, le=1)]
+SignedShare = Annotated[float, Field(ge=-1, le=1)]
+Shift = SignedShare | tuple[SignedShare, SignedShare]
+Range = Share | tuple[Share, Share]
+FillMode = Literal["reflect", "constant", "wrap", "nearest"]
+Interpolation = Literal["bilinear", "nearest"]
+
+
+class Augmentation(Spec):
+    """One random change, made to training images only."""
+
+    def keras_arguments(self) -> dict[str, Any]:
+        """Return the arguments for the Keras layer of the same name."""
+        return self.model_dump()
+
+
+class RandomFlip(Augmentation):
+    """Mirror images at random."""
+
+    mode: Literal["horizontal", "vertical", "horizontal_and_vertical"] = Field(
+        default="horizontal_and_vertical", description="Axes along which an image may be mirrored."
+    )
+
+
+class Moved(Augmentation):
+    """A change that moves pixels, so that places without a pixel must be filled."""
+
+    fill_mode: FillMode = Field(default="reflect", description="What fills the places that no pixel moves to.")
+    fill_value: float = Field(default=0.0, description="Pixel value for fill_mode constant.")
+    interpolation: Interpolation = Field(default="bilinear", description="How values between pixels are found.")
+
+
+class RandomTranslation(Moved):
+    """Shift images up, down, left or right."""
+
+    height_factor: Shift = Field(description="Largest shift down (negative: up), as a share of the height.")
+    width_factor: Shift = Field(description="Largest shift right (negative: left), as a share of the width.")
+
+
+class RandomRotation(Moved):
+    """Turn images about their centre."""
+
+    factor: Shift = Field(description="Largest turn as a share of a full turn; 0.1 is 36°.")
+
+
+class RandomZoom(Moved):
+    """Enlarge or shrink images; a negative factor enlarges."""
+
+    height_factor: Shift = Field(description="Largest zoom along the height.")
+    width_factor: Shift | None = Field(default=None, description="Largest zoom along the width; null keeps the shape.")
+
+
+class RandomCrop(Augmentation):
+    """Cut a part out of the image at a random place.
+
+    With `padding: 4` and no size it is the usual change for CIFAR-10: four pixels of border are added on every side, and
+    a part of the image's own size is cut out. A smaller part is enlarged to the image's size.
+    """
+
+    height: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Height in pixels; null: the image's.")
+    width: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Width in pixels; null: the image's.")
+    padding: int = Field(default=0, ge=0, description="Pixels of zeros added on every side before the cut.")
+
+
+class RandomBrightness(Augmentation):
+    """Add the same random number to all pixels of an image."""
+
+    factor: Shift = Field(description="Largest change as a share of the range of pixel values.")
+
+
+class RandomContrast(Augmentation):
+    """Stretch or squeeze the pixel values around their mean."""
+
+    factor: Range = Field(description="Contrast is multiplied by a number from 1 − factor to 1 + factor.")
+
+
+class RandomErasing(Augmentation):
+    """Overwrite a random rectangle of the image.
+
+    Reference: Zhong et al., AAAI 2020.
+    """
+
+    factor: Range = Field(default=1.0, description="Probability of erasing.")
+    scale: tuple[Share, Share] = Field(default=(0.02, 0.33), description="Smallest and largest share of the image.")
+    fill_value: float | None = Field(default=None, description="Pixel value to write; null writes noise.")
+
+
+class MixUp(Augmentation):
+    """Blend pairs of images and their labels.
+
+    Reference: Zhang et al., ICLR 2018.
+    """
+
+    alpha: Share = Field(default=0.2, description="Strength of the blending: parameter of the beta distribution.")
+
+
+class CutMix(Augmentation):
+    """Paste a patch of one image into another and mix their labels by area.
+
+    Reference: Yun et al., ICCV 2019.
+    """
+
+    factor: Range = Field(default=1.0, description="Range from which the mixing weight is drawn.")
+
+
+class RandAugment(Augmentation):
+    """Apply a few random changes drawn from a fixed list.
+
+    Reference: Cubuk et al., NeurIPS 2020.
+    """
+
+    num_ops: int = Field(default=2, ge=1, description="Changes made to each image.")
+    factor: Share = Field(default=0.5, description="Strength of the changes.")
+    interpolation: Interpolation = Field(default="bilinear", description="How values between pixels are found.")
+
+
+AUGMENTATIONS: dict[str, type[Augmentation]] = {
+    c.type_name(): c
+    for c in (
+        RandomFlip,
+        RandomTranslation,
+        RandomRotation,
+        RandomZoom,
+        RandomCrop,
+        RandomBrightness,
+        RandomContrast,
+        RandomErasing,
+        MixUp,
+        CutMix,
+        RandAugment,
+    )
+}

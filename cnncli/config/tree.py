@@ -1,0 +1,116 @@
+"""A config as read: plain values that remember where they were written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Plain = None | bool | int | float | str
+"""What a scalar can be."""
+
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text that values come from.
+
+    Attributes:
+        name: The file as the user wrote it, or "--set".
+        lines: Its lines, for excerpts.
+        offset: Characters before the YAML on the first line: the path of a `--set`.
+    """
+
+    name: str
+    lines: tuple[str, ...]
+    offset: int = 0
+
+    @classmethod
+    def of(cls, name: str, text: str, offset: int = 0) -> Source:
+        """Split a text into the lines that its positions count."""
+        return cls(name, tuple(_LINE_BREAK.split(text)), offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a key or value was written: line and column count from 1."""
+
+    source: Source
+    line: int
+    column: int
+    length: int = 1
+
+    @property
+    def file(self) -> str:
+        """Name of the file, or "--set"."""
+        return self.source.name
+
+    @property
+    def excerpt(self) -> str:
+        """The line that it stands in."""
+        return self.source.lines[self.line - 1] if self.line <= len(self.source.lines) else ""
+
+    def __str__(self) -> str:
+        return self.file if self.file == "--set" else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A number, text, truth value or null, with its text in the file and whether that was quoted."""
+
+    value: Plain
+    origin: Origin
+    quoted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list."""
+
+    items: tuple[Value, ...]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key's own position, and its value."""
+
+    key: Origin
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Keys, in the order written, with their values."""
+
+    entries: dict[str, Entry]
+    origin: Origin
+
+    def get(self, key: str) -> Value | None:
+        """Return the value of `key`, or None where there is none."""
+        entry = self.entries.get(key)
+        return entry.value if entry else None
+
+
+Value = Scalar | Sequence | Mapping
+
+
+def plain(value: Value) -> Any:
+    """Return a value as dicts, lists and scalars, without its positions."""
+    if isinstance(value, Mapping):
+        return {key: plain(entry.value) for key, entry in value.entries.items()}
+    if isinstance(value, Sequence):
+        return [plain(item) for item in value.items]
+    return value.value
+
+
+def children(value: Value) -> Iterator[tuple[str, Value]]:
+    """Yield the parts of a value with what a path appends for each: ".key" or "[0]"."""
+    if isinstance(value, Mapping):
+        for key, entry in value.entries.items():
+            yield f".{key}", entry.value
+    elif isinstance(value, Sequence):
+        for index, item in enumerate(value.items):
+            yield f"[{index}]", item
