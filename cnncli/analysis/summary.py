@@ -1,0 +1,172 @@
+"""What a network is in numbers: one row a layer, and totals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from cnncli.analysis.memory import Memory, memory
+from cnncli.analysis.walk import Step, walk
+from cnncli.config.schema import Config
+from cnncli.layers.base import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer in numbers, for one example.
+
+    Attributes:
+        name: Name in the network; Keras's name of the layer.
+        type: Keras's class.
+        path: Where the config describes it.
+        inputs: Names of the layers that it takes from; "input" for the image.
+        output_shape: Shape of what it makes, channels last.
+        trainable_params: Values that training changes.
+        non_trainable_params: Values that it does not: moving statistics, fixed kernels, frozen layers.
+        macs: Multiply-accumulate operations.
+        receptive_field: Pixels along each axis of the image that one output depends on; None where a
+            reshape has mixed the axes.
+        receptive_field_stride: Pixels between the fields of neighbouring outputs; 0 where all see the same.
+        dense_params: What a dense layer between the same input and output would need; None but for
+            convolutions.
+    """
+
+    name: str
+    type: str
+    path: str
+    inputs: tuple[str, ...]
+    output_shape: Shape
+    trainable_params: int
+    non_trainable_params: int
+    macs: int
+    receptive_field: tuple[int, ...] | None
+    receptive_field_stride: tuple[float, ...] | None
+    dense_params: int | None
+
+    @property
+    def params(self) -> int:
+        """All values of the layer's weights."""
+        return self.trainable_params + self.non_trainable_params
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as `cnn summary --json` prints it."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "path": self.path,
+            "inputs": list(self.inputs),
+            "output_shape": list(self.output_shape),
+            "params": self.params,
+            "trainable_params": self.trainable_params,
+            "non_trainable_params": self.non_trainable_params,
+            "macs": self.macs,
+            "flops": 2 * self.macs,
+            "receptive_field": _list(self.receptive_field),
+            "receptive_field_stride": _list(self.receptive_field_stride),
+            "dense_params": self.dense_params,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A network in numbers.
+
+    Attributes:
+        name: Name of the config.
+        input_shape: Shape of one image: height, width, channels.
+        rows: One a layer, in the order in which they are computed.
+        memory: Bytes of its weights and of training it.
+    """
+
+    name: str
+    input_shape: Shape
+    rows: tuple[Row, ...]
+    memory: Memory
+
+    @property
+    def trainable_params(self) -> int:
+        """Values that training changes."""
+        return sum(row.trainable_params for row in self.rows)
+
+    @property
+    def non_trainable_params(self) -> int:
+        """Values that training does not change by gradients."""
+        return sum(row.non_trainable_params for row in self.rows)
+
+    @property
+    def total_params(self) -> int:
+        """All values of all weights."""
+        return self.trainable_params + self.non_trainable_params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations for one example."""
+        return sum(row.macs for row in self.rows)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of those: two each."""
+        return 2 * self.macs
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `cnn summary --json` prints."""
+        return {
+            "name": self.name,
+            "input_shape": list(self.input_shape),
+            "layers": [row.to_json() for row in self.rows],
+            "total_params": self.total_params,
+            "trainable_params": self.trainable_params,
+            "non_trainable_params": self.non_trainable_params,
+            "macs": self.macs,
+            "flops": self.flops,
+            "weight_bytes": self.memory.weights,
+            "activation_bytes": self.memory.activations,
+            "training_bytes": self.memory.training,
+            "batch_size": self.memory.batch_size,
+        }
+
+
+def summarize(config: Config) -> Summary:
+    """Return a config's network in numbers.
+
+    Raises:
+        ShapeError: If a layer cannot take its input.
+    """
+    steps = walk(config.nodes, config.input_shape)
+    names = (*(step.node.name for step in steps), "input")  # the input's index is −1
+    rows = tuple(_row(step, names) for step in steps)
+    return Summary(config.name, config.input_shape, rows, memory(config, steps))
+
+
+def dense_params(step: Step) -> int | None:
+    """Return the parameters of a dense layer in place of a convolution, or None for another layer."""
+    if "Conv" not in step.node.layer.type_name():
+        return None
+    outputs = prod(step.output_shape)
+    biases = outputs if getattr(step.node.layer, "use_bias", False) else 0
+    return prod(step.input_shape) * outputs + biases
+
+
+def _row(step: Step, names: Sequence[str]) -> Row:
+    node, field = step.node, step.field
+    weights = node.layer.weights(step.input_shape)
+    trainable = sum(weight.size for weight in weights if weight.trainable)
+    return Row(
+        name=node.name,
+        type=node.layer.type_name(),
+        path=node.path,
+        inputs=tuple(names[i] for i in node.inputs),
+        output_shape=step.output_shape,
+        trainable_params=trainable,
+        non_trainable_params=sum(weight.size for weight in weights) - trainable,
+        macs=node.layer.macs(step.input_shape),
+        receptive_field=field.size if field else None,
+        receptive_field_stride=field.stride if field else None,
+        dense_params=dense_params(step),
+    )
+
+
+def _list(values: Sequence[Any] | None) -> list[Any] | None:
+    return None if values is None else list(values)

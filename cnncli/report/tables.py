@@ -1,0 +1,111 @@
+"""A network's summary as a table for the terminal, for a text file and for Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cnncli.analysis.summary import Row, Summary
+from cnncli.report.grid import Column, Grid
+from cnncli.report.numbers import full, short, size
+from cnncli.report.outline import marks
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+
+COLUMNS = (
+    Column("Layer", left=True),
+    Column("Output"),
+    Column("Parameters"),
+    Column("MACs"),
+    Column("Sees", rank=2),
+    Column("Dense instead", rank=3),
+)
+"""Ranks: at 80 columns the dense equivalents go, at 60 what a layer sees goes as well."""
+
+
+@dataclass(frozen=True)
+class SummaryTable:
+    """A summary that draws itself in the width of the console."""
+
+    summary: Summary
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Draw heading, table and totals."""
+        from rich.text import Text
+
+        yield Text(heading(self.summary), style="bold")
+        yield Text("")
+        yield grid(self.summary)
+        yield Text("")
+        yield Text("\n".join(totals(self.summary)))
+
+
+def summary_table(summary: Summary) -> SummaryTable:
+    """Return the summary for a rich console."""
+    return SummaryTable(summary)
+
+
+def summary_text(summary: Summary, width: int | None = None) -> str:
+    """Return the summary as plain lines, without a line break at the end.
+
+    Args:
+        summary: The network in numbers.
+        width: Characters to fit into, or None for as many as it takes.
+    """
+    return "\n".join([heading(summary), "", *grid(summary).lines(width), "", *totals(summary)])
+
+
+def summary_markdown(summary: Summary) -> str:
+    """Return the summary in Markdown."""
+    facts = "\n".join(f"- {line}" for line in totals(summary))
+    return f"### {heading(summary)}\n\n{grid(summary).markdown()}\n\n{facts}"
+
+
+def heading(summary: Summary) -> str:
+    """Return the line above a summary."""
+    return f"{summary.name}: {size(summary.input_shape)} input, {len(summary.rows)} layers"
+
+
+def grid(summary: Summary) -> Grid:
+    """Return the layer table."""
+    outline = marks([row.path for row in summary.rows])
+    rows = [
+        (
+            mark + label(row),
+            size(row.output_shape),
+            full(row.params),
+            full(row.macs),
+            sees(row),
+            "" if row.dense_params is None else full(row.dense_params),
+        )
+        for mark, row in zip(outline, summary.rows, strict=True)
+    ]
+    return Grid(COLUMNS, rows, [("Total", "", full(summary.total_params), full(summary.macs), "", "")])
+
+
+def label(row: Row) -> str:
+    """Return a layer's name, and its type where the name does not tell it."""
+    automatic = re.sub(r"[^a-z0-9]", "", row.name).startswith(row.type.lower())
+    return row.name if automatic else f"{row.name} {row.type}"
+
+
+def sees(row: Row) -> str:
+    """Return the receptive field: a size in pixels, or "all"."""
+    if row.receptive_field is None:
+        return "?"
+    return "all" if row.receptive_field_stride and not any(row.receptive_field_stride) else size(row.receptive_field)
+
+
+def totals(summary: Summary) -> list[str]:
+    """Return the lines below the table."""
+    memory = summary.memory
+    return [
+        f"Parameters   {full(summary.total_params)} "
+        f"({full(summary.trainable_params)} trainable, {full(summary.non_trainable_params)} not)",
+        f"One image    {short(summary.macs, 'MACs')} = {short(summary.flops, 'FLOPs')} (2 FLOPs a MAC)",
+        f"Memory       {short(memory.weights, 'B')} weights, {short(memory.activations, 'B')} activations an image",
+        f"Training     about {short(memory.training, 'B')} at batch size {full(memory.batch_size)}",
+    ]
