@@ -40,11 +40,12 @@ def chunks(arrays: Mapping[str, Array], entries: tuple[Entry, ...]) -> Iterator[
     """Yield the file's bytes, a few MB at a time."""
     end = 0
     for entry in entries:
-        yield bytes(entry.offset - end)
+        if entry.offset > end:
+            yield bytes(entry.offset - end)
         values = _raw(arrays[entry.name])
-        for start in range(0, entry.bytes, CHUNK):
+        for start in range(0, entry.num_bytes, CHUNK):
             yield values[start : start + CHUNK]
-        end = entry.offset + entry.bytes
+        end = entry.offset + entry.num_bytes
 
 
 def read(path: Path, manifest: Manifest) -> dict[str, Array]:
@@ -55,8 +56,8 @@ def read(path: Path, manifest: Manifest) -> dict[str, Array]:
         OSError: If it cannot be read.
     """
     size = path.stat().st_size
-    if size != manifest.bytes:
-        raise Damage(f"{path.name} has {size:,} bytes, expected {manifest.bytes:,}")
+    if size != manifest.num_bytes:
+        raise Damage(f"{path.name} has {size:,} bytes, expected {manifest.num_bytes:,}")
     buffer = np.empty(size, np.uint8)
     with path.open("rb") as file:
         num_read = file.readinto(buffer.data)
@@ -80,7 +81,7 @@ def _raw(array: Array) -> memoryview:
 def _take(buffer: npt.NDArray[np.uint8], entry: Entry) -> Array:
     """Return one array of the file as a view of its bytes."""
     try:
-        return buffer[entry.offset : entry.offset + entry.bytes].view(_dtype(entry.dtype)).reshape(entry.shape)
+        return buffer[entry.offset : entry.offset + entry.num_bytes].view(_dtype(entry.dtype)).reshape(entry.shape)
     except (TypeError, ValueError) as error:
         raise Damage(f"array {entry.name} does not fit its description: {error}") from error
 
@@ -95,7 +96,8 @@ def _dtype(name: str) -> np.dtype[Any]:
     dtype: np.dtype[Any] = np.dtype(name)
     if dtype.kind not in PLAIN_KINDS:
         raise TypeError(f"{name} is not a type of numbers")
-    return dtype.newbyteorder("<")
+    little: np.dtype[Any] = dtype.newbyteorder("<")
+    return little
 
 
 def _is_extension(name: str) -> bool:

@@ -12,9 +12,6 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
-from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -22,30 +19,13 @@ from typing import Any
 
 from cnncli.errors import CheckpointError
 from cnncli.runs import arrays as arrays_file
-from cnncli.runs import durable
+from cnncli.runs import checkpoint, durable
 from cnncli.runs.arrays import Array
-from cnncli.runs.manifest import Damage, Manifest
+from cnncli.runs.checkpoint import Checkpoint, State
+from cnncli.runs.manifest import Damage
 
-ARRAYS, MANIFEST = "arrays.bin", "manifest.json"
 NAME = re.compile(r"step-(\d{8,})(?:-(\d+))?")
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """A checkpoint as loaded, proven whole.
-
-    Attributes:
-        path: Its directory.
-        step: Training step after which it was written.
-        arrays: The arrays by name, each with its own memory's right to be changed.
-        meta: What the trainer added: plain data.
-    """
-
-    path: Path
-    step: int
-    arrays: dict[str, Array] = field(repr=False)
-    meta: Mapping[str, Any] = field(repr=False)
 
 
 class CheckpointStore:
@@ -98,11 +78,11 @@ class CheckpointStore:
             raise CheckpointError(f"no checkpoint of step {step} was written: {bad} is not finite")
         with self._saving:
             try:
-                self.directory.mkdir(parents=True, exist_ok=True)
+                durable.make_directories(self.directory)
                 self._clean()
                 name = self._free_name(step)
                 named_best = name if best else self._best_name()
-                self._commit(name, step, named_best, arrays, meta)
+                self._commit(name, State(step, named_best, arrays, meta))
             except OSError as error:
                 raise self._refused(step, arrays, error) from error
             # The new checkpoint is safe: hints and tidiness are no reason to fail.
@@ -115,13 +95,13 @@ class CheckpointStore:
         """Load the checkpoint of that name.
 
         Raises:
-            CheckpointError: If there is none, or it is damaged (it is then renamed to corrupt-…).
+            CheckpointError: If there is none, or it is damaged.
         """
         if name not in self.names():
             there = ", ".join(self.names()) or "none"
             raise CheckpointError(f"{self.directory} has no checkpoint {name!r}; there are: {there}")
         try:
-            return self._read(name)
+            return checkpoint.read(self.directory / name)
         except Damage as damage:
             raise CheckpointError(f"checkpoint {self.directory / name} is damaged: {damage}") from damage
 
@@ -141,25 +121,11 @@ class CheckpointStore:
         """
         return self._first_whole(self._best_names)
 
-    def _commit(
-        self, name: str, step: int, best: str | None, arrays: Mapping[str, Array], meta: Mapping[str, Any]
-    ) -> None:
+    def _commit(self, name: str, state: State) -> None:
         """Write a checkpoint under a temporary name, bring it to the disk, and rename it."""
         temporary = self.directory / f".new-{name}"
         try:
-            durable.mkdir(temporary)
-            entries = arrays_file.layout(arrays)
-            digest, size = sha256(), 0
-            with durable.create(temporary / ARRAYS) as file:
-                for chunk in arrays_file.chunks(arrays, entries):
-                    digest.update(chunk)
-                    durable.write(file, chunk)
-                    size += len(chunk)
-                durable.fsync(file)
-            written = datetime.now().astimezone().isoformat(timespec="seconds")
-            manifest = Manifest(step, best, written, size, digest.hexdigest(), entries, meta)
-            durable.write_file(temporary / MANIFEST, [manifest.to_text().encode()])
-            durable.fsync_directory(temporary)
+            checkpoint.write(temporary, state)
             durable.rename(temporary, self.directory / name)
         except BaseException:
             with suppress(OSError):
@@ -212,21 +178,20 @@ class CheckpointStore:
     def _manifest_best(self, name: str) -> str | None:
         """Return what one checkpoint calls the best, or None where it cannot be asked."""
         try:
-            return _read_manifest(self.directory / name).best
-        except (Damage, OSError):
+            return checkpoint.read_manifest(self.directory / name).best
+        except Damage:
             return None
 
     def _first_whole(self, candidates: Callable[[], Iterable[str]]) -> Checkpoint | None:
         """Load the first whole one of some checkpoints, setting the damaged ones aside."""
         damaged: list[str] = []
         while True:
-            name = next(
-                (name for name in candidates() if name not in damaged and (self.directory / name).is_dir()), None
-            )
+            there = (name for name in candidates() if (self.directory / name).is_dir())
+            name = next((name for name in there if name not in damaged), None)
             if name is None:
                 break
             try:
-                return self._read(name)
+                return checkpoint.read(self.directory / name)
             except Damage as damage:
                 if not (self.directory / name).is_dir():
                     continue  # The process that trains has just removed it: look again at what there is.
@@ -238,14 +203,6 @@ class CheckpointStore:
                 "Start again with `cnn train`, or bring the folder back from a copy.",
             )
         return None
-
-    def _read(self, name: str) -> Checkpoint:
-        path = self.directory / name
-        try:
-            manifest = _read_manifest(path)
-            return Checkpoint(path, manifest.step, arrays_file.read(path / ARRAYS, manifest), manifest.meta)
-        except OSError as error:
-            raise Damage(f"{error.filename or path} cannot be read: {error.strerror}") from error
 
     def _set_aside(self, name: str, damage: Damage) -> str:
         """Rename a damaged checkpoint so that it is not tried again; return what to tell."""
@@ -267,14 +224,6 @@ class CheckpointStore:
             f" {error.strerror or error}; {kept}",
             "Make room or permit writing there, then go on with `cnn resume`.",
         )
-
-
-def _read_manifest(path: Path) -> Manifest:
-    """Read and prove a checkpoint's manifest; raises Damage or OSError."""
-    try:
-        return Manifest.from_text((path / MANIFEST).read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise Damage("its manifest.json is not text") from error
 
 
 def _corrupt_names(directory: Path, name: str) -> Iterator[Path]:

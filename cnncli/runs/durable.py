@@ -1,8 +1,8 @@
 """Every operation on files that a run's safety hangs on, in one place.
 
 A checkpoint survives a crash only if these happen in the right order. The fault tests put
-themselves in the place of the primitives (`create`, `write`, `fsync`, `fsync_directory`, `mkdir`,
-`rename`, `replace`, `unlink`, `rmdir`) and crash before and after each of them.
+themselves in the place of the primitives (`create`, `reopen`, `write`, `truncate`, `fsync`,
+`fsync_directory`, `mkdir`, `rename`, `replace`, `unlink`, `rmdir`) and crash before and after each.
 """
 
 from __future__ import annotations
@@ -24,11 +24,21 @@ def create(path: Path) -> FileIO:
     return FileIO(path, "xb")
 
 
+def reopen(path: Path) -> FileIO:
+    """Open a file to read it and to write at its end; a missing one is made."""
+    return FileIO(path, "ab+")
+
+
 def write(file: FileIO, data: Buffer) -> None:
     """Write all of `data`: the system may take only a part at a time."""
     view = memoryview(data).cast("B")
     while view:
         view = view[file.write(view) :]
+
+
+def truncate(file: FileIO, size: int) -> None:
+    """Cut an open file to its first `size` bytes."""
+    file.truncate(size)
 
 
 def fsync(file: FileIO) -> None:
@@ -79,6 +89,16 @@ def rmdir(path: Path) -> None:
     path.rmdir()
 
 
+def make_directories(path: Path) -> None:
+    """Make a directory and those above it where they are missing, and wait until their names are on the disk."""
+    if not path.is_dir():
+        make_directories(path.parent)
+        with suppress(FileExistsError):  # Another process was quicker.
+            mkdir(path)
+    # Also for one that was there: whoever made it may have died before this.
+    fsync_directory(path.parent)
+
+
 def write_file(path: Path, chunks: Iterable[Buffer]) -> None:
     """Write a new file and wait until its contents are on the disk."""
     with create(path) as file:
@@ -103,13 +123,16 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add one line to a text file and wait until it is on the disk; a line torn by a crash is cut off first."""
-    with FileIO(path, "ab+") as file:
+    """Add a line, which ends in a newline, and wait until it is on the disk; one torn by a crash is cut off first."""
+    with reopen(path) as file:
         file.seek(0)
-        whole = file.readall().rfind(b"\n") + 1
-        file.truncate(whole)
-        write(file, f"{line}\n".encode())
+        text = file.readall()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):
+            truncate(file, whole)
+        write(file, line.encode())
         fsync(file)
+    fsync_directory(path.parent)
 
 
 def remove_tree(path: Path) -> None:

@@ -38,14 +38,7 @@ def find(reference: str, runs_dir: Path) -> Run:
         matching = [run for run in runs if path.resolve() == run.path.parent.resolve()]
     if not matching:
         raise RunError(f"there is no run {reference!r} in {runs_dir}", _near(reference, runs))
-    return max(matching, key=age)
-
-
-def age(run: Run) -> tuple[str, int, int]:
-    """Return what puts runs in the order of their starts."""
-    stamp, _, number = run.id.partition("-")[2].partition("-")
-    day = run.id.partition("-")[0]
-    return (f"{day}-{stamp}", int(number) if number.isdigit() else 1, run.record_file.stat().st_ctime_ns)
+    return max(matching, key=lambda run: run.started)
 
 
 def _near(reference: str, runs: list[Run]) -> str:

@@ -8,6 +8,7 @@ who holds it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import sys
@@ -20,6 +21,8 @@ from pathlib import Path
 
 from cnncli.errors import RunError
 from cnncli.runs.environment import command
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 0.3
 """Seconds for which a held lock is tried again: `held` takes it for a moment."""
@@ -39,6 +42,9 @@ def _try_lock(file: FileIO) -> bool:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
+    except OSError as error:
+        # A network disk without locks should not keep anyone from training.
+        log.warning("%s cannot be locked (%s): train it with one process at a time", file.name, error.strerror)
     return True
 
 
@@ -93,8 +99,10 @@ def lock(path: Path) -> Iterator[None]:
                 hint = "Wait for it to end, or stop it; a run is written by one process at a time."
                 raise RunError(f"{path.parent} is in use by {_describe(path)}", hint)
             time.sleep(0.02)
-        file.truncate(0)
-        file.write(_holder_text().encode())
-        yield
-        with suppress(OSError):
+        try:
             file.truncate(0)
+            file.write(_holder_text().encode())
+            yield
+        finally:
+            with suppress(OSError):
+                file.truncate(0)

@@ -1,6 +1,6 @@
 """What a checkpoint holds, as a text that proves itself whole.
 
-The manifest carries the SHA-256 of the arrays' file and of itself, and its text is the only one
+The manifest carries the SHA-256 of the arrays' file and of itself, and its bytes are the only ones
 that its document can have: so one flipped bit anywhere in a checkpoint is seen.
 """
 
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
+
+from cnncli.runs.durable import to_json
 
 FORMAT = 1
 
@@ -28,14 +30,14 @@ class Entry:
         dtype: NumPy's or ml_dtypes's name of the value type, "float32"; always little-endian.
         shape: Lengths of the axes.
         offset: First byte in the file.
-        bytes: Number of bytes.
+        num_bytes: Number of bytes.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     offset: int
-    bytes: int
+    num_bytes: int
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Manifest:
         step: Training step after which it was written.
         best: Name of the best checkpoint when this one was written, or None.
         written: Local time.
-        bytes: Size of the arrays' file.
+        num_bytes: Size of the arrays' file.
         sha256: Digest of the arrays' file.
         entries: One for each array, in the file's order.
         meta: What the trainer added: plain data.
@@ -55,42 +57,42 @@ class Manifest:
     step: int
     best: str | None
     written: str
-    bytes: int
+    num_bytes: int
     sha256: str
     entries: tuple[Entry, ...]
     meta: Mapping[str, Any]
 
-    def to_text(self) -> str:
-        """Return manifest.json's text."""
+    def to_bytes(self) -> bytes:
+        """Return manifest.json's content."""
         document = {"format": FORMAT, **asdict(self)}
-        return _text({**document, "manifest_sha256": _digest(document)})
+        return _encode({**document, "manifest_sha256": _digest(document)})
 
     @classmethod
-    def from_text(cls, text: str) -> Manifest:
-        """Read manifest.json's text.
+    def from_bytes(cls, content: bytes) -> Manifest:
+        """Read manifest.json's content.
 
         Raises:
-            Damage: If it is not, to the last character, what `to_text` wrote.
+            Damage: If it is not, to the last bit, what `to_bytes` gave.
         """
         try:
-            document = json.loads(text)
-            whole = _text(document) == text
+            document = json.loads(content)
+            whole = _encode(document) == content
             digest = document.pop("manifest_sha256")
         except (ValueError, KeyError, AttributeError, RecursionError) as error:
-            raise Damage("its manifest.json is not readable") from error
+            raise Damage("manifest.json is not readable") from error
         if not whole or digest != _digest(document):
-            raise Damage("its manifest.json does not have the checksum that it states")
+            raise Damage("manifest.json does not have the checksum that it states")
         if document.pop("format") != FORMAT:
             raise Damage("it was written by another version of cnncli")
         entries = tuple(Entry(**{**entry, "shape": tuple(entry["shape"])}) for entry in document.pop("entries"))
         return cls(entries=entries, **document)
 
 
-def _text(document: Mapping[str, Any]) -> str:
-    """Return the one text of a document."""
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+def _encode(document: Mapping[str, Any]) -> bytes:
+    """Return the one content that a document has."""
+    return to_json(document).encode()
 
 
 def _digest(document: Mapping[str, Any]) -> str:
-    """Return the digest of a document's text."""
-    return sha256(_text(document).encode()).hexdigest()
+    """Return the digest of a document's content."""
+    return sha256(_encode(document)).hexdigest()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import cached_property
 from itertools import count
@@ -16,7 +15,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnncli.errors import RunError
-from cnncli.runs import durable
+from cnncli.runs import durable, metrics
 from cnncli.runs.environment import environment
 from cnncli.runs.lock import held, lock
 
@@ -26,20 +25,6 @@ if TYPE_CHECKING:
 
 Status = Literal["running", "done", "interrupted", "failed"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
-
-
-def now() -> str:
-    """Return the local time with its distance from UTC, as run.json holds it."""
-    return datetime.now().astimezone().isoformat(timespec="milliseconds")
-
-
-def _strict(value: Any) -> Any:
-    """Return `value` with every NaN and infinity as None: JSON has no word for them."""
-    if isinstance(value, Mapping):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Run:
@@ -82,16 +67,18 @@ class Run:
                 f"a run cannot be named {name!r}",
                 "Use letters, digits, '_', '.' and '-', and begin with a letter or digit.",
             )
-        started = datetime.now()
-        fields = {"name": name, "status": "running", "started": now(), "ended": None, **environment(), **(record or {})}
+        started = datetime.now().astimezone()
+        fields = {"name": name, "status": "running", "started": _iso(started), "ended": None}
         try:
-            (runs_dir / name).mkdir(parents=True, exist_ok=True)
+            durable.make_directories(runs_dir / name)
             made = runs_dir / name / f".new-{os.getpid()}-{token_hex(4)}"
-            durable.mkdir(made)
-            durable.write_file(made / "config.yaml", [config_text.encode()])
-            durable.write_file(made / "run.json", [durable.to_json(_strict(fields)).encode()])
-            durable.fsync_directory(made)
-            return cls(_rename_to_free(made, started.strftime("%Y%m%d-%H%M%S")))
+            try:
+                _fill(made, config_text, {**fields, **environment(), **(record or {})})
+                return cls(_rename_to_free(made, started.strftime("%Y%m%d-%H%M%S")))
+            except BaseException:
+                with suppress(OSError):
+                    durable.remove_tree(made)
+                raise
         except OSError as error:
             raise RunError(
                 f"cannot make a run in {runs_dir / name}: {error.strerror}", "Is the folder writable, the disk full?"
@@ -118,6 +105,14 @@ class Run:
     def id(self) -> str:
         """The start, YYYYMMDD-HHMMSS, and a number where several runs began in one second."""
         return self.path.absolute().name
+
+    @property
+    def started(self) -> datetime:
+        """When the run began, as run.json says; where that is damaged, when the directory was last changed."""
+        try:
+            return datetime.fromisoformat(self.record["started"])
+        except (RunError, ValueError, TypeError, KeyError):
+            return datetime.fromtimestamp(self.path.stat().st_mtime).astimezone()
 
     @property
     def record(self) -> dict[str, Any]:
@@ -148,7 +143,7 @@ class Run:
     def update(self, **fields: Any) -> None:
         """Change fields of run.json in one step; a status other than running also sets the time of the end."""
         if "status" in fields:
-            fields.setdefault("ended", None if fields["status"] == "running" else now())
+            fields.setdefault("ended", None if fields["status"] == "running" else _iso(datetime.now().astimezone()))
         self.write_json(self.record_file, {**self.record, **fields})
 
     def lock(self) -> AbstractContextManager[None]:
@@ -190,7 +185,7 @@ class Run:
 
     def write_json(self, file: str | Path, document: Any) -> None:
         """Write a document as JSON like `write_text`; NaN and infinities become null."""
-        self.write_text(file, durable.to_json(_strict(document)))
+        self.write_text(file, durable.to_json(metrics.strict(document)))
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add an epoch's line to metrics.jsonl and wait until it is on the disk; NaN becomes null.
@@ -198,33 +193,33 @@ class Run:
         Raises:
             RunError: If the disk refuses.
         """
-        try:
-            durable.append_line(self.metrics_file, json.dumps(_strict(line), ensure_ascii=False))
-        except OSError as error:
-            raise RunError(f"{self.metrics_file} cannot be written: {error.strerror}") from error
+        metrics.append(self.metrics_file, line)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the lines of metrics.jsonl; a last line torn by a crash is left out.
 
         Raises:
-            RunError: If a whole line is not JSON.
+            RunError: If another line is not JSON.
         """
-        try:
-            text = self.metrics_file.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return []
-        lines = []
-        for number, line in enumerate(text.split("\n")[:-1], start=1):
-            try:
-                lines.append(json.loads(line))
-            except ValueError as error:
-                raise RunError(f"{self.metrics_file}:{number} is not JSON: {error}") from error
-        return lines
+        return metrics.read(self.metrics_file)
 
     def truncate_metrics(self, epoch: int) -> None:
         """Drop the lines of epochs after `epoch`, in one step: a resumed run writes them again."""
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
-        self.write_text(self.metrics_file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
+        self.write_text(self.metrics_file, "".join(map(metrics.to_line, kept)))
+
+
+def _iso(time: datetime) -> str:
+    """Return a time as run.json holds it."""
+    return time.isoformat(timespec="milliseconds")
+
+
+def _fill(made: Path, config_text: str, record: Mapping[str, Any]) -> None:
+    """Make a directory with what every run has, and wait until it is on the disk."""
+    durable.mkdir(made)
+    durable.write_file(made / "config.yaml", [config_text.encode()])
+    durable.write_file(made / "run.json", [durable.to_json(metrics.strict(record)).encode()])
+    durable.fsync_directory(made)
 
 
 def _rename_to_free(made: Path, stamp: str) -> Path:
@@ -239,6 +234,5 @@ def _rename_to_free(made: Path, stamp: str) -> Path:
                 raise
             continue
         durable.fsync_directory(target.parent)
-        durable.fsync_directory(target.parent.parent)
         return target
     raise AssertionError

@@ -1,0 +1,109 @@
+"""One checkpoint: a directory with `arrays.bin` and the `manifest.json` that proves both whole."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from cnncli.errors import CheckpointError
+from cnncli.runs import arrays as arrays_file
+from cnncli.runs import durable
+from cnncli.runs.arrays import Array
+from cnncli.runs.manifest import Damage, Manifest
+
+ARRAYS, MANIFEST = "arrays.bin", "manifest.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A checkpoint as loaded, proven whole.
+
+    Attributes:
+        path: Its directory.
+        step: Training step after which it was written.
+        arrays: The arrays by name; they may be changed.
+        meta: What the trainer added: plain data.
+    """
+
+    path: Path
+    step: int
+    arrays: dict[str, Array] = field(repr=False)
+    meta: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What is to become a checkpoint.
+
+    Attributes:
+        step: Training step that it belongs to.
+        best: Name of the best checkpoint so far, or None.
+        arrays: Arrays of numbers by name.
+        meta: Plain data to keep with them.
+    """
+
+    step: int
+    best: str | None
+    arrays: Mapping[str, Array] = field(repr=False)
+    meta: Mapping[str, Any] = field(repr=False)
+
+
+def write(directory: Path, state: State) -> None:
+    """Write a checkpoint into a new directory and wait until all of it but the directory's name is on the disk.
+
+    Raises:
+        OSError: If the disk refuses.
+    """
+    durable.mkdir(directory)
+    entries = arrays_file.layout(state.arrays)
+    digest, size = sha256(), 0
+    with durable.create(directory / ARRAYS) as file:
+        for chunk in arrays_file.chunks(state.arrays, entries):
+            digest.update(chunk)
+            durable.write(file, chunk)
+            size += len(chunk)
+        durable.fsync(file)
+    written = datetime.now().astimezone().isoformat(timespec="seconds")
+    manifest = Manifest(state.step, state.best, written, size, digest.hexdigest(), entries, state.meta)
+    durable.write_file(directory / MANIFEST, [manifest.to_bytes()])
+    durable.fsync_directory(directory)
+
+
+def read(directory: Path) -> Checkpoint:
+    """Load a checkpoint.
+
+    Raises:
+        Damage: If it is not, to the last bit, what was written.
+        CheckpointError: If this process may not or cannot read it, whole or not.
+    """
+    manifest = read_manifest(directory)
+    with _reading(directory / ARRAYS) as path:
+        return Checkpoint(directory, manifest.step, arrays_file.read(path, manifest), manifest.meta)
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read what a checkpoint says of itself.
+
+    Raises:
+        Damage: If it is not, to the last character, what was written.
+        CheckpointError: If this process may not or cannot read it, whole or not.
+    """
+    with _reading(directory / MANIFEST) as path:
+        return Manifest.from_bytes(path.read_bytes())
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Path]:
+    """Tell a file that is gone or that the disk cannot give back from one that is only out of reach now."""
+    try:
+        yield path
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO):
+            raise Damage(f"{path.name} cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,60 @@
+"""A run's `metrics.jsonl`: one line of JSON an epoch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cnncli.errors import RunError
+from cnncli.runs import durable
+
+
+def append(path: Path, line: Mapping[str, Any]) -> None:
+    """Add a line and wait until it is on the disk; NaN becomes null.
+
+    Raises:
+        RunError: If the disk refuses.
+    """
+    try:
+        durable.append_line(path, to_line(line))
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the lines; none where there is no file, and without a last one torn by a crash.
+
+    Raises:
+        RunError: If another line is not JSON.
+    """
+    try:
+        texts = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+    lines = []
+    for number, text in enumerate(texts[:-1], start=1):
+        try:
+            lines.append(json.loads(text))
+        except ValueError as error:
+            if number < len(texts) - 1:
+                raise RunError(f"{path}:{number} is not JSON: {error}") from error
+    return lines
+
+
+def to_line(line: Mapping[str, Any]) -> str:
+    """Return a line's text with its newline."""
+    return json.dumps(strict(line), ensure_ascii=False) + "\n"
+
+
+def strict(value: Any) -> Any:
+    """Return `value` with every NaN and infinity as None: JSON has no word for them."""
+    if isinstance(value, Mapping):
+        return {key: strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
