@@ -1,1 +1,78 @@
-"""TODO"""
+"""The layer vocabulary: everything about a network but its weights, without TensorFlow."""
+
+from cnncli.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from cnncli.layers.base import Layer
+from cnncli.layers.convolution import Conv1D, Conv2D, Conv3D
+from cnncli.layers.dense import Dense
+from cnncli.layers.depthwise import DepthwiseConv2D, SeparableConv2D
+from cnncli.layers.dropout import Dropout, SpatialDropout2D
+from cnncli.layers.global_pooling import (
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
+)
+from cnncli.layers.normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    LocalResponseNormalization,
+)
+from cnncli.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+)
+from cnncli.layers.preprocessing import Normalization, Rescaling
+from cnncli.layers.reshaping import Flatten, Reshape
+from cnncli.layers.resizing import Cropping2D, Resizing, UpSampling2D, ZeroPadding2D
+from cnncli.layers.transpose import Conv2DTranspose
+
+VOCABULARY: dict[str, type[Layer]] = {
+    layer.type_name(): layer
+    for layer in (
+        Conv1D,
+        Conv2D,
+        Conv3D,
+        DepthwiseConv2D,
+        SeparableConv2D,
+        Conv2DTranspose,
+        MaxPooling1D,
+        MaxPooling2D,
+        MaxPooling3D,
+        AveragePooling1D,
+        AveragePooling2D,
+        AveragePooling3D,
+        GlobalAveragePooling1D,
+        GlobalAveragePooling2D,
+        GlobalAveragePooling3D,
+        GlobalMaxPooling1D,
+        GlobalMaxPooling2D,
+        GlobalMaxPooling3D,
+        Dense,
+        Flatten,
+        Reshape,
+        Dropout,
+        SpatialDropout2D,
+        BatchNormalization,
+        LayerNormalization,
+        GroupNormalization,
+        LocalResponseNormalization,
+        Activation,
+        ReLU,
+        LeakyReLU,
+        Softmax,
+        ZeroPadding2D,
+        Cropping2D,
+        UpSampling2D,
+        Rescaling,
+        Normalization,
+        Resizing,
+    )
+}
+"""The layers that a config can name, by Keras's name."""

@@ -13,37 +13,70 @@ Shape = tuple[int, ...]
 """A tensor's shape without the batch axis, channels last: (height, width, channels)."""
 
 
+class Factor(NamedTuple):
+    """One number of a product and what it counts: ("filters", 16)."""
+
+    label: str
+    value: int
+
+
+Term = tuple[Factor, ...]
+"""A product: 3 · 16 · 5 · 5. Counts are sums of such terms."""
+
+
+def value(terms: Sequence[Term]) -> int:
+    """Return the sum of the products."""
+    return sum(prod(factor.value for factor in term) for term in terms)
+
+
 class Weight(NamedTuple):
-    """One array of a layer: its Keras name ("kernel", "bias", …), shape, and whether training changes it."""
+    """One array of a layer.
+
+    Attributes:
+        name: Keras's name of it: "kernel", "bias", …
+        shape: Its shape.
+        trainable: Whether training changes it.
+        axes: What each axis of the shape counts: ("kernel height", "kernel width", "channels", "filters").
+    """
 
     name: str
     shape: Shape
     trainable: bool = True
+    axes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         """Number of values in the array."""
         return prod(self.shape)
 
+    @property
+    def term(self) -> Term:
+        """The size as a product: inputs and outputs first, then the window, as in 3 · 16 · 5 · 5."""
+        factors = tuple(map(Factor, self.axes or ("values",) * len(self.shape), self.shape))
+        return (*factors[-2:], *factors[:-2]) if factors else (Factor("values", 1),)
+
 
 class Window(NamedTuple):
-    """What one output position sees of the input along one spatial axis.
+    """Which input positions one output position sees along one spatial axis.
+
+    Output o sees every whole position from o · stride − before to o · stride − before + size − 1.
+    Layers that enlarge have a stride below 1 and may have a fractional size.
 
     Attributes:
         size: Number of neighbouring input positions from the first to the last seen.
-        stride: Input positions between neighbouring outputs; a fraction when the layer enlarges.
+        stride: Input positions between neighbouring outputs.
         before: Positions by which the first window begins before the first input position (padding).
     """
 
-    size: int
-    stride: Fraction = Fraction(1)
-    before: Fraction = Fraction(0)
+    size: int | Fraction
+    stride: int | Fraction = 1
+    before: int | Fraction = 0
 
 
 class Spec(BaseModel):
     """A named thing of a config, written `{Name: {argument: value}}` or just `Name`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
 
     @classmethod
     def type_name(cls) -> str:
@@ -61,8 +94,8 @@ class Layer(Spec):
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", description="Name of the layer.")
     trainable: bool = Field(default=True, description="Whether training changes the weights.")
 
-    rank: ClassVar[int | None] = None
-    """Number of axes of an input without the batch axis, or None for any."""
+    own_arguments: ClassVar[frozenset[str]] = frozenset()
+    """Arguments that Keras's class does not have."""
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of what the layer makes of `input_shape`.
@@ -72,25 +105,48 @@ class Layer(Spec):
         """
         return input_shape
 
-    def weights(self, input_shape: Shape) -> tuple[Weight, ...]:
-        """Return the layer's arrays, in Keras's order."""
+    def arrays(self, input_shape: Shape) -> tuple[Weight, ...]:
+        """Return the layer's weights, in Keras's order, as they are when the layer is trainable."""
         return ()
 
-    def macs(self, input_shape: Shape) -> int:
-        """Return the multiply-accumulate operations for one example; biases and element-wise work count as 0."""
-        return 0
+    def mac_terms(self, input_shape: Shape) -> tuple[Term, ...]:
+        """Return products whose sum is `macs`."""
+        return ()
 
     def windows(self, input_shape: Shape) -> tuple[Window, ...] | None:
         """Return one window for each spatial axis, or None if every output sees the whole input."""
         return tuple(Window(1) for _ in input_shape[:-1])
 
-    def keras_arguments(self) -> dict[str, Any]:
-        """Return the arguments for the Keras class of the same name, without name and trainable."""
-        return self.model_dump(exclude={"name", "trainable"})
+    def weights(self, input_shape: Shape) -> tuple[Weight, ...]:
+        """Return the layer's arrays, in Keras's order."""
+        arrays = self.arrays(input_shape)
+        return arrays if self.trainable else tuple(array._replace(trainable=False) for array in arrays)
+
+    def param_terms(self, input_shape: Shape) -> tuple[Term, ...]:
+        """Return one product a weight, whose sum is the number of parameters: 3·16·5·5 + 16."""
+        return tuple(weight.term for weight in self.weights(input_shape))
 
     def num_params(self, input_shape: Shape, trainable: bool | None = None) -> int:
         """Count the values in all weights, or in those that are (not) trainable."""
         return sum(w.size for w in self.weights(input_shape) if trainable in (None, w.trainable))
+
+    def macs(self, input_shape: Shape) -> int:
+        """Return the multiply-accumulate operations for one example; biases and element-wise work count as 0."""
+        return value(self.mac_terms(input_shape))
+
+    def keras_arguments(self) -> dict[str, Any]:
+        """Return the arguments for the Keras class of the same name, without name and trainable.
+
+        An initializer or regularizer becomes Keras's `{"class_name": …, "config": …}`.
+        """
+        names = [n for n in type(self).model_fields if n not in {"name", "trainable", *self.own_arguments}]
+        return {name: _plain(getattr(self, name)) for name in names}
+
+
+def _plain(argument: Any) -> Any:
+    if isinstance(argument, Spec):
+        return {"class_name": argument.type_name(), "config": argument.model_dump()}
+    return argument
 
 
 class Merge(Layer):

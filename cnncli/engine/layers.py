@@ -1,0 +1,52 @@
+"""Layers that Keras does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnncli.layers.convolution import Conv2D
+
+
+@keras.saving.register_keras_serializable(package="cnncli")
+class LocalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]
+    """Divide each value by a power of the squares' sum over neighbouring channels.
+
+    Arguments as `tf.nn.local_response_normalization`'s.
+    """
+
+    def __init__(self, depth_radius: int, bias: float, alpha: float, beta: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.depth_radius = depth_radius
+        self.bias = bias
+        self.alpha = alpha
+        self.beta = beta
+
+    def call(self, inputs: Any) -> Any:
+        """Return the normalized images; shape (batch, height, width, channels), as the input's."""
+        return tf.nn.local_response_normalization(inputs, self.depth_radius, self.bias, self.alpha, self.beta)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        own = {name: getattr(self, name) for name in ("depth_radius", "bias", "alpha", "beta")}
+        return {**super().get_config(), **own}
+
+
+def fixed_kernel(layer: Conv2D, shape: tuple[int, int, int, int]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the weights that a layer's fixed kernels stand for.
+
+    Args:
+        layer: A layer with kernels: filter f takes the f-th in turn, for the mean of the channels it sees.
+        shape: The weights' shape: kernel height, kernel width, channels seen, filters.
+    """
+    height, width, channels, filters = shape
+    kernels = layer.kernel or ()
+    chosen = np.stack([np.asarray(kernels[f % len(kernels)]) for f in range(filters)], axis=-1)
+    return np.broadcast_to(chosen[:, :, None, :] / channels, (height, width, channels, filters)).astype(np.float32)

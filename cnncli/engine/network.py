@@ -1,0 +1,60 @@
+"""From nodes to a Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from cnncli.engine import layers as own_layers
+from cnncli.layers.base import Merge, Shape
+from cnncli.layers.convolution import Conv2D
+from cnncli.layers.dropout import Dropout, SpatialDropout2D
+from cnncli.layers.graph import INPUT, Node
+
+
+def build(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
+    """Return a functional model with fresh weights that follow from `seed` alone.
+
+    Every random start and every dropout has a seed of its own, from `seed`, the node's index and the argument,
+    so that a layer's weights do not depend on what was built before in the process.
+
+    Args:
+        nodes: The network, each node after its inputs.
+        input_shape: (height, width, channels) of the float32 images, already scaled.
+        seed: The config's seed.
+    """
+    names = {node.name for node in nodes}
+    inputs = keras.Input(shape=input_shape, name=next(n for n in ("input", "image", "_input") if n not in names))
+    tensors: list[Any] = []
+    for index, node in enumerate(nodes):
+        given = [inputs if i == INPUT else tensors[i] for i in node.inputs]
+        layer = _keras_layer(node, [seed, index])
+        tensors.append(layer(given if isinstance(node.layer, Merge) else given[0]))
+        if isinstance(node.layer, Conv2D) and node.layer.kernel is not None:
+            layer.kernel.assign(own_layers.fixed_kernel(node.layer, tuple(layer.kernel.shape)))
+    return keras.Model(inputs, tensors[-1])
+
+
+def _keras_layer(node: Node, entropy: list[int]) -> Any:
+    """Return the Keras layer of a node, by name from our own layers or Keras's."""
+    name = node.layer.type_name()
+    keras_class = getattr(own_layers, name, None) or getattr(keras.layers, name)
+    arguments = node.layer.keras_arguments()
+    seeds = np.random.SeedSequence(entropy).generate_state(len(arguments) + 1)
+    for argument, seed in zip(arguments, seeds.tolist(), strict=False):
+        if argument.endswith("_initializer"):
+            arguments[argument] = _initializer(arguments[argument], seed)
+    if isinstance(node.layer, (Dropout, SpatialDropout2D)):
+        arguments["seed"] = int(seeds[-1]) >> 1
+    return keras_class(name=node.name, trainable=node.layer.trainable, **arguments)
+
+
+def _initializer(spec: dict[str, Any], seed: int) -> Any:
+    """Return a Keras initializer, seeded if it is random."""
+    initializer = keras.initializers.get(spec)
+    if "seed" not in initializer.get_config():
+        return initializer
+    return type(initializer)(**spec["config"], seed=seed >> 1)

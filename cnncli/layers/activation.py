@@ -1,0 +1,54 @@
+"""Activations as layers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from cnncli.layers.arguments import ActivationName
+from cnncli.layers.base import Layer
+
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Activation(Layer):
+    """Apply an activation by name, value by value.
+
+    Args:
+        activation: relu, gelu, tanh, softmax, …
+    """
+
+    activation: ActivationName
+
+
+class ReLU(Layer):
+    """Replace negative values by 0, or by a small share of them.
+
+    Args:
+        max_value: Largest output, or none.
+        negative_slope: Share of a negative value that stays.
+        threshold: Values below it count as negative.
+
+    Reference: Nair and Hinton, ICML 2010.
+    """
+
+    max_value: NonNegative | None = None
+    negative_slope: NonNegative = 0.0
+    threshold: NonNegative = 0.0
+
+
+class LeakyReLU(Layer):
+    """Keep a small share of negative values.
+
+    Args:
+        negative_slope: The share.
+
+    Reference: Maas, Hannun, Ng, ICML 2013.
+    """
+
+    negative_slope: NonNegative = 0.3
+
+
+class Softmax(Layer):
+    """Make probabilities of the last axis: positive, with sum 1."""

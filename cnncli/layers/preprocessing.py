@@ -1,0 +1,80 @@
+"""Layers that bring the input's values to scale."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from cnncli.errors import ShapeError
+from cnncli.layers.base import Layer, Shape, Weight
+
+
+class Rescaling(Layer):
+    """Multiply by `scale` and add `offset`.
+
+    Args:
+        scale: Factor for all values.
+        offset: Added after that.
+    """
+
+    scale: float
+    offset: float = 0.0
+
+
+def _tuple(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list) else given
+
+
+PerChannel = Annotated[float | tuple[float, ...], BeforeValidator(_tuple, json_schema_input_type=float | list[float])]
+
+
+class Normalization(Layer):
+    """Subtract the mean and divide by the standard deviation, channel by channel.
+
+    Args:
+        mean: One number, or one a channel. Without mean and variance, they are measured on the training split.
+        variance: As mean.
+
+    Parameters: none if mean and variance are given, else 2 · channels + 1 (a count), not trainable.
+    Raises: ShapeError if the numbers are not as many as the channels.
+    """
+
+    mean: PerChannel | None = None
+    variance: PerChannel | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Normalization:
+        if (self.mean is None) != (self.variance is None):
+            raise PydanticCustomError("normalization", "mean and variance must be given together, or neither")
+        if _count(self.mean) != _count(self.variance):
+            raise PydanticCustomError("normalization", "mean and variance must have as many numbers")
+        return self
+
+    @property
+    def measured(self) -> bool:
+        """Whether mean and variance come from the training split."""
+        return self.mean is None
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's shape."""
+        numbers = _count(self.mean)
+        if numbers not in (None, input_shape[-1]):
+            raise ShapeError(
+                f"Normalization has {numbers} means for {input_shape[-1]} channels",
+                f"give {input_shape[-1]} numbers, or one for all channels",
+            )
+        return input_shape
+
+    def arrays(self, input_shape: Shape) -> tuple[Weight, ...]:
+        """Return mean, variance and count where they are measured."""
+        if not self.measured:
+            return ()
+        channels = input_shape[-1:]
+        measured = (("mean", channels), ("variance", channels), ("count", ()))
+        return tuple(Weight(name, shape, trainable=False, axes=("channels",) * len(shape)) for name, shape in measured)
+
+
+def _count(numbers: float | tuple[float, ...] | None) -> int | None:
+    return len(numbers) if isinstance(numbers, tuple) else None

@@ -1,0 +1,70 @@
+"""Layers that only arrange values anew."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from cnncli.errors import ShapeError
+from cnncli.layers.base import Layer, Shape, Window
+from cnncli.layers.sliding import times
+
+
+class Flatten(Layer):
+    """Make one vector of all values, row by row.
+
+    Output shape: (product of the input's axes).
+    Example: Flatten().output_shape((5, 5, 16)) == (400,)
+    """
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the number of values."""
+        return (prod(input_shape),)
+
+    def windows(self, input_shape: Shape) -> tuple[Window, ...] | None:
+        """Return None: the vector covers the whole input."""
+        return None
+
+
+def _tuple(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list) else given
+
+
+class Reshape(Layer):
+    """Arrange the values in other axes, row by row.
+
+    Args:
+        target_shape: The new axes; one of them may be -1, "whatever is left".
+
+    Output shape: target_shape.
+    Raises: ShapeError if the number of values differs.
+    Example: Reshape(target_shape=[28, 28]).output_shape((28, 28, 1)) == (28, 28)
+    """
+
+    target_shape: Annotated[tuple[Annotated[int, Field(ge=-1)], ...], BeforeValidator(_tuple), Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Reshape:
+        if 0 in self.target_shape or self.target_shape.count(-1) > 1:
+            raise PydanticCustomError("target_shape", "target_shape needs numbers of at least 1, and at most one -1")
+        return self
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the target shape, -1 filled in."""
+        values, known = prod(input_shape), abs(prod(self.target_shape))
+        fits = values % known == 0 if -1 in self.target_shape else values == known
+        if not fits:
+            raise ShapeError(
+                f"{times(input_shape)} = {values} values cannot be arranged as "
+                f"{times('?' if n == -1 else n for n in self.target_shape)}",
+                f"make target_shape's product {values}, or let one axis be -1 so that it follows",
+            )
+        return tuple(values // known if n == -1 else n for n in self.target_shape)
+
+    def windows(self, input_shape: Shape) -> tuple[Window, ...] | None:
+        """Return one window an axis if no axis but such of length 1 changed, else None."""
+        output_shape = self.output_shape(input_shape)
+        return tuple(Window(1) for _ in output_shape[:-1]) if output_shape == input_shape else None
