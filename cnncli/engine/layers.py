@@ -39,6 +39,10 @@ class LocalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), **own}
 
 
+OWN_LAYERS = {LocalResponseNormalization.__name__: LocalResponseNormalization}
+"""The classes here by their names in a config."""
+
+
 def fixed_kernel(layer: Conv2D, shape: tuple[int, int, int, int]) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the weights that a layer's fixed kernels stand for.
 

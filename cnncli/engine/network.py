@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cnncli.engine import layers as own_layers
+from cnncli.engine.layers import OWN_LAYERS, fixed_kernel
 from cnncli.layers.base import Merge, Shape
 from cnncli.layers.convolution import Conv2D
 from cnncli.layers.dropout import Dropout, SpatialDropout2D
@@ -34,14 +34,14 @@ def build(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
         layer = _keras_layer(node, [seed, index])
         tensors.append(layer(given if isinstance(node.layer, Merge) else given[0]))
         if isinstance(node.layer, Conv2D) and node.layer.kernel is not None:
-            layer.kernel.assign(own_layers.fixed_kernel(node.layer, tuple(layer.kernel.shape)))
+            layer.kernel.assign(fixed_kernel(node.layer, tuple(layer.kernel.shape)))
     return keras.Model(inputs, tensors[-1])
 
 
 def _keras_layer(node: Node, entropy: list[int]) -> Any:
     """Return the Keras layer of a node, by name from our own layers or Keras's."""
     name = node.layer.type_name()
-    keras_class = getattr(own_layers, name, None) or getattr(keras.layers, name)
+    keras_class = OWN_LAYERS.get(name) or getattr(keras.layers, name)
     arguments = node.layer.keras_arguments()
     seeds = np.random.SeedSequence(entropy).generate_state(len(arguments) + 1)
     for argument, seed in zip(arguments, seeds.tolist(), strict=False):
