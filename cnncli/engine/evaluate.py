@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -93,6 +96,13 @@ def find_checkpoint(run: Run, checkpoint: str) -> Checkpoint:
     return found
 
 
+def evaluated_weights(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Return a checkpoint's "model/…" arrays, with the running average of a weight in its place where there is one."""
+    model = {name: array for name, array in arrays.items() if name.startswith("model/")}
+    averages = {name.replace("average/", "model/", 1): a for name, a in arrays.items() if name.startswith("average/")}
+    return model | averages
+
+
 def load_trained(run: Run, checkpoint: str = "best") -> Trained:
     """Rebuild a run's network and fill it from a checkpoint.
 
@@ -108,8 +118,8 @@ def load_trained(run: Run, checkpoint: str = "best") -> Trained:
     state = find_checkpoint(run, checkpoint)
     model = build(config)
     variables = model_variables(model)
-    assign(variables, {name: array for name, array in state.arrays.items() if name.startswith("model/")})
-    classes = tuple(read_passport(run)["classes"])
+    assign(variables, evaluated_weights(state.arrays))
+    classes = tuple(json.loads(run.data_file.read_text(encoding="utf-8"))["classes"])
     return Trained(config, classes, model, Preprocessing(config.data), state.path.name)
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from cnncli.config.schema import Config
 from cnncli.engine.feed import Chunk
 from cnncli.engine.loss import CrossEntropy
+from cnncli.engine.optimizer import Updates
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.errors import CheckpointError
 
@@ -35,10 +36,11 @@ class Learner:
 
     def __init__(self, config: Config, model: keras.Model, preprocessing: Preprocessing, loss: CrossEntropy) -> None:
         self.model = model
-        self.optimizer = _make_optimizer(config)
-        self.optimizer.build(model.trainable_variables)
+        self.updates = Updates(config.train, model)
         self._preprocessing = preprocessing
         self._loss = loss
+        # In float16 the optimizer itself skips a step whose enlarged gradients overflow.
+        self._guards_gradients = config.train.precision != "mixed_float16"
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, name="loss_sum")
         self._num_correct = tf.Variable(0, dtype=tf.int64, name="num_correct")
         self._num_seen = tf.Variable(0, dtype=tf.int64, name="num_seen")
@@ -48,7 +50,7 @@ class Learner:
 
         Args:
             chunk: Batches of equal size.
-            rates: Learning rate of each step, float32 (batches,).
+            rates: Learning rate of each step and group, float32 (batches, groups).
 
         Returns:
             Number of steps taken; fewer than batches if a loss or gradient was not finite, in which
@@ -61,7 +63,7 @@ class Learner:
             tf.TensorSpec([None, None, None, None], tf.uint8),
             tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([None, None], tf.int32),
-            tf.TensorSpec([None], tf.float32),
+            tf.TensorSpec([None, None], tf.float32),
         ]
     )
     def _run(self, images: tf.Tensor, labels: tf.Tensor, plan: tf.Tensor, rates: tf.Tensor) -> tf.Tensor:
@@ -78,19 +80,20 @@ class Learner:
         done, _ = tf.while_loop(more, step, [tf.constant(0), tf.constant(True)], parallel_iterations=1)
         return done
 
-    def _step(self, images: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-        variables = self.model.trainable_variables
+    def _step(self, images: tf.Tensor, labels: tf.Tensor, rates: tf.Tensor) -> tf.Tensor:
+        """Take one step unless its loss or gradients are not finite; return whether they were."""
         with tf.GradientTape() as tape:
             logits = self.model(self._preprocessing.to_float(images), training=True)
             losses = self._loss(labels, logits)
             loss = tf.reduce_mean(losses) + sum(self.model.losses)
-            scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, [variable.value for variable in variables])
+            scaled = self.updates.scale_loss(loss)
+        gradients = tape.gradient(scaled, [variable.value for variable in self.updates.variables])
         finite = tf.math.is_finite(loss)
+        if self._guards_gradients:
+            finite &= tf.math.is_finite(tf.linalg.global_norm(gradients))
 
         def apply() -> tf.Tensor:
-            self.optimizer.learning_rate.assign(rate)
-            self.optimizer.apply(gradients, variables)
+            self.updates.apply(gradients, rates)
             correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
             self._loss_sum.assign_add(tf.cast(tf.reduce_sum(losses), tf.float64))
             self._num_correct.assign_add(tf.math.count_nonzero(correct))
@@ -123,7 +126,7 @@ class Learner:
 
     def _variables(self) -> dict[str, Any]:
         variables = model_variables(self.model)
-        variables |= {f"optimizer/{v.path}": v for v in self.optimizer.variables}
+        variables |= self.updates.state()
         sums = (self._loss_sum, self._num_correct, self._num_seen)
         return variables | {f"epoch/{v.name.split(':')[0]}": v for v in sums}
 
@@ -153,13 +156,3 @@ def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> No
             raise CheckpointError(f"{name} has shape {found} in the checkpoint, {expected} in the network.")
     for name, variable in variables.items():
         variable.assign(arrays[name])
-
-
-def _make_optimizer(config: Config) -> keras.optimizers.Optimizer:
-    spec = config.train.optimizer
-    optimizer = getattr(keras.optimizers, spec.type_name())(
-        **spec.keras_arguments(), global_clipnorm=config.train.clip_norm
-    )
-    if config.train.precision == "mixed_float16":
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer

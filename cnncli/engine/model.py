@@ -9,6 +9,7 @@ import keras
 
 from cnncli.config.schema import Config
 from cnncli.engine.network import build as build_network
+from cnncli.engine.optimizer import freeze
 from cnncli.layers.graph import Node
 
 
@@ -18,7 +19,9 @@ def build(config: Config) -> keras.Model:
     The model takes float32 images scaled to [0, 1] and returns logits: a softmax at the end of the
     config is left to the loss and to the predictions, where it can be computed without overflow.
     """
-    return build_network(logits_nodes(config.nodes), config.input_shape, config.seed)
+    model = build_network(logits_nodes(config.nodes), config.input_shape, config.seed)
+    freeze(config.train, model)
+    return model
 
 
 def logits_nodes(nodes: Sequence[Node]) -> tuple[Node, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cnncli import config as language
 from cnncli.analysis.summary import summarize
+from cnncli.config.dump import dump
+from cnncli.config.load import load
 from cnncli.config.schema import Config
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.splits import Splits
@@ -55,21 +57,28 @@ def train(config: Config, runs_dir: Path, listener: Listener) -> Result:
     """
     settings = configure(config)
     splits = load_splits(config)
-    run = Run.create(runs_dir, config.name, language.dump(config), {"seed": config.seed, **settings})
+    run = Run.create(runs_dir, config.name, dump(config), {"seed": config.seed, **settings})
     with run.lock():
         run.write_text(run.summary_file, summary_text(summarize(config)))
         run.write_json(run.data_file, splits.passport)
         return _train(config, run, splits, listener)
 
 
-def resume(run: Run, config: Config, listener: Listener) -> Result:
+def resume(run: Run, overrides: Sequence[str], listener: Listener) -> Result:
     """Go on with a stopped run exactly where its newest good checkpoint was written.
+
+    Args:
+        run: The run.
+        overrides: Values to change from here on, "train.epochs=20"; the run's config.yaml is rewritten.
+        listener: Hears of progress.
 
     Raises:
         CnnError: If there is nothing to go on from, or training diverges.
     """
-    configure(config)
     with run.lock():
+        config = load(run.config_file, overrides)
+        configure(config)
+        run.write_text(run.config_file, dump(config))
         run.update(status="running")
         return _train(config, run, load_splits(config), listener)
 

@@ -130,24 +130,23 @@ class Trainer:
         means = self._learner.means()
         rate = chunk.plan.size / seconds
         self._listener.steps_done(
-            StepsDone(self.progress.epoch + 1, self.progress.batch, *means, rate, float(rates[-1]))
+            StepsDone(self.progress.epoch + 1, self.progress.batch, *means, rate, float(rates[-1, 0]))
         )
 
     def rates(self, first_step: int, num_steps: int) -> np.ndarray:
-        """Return the learning rates of the next steps, float32 (num_steps,)."""
+        """Return the learning rates of the next steps, float32 (num_steps, groups)."""
         train = self.config.train
-        base = train.optimizer.learning_rate * self.progress.plateau_factor
         steps = range(first_step, first_step + num_steps)
-        return np.array(
-            [train.schedule.rate(base, step, self.steps_per_epoch, train.epochs) for step in steps], np.float32
-        )
+        factors = [train.schedule.rate(1.0, step, self.steps_per_epoch, train.epochs) for step in steps]
+        bases = self._learner.updates.base_rates * self.progress.plateau_factor
+        return np.outer(factors, bases).astype(np.float32)
 
     def _end_epoch(self, event_log: EventLog) -> None:
         means, seconds = self._learner.means(), self.progress.seconds
         event = EpochDone(
             epoch=self.progress.epoch + 1,
             step=self.progress.step,
-            learning_rate=float(self.rates(self.progress.step - 1, 1)[0]),
+            learning_rate=float(self.rates(self.progress.step - 1, 1)[0, 0]),
             seconds=seconds,
             images_per_second=self._feed.num_examples / seconds,
             train=means._asdict(),
@@ -166,7 +165,8 @@ class Trainer:
     def _validate(self) -> dict[str, float]:
         if self._validation is None:
             return {}
-        logits = self._predictor.logits(self._validation.images)
+        with self._learner.updates.averaged():
+            logits = self._predictor.logits(self._validation.images)
         evaluation = Evaluation.from_logits("validation", (), self._validation.labels, logits)
         return {"loss": evaluation.loss, "accuracy": evaluation.accuracy}
 

@@ -1,0 +1,130 @@
+"""How gradients change the weights: one Keras optimizer for each group of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnncli.config.schema import Group, Train
+
+
+class _Part(NamedTuple):
+    """The variables of one group, where their gradients stand, and what updates them."""
+
+    indices: list[int]
+    variables: list[Any]
+    optimizer: keras.optimizers.Optimizer
+    base_rate: float
+
+
+class Updates:
+    """The optimizers of a model's groups, their state, and the running average of the weights.
+
+    Args:
+        train: The config's `train` section.
+        model: Network whose trainable variables are to be changed.
+
+    Attributes:
+        variables: The model's trainable variables; gradients come in this order.
+        base_rates: Learning rate of each group before the schedule, float64 (groups,).
+    """
+
+    def __init__(self, train: Train, model: keras.Model) -> None:
+        self.variables = list(model.trainable_variables)
+        owners = {id(v): layer.name for layer in model.layers for v in layer.trainable_variables}
+        names = [owners[id(variable)] for variable in self.variables]
+        groups = [_group_of(train.groups, name) for name in names]
+        self._parts = []
+        for group in dict.fromkeys(groups):
+            indices = [index for index, other in enumerate(groups) if other == group]
+            self._parts.append(self._make_part(train, group, indices))
+        self.base_rates = np.array([part.base_rate for part in self._parts])
+
+    def _make_part(self, train: Train, group: Group | None, indices: list[int]) -> _Part:
+        variables = [self.variables[index] for index in indices]
+        optimizer = make_optimizer(train, group)
+        optimizer.build(variables)
+        rate = group.learning_rate if group is not None else None
+        return _Part(indices, variables, optimizer, rate or train.optimizer.learning_rate)
+
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
+        """Return the loss to take gradients of: enlarged in float16, where small gradients would vanish."""
+        return self._parts[0].optimizer.scale_loss(loss)
+
+    def apply(self, gradients: Sequence[tf.Tensor], rates: tf.Tensor) -> None:
+        """Change the weights by their gradients, with the rate of each group (groups,)."""
+        for number, part in enumerate(self._parts):
+            _inner(part.optimizer).learning_rate.assign(rates[number])
+            part.optimizer.apply([gradients[index] for index in part.indices], part.variables)
+
+    def state(self) -> dict[str, Any]:
+        """Return every variable of the optimizers by name; "average/<weight>" is the running average of a weight."""
+        found: dict[str, Any] = {}
+        for number, part in enumerate(self._parts):
+            averages = _averages(part)
+            owned = {id(average) for average in averages.values()}
+            found |= {f"optimizer/{number}/{v.path}": v for v in part.optimizer.variables if id(v) not in owned}
+            found |= {f"average/{path}": average for path, average in averages.items()}
+        return found
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the running average in the place of the weights while a block runs; without `ema` change nothing."""
+        pairs = [(v, average) for part in self._parts for v, average in _average_pairs(part)]
+        raw = [np.asarray(variable) for variable, _ in pairs]
+        for variable, average in pairs:
+            variable.assign(average)
+        try:
+            yield
+        finally:
+            for (variable, _), value in zip(pairs, raw, strict=True):
+                variable.assign(value)
+
+
+def make_optimizer(train: Train, group: Group | None = None) -> keras.optimizers.Optimizer:
+    """Return the config's optimizer as Keras has it, with a group's own settings."""
+    arguments = train.optimizer.keras_arguments()
+    if group is not None and group.weight_decay is not None:
+        arguments["weight_decay"] = group.weight_decay
+    optimizer = getattr(keras.optimizers, train.optimizer.type_name())(
+        **arguments,
+        global_clipnorm=train.clip_norm,
+        use_ema=train.ema is not None,
+        ema_momentum=train.ema or 0.99,
+        gradient_accumulation_steps=train.accumulate if train.accumulate > 1 else None,
+    )
+    return keras.optimizers.LossScaleOptimizer(optimizer) if train.precision == "mixed_float16" else optimizer
+
+
+def freeze(train: Train, model: keras.Model) -> None:
+    """Take the layers of groups with `trainable: false` out of training."""
+    for layer in model.layers:
+        group = _group_of(train.groups, layer.name)
+        if group is not None and not group.trainable:
+            layer.trainable = False
+
+
+def _group_of(groups: Sequence[Group], layer: str) -> Group | None:
+    return next((group for group in groups if fnmatchcase(layer, group.layers)), None)
+
+
+def _inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _average_pairs(part: _Part) -> list[tuple[Any, Any]]:
+    inner = _inner(part.optimizer)
+    if not inner.use_ema:
+        return []
+    # Keras has no public way to these; `finalize_variable_values` would overwrite the weights for good.
+    return list(zip(part.variables, inner._model_variables_moving_average, strict=True))
+
+
+def _averages(part: _Part) -> dict[str, Any]:
+    return {variable.path: average for variable, average in _average_pairs(part)}
