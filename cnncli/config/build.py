@@ -11,7 +11,7 @@ from cnncli.config.origins import Origins
 from cnncli.config.schedules import SCHEDULES
 from cnncli.config.schema import Config, Data, Document, Model, Train
 from cnncli.config.tree import Mapping, Origin, Sequence, Value, plain
-from cnncli.config.yaml import problem
+from cnncli.config.places import problem
 from cnncli.errors import ConfigError, Problem, ShapeError
 from cnncli.layers.graph import Node, flatten, shapes
 

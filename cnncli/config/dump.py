@@ -21,7 +21,7 @@ class _Dumper(yaml.SafeDumper):
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     try:
         safe = isinstance(scalars.read(text), str) and re.fullmatch(r"[A-Za-z0-9_./$-][A-Za-z0-9_./$ +-]*", text)
-    except scalars.UnreadableNumber:
+    except scalars.NumberError:
         safe = None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if safe else '"')
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from cnncli.config import validation
 from cnncli.config.expected import read
 from cnncli.config.tree import Mapping, Origin, Scalar, Value
-from cnncli.config.yaml import problem
+from cnncli.config.places import problem
 from cnncli.errors import Problem
 from cnncli.layers.base import Spec
 

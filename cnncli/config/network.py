@@ -8,7 +8,7 @@ from cnncli.config import named, validation
 from cnncli.config.expected import read
 from cnncli.config.named import Named
 from cnncli.config.tree import Entry, Mapping, Origin, Scalar, Sequence, Value
-from cnncli.config.yaml import problem
+from cnncli.config.places import problem
 from cnncli.errors import ConfigError, Problem
 from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Spec
@@ -127,7 +127,7 @@ class Network:
         self.stack.append(found.name)
         layers = self.layers(definition.get("layers"), f"{found.path}.layers", inner)
         self.stack.pop()
-        return Block(layers=layers)
+        return Block(block=found.name, layers=layers) if layers else None
 
     def arguments(self, found: Named, definition: Mapping, scope: Scope) -> Scope | None:
         """Bind a block's parameters to the arguments of one use."""

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from cnncli.config import yaml
+from cnncli.config.places import fail
 from cnncli.config.tree import Entry, Mapping, Origin, Scalar, Sequence, Source, Value
 
 _PATH = re.compile(r"[^.\[\]=\s]+(\[\d+\])*(\.[^.\[\]=\s]+(\[\d+\])*)*")
@@ -33,7 +34,7 @@ def parse(text: str) -> Override:
     if not equals or not _PATH.fullmatch(path):
         message = f'Expected KEY=VALUE with a dotted path for the key; read "{text}".'
         hint = "For example: --set train.epochs=3 or --set model.layers[0].Conv2D.filters=8"
-        yaml.fail("E025", message, Origin(source, 1, 1, max(len(text), 1)), hint)
+        fail("E025", message, Origin(source, 1, 1, max(len(text), 1)), hint)
     steps: list[str | int] = []
     origins = []
     for match in _STEP.finditer(path):
@@ -62,7 +63,7 @@ def _put(value: Value | None, override: Override, depth: int) -> Value:
         value = Mapping({}, origin)
     if not isinstance(value, Mapping):
         where = _dotted(override.steps[:depth])
-        yaml.fail("E026", f'{where} is not a mapping, so it has no "{step}".', origin, path=override.path)
+        fail("E026", f'{where} is not a mapping, so it has no "{step}".', origin, path=override.path)
     inner = _put(value.get(step), override, depth + 1)
     key = value.entries[step].key if step in value.entries else origin
     return Mapping({**value.entries, step: Entry(key, inner)}, value.origin)
@@ -72,10 +73,10 @@ def _put_item(value: Value | None, override: Override, depth: int) -> Value:
     index, origin = override.steps[depth], override.origins[depth]
     where = _dotted(override.steps[:depth])
     if not isinstance(value, Sequence):
-        yaml.fail("E026", f"{where} is not a list, so it has no [{index}].", origin, path=override.path)
+        fail("E026", f"{where} is not a list, so it has no [{index}].", origin, path=override.path)
     if not isinstance(index, int) or index >= len(value.items):
         size = len(value.items)
-        yaml.fail("E026", f"{where} has {size} items, [0] to [{size - 1}]; no [{index}].", origin, path=override.path)
+        fail("E026", f"{where} has {size} items, [0] to [{size - 1}]; no [{index}].", origin, path=override.path)
     items = list(value.items)
     items[index] = _put(items[index], override, depth + 1)
     return Sequence(tuple(items), value.origin)

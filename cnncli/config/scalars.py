@@ -20,7 +20,7 @@ MAX_DIGITS = 30
 """Longest number that is read; no setting needs more, and very long ones take quadratic time."""
 
 
-class UnreadableNumber(ValueError):
+class NumberError(ValueError):
     """A number that no setting can mean: too long, or not finite."""
 
 
@@ -31,18 +31,18 @@ def read(word: str) -> Plain:
     in YAML 1.1.
 
     Raises:
-        UnreadableNumber: If the word is a number of too many digits, infinite or not a number.
+        NumberError: If the word is a number of too many digits, infinite or not a number.
     """
     if word in _WORDS:
         return _WORDS[word]
     if word[0] not in "+-.0123456789":
         return word
     if _NOT_FINITE.fullmatch(word):
-        raise UnreadableNumber(f"{word} is not a number that a setting can have")
+        raise NumberError(f"{word} is no number that a setting can have.")
     if not _FLOAT.fullmatch(word) and not _OCTAL_OR_HEX.fullmatch(word):
         return word
     if len(word) > MAX_DIGITS:
-        raise UnreadableNumber(f"A number of {len(word)} characters; at most {MAX_DIGITS} are read")
+        raise NumberError(f"A number of {len(word)} characters; at most {MAX_DIGITS} are read.")
     return _number(word)
 
 
@@ -53,5 +53,5 @@ def _number(word: str) -> int | float:
         return int(word, 0)
     number = float(word)
     if not isfinite(number):
-        raise UnreadableNumber(f"{word} is larger than any number that can be computed with")
+        raise NumberError(f"{word} is larger than any number that can be computed with.")
     return number

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+COMMAND_LINE = "--set"
+"""Name of the source of values given on the command line."""
 Plain = None | bool | int | float | str
 """What a scalar can be."""
 
@@ -35,12 +37,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a key or value was written: line and column count from 1."""
+    """Where a key or value was written: line and column count from 1.
+
+    Attributes:
+        also: A second place, of a value that is written in one and used in another.
+    """
 
     source: Source
     line: int
     column: int
     length: int = 1
+    also: Origin | None = None
 
     @property
     def file(self) -> str:
@@ -52,8 +59,15 @@ class Origin:
         """The line that it stands in."""
         return self.source.lines[self.line - 1] if self.line <= len(self.source.lines) else ""
 
+    @property
+    def position(self) -> str:
+        """The place in words: "lenet.yaml:14:7", or "--set train.epochs=3"."""
+        if self.file == COMMAND_LINE:
+            return f"{self.file} {self.excerpt}"
+        return f"{self.file}:{self.line}:{self.column}"
+
     def __str__(self) -> str:
-        return self.file if self.file == "--set" else f"{self.file}:{self.line}"
+        return self.file if self.file == COMMAND_LINE else f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)

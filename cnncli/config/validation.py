@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from cnncli.config import expected
 from cnncli.config.tree import Entry, Mapping, Origin, Sequence, Value
-from cnncli.config.yaml import problem
+from cnncli.config.places import problem
 from cnncli.errors import Problem
 
 Model = TypeVar("Model", bound=BaseModel)

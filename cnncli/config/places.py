@@ -1,0 +1,38 @@
+"""Problems at the places of keys and values."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from cnncli.config.tree import Origin
+from cnncli.errors import ConfigError, Problem
+
+WHOLE = "(document)"
+"""Path of a problem that is no single key's."""
+
+
+def problem(code: str, message: str, origin: Origin, hint: str | None = None, path: str = "") -> Problem:
+    """Make a problem from the place of a key or value."""
+    if origin.also is not None:
+        message = f"{message} (see also {origin.also.position})"
+    return Problem(
+        code=code,
+        message=message,
+        file=origin.file,
+        line=origin.line,
+        column=origin.column,
+        path=path or WHOLE,
+        hint=hint,
+        excerpt=origin.excerpt,
+        length=origin.length,
+    )
+
+
+def fail(code: str, message: str, origin: Origin, hint: str | None = None, path: str = "") -> NoReturn:
+    """Raise a ConfigError with a single problem."""
+    raise ConfigError((problem(code, message, origin, hint, path),))
+
+
+def dotted(steps: tuple[str | int, ...] | list[str | int], root: str = "") -> str:
+    """Return the path of steps: ("model", "layers", 3) → "model.layers[3]"."""
+    return (root + "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in steps)).removeprefix(".")
