@@ -64,8 +64,8 @@ class Block(Composite):
         layers: Its layers.
     """
 
-    block: str
-    layers: SomeParts
+    block: str = "Block"
+    layers: Parts
 
 
 COMPOSITES: dict[str, type[Composite]] = {spec.type_name(): spec for spec in (Parallel, Residual, Repeat)}

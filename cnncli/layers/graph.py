@@ -175,12 +175,18 @@ class _Layout:
             shortcut = self.sequence(part.shortcut, source, f"{path}.shortcut", shared)
             return self.node(Add(), (end, shortcut), path, shared)
         if isinstance(part, Repeat):
-            for _ in range(part.times):
-                source = self.sequence(part.layers, source, f"{path}.layers", shared=True)
-            return source
+            return self.repeat(part, source, path)
         if isinstance(part, Block):
             return self.sequence(part.layers, source, f"{path}.layers", shared=True)
         raise TypeError(part)
+
+    def repeat(self, part: Repeat, source: int, path: str) -> int:
+        """Lay out the layers of a `Repeat` as often as it says."""
+        for _ in range(part.times):
+            before, source = source, self.sequence(part.layers, source, f"{path}.layers", shared=True)
+            if source == before:  # blocks without layers: nothing to repeat
+                break
+        return source
 
     def node(self, layer: Layer, inputs: tuple[int, ...], path: str, shared: bool) -> int:
         """Add a node; return its index."""

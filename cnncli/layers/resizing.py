@@ -151,6 +151,8 @@ def sample(stride: Fraction, interpolation: str) -> Window:
     The point under output o is x = (o + ½) · stride − ½, a multiple of 1/d; nearest takes floor(x + ½), the
     others the positions nearer than their reach.
     """
+    if stride.denominator == 1 and stride.numerator % 2:  # every point is the centre of a pixel
+        return Window(1, stride, (1 - stride) / 2)
     if interpolation == "nearest":
         slack = 1 - Fraction(1, 2 * stride.denominator)
         first = stride / 2 - slack

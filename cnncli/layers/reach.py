@@ -1,0 +1,120 @@
+"""What the outputs of a layer see along one axis of the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor, gcd, lcm
+from typing import NamedTuple
+
+from cnncli.layers.base import Window
+
+MAX_PERIOD = 4096
+"""Longest pattern that is followed; an axis enlarged beyond it counts as seen from end to end."""
+
+
+class Reach(NamedTuple):
+    """What one output sees of the image along one axis, padding counted as if the image went on there.
+
+    Attributes:
+        size: Pixels from the first seen to the last; the largest of all outputs, where layers that enlarge
+            make them differ.
+        stride: Pixels between what neighbouring outputs see, on average; 0 if all outputs see the same.
+        start: First pixel that the first output sees; negative in the padding.
+    """
+
+    size: int
+    stride: Fraction
+    start: int
+
+
+@dataclass(frozen=True)
+class Sight:
+    """First and last pixel that each output sees: a pattern that repeats `advance` pixels further on.
+
+    The pattern of layers that only shrink has one entry. Where an output sees nothing, as between the patches of
+    a transposed convolution, its last pixel lies before its first: they are those its neighbours end and begin with.
+
+    Attributes:
+        firsts: First pixel of the outputs 0, 1, … of the pattern.
+        lasts: Last pixel of the same.
+        advance: Pixels from an output to the one a pattern further; 0 if all see the same.
+        covered: First and last pixel of the image that any output sees.
+    """
+
+    firsts: tuple[int, ...]
+    lasts: tuple[int, ...]
+    advance: int
+    covered: tuple[int, int]
+
+    @classmethod
+    def of_pixels(cls, length: int) -> Sight:
+        """Return what the pixels of an image of that length see: themselves."""
+        return cls((0,), (0,), 1, (0, length - 1))
+
+    @property
+    def reach(self) -> Reach:
+        """The pattern in three numbers."""
+        size = max(last - first + 1 for first, last in zip(self.firsts, self.lasts, strict=True))
+        return Reach(size, Fraction(self.advance, len(self.firsts)), self.firsts[0])
+
+    def first(self, position: int) -> int:
+        """Return the first pixel that the output at `position` sees."""
+        turns, rest = divmod(position, len(self.firsts))
+        return self.firsts[rest] + turns * self.advance
+
+    def last(self, position: int) -> int:
+        """Return the last pixel that the output at `position` sees."""
+        turns, rest = divmod(position, len(self.lasts))
+        return self.lasts[rest] + turns * self.advance
+
+    def whole(self) -> Sight:
+        """Return what a layer sees whose outputs all see everything."""
+        first, last = self.covered
+        return Sight((first,), (last,), 0, self.covered)
+
+    def through(self, window: Window, num_inputs: int, num_outputs: int) -> Sight:
+        """Return what the outputs of a layer with this window see."""
+        if self.advance == 0:
+            return self
+        turns = len(self.firsts) // gcd(len(self.firsts), window.stride.numerator)
+        period = min(window.stride.denominator * turns, num_outputs)
+        covered = self._covered(window, num_inputs, num_outputs)
+        if period > MAX_PERIOD:
+            return Sight((0,), (0,), 1, covered).whole()
+        begins = [position * window.stride - window.before for position in range(period)]
+        firsts = tuple(self.first(ceil(begin)) for begin in begins)
+        lasts = tuple(self.last(floor(begin + window.size - 1)) for begin in begins)
+        return Sight(firsts, lasts, self._ahead(period * window.stride), covered)
+
+    def joined(self, other: Sight, length: int) -> Sight:
+        """Return what an output sees that puts both together; there are `length` of them."""
+        covered = (min(self.covered[0], other.covered[0]), max(self.covered[1], other.covered[1]))
+        same_pace = self.advance * len(other.firsts) == other.advance * len(self.firsts)
+        period = min(lcm(len(self.firsts), len(other.firsts)), length) if same_pace else length
+        if 0 in (self.advance, other.advance) or period > MAX_PERIOD:
+            return Sight((0,), (0,), 1, covered).whole()
+        pairs = [(self._pair(p), other._pair(p)) for p in range(period)]
+        hulls = [_hull(mine, others) for mine, others in pairs]
+        firsts, lasts = zip(*hulls, strict=True)
+        return Sight(firsts, lasts, self._ahead(period), covered)
+
+    def _pair(self, position: int) -> tuple[int, int]:
+        return self.first(position), self.last(position)
+
+    def _ahead(self, positions: int | Fraction) -> int:
+        return round(Fraction(self.advance, len(self.firsts)) * positions)
+
+    def _covered(self, window: Window, num_inputs: int, num_outputs: int) -> tuple[int, int]:
+        begin = max(ceil(-window.before), 0)
+        end = min(floor((num_outputs - 1) * window.stride - window.before + window.size - 1), num_inputs - 1)
+        return max(self.first(begin), self.covered[0]), min(self.last(end), self.covered[1])
+
+
+def _hull(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    """Return first and last pixel of both, an empty one left out."""
+    if one[0] > one[1]:
+        return other
+    if other[0] > other[1]:
+        return one
+    return min(one[0], other[0]), max(one[1], other[1])
