@@ -13,11 +13,11 @@ from cnncli.layers.reshaping import Reshape
 
 def receptive_fields(
     nodes: Sequence[Node], shapes: Sequence[Shape], input_shape: Shape
-) -> tuple[tuple[Reach, ...], ...]:
-    """Return for each node what its outputs see along each axis of the image.
+) -> tuple[tuple[Reach, ...] | None, ...]:
+    """Return for each node what its outputs see along each axis of the image, None where all see the whole image.
 
     Branches count together: from the first pixel that any of them sees to the last. After Flatten or a global
-    pooling all outputs see the same (stride 0). Normalizations count as seeing one position, whatever their
+    pooling all outputs see the whole image; after a Reshape they may do so along one axis (stride 0). Normalizations count as seeing one position, whatever their
     statistics are taken from.
 
     Args:
@@ -33,7 +33,7 @@ def receptive_fields(
         for other in others:
             view = view.joined(other, output_shape)
         views.append(_seen(node, view, input_shapes(node, shapes, input_shape)[0], output_shape))
-    return tuple(tuple(sight.reach for sight in view.sights) for view in views)
+    return tuple(view.field for view in views)
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,12 @@ class _View:
 
     sights: tuple[Sight, ...]
     axes: tuple[int | None, ...]
+
+    @property
+    def field(self) -> tuple[Reach, ...] | None:
+        """The reach along each axis of the image, None if all outputs see all."""
+        field = tuple(sight.reach for sight in self.sights)
+        return field if any(reach.stride for reach in field) else None
 
     def whole(self, output_shape: Shape) -> _View:
         """Return what a layer sees whose outputs all see everything."""
