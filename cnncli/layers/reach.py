@@ -39,18 +39,18 @@ class Sight:
         firsts: First pixel of the outputs 0, 1, … of the pattern.
         lasts: Last pixel of the same.
         advance: Pixels from an output to the one a pattern further; 0 if all see the same.
-        covered: First and last pixel of the image that any output sees.
+        length: The image's pixels along the axis.
     """
 
     firsts: tuple[int, ...]
     lasts: tuple[int, ...]
     advance: int
-    covered: tuple[int, int]
+    length: int
 
     @classmethod
     def of_pixels(cls, length: int) -> Sight:
         """Return what the pixels of an image of that length see: themselves."""
-        return cls((0,), (0,), 1, (0, length - 1))
+        return cls((0,), (0,), 1, length)
 
     @property
     def reach(self) -> Reach:
@@ -70,45 +70,34 @@ class Sight:
 
     def whole(self) -> Sight:
         """Return what a layer sees whose outputs all see everything."""
-        first, last = self.covered
-        return Sight((first,), (last,), 0, self.covered)
+        return Sight((0,), (self.length - 1,), 0, self.length)
 
-    def through(self, window: Window, num_inputs: int, num_outputs: int) -> Sight:
-        """Return what the outputs of a layer with this window see."""
-        if self.advance == 0:
-            return self
+    def through(self, window: Window, length: int) -> Sight:
+        """Return what the `length` outputs of a layer with this window see."""
         turns = len(self.firsts) // gcd(len(self.firsts), window.stride.numerator)
-        period = min(window.stride.denominator * turns, num_outputs)
-        covered = self._covered(window, num_inputs, num_outputs)
-        if period > MAX_PERIOD:
-            return Sight((0,), (0,), 1, covered).whole()
+        period = min(window.stride.denominator * turns, length)
+        if self.advance == 0 or period > MAX_PERIOD:
+            return self.whole()
         begins = [position * window.stride - window.before for position in range(period)]
         firsts = tuple(self.first(ceil(begin)) for begin in begins)
         lasts = tuple(self.last(floor(begin + window.size - 1)) for begin in begins)
-        return Sight(firsts, lasts, self._ahead(period * window.stride), covered)
+        return Sight(firsts, lasts, self._ahead(period * window.stride), self.length)
 
     def joined(self, other: Sight, length: int) -> Sight:
         """Return what an output sees that puts both together; there are `length` of them."""
-        covered = (min(self.covered[0], other.covered[0]), max(self.covered[1], other.covered[1]))
         same_pace = self.advance * len(other.firsts) == other.advance * len(self.firsts)
         period = min(lcm(len(self.firsts), len(other.firsts)), length) if same_pace else length
         if 0 in (self.advance, other.advance) or period > MAX_PERIOD:
-            return Sight((0,), (0,), 1, covered).whole()
-        pairs = [(self._pair(p), other._pair(p)) for p in range(period)]
-        hulls = [_hull(mine, others) for mine, others in pairs]
+            return self.whole()
+        hulls = [_hull(self._pair(p), other._pair(p)) for p in range(period)]
         firsts, lasts = zip(*hulls, strict=True)
-        return Sight(firsts, lasts, self._ahead(period), covered)
+        return Sight(firsts, lasts, self._ahead(period), self.length)
 
     def _pair(self, position: int) -> tuple[int, int]:
         return self.first(position), self.last(position)
 
     def _ahead(self, positions: int | Fraction) -> int:
         return round(Fraction(self.advance, len(self.firsts)) * positions)
-
-    def _covered(self, window: Window, num_inputs: int, num_outputs: int) -> tuple[int, int]:
-        begin = max(ceil(-window.before), 0)
-        end = min(floor((num_outputs - 1) * window.stride - window.before + window.size - 1), num_inputs - 1)
-        return max(self.first(begin), self.covered[0]), min(self.last(end), self.covered[1])
 
 
 def _hull(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:

@@ -17,8 +17,8 @@ def receptive_fields(
     """Return for each node what its outputs see along each axis of the image, None where all see the whole image.
 
     Branches count together: from the first pixel that any of them sees to the last. After Flatten or a global
-    pooling all outputs see the whole image; after a Reshape they may do so along one axis (stride 0). Normalizations count as seeing one position, whatever their
-    statistics are taken from.
+    pooling all outputs count as seeing the whole image; after a Reshape they may do so along one axis (stride 0).
+    Normalizations count as seeing one position, whatever their statistics are taken from.
 
     Args:
         nodes: The network.
@@ -58,12 +58,12 @@ class _View:
         """Return what a layer sees whose outputs all see everything."""
         return _View(tuple(sight.whole() for sight in self.sights), (None,) * (len(output_shape) - 1))
 
-    def through(self, windows: Sequence[Window], input_shape: Shape, output_shape: Shape) -> _View:
+    def through(self, windows: Sequence[Window], output_shape: Shape) -> _View:
         """Return what a layer with these windows sees."""
         sights = list(self.sights)
-        for axis, window, before, after in zip(self.axes, windows, input_shape, output_shape, strict=False):
+        for axis, window, length in zip(self.axes, windows, output_shape, strict=False):
             if axis is not None:
-                sights[axis] = sights[axis].through(window, before, after)
+                sights[axis] = sights[axis].through(window, length)
         return replace(self, sights=tuple(sights))
 
     def joined(self, other: _View, output_shape: Shape) -> _View:
@@ -94,4 +94,4 @@ def _seen(node: Node, view: _View, input_shape: Shape, output_shape: Shape) -> _
     if isinstance(node.layer, Reshape):
         return view.reshaped(input_shape, output_shape)
     windows = node.layer.windows(input_shape)
-    return view.whole(output_shape) if windows is None else view.through(windows, input_shape, output_shape)
+    return view.whole(output_shape) if windows is None else view.through(windows, output_shape)
