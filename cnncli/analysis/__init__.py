@@ -1,1 +1,1 @@
-"""TODO"""
+"""A config walked layer by layer: rows and totals, doubts, explanations in numbers, differences."""

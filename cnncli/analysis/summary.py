@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -26,9 +27,8 @@ class Row:
         trainable_params: Values that training changes.
         non_trainable_params: Values that it does not: moving statistics, fixed kernels, frozen layers.
         macs: Multiply-accumulate operations.
-        receptive_field: Pixels along each axis of the image that one output depends on; None where a
-            reshape has mixed the axes.
-        receptive_field_stride: Pixels between the fields of neighbouring outputs; 0 where all see the same.
+        receptive_field: Pixels along each axis of the image that one output position sees.
+        receptive_field_stride: Pixels between what neighbouring positions see; 0 where all see all.
         dense_params: What a dense layer between the same input and output would need; None but for
             convolutions.
     """
@@ -41,9 +41,14 @@ class Row:
     trainable_params: int
     non_trainable_params: int
     macs: int
-    receptive_field: tuple[int, ...] | None
-    receptive_field_stride: tuple[float, ...] | None
+    receptive_field: tuple[int, ...]
+    receptive_field_stride: tuple[float, ...]
     dense_params: int | None
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether every output sees the whole image."""
+        return not any(self.receptive_field_stride)
 
     @property
     def params(self) -> int:
@@ -63,8 +68,8 @@ class Row:
             "non_trainable_params": self.non_trainable_params,
             "macs": self.macs,
             "flops": 2 * self.macs,
-            "receptive_field": _list(self.receptive_field),
-            "receptive_field_stride": _list(self.receptive_field_stride),
+            "receptive_field": list(self.receptive_field),
+            "receptive_field_stride": list(self.receptive_field_stride),
             "dense_params": self.dense_params,
         }
 
@@ -136,7 +141,7 @@ def summarize(config: Config) -> Summary:
     """
     steps = walk(config.nodes, config.input_shape)
     names = (*(step.node.name for step in steps), "input")  # the input's index is −1
-    rows = tuple(_row(step, names) for step in steps)
+    rows = tuple(_row(step, names, config.input_shape[:-1]) for step in steps)
     return Summary(config.name, config.input_shape, rows, memory(config, steps))
 
 
@@ -149,7 +154,7 @@ def dense_params(step: Step) -> int | None:
     return prod(step.input_shape) * outputs + biases
 
 
-def _row(step: Step, names: Sequence[str]) -> Row:
+def _row(step: Step, names: Sequence[str], image: Shape) -> Row:
     node, field = step.node, step.field
     weights = node.layer.weights(step.input_shape)
     trainable = sum(weight.size for weight in weights if weight.trainable)
@@ -162,11 +167,11 @@ def _row(step: Step, names: Sequence[str]) -> Row:
         trainable_params=trainable,
         non_trainable_params=sum(weight.size for weight in weights) - trainable,
         macs=node.layer.macs(step.input_shape),
-        receptive_field=field.size if field else None,
-        receptive_field_stride=field.stride if field else None,
+        receptive_field=tuple(reach.size for reach in field) if field else image,
+        receptive_field_stride=tuple(_number(reach.stride) for reach in field) if field else (0,) * len(image),
         dense_params=dense_params(step),
     )
 
 
-def _list(values: Sequence[Any] | None) -> list[Any] | None:
-    return None if values is None else list(values)
+def _number(stride: int | Fraction) -> float:
+    return int(stride) if stride.denominator == 1 else float(stride)

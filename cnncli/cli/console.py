@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from cnncli.errors import CnnError, ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from cnncli.report.page import Page
 
 
 @lru_cache(maxsize=1)
@@ -37,6 +40,15 @@ def print_json(document: Any) -> None:
 def print_line(text: str) -> None:
     """Print one line on stdout as it is, without markup or wrapping."""
     sys.stdout.write(text + "\n")
+
+
+def print_page(page: Page) -> None:
+    """Print a page: in a terminal in its width and with colours, elsewhere plain and with nothing cut off."""
+    if out().is_terminal:
+        out().print(page)
+        return
+    columns = os.environ.get("COLUMNS", "")
+    print_line(page.text(int(columns) if columns.isdigit() else None))
 
 
 def print_note(text: str) -> None:

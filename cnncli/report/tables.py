@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cnncli.analysis.summary import Row, Summary
 from cnncli.report.grid import Column, Grid
 from cnncli.report.numbers import full, short, size
 from cnncli.report.outline import marks
-
-if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderableType
+from cnncli.report.page import Page, Title
 
 COLUMNS = (
     Column("Layer", left=True),
@@ -26,26 +21,9 @@ COLUMNS = (
 """Ranks: at 80 columns the dense equivalents go, at 60 what a layer sees goes as well."""
 
 
-@dataclass(frozen=True)
-class SummaryTable:
-    """A summary that draws itself in the width of the console."""
-
-    summary: Summary
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """Draw heading, table and totals."""
-        from rich.text import Text
-
-        yield Text(heading(self.summary), style="bold")
-        yield Text("")
-        yield grid(self.summary)
-        yield Text("")
-        yield Text("\n".join(totals(self.summary)))
-
-
-def summary_table(summary: Summary) -> SummaryTable:
-    """Return the summary for a rich console."""
-    return SummaryTable(summary)
+def summary_table(summary: Summary) -> Page:
+    """Return the summary for a console."""
+    return Page((Title(heading(summary)), "", grid(summary), "", *totals(summary)))
 
 
 def summary_text(summary: Summary, width: int | None = None) -> str:
@@ -55,7 +33,7 @@ def summary_text(summary: Summary, width: int | None = None) -> str:
         summary: The network in numbers.
         width: Characters to fit into, or None for as many as it takes.
     """
-    return "\n".join([heading(summary), "", *grid(summary).lines(width), "", *totals(summary)])
+    return summary_table(summary).text(width)
 
 
 def summary_markdown(summary: Summary) -> str:
@@ -66,7 +44,7 @@ def summary_markdown(summary: Summary) -> str:
 
 def heading(summary: Summary) -> str:
     """Return the line above a summary."""
-    return f"{summary.name}: {size(summary.input_shape)} input, {len(summary.rows)} layers"
+    return f"{summary.name}: {size(summary.input_shape)} input, {len(summary.rows):,} layers"
 
 
 def grid(summary: Summary) -> Grid:
@@ -93,19 +71,16 @@ def label(row: Row) -> str:
 
 
 def sees(row: Row) -> str:
-    """Return the receptive field: a size in pixels, or "all"."""
-    if row.receptive_field is None:
-        return "?"
-    return "all" if row.receptive_field_stride and not any(row.receptive_field_stride) else size(row.receptive_field)
+    """Return the receptive field: a size in pixels, or "all" where every output sees the same."""
+    return "all" if row.sees_all else size(row.receptive_field)
 
 
 def totals(summary: Summary) -> list[str]:
     """Return the lines below the table."""
-    memory = summary.memory
+    memory, trainable, rest = summary.memory, summary.trainable_params, summary.non_trainable_params
     return [
-        f"Parameters   {full(summary.total_params)} "
-        f"({full(summary.trainable_params)} trainable, {full(summary.non_trainable_params)} not)",
-        f"One image    {short(summary.macs, 'MACs')} = {short(summary.flops, 'FLOPs')} (2 FLOPs a MAC)",
-        f"Memory       {short(memory.weights, 'B')} weights, {short(memory.activations, 'B')} activations an image",
-        f"Training     about {short(memory.training, 'B')} at batch size {full(memory.batch_size)}",
+        f"Parameters  {full(summary.total_params)}: {full(trainable)} trainable, {full(rest)} not",
+        f"One image   {short(summary.macs, 'MACs')} = {short(summary.flops, 'FLOPs')}; 2 FLOPs a MAC",
+        f"Memory      {short(memory.weights, 'B')} weights, {short(memory.activations, 'B')} activations an image",
+        f"Training    about {short(memory.training, 'B')} at batch size {full(memory.batch_size)}",
     ]

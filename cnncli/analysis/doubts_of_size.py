@@ -1,0 +1,69 @@
+"""Doubts about size: where the parameters are, and whether training fits the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cnncli.analysis.doubt import Doubt, Subject, kind
+from cnncli.analysis.memory import memory
+
+MANY = 100_000
+"""Parameters below which no one minds where they are."""
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def parameters_are_spread(subject: Subject) -> Iterator[Doubt]:
+    """A dense layer on a flattened image soon holds most of the parameters."""
+    counts = [step.node.layer.num_params(step.input_shape) for step in subject.steps]
+    total = sum(counts)
+    for step, count in zip(subject.steps, counts, strict=True):
+        source = subject.steps[step.node.inputs[0]] if step.node.inputs[0] >= 0 else None
+        flat = source is not None and kind(source.node.layer) == "Flatten"
+        if flat and kind(step.node.layer) == "Dense" and count >= MANY and 2 * count > total:
+            yield Doubt(
+                "W309",
+                step.node.path,
+                f"{step.node.name} on {step.input_shape[0]:,} flattened values holds {count:,} of the network's "
+                f"{total:,} parameters ({100 * count / total:.0f} %).",
+                "GlobalAveragePooling2D in place of Flatten, one more pooling before it, or fewer units make it small.",
+            )
+
+
+def training_fits_the_machine(subject: Subject) -> Iterator[Doubt]:
+    """Training must fit into the memory that there is."""
+    available = machine_memory()
+    need = memory(subject.config, subject.steps)
+    if available is not None and need.training > available:
+        batch = subject.config.train.batch_size
+        yield Doubt(
+            "W314",
+            "train.batch_size",
+            f"Training takes about {need.training / 1e9:,.1f} GB at batch size {batch:,}; this machine has "
+            f"{available / 1e9:,.1f} GB.",
+            "Use a smaller batch size, a smaller image, or precision: mixed_bfloat16.",
+        )
+
+
+def machine_memory() -> int | None:
+    """Return the bytes of memory that this process may use, or None where the system does not tell."""
+    import os
+
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    return min([physical, *_limits()])
+
+
+def _limits() -> Iterator[int]:
+    for name in _CGROUP_LIMITS:
+        try:
+            text = Path(name).read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            yield int(text)
+
+
+RULES = (parameters_are_spread, training_fits_the_machine)

@@ -1,0 +1,38 @@
+"""What a user means by CONFIG or RUN: a file, a name of the zoo, or a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cnncli.config.schema import Config
+
+ConfigOrRun = Annotated[
+    str,
+    typer.Argument(metavar="CONFIG|RUN", help="A YAML file, a name of the zoo, or a run: its path, name or `latest`."),
+]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown.")]
+
+
+def load_reference(reference: str, runs_dir: Path, overrides: Sequence[str] = ()) -> Config:
+    """Return the config that a reference means; files come first, then the zoo, then runs.
+
+    Raises:
+        ConfigError: If it is none of these, or the config has errors.
+    """
+    from cnncli.config import zoo
+    from cnncli.config.load import load
+    from cnncli.errors import RunError
+    from cnncli.runs.find import find
+
+    if Path(reference).is_file() or zoo.find(reference):
+        return load(reference, overrides)
+    try:
+        run = find(reference, runs_dir)
+    except RunError:
+        return load(reference, overrides)  # says that there is no such config, with the nearest names
+    return load(run.config_file, overrides)

@@ -1,0 +1,57 @@
+"""`cnn summary`: a network in numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnncli.cli.console import print_json, print_line, print_page
+from cnncli.cli.reference import ConfigOrRun, Markdown, load_reference
+from cnncli.cli.train import Json, RunsDir, Sets
+
+WhatIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--what-if", metavar="KEY=VALUE", help="Show the network with this value beside it; repeat for several."
+    ),
+]
+
+
+def summary_cli(
+    config: ConfigOrRun,
+    what_if: WhatIf = None,
+    sets: Sets = None,
+    markdown: Markdown = False,
+    as_json: Json = False,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    """Show the layers of a network: shapes, parameters, MACs, receptive fields, and the totals.
+
+    Example: cnn summary googlenet
+    Example: cnn summary lenet5 --what-if model.layers[0].Conv2D.filters=64
+    """
+    from cnncli.analysis.summary import summarize
+    from cnncli.report import tables
+
+    overrides = list(sets or ())
+    loaded = load_reference(config, runs_dir, overrides)
+    summary = summarize(loaded)
+    if what_if:
+        from cnncli.analysis.diff import diff
+        from cnncli.report import comparison
+
+        difference = diff(loaded, load_reference(config, runs_dir, overrides + what_if))
+        if as_json:
+            print_json({**summary.to_json(), "what_if": {"changes": what_if, **difference.to_json()}})
+        elif markdown:
+            print_line(comparison.what_if_table(difference, what_if).markdown())
+        else:
+            print_page(comparison.what_if_table(difference, what_if))
+    elif as_json:
+        print_json(summary.to_json())
+    elif markdown:
+        print_line(tables.summary_markdown(summary))
+    else:
+        print_page(tables.summary_table(summary))
