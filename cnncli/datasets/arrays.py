@@ -13,15 +13,33 @@ import numpy.typing as npt
 from cnncli.datasets.splits import Images, Labels
 from cnncli.errors import DataError
 
-LAYOUT = 'arrays "x_train" and "y_train", and "x_test" and "y_test" if there is a test split'
+MAX_CLASSES = 100_000
+"""Most classes that whole-number labels may mean."""
+
+_LAYOUT = 'arrays "x_train" and "y_train" (or "x" and "y"), and "x_test" and "y_test" if there is a test split'
+_IMAGES = {
+    "x": "train",
+    "x_train": "train",
+    "x_validation": "validation",
+    "x_valid": "validation",
+    "x_val": "validation",
+    "x_test": "test",
+}
+_BLOCK = 4096
+_LUMA = np.array([19595, 38470, 7471], np.uint32)
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Images and labels by split name, as a source has them."""
+    """Images and labels by split name, as a source has them.
+
+    Attributes:
+        classes: Class names in the order of the labels, or None if the source names none.
+    """
 
     images: dict[str, Images]
     labels: dict[str, Labels]
+    classes: tuple[str, ...] | None = None
 
 
 def read(path: Path) -> Arrays:
@@ -33,38 +51,48 @@ def read(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as stored:
             if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} holds one array; expected {LAYOUT}")
-            content = {name: stored[name] for name in stored.files}
+                raise DataError(f"{path} holds a single array; expected {_LAYOUT}")
+            wanted = [name for name in stored.files if name in _IMAGES or name == "classes" or name.startswith("y")]
+            content = {name: stored[name] for name in wanted}
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist", hint="Set data.path to the file.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is no .npz file that can be read: {error}") from error
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, MemoryError) as error:
+        raise DataError(f"{path} is no .npz file that can be read: {error}", hint=f"Expected {_LAYOUT}.") from error
     return from_mapping(content, str(path))
 
 
 def from_mapping(content: dict[str, npt.NDArray[Any]], origin: str) -> Arrays:
-    """Check arrays named x_train, y_train, …; `x` and `y` alone mean training.
+    """Check arrays named x_train, y_train, …, and make them uint8 images and int64 labels.
 
     Raises:
         DataError: If one is missing or has another shape or type than images and labels have.
     """
-    names = {"x": "train", "x_train": "train", "x_validation": "validation", "x_val": "validation", "x_test": "test"}
-    found = {split: key for key, split in names.items() if key in content}
+    found: dict[str, str] = {}
+    for key, split in _IMAGES.items():
+        if key in content and split in found:
+            raise DataError(f'{origin} has both "{found[split]}" and "{key}" for the {split} split')
+        if key in content:
+            found[split] = key
     if "train" not in found:
-        present = ", ".join(sorted(content)) or "nothing"
-        raise DataError(f"{origin} holds {present}; expected {LAYOUT}")
-    images, labels = {}, {}
+        raise DataError(f"{origin} holds {', '.join(sorted(content)) or 'no images'}; expected {_LAYOUT}")
+    images, raw = {}, {}
     for split, key in found.items():
         label_key = "y" + key[1:]
         if label_key not in content:
-            raise DataError(f'{origin} has "{key}" but no "{label_key}"; expected {LAYOUT}')
+            raise DataError(f'{origin} has "{key}" but no "{label_key}"; expected {_LAYOUT}')
         images[split] = as_images(content[key], f"{origin}: {key}")
-        labels[split] = as_labels(content[label_key], len(images[split]), f"{origin}: {label_key}")
-    return Arrays(images, labels)
+        raw[split] = _flat(content[label_key], len(images[split]), f"{origin}: {label_key}")
+    classes = _classes(content, raw, origin)
+    return Arrays(
+        images, {name: _as_labels(labels, classes, f"{origin}: {name}") for name, labels in raw.items()}, classes
+    )
 
 
 def as_images(array: npt.NDArray[Any], origin: str) -> Images:
     """Return (number, height, width, channels) uint8.
+
+    uint8 is taken as it is; other whole numbers must be 0 to 255; fractions must be 0 to 1 and are
+    multiplied by 255 and rounded; False and True become 0 and 255.
 
     Raises:
         DataError: If the array is not that, up to a missing channel axis.
@@ -73,20 +101,66 @@ def as_images(array: npt.NDArray[Any], origin: str) -> Images:
         array = array[..., np.newaxis]
     if array.ndim != 4 or array.shape[-1] not in (1, 3) or 0 in array.shape:
         raise DataError(f"{origin} has the shape {array.shape}; expected (number, height, width[, 1 or 3])")
-    if array.dtype != np.uint8:
-        raise DataError(f"{origin} holds {array.dtype}; expected uint8, 0 to 255")
-    return array
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{origin} holds {array.dtype}; expected numbers")
+    low, high = float(array.min()), float(array.max())
+    if array.dtype.kind == "f" and low >= 0 and high <= 1:
+        scaled: Images = np.rint(array * 255).astype(np.uint8)
+        return scaled
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8) * np.uint8(255)
+    if low >= 0 and high <= 255 and (array.dtype.kind != "f" or bool((array == np.rint(array)).all())):
+        return array.astype(np.uint8)
+    raise DataError(f"{origin} holds {array.dtype} from {low:g} to {high:g}; expected 0 to 255, or fractions 0 to 1")
 
 
-def as_labels(array: npt.NDArray[Any], count: int, origin: str) -> Labels:
-    """Return (number,) int64.
+def to_channels(images: Images, channels: int) -> Images:
+    """Return images with 1 or 3 channels, by the rules of `datasets.images`."""
+    if images.shape[-1] == channels:
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=-1)
+    grey = np.empty((*images.shape[:3], 1), np.uint8)
+    for start in range(0, len(images), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        grey[rows, ..., 0] = (images[rows].astype(np.uint32) @ _LUMA + 32768) >> 16
+    return grey
 
-    Raises:
-        DataError: If there is not one whole number from 0 for each image.
-    """
+
+def _flat(array: npt.NDArray[Any], count: int, origin: str) -> npt.NDArray[Any]:
     flat = array.reshape(-1) if array.ndim == 2 and array.shape[1] == 1 else array
     if flat.shape != (count,):
-        raise DataError(f"{origin} has the shape {array.shape}; expected one label for each of {count} images")
-    if flat.dtype.kind not in "iu" or (count and int(flat.min()) < 0):
-        raise DataError(f"{origin} holds {array.dtype}; expected whole numbers from 0")
-    return flat.astype(np.int64)
+        raise DataError(f"{origin} has the shape {array.shape}; expected one label for each of {count:,} images")
+    return flat
+
+
+def _classes(
+    content: dict[str, npt.NDArray[Any]], labels: dict[str, npt.NDArray[Any]], origin: str
+) -> tuple[str, ...] | None:
+    """Return the class names: the array "classes", or the different words among the training labels."""
+    if "classes" in content:
+        names = content["classes"]
+        if names.dtype.kind != "U" or names.ndim != 1 or len(set(names.tolist())) != len(names):
+            raise DataError(f'{origin}: "classes" must hold different words')
+        return tuple(names.tolist())
+    if labels["train"].dtype.kind == "U":
+        return tuple(sorted(set(labels["train"].tolist())))
+    return None
+
+
+def _as_labels(labels: npt.NDArray[Any], classes: tuple[str, ...] | None, origin: str) -> Labels:
+    if labels.dtype.kind == "U" and classes is not None:
+        place = {name: number for number, name in enumerate(classes)}
+        unknown = sorted(set(labels.tolist()) - set(classes))
+        if unknown:
+            raise DataError(f'{origin} has the class "{unknown[0]}", which training does not have')
+        return np.array([place[name] for name in labels.tolist()], np.int64)
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{origin} has labels of type {labels.dtype}; expected whole numbers from 0, or words")
+    low, high = int(labels.min()), int(labels.max())
+    limit = MAX_CLASSES if classes is None else len(classes)
+    if low < 0 or high >= limit:
+        raise DataError(f"{origin} has labels from {low} to {high}; expected 0 to {limit - 1}")
+    return labels.astype(np.int64)

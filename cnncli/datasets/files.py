@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.datasets.images import decode
+from cnncli.datasets.images import Decoded, Pixels, examine
+from cnncli.datasets.store import Store
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,12 @@ class Files:
     """A sequence of image files of any size.
 
     Attributes:
-        root: Folder that the names are relative to.
-        names: Path of each file below `root`, with "/" between the parts.
+        store: The folder or archive that holds them.
+        names: Path of each file in the store.
         channels: 1 or 3: what the images are decoded to.
     """
 
-    root: Path
+    store: Store
     names: Sequence[str]
     channels: int
 
@@ -31,16 +31,20 @@ class Files:
 
     def read(self, index: int) -> bytes:
         """Return one file as it is stored."""
-        return (self.root / self.names[index]).read_bytes()
+        return self.store.read(self.names[index])
 
-    def decode(self, index: int) -> npt.NDArray[np.uint8]:
+    def examine(self, index: int) -> Decoded:
+        """Return one image and what its file says of it; errors as `decode`."""
+        return examine(self.read(index), self.channels, self.names[index])
+
+    def decode(self, index: int) -> Pixels:
         """Return one image: (height, width, channels).
 
         Raises:
             DataError: If the file is no image that can be decoded; names the file.
         """
-        return decode(self.read(index), self.channels, self.names[index])
+        return self.examine(index).pixels
 
     def take(self, indices: npt.NDArray[np.int64]) -> Files:
         """Return the files at `indices`, in that order."""
-        return Files(self.root, [self.names[i] for i in indices.tolist()], self.channels)
+        return Files(self.store, [self.names[i] for i in indices.tolist()], self.channels)

@@ -2,80 +2,102 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cnncli.config.schema import Config
-from cnncli.datasets import builtin
-from cnncli.datasets.arrays import Arrays
-from cnncli.datasets.splits import Split, Splits, digests, held_out
+from cnncli.datasets.collection import BadFile, Part
+from cnncli.datasets.division import divide
+from cnncli.datasets.look import differences, look
+from cnncli.datasets.passport import passport
+from cnncli.datasets.scan import Watch
+from cnncli.datasets.sources import collect, from_path
+from cnncli.datasets.splits import Split, Splits
 from cnncli.errors import DataError
 
+_NAMED = 20
+"""Most bad files that an error names one by one."""
 
-def load(config: Config) -> Splits:
+
+def load(config: Config, classes: Sequence[str] | None = None, watch: Watch | None = None) -> Splits:
     """Return the examples that a config names, split as it says.
 
+    Args:
+        config: The experiment.
+        classes: Class order to impose, that of a run's passport; None lets the training split fix it.
+        watch: Hears how many files of how many are measured; files known from an earlier run are not.
+
     Raises:
-        DataError: If they are missing, damaged, or not what the config says.
+        DataError: If they are missing, damaged, or not what the config says; if a file is bad and
+            `data.on_bad_image` is error; if a split has a class that training has not.
     """
-    data = config.data
-    if data.source not in builtin.CLASSES:
-        raise DataError(f"data.source {data.source} is not supported yet")
-    classes = builtin.CLASSES[data.source]
-    found = _splits(builtin.load(data.source, data.path))
-    for split in found.values():
-        if len(split) and int(split.labels.max()) >= len(classes):
-            raise DataError(
-                f"{split.name} has the label {split.labels.max()}; {data.source} has {len(classes)} classes"
-            )
-    train, validation = _validation(found, data.validation, config.seed)
-    splits = Splits(classes, train, validation, found.get("test"))
-    return Splits(classes, train, validation, found.get("test"), _passport(data.source, splits))
+    splits, bad_files = _load(config, classes, watch)
+    if bad_files and config.data.on_bad_image == "error":
+        raise DataError(
+            _list(bad_files),
+            hint="Mend or remove them, or leave them out with data.on_bad_image: skip. `cnn data` lists them all.",
+        )
+    return splits
 
 
-def _splits(arrays: Arrays) -> dict[str, Split]:
-    found = {}
-    for name, images in arrays.images.items():
-        ids = [str(index) for index in range(len(images))]
-        found[name] = Split(name, images, arrays.labels[name], ids, digests(images))
-    return found
+def inspect(config: Config, watch: Watch | None = None) -> Splits:
+    """Return the same as `load`, bad files left out whatever the config says; the passport names them."""
+    return _load(config, None, watch)[0]
 
 
-def _validation(found: dict[str, Split], validation: float | str, seed: int) -> tuple[Split, Split | None]:
-    train = found["train"]
-    if isinstance(validation, str):
-        if validation in ("train", "test") or validation not in found:
-            raise DataError(
-                f'data.validation is "{validation}"; expected a share or the name of a validation split',
-                hint="The test split is never used for validation." if validation == "test" else None,
-            )
-        return train, found[validation].renamed("validation")
-    if not 0 <= validation < 1:
-        raise DataError(f"data.validation is {validation}; expected a share from 0 to below 1")
-    if validation == 0:
-        return train, None
-    if "validation" in found:
-        return train, found["validation"]
-    mask = held_out(train.labels, train.digests, validation, seed)
-    return train.take(np.flatnonzero(~mask), "train"), train.take(np.flatnonzero(mask), "validation")
+def _load(config: Config, classes: Sequence[str] | None, watch: Watch | None) -> tuple[Splits, Sequence[BadFile]]:
+    collection = collect(config.data, tuple(classes) if classes is not None else None, watch)
+    parts = divide(collection.parts, config.data.validation, config.seed)
+    splits = {name: part.split.renamed(name) for name, part in parts.items()}
+    document = passport(config.data, collection, parts)
+    found = Splits(collection.classes, splits["train"], splits.get("validation"), splits.get("test"), document)
+    return found, collection.bad_files
 
 
-def _passport(source: str, splits: Splits) -> dict[str, Any]:
-    content, division = sha256(), sha256()
-    for key in sorted(key for split in splits.present() for key in split.digests):
-        content.update(key)
-    for split in splits.present():
-        division.update(split.name.encode())
-        for key in sorted(split.digests):
-            division.update(key)
-    return {
-        "source": source,
-        "classes": list(splits.classes),
-        "counts": {
-            split.name: np.bincount(split.labels, minlength=len(splits.classes)).tolist() for split in splits.present()
-        },
-        "content_hash": content.hexdigest(),
-        "split_hash": division.hexdigest(),
-    }
+def _list(bad_files: Sequence[BadFile]) -> str:
+    lines = [f"{len(bad_files)} {'file' if len(bad_files) == 1 else 'files'} cannot be read:"]
+    lines += [f"  {bad.file}: {bad.reason}" for bad in bad_files[:_NAMED]]
+    if len(bad_files) > _NAMED:
+        lines.append(f"  … and {len(bad_files) - _NAMED} more")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """Examples from elsewhere, labelled in a run's class order.
+
+    Attributes:
+        split: The examples.
+        doubts: How they lie far from what the run was trained on, a sentence each.
+        bad_files: Path and reason of what could not be read.
+    """
+
+    split: Split
+    doubts: tuple[str, ...]
+    bad_files: Sequence[BadFile]
+
+
+def incoming(path: Path, config: Config, trained: dict[str, Any], watch: Watch | None = None) -> Incoming:
+    """Return the examples at a path for the evaluation of a run.
+
+    A folder or .zip of class folders, an .npz file or a CSV table. Of a source with splits, the
+    test split is taken. Classes are the run's: one it does not know is an error, one that is
+    missing has no examples.
+
+    Args:
+        path: Where the examples are.
+        config: The run's config.
+        trained: The run's passport.
+        watch: Hears how many files of how many are measured.
+
+    Raises:
+        DataError: If they cannot be read, or have an unknown class.
+    """
+    collection = from_path(path, config.data, tuple(trained["classes"]), watch)
+    if collection.bad_files and config.data.on_bad_image == "error":
+        raise DataError(_list(collection.bad_files))
+    part: Part = collection.parts.get("test", collection.parts["train"])
+    doubts = differences(look(part.facts), trained["looks"]["train"])
+    return Incoming(part.split.renamed("test"), doubts, collection.bad_files)

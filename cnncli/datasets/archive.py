@@ -1,0 +1,177 @@
+"""A zip file of images, read in place: nothing is unpacked, so nothing can be written anywhere."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import threading
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+
+from cnncli.datasets.images import MAX_BYTES
+from cnncli.datasets.store import Listing, is_junk
+from cnncli.errors import DataError
+
+MAX_ENTRIES = 5_000_000
+"""Most entries that an archive may list."""
+
+MAX_DIRECTORY_BYTES = 2**29
+"""Most bytes that an archive's table of contents may have."""
+
+_END = struct.Struct("<4s4H2LH")
+_ENCRYPTED = 0x1
+
+
+class Archive:
+    """A zip file as a store of image files.
+
+    Only regular entries inside the archive are listed, stored or deflated; every other one (a
+    link, a path that leads outside, an encrypted, repeated or overlapping one) is reported as bad.
+
+    Args:
+        path: The zip file.
+
+    Raises:
+        DataError: If it is missing, no zip file, or lists more than the limits allow.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._file = _open(path)
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        self._bad: list[tuple[str, str]] = []
+        self._folders: list[str] = []
+        self._ignored = 0
+        self._end = path.stat().st_size
+        self._list()
+
+    @property
+    def identity(self) -> str:
+        """What the archive is known by in the cache."""
+        return f"zip:{self.path.resolve()}"
+
+    def listing(self) -> Listing:
+        """Return what the archive holds, in the order of the names."""
+        names = sorted(self._entries)
+        infos = [self._entries[name] for name in names]
+        return Listing(
+            names=names,
+            sizes=np.array([info.file_size for info in infos], np.int64),
+            stamps=np.array([info.CRC for info in infos], np.int64),
+            folders=sorted(self._folders),
+            bad=sorted(self._bad),
+            ignored=self._ignored,
+        )
+
+    def read(self, name: str) -> bytes:
+        """Return one entry's content, checked against its size and checksum.
+
+        Raises:
+            DataError: If it is damaged or larger than it says.
+        """
+        info = self._entries[name]
+        if info.file_size > MAX_BYTES:
+            raise DataError(f"{name}: the file has {info.file_size:,} bytes; at most {MAX_BYTES:,} are read")
+        raw = self._raw(info)
+        content = raw if info.compress_type == zipfile.ZIP_STORED else _inflate(raw, info.file_size, name)
+        if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+            raise DataError(f"{name}: the archive is damaged here (wrong size or checksum)")
+        return content
+
+    def _raw(self, info: zipfile.ZipInfo) -> bytes:
+        with self._lock:
+            self._file.seek(info.header_offset)
+            header = self._file.read(30)
+            if len(header) < 30 or header[:4] != b"PK\x03\x04":
+                raise DataError(f"{info.filename}: the archive is damaged here (no entry where one is listed)")
+            name_length, extra_length = struct.unpack("<HH", header[26:30])
+            self._file.seek(name_length + extra_length, 1)
+            return self._file.read(min(info.compress_size, MAX_BYTES + 2**20))
+
+    def _list(self) -> None:
+        for info in _infos(self._file, self.path):
+            name = info.filename
+            if info.is_dir():
+                self._folders.append(name.rstrip("/"))
+            elif is_junk(name):
+                self._ignored += 1
+            elif (reason := self._refused(info)) is not None:
+                self._bad.append((name, reason))
+            else:
+                self._entries[name] = info
+        self._folders = [name for name in self._folders if name and not is_junk(name) and _is_inside(name)]
+        self._refuse_overlaps()
+
+    def _refused(self, info: zipfile.ZipInfo) -> str | None:
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if not _is_inside(info.filename):
+            return "the path leads outside the archive"
+        if kind not in (0, stat.S_IFREG):
+            return "not a regular file"
+        if info.flag_bits & _ENCRYPTED:
+            return "encrypted"
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            return f"packed by method {info.compress_type}; only stored and deflated files are read"
+        if info.filename in self._entries:
+            return "the name stands twice in the archive"
+        return None
+
+    def _refuse_overlaps(self) -> None:
+        """Refuse entries that share bytes: a small file could otherwise stand for any amount of data."""
+        end = 0
+        for name, info in sorted(self._entries.items(), key=lambda item: item[1].header_offset):
+            if info.header_offset < end or info.header_offset + info.compress_size > self._end:
+                self._bad.append((name, "overlaps another file, or ends outside the archive"))
+                del self._entries[name]
+            end = max(end, info.header_offset + 30 + info.compress_size)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened: {error.strerror}", hint="Set data.path to the file.") from error
+
+
+def _infos(file: BinaryIO, path: Path) -> list[zipfile.ZipInfo]:
+    try:
+        directory_bytes = _directory_bytes(file)
+        if directory_bytes > MAX_DIRECTORY_BYTES:
+            raise DataError(f"{path}: the table of contents has {directory_bytes:,} bytes; refused")
+        with zipfile.ZipFile(file) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error, UnicodeError) as error:
+        raise DataError(f"{path} is no zip file that can be read: {error}") from error
+    if len(infos) > MAX_ENTRIES:
+        raise DataError(f"{path} lists {len(infos):,} files; at most {MAX_ENTRIES:,} are read")
+    return infos
+
+
+def _directory_bytes(file: BinaryIO) -> int:
+    """Return the claimed size of the table of contents without reading it."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 65_557))
+    tail = file.read()
+    place = tail.rfind(b"PK\x05\x06")
+    if place < 0 or len(tail) - place < _END.size:
+        raise zipfile.BadZipFile("it has no table of contents")
+    directory_bytes = int(_END.unpack_from(tail, place)[5])
+    return directory_bytes if directory_bytes != 0xFFFFFFFF else min(size, MAX_DIRECTORY_BYTES)
+
+
+def _inflate(raw: bytes, size: int, name: str) -> bytes:
+    unpacker = zlib.decompressobj(-15)
+    try:
+        return unpacker.decompress(raw, size + 1)
+    except zlib.error as error:
+        raise DataError(f"{name}: the archive is damaged here ({error})") from error
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not (path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0] or "\0" in name)

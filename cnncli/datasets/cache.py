@@ -1,0 +1,103 @@
+"""Facts of images kept between runs, so that a folder is decoded once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+
+from cnncli.datasets.facts import Facts
+
+_VERSION = 1
+
+
+def folder() -> Path:
+    """Return the user's cache folder for cnncli: below XDG_CACHE_HOME if that is set."""
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given) / "cnncli"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "cnncli"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "cnncli" / "Cache"
+    return Path.home() / ".cache" / "cnncli"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of some files.
+
+    Attributes:
+        names: The files.
+        sizes: Bytes of each when it was looked at.
+        stamps: Time of change, or checksum, of each when it was looked at.
+        facts: A row for each; zeros where `reasons` says that the file is bad.
+        reasons: Why a file is bad, "" for a good one.
+    """
+
+    names: Sequence[str]
+    sizes: npt.NDArray[np.int64]
+    stamps: npt.NDArray[np.int64]
+    facts: Facts
+    reasons: list[str]
+
+
+def _path(identity: str, channels: int) -> Path:
+    key = sha256(f"{_VERSION} {PIL.__version__} {channels} {identity}".encode("utf-8", "surrogateescape"))
+    return folder() / f"facts-{key.hexdigest()[:32]}.npz"
+
+
+def load(identity: str, channels: int) -> Known | None:
+    """Return what an earlier run found in a store, or None."""
+    try:
+        with np.load(_path(identity, channels), allow_pickle=False) as stored:
+            vocabulary = tuple(json.loads(stored["vocabulary"].tobytes()))
+            columns = {name: stored[name] for name in Facts.columns()}
+            known = Known(
+                names=_split(stored["names"]),
+                sizes=stored["file_sizes"],
+                stamps=stored["stamps"],
+                facts=Facts(**columns, vocabulary=vocabulary),
+                reasons=_split(stored["reasons"]),
+            )
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+    lengths = {len(known.names), len(known.sizes), len(known.stamps), len(known.facts), len(known.reasons)}
+    return known if len(lengths) == 1 else None
+
+
+def save(identity: str, channels: int, known: Known) -> None:
+    """Keep what was found. A cache that cannot be written is no error: the next run looks again."""
+    path = _path(identity, channels)
+    content = {name: getattr(known.facts, name) for name in Facts.columns()} | {
+        "vocabulary": np.frombuffer(json.dumps(known.facts.vocabulary).encode(), np.uint8),
+        "names": _join(known.names),
+        "reasons": _join(known.reasons),
+        "file_sizes": known.sizes,
+        "stamps": known.stamps,
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix="facts-", suffix=".tmp", delete=False) as file:
+            np.savez(file, **content)
+        Path(file.name).replace(path)
+    except OSError:
+        return
+
+
+def _join(texts: Sequence[str]) -> npt.NDArray[np.uint8]:
+    joined = "".join(text.replace("\0", " ") + "\0" for text in texts)
+    return np.frombuffer(joined.encode("utf-8", "surrogateescape"), np.uint8)
+
+
+def _split(stored: npt.NDArray[np.uint8]) -> list[str]:
+    return stored.tobytes().decode("utf-8", "surrogateescape").split("\0")[:-1]

@@ -1,0 +1,108 @@
+"""Image files in a folder, an archive or a table → examples by split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cnncli.config.schema import Data
+from cnncli.datasets import layout
+from cnncli.datasets.collection import BadFile, Collection, Part
+from cnncli.datasets.files import Files
+from cnncli.datasets.layout import Layout
+from cnncli.datasets.scan import Watch, scan
+from cnncli.datasets.splits import Split
+from cnncli.datasets.store import Folder, Listing, Store
+from cnncli.errors import DataError
+
+Classes = tuple[str, ...]
+
+
+def from_store(store: Store, origin: str, data: Data, classes: Classes | None, watch: Watch | None) -> Collection:
+    """Return the examples in a folder or an archive; `origin` is what errors call it.
+
+    Raises:
+        DataError: If there are no class folders, no training image, or a class unknown to `classes`.
+    """
+    listing = store.listing()
+    found = layout.by_folders(listing, origin)
+    collection = _measured(store, listing, found, data, classes, watch)
+    if not len(collection.parts["train"]):
+        raise DataError(f"{origin} holds no image that can be read for training")
+    return collection
+
+
+def from_csv(path: Path, data: Data, classes: Classes | None, watch: Watch | None) -> Collection:
+    """Return the examples that a table names: file, label[, split].
+
+    Raises:
+        DataError: If the table is wrong, names no training image, or a class unknown to `classes`.
+    """
+    names, labels, splits = layout.by_csv(path)
+    store = Folder(path.parent)
+    sizes, stamps, bad = [], [], []
+    kept: list[int] = []
+    for row, name in enumerate(names):
+        try:
+            status = (path.parent / name).stat()
+        except (OSError, ValueError) as error:
+            bad.append((name, splits[row], getattr(error, "strerror", None) or str(error)))
+            continue
+        kept.append(row)
+        sizes.append(status.st_size)
+        stamps.append(status.st_mtime_ns)
+    listing = Listing([names[i] for i in kept], np.array(sizes, np.int64), np.array(stamps, np.int64), [], [], 0)
+    found = Layout(
+        rows=np.arange(len(kept)),
+        splits=[splits[i] for i in kept],
+        classes=[labels[i] for i in kept],
+        bad=bad,
+        train_classes=tuple(sorted({label for label, split in zip(labels, splits, strict=True) if split == "train"})),
+        ignored=0,
+    )
+    collection = _measured(store, listing, found, data, classes, watch)
+    if not len(collection.parts["train"]):
+        raise DataError(f"{path} names no training image that can be read")
+    return collection
+
+
+def _measured(
+    store: Store, listing: Listing, found: Layout, data: Data, classes: Classes | None, watch: Watch | None
+) -> Collection:
+    named = classes or found.train_classes
+    _refuse_unknown(found, named)
+    rows = found.rows
+    files = Files(store, [listing.names[row] for row in rows.tolist()], data.channels)
+    scanned = scan(files, listing.sizes[rows], listing.stamps[rows], watch)
+    place = {name: number for number, name in enumerate(named)}
+    labels = np.array([place[name] for name in found.classes], np.int64)
+    split_of = np.array(found.splits)
+    good = np.array([not reason for reason in scanned.reasons], np.bool_)
+    parts = {}
+    for name in dict.fromkeys(("train", *found.splits)):
+        chosen = np.flatnonzero((split_of == name) & good)
+        images = files.take(chosen)
+        parts[name] = Part(
+            Split(name, images, labels[chosen], [_shown(n) for n in images.names]), scanned.facts.take(chosen)
+        )
+    bad = [BadFile(_shown(name), split, reason) for name, split, reason in found.bad]
+    for row in np.flatnonzero(~good).tolist():
+        bad.append(BadFile(_shown(files.names[row]), found.splits[row], scanned.reasons[row]))
+    bad.sort(key=lambda item: item.file)
+    return Collection(named, parts, bad, found.ignored, found.ignored_folders)
+
+
+def _refuse_unknown(found: Layout, classes: Classes) -> None:
+    unknown = sorted(set(found.classes) - set(classes))
+    if unknown:
+        where = sorted({split for split, name in zip(found.splits, found.classes, strict=True) if name == unknown[0]})
+        raise DataError(
+            f'the {where[0]} split has the class "{unknown[0]}", which training does not have',
+            hint=f"The classes are fixed by training: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}.",
+        )
+
+
+def _shown(name: str) -> str:
+    """Return a name that can be written as UTF-8: bytes that are no text appear as backslash escapes."""
+    return name if name.isprintable() else name.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,81 @@
+"""How images look as a whole, and whether others look so different that a network would be misled."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.datasets.facts import Facts
+
+Look = dict[str, Any]
+"""num_images; mean and deviation of the pixels by channel, 0 to 1; brightness: mean and deviation of the
+images' own means; grey_share: share of images whose file shows no colour."""
+
+_LEAST_DIFFERENCE = 0.1
+
+
+def look(facts: Facts) -> Look:
+    """Summarise images by their facts."""
+    channels = facts.sums.shape[1]
+    if not len(facts):
+        return {"num_images": 0, "mean": [0.0] * channels, "deviation": [0.0] * channels}
+    pixels = facts.sizes.prod(axis=1, dtype=np.int64)
+    total = float(pixels.sum())
+    mean = facts.sums.sum(axis=0) / total
+    variance = np.maximum(facts.squares.sum(axis=0) / total - mean**2, 0)
+    brightness = facts.sums.mean(axis=1) / pixels / 255
+    return {
+        "num_images": len(facts),
+        "mean": _rounded(mean / 255),
+        "deviation": _rounded(np.sqrt(variance) / 255),
+        "brightness": {"mean": round(float(brightness.mean()), 6), "deviation": round(float(brightness.std()), 6)},
+        "grey_share": round(float(facts.grey.mean()), 6),
+    }
+
+
+def differences(incoming: Look, trained: Look) -> tuple[str, ...]:
+    """Say how images lie far from those of training: one sentence for each doubt, none if they fit.
+
+    Args:
+        incoming: `look` of the images that come in.
+        trained: `look` of the training split, from the run's passport: `passport["looks"]["train"]`.
+    """
+    if not incoming["num_images"] or not trained["num_images"]:
+        return ()
+    found = [_brightness(incoming, trained), _contrast(incoming, trained), _colour(incoming, trained)]
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _brightness(incoming: Look, trained: Look) -> str | None:
+    mean, usual = incoming["brightness"]["mean"], trained["brightness"]["mean"]
+    spread = trained["brightness"]["deviation"]
+    if mean <= 1.0 / 255 and usual > 4.0 / 255:
+        return "the values are 0 to 1; expected 0 to 255"
+    allowed = max(_LEAST_DIFFERENCE, spread * (2 + 2 / sqrt(incoming["num_images"])))
+    if abs(mean - usual) <= allowed:
+        return None
+    if abs(1 - mean - usual) <= allowed:
+        return f"the images look inverted: mean brightness {mean:.2f}, {usual:.2f} in training"
+    return f"the images are much {'brighter' if mean > usual else 'darker'}: {mean:.2f}, {usual:.2f} in training"
+
+
+def _contrast(incoming: Look, trained: Look) -> str | None:
+    deviation, usual = (float(np.mean(looked["deviation"])) for looked in (incoming, trained))
+    if usual > 0 and deviation < usual / 5:
+        return f"the images have little contrast: deviation {deviation:.3f}, {usual:.3f} in training"
+    return None
+
+
+def _colour(incoming: Look, trained: Look) -> str | None:
+    if incoming["grey_share"] == 1 and trained["grey_share"] <= 0.01:
+        return "the images are grey; training had colour"
+    if incoming["grey_share"] == 0 and trained["grey_share"] >= 0.99:
+        return "the images have colour; training had grey ones"
+    return None
+
+
+def _rounded(values: npt.NDArray[np.float64]) -> list[float]:
+    return [round(float(value), 6) for value in values]

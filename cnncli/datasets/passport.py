@@ -1,0 +1,173 @@
+"""The passport of the data: what a run was trained on, as `data.json` holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.config.schema import Data
+from cnncli.datasets.collection import Collection, Part
+from cnncli.datasets.duplicates import group_numbers, near_pairs
+from cnncli.datasets.look import look
+
+_EXAMPLES = 20
+"""Most groups or pairs that are listed by name; their number is always whole."""
+
+
+def passport(data: Data, collection: Collection, parts: Mapping[str, Part]) -> dict[str, Any]:
+    """Return the passport of divided data, as plain data for JSON.
+
+    Args:
+        data: The config's `data` section.
+        collection: What the source holds.
+        parts: The splits that the config makes of it.
+
+    Returns:
+        source, path, classes, counts {split: {class: number}}, num_examples {split: number},
+        missing_classes {split: [class]}, content_hash, split_hash, sizes, modes and formats {name: number},
+        mean and deviation (of the training pixels, by channel, 0 to 1), looks {split: …},
+        duplicates, near_duplicates, contradictions, constant, bad_files, ignored_files, ignored_folders.
+    """
+    ordered = {name: parts[name] for name in ("train", "validation", "test") if name in parts}
+    counts = {name: _counts(part, collection.classes) for name, part in ordered.items()}
+    looks = {name: look(part.facts) for name, part in ordered.items()}
+    return {
+        "source": data.source,
+        "path": data.path,
+        "classes": list(collection.classes),
+        "num_examples": {name: len(part) for name, part in ordered.items()},
+        "counts": counts,
+        "missing_classes": {name: [c for c, number in of.items() if not number] for name, of in counts.items()},
+        "content_hash": _content_hash(ordered.values()),
+        "split_hash": _split_hash(ordered),
+        "channels": data.channels,
+        "sizes": _sizes(ordered.values()),
+        **_kinds(ordered.values()),
+        "mean": looks["train"]["mean"],
+        "deviation": looks["train"]["deviation"],
+        "looks": looks,
+        **_repetitions(ordered, collection.classes),
+        "near_duplicates": _near_duplicates(ordered),
+        "constant": _constant(ordered),
+        "bad_files": [{"file": bad.file, "split": bad.split, "reason": bad.reason} for bad in collection.bad_files],
+        "ignored_files": collection.ignored_files,
+        "ignored_folders": list(collection.ignored_folders),
+    }
+
+
+def _counts(part: Part, classes: tuple[str, ...]) -> dict[str, int]:
+    return dict(zip(classes, np.bincount(part.split.labels, minlength=len(classes)).tolist(), strict=True))
+
+
+def _records(part: Part) -> npt.NDArray[np.void]:
+    """Return digest and label of each example as 24 bytes, in an order that follows from their values."""
+    labels = part.split.labels.astype("<i8").view(np.uint8).reshape(-1, 8)
+    rows = np.concatenate([part.facts.digests, labels], axis=1)
+    return np.sort(np.ascontiguousarray(rows).view("S24").reshape(-1))
+
+
+def _content_hash(parts: Iterable[Part]) -> str:
+    """Hash images and labels whatever their order, names and splits."""
+    return sha256(np.sort(np.concatenate([_records(part) for part in parts])).tobytes()).hexdigest()
+
+
+def _split_hash(parts: Mapping[str, Part]) -> str:
+    """Hash which images and labels are in which split."""
+    total = sha256()
+    for name, part in parts.items():
+        total.update(f"{name} {len(part)} ".encode())
+        total.update(_records(part).tobytes())
+    return total.hexdigest()
+
+
+def _sizes(parts: Iterable[Part]) -> dict[str, Any]:
+    sizes = np.concatenate([part.facts.sizes for part in parts])
+    distinct, numbers = np.unique(sizes, axis=0, return_counts=True)
+    common = np.argsort(-numbers, kind="stable")[:10]
+    area = distinct.prod(axis=1, dtype=np.int64)
+    return {
+        "num_distinct": len(distinct),
+        "smallest": distinct[area.argmin()].tolist(),
+        "largest": distinct[area.argmax()].tolist(),
+        "most_common": [{"size": distinct[i].tolist(), "num_images": int(numbers[i])} for i in common],
+    }
+
+
+def _kinds(parts: Iterable[Part]) -> dict[str, dict[str, int]]:
+    modes: dict[str, int] = {}
+    formats: dict[str, int] = {}
+    for part in parts:
+        numbers = np.bincount(part.facts.kinds, minlength=len(part.facts.vocabulary)).tolist()
+        for kind, number in zip(part.facts.vocabulary, numbers, strict=True):
+            if number:
+                file_format, _, mode = kind.partition(" ")
+                formats[file_format] = formats.get(file_format, 0) + number
+                modes[mode or file_format] = modes.get(mode or file_format, 0) + number
+    return {"modes": modes, "formats": formats}
+
+
+def _repetitions(parts: Mapping[str, Part], classes: tuple[str, ...]) -> dict[str, Any]:
+    """Find equal images: within a split, across splits, and with different labels."""
+    names = list(parts)
+    groups = group_numbers(np.concatenate([part.facts.digests for part in parts.values()]))
+    labels = np.concatenate([part.split.labels for part in parts.values()])
+    ids = [example for part in parts.values() for example in part.split.ids]
+    owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
+    order = np.argsort(groups, kind="stable")
+    bounds = np.flatnonzero(np.diff(groups[order])) + 1
+    repeated = [members for members in np.split(order, bounds) if len(members) > 1]
+    within: dict[str, list[list[str]]] = {name: [] for name in names}
+    across: dict[str, list[list[str]]] = {f"{a}/{b}": [] for a, b in combinations(names, 2)}
+    contradictions = []
+    extra = dict.fromkeys(names, 0)
+    for members in repeated:
+        by_owner = {i: members[owner[members] == i] for i in np.unique(owner[members]).tolist()}
+        for i, own in by_owner.items():
+            if len(own) > 1:
+                within[names[i]].append([ids[m] for m in own])
+                extra[names[i]] += len(own) - 1
+        for a, b in combinations(sorted(by_owner), 2):
+            across[f"{names[a]}/{names[b]}"].append([ids[by_owner[a][0]], ids[by_owner[b][0]]])
+        if len(np.unique(labels[members])) > 1:
+            contradictions.append(
+                [{"split": names[owner[m]], "id": ids[m], "class": classes[labels[m]]} for m in members]
+            )
+    return {
+        "duplicates": {
+            "within": {n: {"num_images": extra[n], "examples": within[n][:_EXAMPLES]} for n in names},
+            "across": {key: {"num_images": len(g), "examples": g[:_EXAMPLES]} for key, g in across.items()},
+        },
+        "contradictions": {
+            "num_images": sum(len(group) for group in contradictions),
+            "examples": contradictions[:_EXAMPLES],
+        },
+    }
+
+
+def _near_duplicates(parts: Mapping[str, Part]) -> dict[str, Any]:
+    """Find images of different splits that look the same without being equal."""
+    found = {}
+    for first, second in combinations(parts, 2):
+        a, b = parts[first], parts[second]
+        rows = np.flatnonzero(~a.facts.flat), np.flatnonzero(~b.facts.flat)
+        pairs = near_pairs(a.facts.thumbs[rows[0]], b.facts.thumbs[rows[1]])
+        left, right = rows[0][pairs[:, 0]], rows[1][pairs[:, 1]]
+        differ = (a.facts.digests[left] != b.facts.digests[right]).any(axis=1)
+        left, right = left[differ], right[differ]
+        examples = [[a.split.ids[i], b.split.ids[j]] for i, j in zip(left[:_EXAMPLES], right[:_EXAMPLES], strict=True)]
+        found[f"{first}/{second}"] = {"num_images": len(np.unique(right)), "examples": examples}
+    return found
+
+
+def _constant(parts: Mapping[str, Part]) -> dict[str, Any]:
+    named = [
+        {"split": name, "id": part.split.ids[i]}
+        for name, part in parts.items()
+        for i in np.flatnonzero(part.facts.flat).tolist()
+    ]
+    return {"num_images": len(named), "examples": named[:_EXAMPLES]}

@@ -1,0 +1,95 @@
+"""A config's `data` section → everything that its source holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cnncli.config.schema import Data
+from cnncli.datasets import arrays, builtin, cache, facts
+from cnncli.datasets.archive import Archive
+from cnncli.datasets.arrays import Arrays
+from cnncli.datasets.cache import Known
+from cnncli.datasets.collection import Collection, Part
+from cnncli.datasets.facts import Facts
+from cnncli.datasets.image_files import Classes, from_csv, from_store
+from cnncli.datasets.scan import Watch
+from cnncli.datasets.splits import Images, Split
+from cnncli.datasets.store import Folder
+from cnncli.errors import DataError
+
+
+def collect(data: Data, classes: Classes | None = None, watch: Watch | None = None) -> Collection:
+    """Return what a config's source holds.
+
+    Args:
+        data: The config's `data` section.
+        classes: Class order to impose, that of a run; None lets training fix it.
+        watch: Hears how many files of how many are measured.
+
+    Raises:
+        DataError: If the source is missing, damaged, or has a class that `classes` has not.
+    """
+    known = classes or builtin.CLASSES.get(data.source)
+    if data.source == "digits":
+        return _from_arrays(arrays.read(builtin.EMBEDDED), data, known, None)
+    if data.path is None:
+        if data.source not in builtin.CLASSES:
+            raise DataError(f"data.source {data.source} needs data.path", hint="Set data.path to where the data are.")
+        return _from_arrays(builtin.download(data.source), data, known, None)
+    return from_path(Path(data.path).expanduser(), data, known, watch)
+
+
+def from_path(path: Path, data: Data, classes: Classes | None, watch: Watch | None) -> Collection:
+    """Return what a file or folder holds: a folder or .zip of images, an .npz file, or a table in CSV."""
+    if not path.exists():
+        raise DataError(f"{path} does not exist", hint="Set data.path to where the data are.")
+    if path.is_dir():
+        return from_store(Folder(path), str(path), data, classes, watch)
+    suffix = path.suffix.casefold()
+    if suffix == ".zip":
+        return from_store(Archive(path), str(path), data, classes, watch)
+    if suffix == ".csv":
+        return from_csv(path, data, classes, watch)
+    if suffix == ".npz":
+        return _from_arrays(arrays.read(path), data, classes, path)
+    if path.name.endswith((".tar.gz", ".tgz")) and data.source in ("cifar10", "cifar100"):
+        from cnncli.engine.builtin import read_archive
+
+        return _from_arrays(arrays.from_mapping(read_archive(data.source, path), str(path)), data, classes, path)
+    raise DataError(f"{path} is no folder, .zip, .npz or .csv file", hint="Set data.path to one of these.")
+
+
+def _from_arrays(found: Arrays, data: Data, classes: Classes | None, path: Path | None) -> Collection:
+    named = found.classes
+    if named is None:
+        highest = int(found.labels["train"].max())
+        named = classes or tuple(str(number) for number in range(highest + 1))
+    if classes is not None and named != classes:
+        raise DataError(f"{path} has the classes {', '.join(named)}; expected {', '.join(classes)}")
+    parts = {}
+    for name, images in found.images.items():
+        labels = found.labels[name]
+        if int(labels.max()) >= len(named):
+            raise DataError(
+                f"{path or data.source}: {name} has the label {labels.max()}, but there are {len(named)} classes"
+            )
+        ids = [str(number) for number in range(len(images))]
+        converted = arrays.to_channels(images, data.channels)
+        parts[name] = Part(Split(name, converted, labels, ids), _array_facts(converted, name, path))
+    return Collection(named, parts)
+
+
+def _array_facts(images: Images, name: str, path: Path | None) -> Facts:
+    if path is None:
+        return facts.of_array(images)
+    status, channels = path.stat(), images.shape[-1]
+    identity = f"array:{path.resolve()}:{name}"
+    sizes, stamps = (np.full(len(images), value, np.int64) for value in (status.st_size, status.st_mtime_ns))
+    known = cache.load(identity, channels)
+    if known is not None and np.array_equal(known.sizes, sizes) and np.array_equal(known.stamps, stamps):
+        return known.facts
+    measured = facts.of_array(images)
+    cache.save(identity, channels, Known([""] * len(images), sizes, stamps, measured, [""] * len(images)))
+    return measured
