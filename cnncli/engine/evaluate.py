@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +118,7 @@ def load_trained(run: Run, checkpoint: str = "best") -> Trained:
     model = build(config)
     variables = model_variables(model)
     assign(variables, evaluated_weights(state.arrays))
-    classes = tuple(json.loads(run.data_file.read_text(encoding="utf-8"))["classes"])
+    classes = tuple(run.passport()["classes"])
     return Trained(config, classes, model, Preprocessing(config.data), state.path.name)
 
 

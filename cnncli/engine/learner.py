@@ -37,15 +37,15 @@ class Learner:
     def __init__(self, config: Config, model: keras.Model, preprocessing: Preprocessing, loss: CrossEntropy) -> None:
         self.model = model
         self.updates = Updates(config.train, model)
-        self._preprocessing = preprocessing
-        self._loss = loss
+        self.preprocessing = preprocessing
+        self.loss = loss
         # In float16 the optimizer itself skips a step whose enlarged gradients overflow.
         self._guards_gradients = config.train.precision != "mixed_float16"
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, name="loss_sum")
         self._num_correct = tf.Variable(0, dtype=tf.int64, name="num_correct")
         self._num_seen = tf.Variable(0, dtype=tf.int64, name="num_seen")
 
-    def run(self, chunk: Chunk, rates: np.ndarray) -> int:
+    def run(self, chunk: Chunk, rates: np.ndarray) -> np.ndarray:
         """Take one step for every batch of `chunk`.
 
         Args:
@@ -53,10 +53,11 @@ class Learner:
             rates: Learning rate of each step and group, float32 (batches, groups).
 
         Returns:
-            Number of steps taken; fewer than batches if a loss or gradient was not finite, in which
-            case the weights are those before that step.
+            Loss of each step taken, float32; fewer than batches if a loss or gradient was not finite,
+            in which case the weights are those before that step.
         """
-        return int(self._run(chunk.images, chunk.labels, tf.constant(chunk.plan), tf.constant(rates, tf.float32)))
+        losses = self._run(chunk.images, chunk.labels, tf.constant(chunk.plan), tf.constant(rates, tf.float32))
+        return np.asarray(losses)
 
     @tf.function(
         input_signature=[
@@ -68,23 +69,26 @@ class Learner:
     )
     def _run(self, images: tf.Tensor, labels: tf.Tensor, plan: tf.Tensor, rates: tf.Tensor) -> tf.Tensor:
         images = tf.ensure_shape(images, [None, *self.model.input_shape[1:]])
+        num_steps = tf.shape(plan)[0]
 
-        def more(done: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
-            return finite & (done < tf.shape(plan)[0])
+        def more(done: tf.Tensor, finite: tf.Tensor, _: tf.TensorArray) -> tf.Tensor:
+            return finite & (done < num_steps)
 
-        def step(done: tf.Tensor, finite: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def step(done: tf.Tensor, finite: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, ...]:
             indices = plan[done]
-            finite = self._step(tf.gather(images, indices), tf.gather(labels, indices), rates[done])
-            return done + tf.cast(finite, tf.int32), finite
+            loss, finite = self._step(tf.gather(images, indices), tf.gather(labels, indices), rates[done])
+            return done + tf.cast(finite, tf.int32), finite, losses.write(done, loss)
 
-        done, _ = tf.while_loop(more, step, [tf.constant(0), tf.constant(True)], parallel_iterations=1)
-        return done
+        losses = tf.TensorArray(tf.float32, size=num_steps, element_shape=[])
+        state = [tf.constant(0), tf.constant(True), losses]
+        done, _, losses = tf.while_loop(more, step, state, parallel_iterations=1)
+        return losses.stack()[:done]
 
-    def _step(self, images: tf.Tensor, labels: tf.Tensor, rates: tf.Tensor) -> tf.Tensor:
-        """Take one step unless its loss or gradients are not finite; return whether they were."""
+    def _step(self, images: tf.Tensor, labels: tf.Tensor, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Take one step unless its loss or gradients are not finite; return the loss and whether they were."""
         with tf.GradientTape() as tape:
-            logits = self.model(self._preprocessing.to_float(images), training=True)
-            losses = self._loss(labels, logits)
+            logits = self.model(self.preprocessing.to_float(images), training=True)
+            losses = self.loss(labels, logits)
             loss = tf.reduce_mean(losses) + sum(self.model.losses)
             scaled = self.updates.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in self.updates.variables])
@@ -100,7 +104,7 @@ class Learner:
             self._num_seen.assign_add(tf.shape(labels, tf.int64)[0])
             return tf.constant(True)
 
-        return tf.cond(finite, apply, lambda: tf.constant(False))
+        return loss, tf.cond(finite, apply, lambda: tf.constant(False))
 
     def means(self) -> Means:
         """Return the epoch's mean loss and accuracy so far."""

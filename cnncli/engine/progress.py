@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from math import inf, isfinite
 from typing import Any
 
-from cnncli.config.schema import Train
 from cnncli.config.schedules import ReduceLROnPlateau
+from cnncli.config.schema import Train
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Progress:
         stopping: Early stopping's watch.
         plateau: Watch of `ReduceLROnPlateau`; counts down from minus the cooldown.
         plateau_factor: What the plateau schedule has made of the learning rate so far.
-        stopped_early: Whether early stopping has ended the run.
+        trained_seconds: Training time since the beginning.
     """
 
     epoch: int = 0
@@ -58,7 +58,7 @@ class Progress:
     stopping: Watch = Watch()
     plateau: Watch = Watch()
     plateau_factor: float = 1.0
-    stopped_early: bool = False
+    trained_seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for a checkpoint's manifest."""
@@ -79,7 +79,21 @@ class Progress:
 
     def after_steps(self, steps: int, seconds: float) -> Progress:
         """Return the progress after `steps` more steps of the epoch."""
-        return replace(self, batch=self.batch + steps, step=self.step + steps, seconds=self.seconds + seconds)
+        return replace(
+            self,
+            batch=self.batch + steps,
+            step=self.step + steps,
+            seconds=self.seconds + seconds,
+            trained_seconds=self.trained_seconds + seconds,
+        )
+
+    def stopped_early(self, train: Train) -> bool:
+        """Say whether early stopping ends the run here."""
+        return train.early_stopping is not None and self.stopping.waited >= train.early_stopping.patience
+
+    def out_of_time(self, train: Train) -> bool:
+        """Say whether the run has used the time that it was given."""
+        return train.max_minutes is not None and self.trained_seconds >= 60 * train.max_minutes
 
     def after_epoch(self, metrics: dict[str, float], train: Train) -> Progress:
         """Return the progress after an epoch that ended with `metrics`."""
@@ -95,8 +109,7 @@ class Progress:
         rule = train.early_stopping
         if rule is None:
             return self
-        watch = self.stopping.after(metrics[rule.monitor], rule.monitor, rule.min_delta)
-        return replace(self, stopping=watch, stopped_early=watch.waited >= rule.patience)
+        return replace(self, stopping=self.stopping.after(metrics[rule.monitor], rule.monitor, rule.min_delta))
 
     def _watched_for_plateau(self, metrics: dict[str, float], train: Train) -> Progress:
         rule = train.schedule

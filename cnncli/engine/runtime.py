@@ -7,11 +7,10 @@ import platform
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from cnncli import __version__
 from cnncli.config.schema import Config
+from cnncli.runs.environment import versions
 
 
 def available_threads() -> int:
@@ -21,12 +20,16 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-def configure(config: Config) -> dict[str, Any]:
+def configure(config: Config, recorded_threads: int | None = None) -> dict[str, Any]:
     """Set threads, precision and seed for `config`, and return the environment that results depend on.
 
     The number of threads decides the order of floating-point sums, so it is pinned and recorded.
+
+    Args:
+        config: Of the run.
+        recorded_threads: Number of threads that a run began with; it goes on with as many.
     """
-    threads = config.train.threads or available_threads()
+    threads = config.train.threads or recorded_threads or available_threads()
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -41,16 +44,9 @@ def configure(config: Config) -> dict[str, Any]:
 def environment(threads: int) -> dict[str, Any]:
     """Describe what bit-equal results depend on besides the config and the data."""
     return {
-        "versions": {
-            "cnncli": __version__,
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-        },
+        "versions": versions(),
         "device": device_name(),
         "threads": threads,
-        "platform": f"{platform.system()} {platform.machine()}",
         "cpu_features": cpu_features(),
     }
 

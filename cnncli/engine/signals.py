@@ -29,7 +29,7 @@ class StopRequest:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
+    def _heard(self, number: int, _: FrameType | None) -> None:
         if self.signal is not None:
             # The default action ends the process without cleaning up; what is on disk is resumable by design.
             signal.signal(number, signal.SIG_DFL)

@@ -13,10 +13,12 @@ from cnncli.config.load import load
 from cnncli.config.schema import Config
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.splits import Splits
+from cnncli.engine import continuity
 from cnncli.engine.runtime import configure
 from cnncli.engine.signals import StopRequest
 from cnncli.engine.tensorboard import EventLog
 from cnncli.engine.trainer import Trainer
+from cnncli.errors import DataError
 from cnncli.report.tables import summary_markdown, summary_text
 from cnncli.runs.events import Listener
 from cnncli.runs.run import Run
@@ -59,9 +61,7 @@ def train(config: Config, runs_dir: Path, listener: Listener) -> Result:
     splits = load_splits(config)
     run = Run.create(runs_dir, config.name, dump(config), {"seed": config.seed, **settings})
     with run.lock():
-        run.write_text(run.summary_file, summary_text(summarize(config)))
-        run.write_json(run.data_file, splits.passport)
-        return _train(config, run, splits, listener)
+        return _train(Trainer(config, run, splits, listener), splits)
 
 
 def resume(run: Run, overrides: Sequence[str], listener: Listener) -> Result:
@@ -76,38 +76,65 @@ def resume(run: Run, overrides: Sequence[str], listener: Listener) -> Result:
         CnnError: If there is nothing to go on from, or training diverges.
     """
     with run.lock():
+        before = run.config()
         config = load(run.config_file, overrides)
-        configure(config)
+        continuity.refuse_other_experiment(before, config)
+        recorded = run.record
+        settings = configure(config, recorded.get("threads"))
+        splits = load_splits(config)
+        _refuse_other_data(run, splits)
+        trainer = Trainer(config, run, splits, listener)
+        checkpoint = run.checkpoints.latest()
+        if checkpoint is not None:
+            trainer.restore(checkpoint)
+        notes = list(continuity.environment_changes(recorded, settings))
+        change = continuity.schedule_change(before, config, trainer.progress, trainer.steps_per_epoch)
+        trainer.notes = (*notes, *([change] if change else []))
         run.write_text(run.config_file, dump(config))
         run.update(status="running")
-        return _train(config, run, load_splits(config), listener)
+        return _train(trainer, splits)
 
 
-def _train(config: Config, run: Run, splits: Splits, listener: Listener) -> Result:
-    trainer = Trainer(config, run, splits, listener)
-    checkpoint = run.checkpoints.latest()
-    if checkpoint is not None:
-        trainer.restore(checkpoint)
-    event_log = EventLog(run.path / "tensorboard", summary_markdown(summarize(config)), run.metrics())
+def _train(trainer: Trainer, splits: Splits) -> Result:
+    run, config = trainer.run, trainer.config
+    summary = summarize(config)
+    run.write_text(run.summary_file, summary_text(summary))
+    run.write_json(run.data_file, splits.passport)
+    event_log = EventLog(run.tensorboard_dir, summary_markdown(summary), run.metrics())
     try:
         with StopRequest() as stop:
             trainer.train(stop, event_log)
     except BaseException:
-        run.update(status="failed")
+        run.update(status="failed", epochs=trainer.progress.epoch)
         raise
     finally:
         event_log.close()
-        listener.ended()
-    status = "done" if trainer.finished else "interrupted"
-    best = trainer.progress.best
-    metrics = run.metrics()
-    result = Result(
-        run=str(run.path),
-        status=status,
+    result = _result(trainer, stop)
+    run.update(status=result.status, epochs=result.epochs, best=result.best)
+    return result
+
+
+def _result(trainer: Trainer, stop: StopRequest) -> Result:
+    best, metrics = trainer.progress.best, trainer.run.metrics()
+    return Result(
+        run=str(trainer.run.path),
+        status="done" if trainer.finished else "interrupted",
         epochs=trainer.progress.epoch,
         best=asdict(best) if best else None,
         final=metrics[-1] if metrics else None,
         signal=stop.signal,
     )
-    run.update(status=status, epochs=result.epochs, best=result.best)
-    return result
+
+
+def _refuse_other_data(run: Run, splits: Splits) -> None:
+    """Raise DataError if the examples are no longer those that the run began with."""
+    if not run.data_file.exists():
+        return
+    recorded = run.passport()
+    for name in ("content_hash", "split_hash"):
+        if name in recorded and recorded[name] != splits.passport.get(name):
+            raise DataError(
+                f"the examples are not those that the run began with: {name} was {recorded[name][:12]}…, "
+                f"is {str(splits.passport.get(name))[:12]}…",
+                "Bring the data back, or start a new run with `cnn train`.",
+            )

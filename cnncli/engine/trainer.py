@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import replace
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +13,7 @@ import tensorflow as tf
 from cnncli.analysis.evaluation import Evaluation
 from cnncli.config.schema import Config
 from cnncli.datasets.splits import Splits
+from cnncli.engine import guard
 from cnncli.engine.evaluate import Predictor
 from cnncli.engine.feed import Chunk, MemoryFeed, to_memory
 from cnncli.engine.learner import Learner
@@ -23,14 +24,9 @@ from cnncli.engine.preprocessing import Preprocessing
 from cnncli.engine.progress import Progress
 from cnncli.engine.signals import StopRequest
 from cnncli.engine.tensorboard import EventLog
-from cnncli.errors import CheckpointError, CnnError
 from cnncli.runs.checkpoints import Checkpoint
 from cnncli.runs.events import EpochDone, Listener, Started, StepsDone
 from cnncli.runs.run import Run
-
-
-class Diverged(CnnError):
-    """The loss or a gradient is no longer a finite number."""
 
 
 class Trainer:
@@ -47,6 +43,7 @@ class Trainer:
         self.config = config
         self.run = run
         self.progress = Progress()
+        self.notes: tuple[str, ...] = ()
         self._listener = listener
         preprocessing = Preprocessing(config.data)
         self.model = build(config)
@@ -55,6 +52,7 @@ class Trainer:
         self._learner = Learner(config, self.model, preprocessing, CrossEntropy(config.train.loss))
         self._predictor = Predictor(self.model, preprocessing)
         self._pace = Pace()
+        self._recent_losses: deque[float] = deque(maxlen=20)
         self._clock = CheckpointClock(config.train.checkpoint)
 
     @property
@@ -65,7 +63,7 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to train."""
-        return self.progress.epoch >= self.config.train.epochs or self.progress.stopped_early
+        return self.progress.epoch >= self.config.train.epochs or self.progress.stopped_early(self.config.train)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go to where a checkpoint was written.
@@ -82,13 +80,16 @@ class Trainer:
         if self.progress.step == 0:
             self._save()
         self._listener.started(self._started())
-        while not self.finished and stop.signal is None:
+        while not self.finished and not self._must_stop(stop):
             self._train_epoch(stop)
             if self.progress.batch == self.steps_per_epoch:
                 self._end_epoch(event_log)
         self._listener.ended()
         if self._clock.saved_step != self.progress.step:
             self._save()
+
+    def _must_stop(self, stop: StopRequest) -> bool:
+        return stop.signal is not None or self.progress.out_of_time(self.config.train)
 
     def _started(self) -> Started:
         from cnncli.engine.runtime import device_name
@@ -102,11 +103,12 @@ class Trainer:
             num_validation=0 if self._validation is None else len(self._validation.labels),
             num_params=self.model.count_params(),
             resumed_at=self.progress.step or None,
+            notes=self.notes,
         )
 
     def _train_epoch(self, stop: StopRequest) -> None:
         """Take the rest of the epoch's steps, or those until a stop is asked for."""
-        while self.progress.batch < self.steps_per_epoch and stop.signal is None:
+        while self.progress.batch < self.steps_per_epoch and not self._must_stop(stop):
             limit = min(self._pace.batches, self._clock.steps_left(self.progress.step))
             chunk = self._feed.chunk(self.progress.epoch, self.progress.batch, limit)
             self._take_steps(chunk)
@@ -116,22 +118,33 @@ class Trainer:
     def _take_steps(self, chunk: Chunk) -> None:
         rates = self.rates(self.progress.step, len(chunk.plan))
         begun = perf_counter()
-        done = self._learner.run(chunk, rates)
+        losses = self._learner.run(chunk, rates)
         seconds = perf_counter() - begun
-        self.progress = self.progress.after_steps(done, seconds)
-        if done < len(chunk.plan):
-            raise Diverged(
-                f"The loss is no longer a finite number at step {self.progress.step + 1:,} "
-                f"(epoch {self.progress.epoch + 1}, batch {self.progress.batch + 1}).",
-                "Lower train.optimizer's learning_rate, or set train.clip_norm: 1.0. "
-                f"The last good checkpoint is kept: cnn resume {self.run.path} --set …",
-            )
-        self._pace.measured(done, seconds)
+        self._recent_losses.extend(losses.tolist())
+        self.progress = self.progress.after_steps(len(losses), seconds)
+        if len(losses) < len(chunk.plan):
+            raise self._diverged(chunk.images, chunk.labels, chunk.plan[len(losses)])
+        self._pace.measured(len(losses), seconds)
         means = self._learner.means()
         rate = chunk.plan.size / seconds
         self._listener.steps_done(
             StepsDone(self.progress.epoch + 1, self.progress.batch, *means, rate, float(rates[-1, 0]))
         )
+
+    def _diverged(self, images: tf.Tensor, labels: tf.Tensor, indices: np.ndarray) -> guard.DivergedError:
+        """Find out what was not finite in a batch, keep the evidence, and return the error."""
+        images, labels = tf.gather(images, indices), tf.gather(labels, indices)
+        what, layer = guard.locate(self._learner, images, labels)
+        finding = guard.Finding(
+            step=self.progress.step + 1,
+            epoch=self.progress.epoch + 1,
+            batch=self.progress.batch + 1,
+            what=what,
+            layer=layer,
+            recent_losses=list(self._recent_losses),
+            labels=np.asarray(labels).tolist(),
+        )
+        return guard.error(finding, guard.keep_evidence(self.run, finding, np.asarray(images)), self.run)
 
     def rates(self, first_step: int, num_steps: int) -> np.ndarray:
         """Return the learning rates of the next steps, float32 (num_steps, groups)."""

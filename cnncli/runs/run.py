@@ -109,10 +109,9 @@ class Run:
     @property
     def started(self) -> datetime:
         """When the run began, as run.json says; where that is damaged, when the directory was last changed."""
-        try:
-            return datetime.fromisoformat(self.record["started"])
-        except (RunError, ValueError, TypeError, KeyError):
-            return datetime.fromtimestamp(self.path.stat().st_mtime).astimezone()
+        with suppress(RunError):
+            return self.started_of(self.record)
+        return self.started_of({})
 
     @property
     def record(self) -> dict[str, Any]:
@@ -132,8 +131,19 @@ class Run:
     @property
     def status(self) -> Status:
         """The run's status; one that says running but has no living process is interrupted."""
-        status: Status = self.record.get("status", "failed")
+        return self.status_of(self.record)
+
+    def status_of(self, record: Mapping[str, Any]) -> Status:
+        """Return the run's status, given what run.json holds."""
+        status: Status = record.get("status", "failed")
         return "interrupted" if status == "running" and not self.locked else status
+
+    def started_of(self, record: Mapping[str, Any]) -> datetime:
+        """Return when the run began, given what run.json holds."""
+        try:
+            return datetime.fromisoformat(record["started"]).astimezone()
+        except (ValueError, TypeError, KeyError):
+            return datetime.fromtimestamp(self.path.stat().st_mtime).astimezone()
 
     @property
     def locked(self) -> bool:
@@ -186,6 +196,18 @@ class Run:
     def write_json(self, file: str | Path, document: Any) -> None:
         """Write a document as JSON like `write_text`; NaN and infinities become null."""
         self.write_text(file, durable.to_json(metrics.strict(document)))
+
+    def passport(self) -> dict[str, Any]:
+        """Return what data.json holds.
+
+        Raises:
+            RunError: If it cannot be read.
+        """
+        try:
+            document: dict[str, Any] = json.loads(self.data_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.data_file} cannot be read: {error}") from error
+        return document
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add an epoch's line to metrics.jsonl and wait until it is on the disk; NaN becomes null.
