@@ -90,7 +90,7 @@ def _candidates(first: npt.NDArray[np.uint64], second: npt.NDArray[np.uint64], b
 def _correlation(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     centred = []
     for thumbs in (first, second):
-        values = thumbs.reshape(len(thumbs), -1).astype(np.float32)
+        values = thumbs.reshape(len(thumbs), THUMB * THUMB).astype(np.float32)
         values -= values.mean(axis=1, keepdims=True)
         values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
         centred.append(values)
