@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +78,7 @@ def load(identity: str, channels: int) -> Known | None:
 
 
 def save(identity: str, channels: int, known: Known) -> None:
-    """Keep what was found. A cache that cannot be written is no error: the next run looks again."""
+    """Keep what was found; a cache that cannot be written is no error: the next run looks again."""
     path = _path(identity, channels)
     content = {name: getattr(known.facts, name) for name in Facts.columns()} | {
         "vocabulary": np.frombuffer(json.dumps(known.facts.vocabulary).encode(), np.uint8),
@@ -85,10 +87,30 @@ def save(identity: str, channels: int, known: Known) -> None:
         "file_sizes": known.sizes,
         "stamps": known.stamps,
     }
+    buffer = io.BytesIO()
+    np.savez(buffer, **content)
+    _write(path, buffer.getbuffer())
+
+
+def load_document(key: str) -> dict[str, Any] | None:
+    """Return what `save_document` kept under a key, or None."""
+    try:
+        document = json.loads((folder() / f"passport-{_VERSION}-{key[:32]}.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def save_document(key: str, document: dict[str, Any]) -> None:
+    """Keep a document that follows from `key`, a hash of all it is made from."""
+    _write(folder() / f"passport-{_VERSION}-{key[:32]}.json", json.dumps(document).encode())
+
+
+def _write(path: Path, content: bytes | memoryview) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix="facts-", suffix=".tmp", delete=False) as file:
-            np.savez(file, **content)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+            file.write(content)
         Path(file.name).replace(path)
     except OSError:
         return

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.config.schema import Data
+from cnncli.datasets import cache
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.duplicates import group_numbers, near_pairs
 from cnncli.datasets.look import look
@@ -34,29 +35,52 @@ def passport(data: Data, collection: Collection, parts: Mapping[str, Part]) -> d
         duplicates, near_duplicates, contradictions, constant, bad_files, ignored_files, ignored_folders.
     """
     ordered = {name: parts[name] for name in ("train", "validation", "test") if name in parts}
-    counts = {name: _counts(part, collection.classes) for name, part in ordered.items()}
-    looks = {name: look(part.facts) for name, part in ordered.items()}
+    key = _key(collection.classes, ordered)
+    measured = cache.load_document(key)
+    if measured is None:
+        measured = _measured(collection.classes, ordered)
+        cache.save_document(key, measured)
     return {
         "source": data.source,
         "path": data.path,
-        "classes": list(collection.classes),
+        "channels": data.channels,
+        **measured,
+        "bad_files": [{"file": bad.file, "split": bad.split, "reason": bad.reason} for bad in collection.bad_files],
+        "ignored_files": collection.ignored_files,
+        "ignored_folders": list(collection.ignored_folders),
+    }
+
+
+def _key(classes: tuple[str, ...], parts: Mapping[str, Part]) -> str:
+    """Hash all that the measured part of a passport follows from."""
+    total = sha256("\0".join(classes).encode())
+    for name, part in parts.items():
+        total.update(f"\0{name} {len(part)}\0".encode())
+        total.update(np.ascontiguousarray(part.facts.digests).tobytes())
+        total.update(part.facts.kinds.tobytes() + part.facts.grey.tobytes())
+        total.update(part.split.labels.tobytes())
+        total.update("\0".join(part.split.ids).encode())
+    return total.hexdigest()
+
+
+def _measured(classes: tuple[str, ...], ordered: Mapping[str, Part]) -> dict[str, Any]:
+    counts = {name: _counts(part, classes) for name, part in ordered.items()}
+    looks = {name: look(part.facts) for name, part in ordered.items()}
+    return {
+        "classes": list(classes),
         "num_examples": {name: len(part) for name, part in ordered.items()},
         "counts": counts,
         "missing_classes": {name: [c for c, number in of.items() if not number] for name, of in counts.items()},
         "content_hash": _content_hash(ordered.values()),
         "split_hash": _split_hash(ordered),
-        "channels": data.channels,
         "sizes": _sizes(ordered.values()),
         **_kinds(ordered.values()),
         "mean": looks["train"]["mean"],
         "deviation": looks["train"]["deviation"],
         "looks": looks,
-        **_repetitions(ordered, collection.classes),
+        **_repetitions(ordered, classes),
         "near_duplicates": _near_duplicates(ordered),
         "constant": _constant(ordered),
-        "bad_files": [{"file": bad.file, "split": bad.split, "reason": bad.reason} for bad in collection.bad_files],
-        "ignored_files": collection.ignored_files,
-        "ignored_folders": list(collection.ignored_folders),
     }
 
 
