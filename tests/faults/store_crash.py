@@ -97,6 +97,8 @@ def trouble(runs_dir: Path, promise: Promise) -> str | None:
     if run.config_file.read_text(encoding="utf-8") != "name: net\n" or run.record["name"] != "net":
         return "config.yaml or run.json is damaged"
     found, best = run.checkpoints.latest(), run.checkpoints.best()
+    for name in run.checkpoints.names():
+        run.checkpoints.load(name)
     if any(run.checkpoints_dir.glob("corrupt-*")):
         return "a crash left a damaged checkpoint under a good name"
     epoch = -1 if found is None else found.meta["epoch"]

@@ -1,0 +1,35 @@
+"""`cnn compare`: runs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnncli.cli.console import out, print_json
+from cnncli.cli.train import Json, RunsDir
+
+
+def compare_cli(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Two or more runs: paths, names, or `latest`.")],
+    runs_dir: RunsDir = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Compare runs: what differs in their configs and results, mean ± sd over seeds, McNemar's test.
+
+    The test needs `cnn eval --split test` of each run, on the same examples.
+
+    Example: cnn compare digits_lenet mnist_lenet5
+    """
+    from cnncli.runs.compare import compare
+    from cnncli.runs.find import find
+
+    comparison = compare([find(run, runs_dir) for run in runs])
+    if as_json:
+        print_json(comparison.to_json())
+        return
+    from cnncli.report.runs import comparison_lines
+
+    for part in comparison_lines(comparison, out().width):
+        out().print(part, markup=False)

@@ -1,0 +1,118 @@
+"""Runs as tables on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from cnncli.report.grid import Column, Grid
+from cnncli.report.numbers import full
+from cnncli.runs.compare import Comparison, Group
+from cnncli.runs.listing import Row
+
+NOTHING = "–"
+
+
+def runs_table(rows: Sequence[Row]) -> Grid:
+    """Return the table of `cnn runs`."""
+    columns = (
+        Column("run", left=True),
+        Column("status", left=True, rank=1),
+        Column("epochs", rank=2),
+        Column("best val. acc."),
+        Column("parameters", rank=3),
+        Column("seconds", rank=4),
+    )
+    cells = [
+        (
+            f"{row.name}/{row.id}",
+            row.status,
+            str(row.epochs),
+            _cell(row.best_validation_accuracy),
+            NOTHING if row.total_params is None else full(row.total_params),
+            f"{row.seconds:,.0f}",
+        )
+        for row in rows
+    ]
+    return Grid(columns, cells)
+
+
+def comparison_lines(comparison: Comparison, width: int) -> Iterator[Grid | str]:
+    """Yield what `cnn compare` shows: tables and lines of text, in order."""
+    names = [chr(ord("A") + i) if len(comparison.runs) <= 26 else str(i + 1) for i in range(len(comparison.runs))]
+    yield "\n".join(f"{name}  {run}" for name, run in zip(names, comparison.runs, strict=True)) + "\n"
+    key_width = max((len(key) for key in (*comparison.config, *comparison.metrics)), default=0)
+    room = max((width - key_width) // max(len(names), 1) - 2, 8)
+    for title, rows in {"config": comparison.config, "result": comparison.metrics}.items():
+        if rows:
+            columns = (Column(title, left=True), *(Column(name) for name in names))
+            yield Grid(
+                columns, [(key, *(_cut(_cell(value), room) for value in values)) for key, values in rows.items()]
+            )
+            yield ""
+    if not comparison.config:
+        yield "The configs do not differ.\n"
+    labels = dict(zip(comparison.runs, names, strict=True))
+    for group in comparison.groups:
+        yield _group(group, labels)
+        yield ""
+    yield from _tests(comparison, labels)
+
+
+def _group(group: Group, labels: dict[str, str]) -> Grid:
+    """Return the table of one experiment's repetitions."""
+    title = f"mean over seeds ({', '.join(labels[run] for run in group.runs)})"
+    columns = (Column(title, left=True), Column("mean"), Column("± sd"), Column("n"))
+    return Grid(columns, [(key, _cell(m), _cell(sd), str(n)) for key, (m, sd, n) in group.metrics.items()])
+
+
+def _tests(comparison: Comparison, labels: dict[str, str]) -> Iterator[Grid | str]:
+    """Yield the table of McNemar's tests, or why there is none."""
+    if not comparison.pairs:
+        yield "No two of these runs have predictions-test.csv for the same examples, so chance is not tested."
+        return
+    columns = (
+        Column("McNemar, test split", left=True),
+        Column("only 1st right"),
+        Column("only 2nd right"),
+        Column("p"),
+    )
+    yield Grid(
+        columns,
+        [
+            (
+                f"{labels[pair.first]} against {labels[pair.second]}",
+                full(pair.result.only_first),
+                full(pair.result.only_second),
+                f"{pair.result.p_value:.2g}",
+            )
+            for pair in comparison.pairs
+        ],
+    )
+    if len(comparison.pairs) > 1:
+        yield f"p is exact and two-sided, and not corrected for the {len(comparison.pairs)} comparisons."
+    else:
+        yield "p is exact and two-sided."
+
+
+def _setting(value: Any) -> str:
+    """Return a value of a config as YAML has it."""
+    if value is None or isinstance(value, bool):
+        return NOTHING if value is None else str(value).lower()
+    return str(value)
+
+
+def _cell(value: float | None) -> str:
+    """Return a result in four digits."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, int):
+        return full(value)
+    return (
+        f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4f}" if abs(value) >= 1e-3 or not value else f"{value:.3g}"
+    )
+
+
+def _cut(text: str, width: int) -> str:
+    """Shorten a text that is too wide."""
+    return text if len(text) <= width else text[: width - 1] + "…"

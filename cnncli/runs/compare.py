@@ -1,0 +1,199 @@
+"""Runs side by side: what differs in their configs, what they came to, and whether that is chance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import mean, stdev
+from typing import Any
+
+from cnncli.errors import RunError
+from cnncli.runs.listing import accuracies
+from cnncli.runs.mcnemar import McNemar, mcnemar, read_answers
+from cnncli.runs.run import Run
+
+ASIDE = ("name", "seed")
+"""Keys of a config in which repetitions of one experiment may differ."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs whose configs differ in nothing but name and seed.
+
+    Attributes:
+        runs: Labels of the runs.
+        metrics: Mean, sample standard deviation and number of values of each metric.
+    """
+
+    runs: tuple[str, ...]
+    metrics: Mapping[str, tuple[float, float, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        names = ("mean", "sd", "n")
+        return {
+            "runs": list(self.runs),
+            "metrics": {key: dict(zip(names, value, strict=True)) for key, value in self.metrics.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Pair:
+    """McNemar's test of two runs.
+
+    Attributes:
+        first: Label of the one run.
+        second: Label of the other.
+        result: The test.
+    """
+
+    first: str
+    second: str
+    result: McNemar
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side.
+
+    Attributes:
+        runs: Labels of the runs, "name/start", or the start alone where all have one name.
+        config: Keys of the configs in which the runs differ, with each run's value; None where it has none.
+        metrics: What the runs came to, with each run's value; None where it has none.
+        groups: Repetitions of one experiment with other seeds.
+        pairs: McNemar's test of each two runs that answered for the same test examples.
+    """
+
+    runs: tuple[str, ...]
+    config: Mapping[str, tuple[Any, ...]]
+    metrics: Mapping[str, tuple[float | int | None, ...]]
+    groups: tuple[Group, ...]
+    pairs: tuple[Pair, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `cnn compare --json` prints."""
+        kinds = {"config": self.config, "metric": self.metrics}
+        return {
+            "runs": list(self.runs),
+            "rows": [
+                {"kind": kind, "key": key, "values": list(values)}
+                for kind, rows in kinds.items()
+                for key, values in rows.items()
+            ],
+            "groups": [group.to_json() for group in self.groups],
+            "mcnemar": [{"first": pair.first, "second": pair.second, **pair.result.to_json()} for pair in self.pairs],
+        }
+
+
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Compare runs.
+
+    Raises:
+        RunError: If there are fewer than two, or one cannot be read.
+        ConfigError: If a stored config is not readable YAML.
+    """
+    if len(runs) < 2:
+        raise RunError(f"{len(runs)} run to compare, expected at least two", "cnn compare RUN RUN …")
+    labels = _labels(runs)
+    configs = [_flat_config(run) for run in runs]
+    metrics = [_metrics(run) for run in runs]
+    return Comparison(
+        labels,
+        _differing(configs),
+        {key: tuple(run.get(key) for run in metrics) for key in _keys(metrics)},
+        tuple(_groups(labels, configs, metrics)),
+        tuple(_pairs(labels, runs)),
+    )
+
+
+def _labels(runs: Sequence[Run]) -> tuple[str, ...]:
+    one_name = len({run.name for run in runs}) == 1
+    return tuple(run.id if one_name else f"{run.name}/{run.id}" for run in runs)
+
+
+def _flat_config(run: Run) -> dict[str, Any]:
+    """Return the values of config.yaml by their paths; a list of numbers is one value."""
+    from cnncli.config.tree import plain
+    from cnncli.config.yaml import parse
+
+    try:
+        text = run.config_file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{run.config_file} cannot be read: {error.strerror}") from error
+    return dict(_flat(plain(parse(text, str(run.config_file))), ""))
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        for index, item in enumerate(value):
+            yield from _flat(item, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _keys(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for table in tables for key in table))
+
+
+def _differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """Return the keys whose values are not the same in all."""
+    rows = {key: tuple(config.get(key) for config in configs) for key in _keys(configs)}
+    return {key: values for key, values in rows.items() if any(value != values[0] for value in values)}
+
+
+def _metrics(run: Run) -> dict[str, float | int | None]:
+    """Return what a run came to, as far as its files say."""
+    lines = run.metrics()
+    best = max(accuracies(lines, "validation"), default=None)
+    found: dict[str, float | int | None] = {"epochs": len(lines), "best_validation_accuracy": best}
+    if lines:
+        last = lines[-1]
+        for split in ("train", "validation"):
+            found |= {f"final_{split}_{name}": value for name, value in (last.get(split) or {}).items()}
+        found["seconds"] = round(sum(line.get("seconds") or 0 for line in lines), 1)
+    found["total_params"] = run.record.get("total_params")
+    return found | _test_metrics(run)
+
+
+def _test_metrics(run: Run) -> dict[str, float]:
+    """Return accuracy and loss of the run's evaluation on the test split, if there was one."""
+    file = run.evaluation_file("test")
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        return {f"test_{name}": document[name] for name in ("accuracy", "loss")}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file} cannot be read: {error}", "`cnn eval` writes it anew.") from error
+
+
+def _groups(
+    labels: Sequence[str], configs: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, float | int | None]]
+) -> Iterator[Group]:
+    """Yield the repetitions of one experiment, with what they came to on average."""
+    members: dict[str, list[int]] = {}
+    for index, config in enumerate(configs):
+        experiment = {key: value for key, value in config.items() if key not in ASIDE}
+        members.setdefault(json.dumps(experiment, sort_keys=True), []).append(index)
+    for indices in members.values():
+        if len(indices) > 1:
+            table = {}
+            for key in _keys([metrics[i] for i in indices]):
+                values = [value for i in indices if (value := metrics[i].get(key)) is not None]
+                if len(values) > 1:
+                    table[key] = (mean(values), stdev(values), len(values))
+            yield Group(tuple(labels[i] for i in indices), table)
+
+
+def _pairs(labels: Sequence[str], runs: Sequence[Run]) -> Iterator[Pair]:
+    """Yield McNemar's test of each two runs whose answers are there and to the same examples."""
+    answers = {label: read_answers(run.predictions_file("test")) for label, run in zip(labels, runs, strict=True)}
+    for (first, a), (second, b) in combinations(answers.items(), 2):
+        result = mcnemar(a, b) if a and b else None
+        if result:
+            yield Pair(first, second, result)

@@ -1,0 +1,86 @@
+"""McNemar's test: do two classifiers differ, given their answers to the same examples?"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cnncli.errors import RunError
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a run answered.
+
+    Attributes:
+        examples: The examples' files or indices, and their true classes.
+        right: Whether each was classified rightly.
+    """
+
+    examples: tuple[tuple[str, str], ...]
+    right: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """The test of two runs on the same examples.
+
+    Attributes:
+        only_first: Number of examples that only the first run got right.
+        only_second: Number of examples that only the second got right.
+        p_value: Chance of a split at least so uneven if both were equally good, two-sided.
+    """
+
+    only_first: int
+    only_second: int
+    p_value: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def read_answers(path: Path) -> Answers | None:
+    """Read a predictions CSV with the columns "true" and "predicted" and the example in its first; None without one.
+
+    Raises:
+        RunError: If the file is there but has other columns.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *lines = csv.reader(file)
+            true, predicted = header.index("true"), header.index("predicted")
+            rows = [(line[0], line[true], line[predicted]) for line in lines]
+    except FileNotFoundError:
+        return None
+    except (ValueError, IndexError, OSError, csv.Error) as error:
+        expected = 'a header with the columns "true" and "predicted", and as many values in each line'
+        raise RunError(f"{path} cannot be read: expected {expected}", "`cnn eval` writes it anew.") from error
+    rows.sort()
+    return Answers(tuple((example, true) for example, true, _ in rows), tuple(t == p for _, t, p in rows))
+
+
+def mcnemar(first: Answers, second: Answers) -> McNemar | None:
+    """Compare two runs' answers; None if they are not to the same examples."""
+    if first.examples != second.examples:
+        return None
+    pairs = list(zip(first.right, second.right, strict=True))
+    only_first, only_second = pairs.count((True, False)), pairs.count((False, True))
+    return McNemar(only_first, only_second, exact_p_value(only_first, only_second))
+
+
+def exact_p_value(only_first: int, only_second: int) -> float:
+    """Return the exact two-sided p-value: a fair coin's, thrown once for each example on which the two differ.
+
+    The usual chi-square is an approximation of this for many examples; whole numbers need none.
+
+    Reference: McNemar, Psychometrika 12 (2), 1947.
+    """
+    thrown = only_first + only_second
+    ways, total = 1, 0
+    for heads in range(min(only_first, only_second) + 1):
+        total += ways
+        ways = ways * (thrown - heads) // (heads + 1)
+    return min(1.0, 2 * total / (1 << thrown))
