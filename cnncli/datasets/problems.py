@@ -1,0 +1,132 @@
+"""What a passport tells that should be known before training on the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from cnncli.config.places import problem
+from cnncli.config.schema import Config
+from cnncli.datasets.look import differences
+from cnncli.errors import Problem
+
+_NAMED = 5
+_RATIO = 10
+
+
+class Finding(NamedTuple):
+    """One thing to know: number of its page, what was found, what to do, and the config's key it belongs to."""
+
+    code: str
+    message: str
+    hint: str
+    path: str = "data"
+
+
+def problems(config: Config, passport: dict[str, Any]) -> tuple[Problem, ...]:
+    """Return what is wrong or doubtful about the data of a config, errors first.
+
+    Args:
+        config: The experiment.
+        passport: `datasets.inspect(config).passport`.
+    """
+    found = sorted(findings(config, passport), key=lambda finding: finding.code)
+    return tuple(problem(f.code, f.message, config.origins.nearest(f.path), hint=f.hint, path=f.path) for f in found)
+
+
+def findings(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what is wrong or doubtful about the data, without places."""
+    yield from _files(config, passport)
+    yield from _classes(passport)
+    yield from _repetitions(passport)
+    yield from _looks(passport)
+
+
+def _files(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
+    bad = passport["bad_files"]
+    if bad:
+        named = _some([f"{item['file']} ({item['reason']})" for item in bad])
+        if config.data.on_bad_image == "error":
+            hint = "Mend or remove them, or leave them out with data.on_bad_image: skip."
+            yield Finding("E401", f"{_number(bad, 'file')} cannot be read: {named}", hint)
+        else:
+            yield Finding("W401", f"{_number(bad, 'file')} cannot be read: {named}", "They are left out.")
+    if passport["ignored_folders"]:
+        named = _some(passport["ignored_folders"])
+        hint = "Beside a train folder, only validation and test folders are read."
+        yield Finding("W402", f"folders beside the splits are not used: {named}", hint, "data.path")
+    if passport["constant"]["num_images"]:
+        examples = [item["id"] for item in passport["constant"]["examples"]]
+        count = passport["constant"]["num_images"]
+        yield Finding("W403", f"{count:,} images are of one colour: {_some(examples, count)}", "Look at them.")
+
+
+def _classes(passport: dict[str, Any]) -> Iterator[Finding]:
+    for split, missing in passport["missing_classes"].items():
+        if missing:
+            hint = (
+                "Add images of these classes, or take the class out."
+                if split == "train"
+                else ("Their accuracy cannot be told: they are reported with no examples.")
+            )
+            yield Finding(
+                "W404", f"the {split} split has no image of {_number(missing, 'class')}: {_some(missing)}", hint
+            )
+    counts = {name: number for name, number in passport["counts"]["train"].items() if number}
+    if counts and max(counts.values()) > _RATIO * min(counts.values()):
+        rare, common = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+        yield Finding(
+            "W405",
+            f"the classes are far from even in training: {counts[common]:,} of {common}, {counts[rare]:,} of {rare}",
+            "Consider train.loss.class_weights: balanced, and read the accuracy class by class.",
+        )
+
+
+def _repetitions(passport: dict[str, Any]) -> Iterator[Finding]:
+    for pair, found in passport["duplicates"]["across"].items():
+        if found["num_images"]:
+            yield Finding(
+                "W406",
+                f"{found['num_images']:,} images stand in two splits ({pair}): {_pairs(found)}",
+                "The measured accuracy would be too high: remove them from one of the splits.",
+            )
+    for pair, found in passport["near_duplicates"].items():
+        if found["num_images"]:
+            yield Finding(
+                "W407",
+                f"{found['num_images']:,} images look like one of another split ({pair}): {_pairs(found)}",
+                "If they show the same thing, the measured accuracy is too high.",
+            )
+    contradictions = passport["contradictions"]
+    if contradictions["num_images"]:
+        first = contradictions["examples"][0]
+        named = ", ".join(f"{item['id']} as {item['class']}" for item in first[:_NAMED])
+        message = f"{contradictions['num_images']:,} equal images have different labels: {named}"
+        yield Finding("W408", message, "At least one of the labels is wrong.")
+    for split, found in passport["duplicates"]["within"].items():
+        if found["num_images"]:
+            message = f"{found['num_images']:,} images of the {split} split repeat another: {_pairs(found)}"
+            yield Finding("W409", message, "Each counts as often as it stands there.")
+
+
+def _looks(passport: dict[str, Any]) -> Iterator[Finding]:
+    trained = passport["looks"]["train"]
+    for split, look in passport["looks"].items():
+        if split != "train":
+            for doubt in differences(look, trained):
+                hint = "Both splits should come from the same source, stored the same way."
+                yield Finding("W410", f"{split}: {doubt}", hint)
+
+
+def _number(things: list[Any], noun: str) -> str:
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"{len(things):,} {noun if len(things) == 1 else plural}"
+
+
+def _some(names: list[str], total: int | None = None) -> str:
+    more = (len(names) if total is None else total) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _pairs(found: dict[str, Any]) -> str:
+    return _some([" = ".join(group[:3]) for group in found["examples"]], found["num_images"])

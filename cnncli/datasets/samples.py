@@ -1,0 +1,57 @@
+"""A grid of examples with their labels, for a look at the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cnncli.datasets.files import Files
+from cnncli.datasets.images import Pixels
+from cnncli.datasets.splits import Split, Splits
+from cnncli.errors import DataError
+
+_COLUMNS = 10
+_MAX_CLASSES = 20
+
+
+def draw(splits: Splits, path: Path) -> Path:
+    """Write a PNG with a row of training images for each of the first classes.
+
+    The images are drawn as they are stored, in the config's channels.
+
+    Raises:
+        DataError: If the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    classes = splits.classes[:_MAX_CLASSES]
+    figure = Figure(figsize=(_COLUMNS + 1.5, len(classes) * 1.05 + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(classes), _COLUMNS, squeeze=False)
+    for label, row in enumerate(grid):
+        rows = np.flatnonzero(splits.train.labels == label)
+        for place, axes in enumerate(row):
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.set_frame_on(False)
+            if place < len(rows):
+                axes.imshow(_shown(image(splits.train, int(rows[place]))), cmap="gray", vmin=0, vmax=255)
+        label_text = f"{classes[label]}\n{len(rows):,}"
+        row[0].set_ylabel(label_text, rotation=0, ha="right", va="center", parse_math=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=100)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
+    return path
+
+
+def image(split: Split, index: int) -> Pixels:
+    """Return one image of a split at its own size: (height, width, channels)."""
+    return split.images.decode(index) if isinstance(split.images, Files) else split.images[index]
+
+
+def _shown(pixels: Pixels) -> Pixels:
+    return pixels[..., 0] if pixels.shape[-1] == 1 else pixels

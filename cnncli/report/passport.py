@@ -1,0 +1,88 @@
+"""The passport of the data as a table: classes by split with small bars, then what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cnncli.report.grid import Column, Grid
+from cnncli.report.page import Entry, Page, Title
+
+_BAR = 12
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_MAX_ROWS = 100
+
+
+def passport_page(name: str, passport: dict[str, Any]) -> Page:
+    """Return a passport as a page.
+
+    Args:
+        name: Name of the config.
+        passport: As `datasets.passport` makes it.
+    """
+    origin = passport["source"] + (f" {passport['path']}" if passport["path"] else "")
+    total = sum(passport["num_examples"].values())
+    title = f"{name}: {total:,} images of {len(passport['classes']):,} classes from {origin}"
+    return Page((Title(title), "", _grid(passport), "", *_entries(passport)))
+
+
+def bar(share: float, width: int = _BAR) -> str:
+    """Return a bar of block characters; `share` 1 fills the width."""
+    eighths = round(share * width * 8)
+    if share > 0:
+        eighths = max(eighths, 1)
+    text = _EIGHTHS[8] * (eighths // 8) + (_EIGHTHS[eighths % 8] if eighths % 8 else "")
+    return text.ljust(width)
+
+
+def _grid(passport: dict[str, Any]) -> Grid:
+    counts = passport["counts"]
+    columns = [Column("Class", left=True)]
+    for split in counts:
+        columns += [Column(split.capitalize()), Column("", left=True, rank=1)]
+    most = {split: max(of.values(), default=0) for split, of in counts.items()}
+    rows = []
+    for name in passport["classes"][:_MAX_ROWS]:
+        row = [name]
+        for split, of in counts.items():
+            row += [f"{of[name]:,}", bar(of[name] / most[split] if most[split] else 0)]
+        rows.append(tuple(row))
+    total = ["Total"]
+    for split in counts:
+        total += [f"{passport['num_examples'][split]:,}", ""]
+    left_out = len(passport["classes"]) - _MAX_ROWS
+    if left_out > 0:
+        rows.append((f"… and {left_out:,} more", *[""] * (len(columns) - 1)))
+    return Grid(tuple(columns), rows, (tuple(total),))
+
+
+def _entries(passport: dict[str, Any]) -> Iterator[Entry]:
+    sizes = passport["sizes"]
+    smallest, largest = _size(sizes["smallest"]), _size(sizes["largest"])
+    span = "" if smallest == largest else f" to {largest}, {sizes['num_distinct']:,} different"
+    yield Entry("Sizes", smallest + span)
+    yield Entry("Stored as", f"{_counted(passport['formats'])}; modes {_counted(passport['modes'])}")
+    pixels = f"mean {_numbers(passport['mean'])}, deviation {_numbers(passport['deviation'])}"
+    yield Entry("Pixels", f"{pixels} (training, 0 to 1, by channel)")
+    within = sum(found["num_images"] for found in passport["duplicates"]["within"].values())
+    across = sum(found["num_images"] for found in passport["duplicates"]["across"].values())
+    near = sum(found["num_images"] for found in passport["near_duplicates"].values())
+    yield Entry("Duplicates", f"{within:,} within splits, {across:,} across; {near:,} near-duplicates across")
+    yield Entry("Contradictions", f"{passport['contradictions']['num_images']:,} equal images with different labels")
+    bad, ignored = len(passport["bad_files"]), passport["ignored_files"]
+    constant = passport["constant"]["num_images"]
+    yield Entry("Files", f"{bad:,} cannot be read, {ignored:,} ignored, {constant:,} of one colour")
+    yield Entry("Hashes", f"content {passport['content_hash'][:16]}, split {passport['split_hash'][:16]}")
+
+
+def _size(size: list[int]) -> str:
+    return f"{size[0]:,} × {size[1]:,}"
+
+
+def _counted(counts: dict[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {number:,}" for name, number in ordered) or "none"
+
+
+def _numbers(values: list[float]) -> str:
+    return " ".join(f"{value:.3f}" for value in values)
