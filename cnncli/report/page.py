@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,9 @@ from cnncli.report.grid import Grid
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
+
+INDENT = 17
+"""Column at which the text of an entry begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +24,35 @@ class Title:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Parts below each other: a text, a title or a table each; an empty text is an empty line."""
+class Entry:
+    """A label with a text beside it and perhaps a remark below that."""
 
-    parts: tuple[str | Title | Grid, ...]
+    label: str
+    text: str
+    remark: str = ""
+
+    def lines(self, width: int | None = None) -> list[str]:
+        """Return the entry, wrapped to a width with the text in a column of its own."""
+        indent = " " * INDENT
+        first = f"  {self.label}".ljust(INDENT - 1) + " "
+        found = _wrapped(self.text, width, first, indent)
+        return found + (_wrapped(self.remark, width, indent, indent) if self.remark else [])
+
+
+Part = str | Title | Entry | Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Parts below each other: texts, titles, entries and tables; an empty text is an empty line."""
+
+    parts: tuple[Part, ...]
 
     def text(self, width: int | None = None) -> str:
         """Return the page as plain lines, without a line break at the end.
 
         Args:
-            width: Characters that tables fit into, or None for as many as they take.
+            width: Characters to fit into, or None for as many as it takes.
         """
         return "\n".join(line for part in self.parts for line in _lines(part, width))
 
@@ -44,18 +67,37 @@ class Page:
         for part in self.parts:
             if isinstance(part, Grid):
                 yield part
+            elif isinstance(part, Entry):
+                yield _styled(part, options.max_width)
             else:
-                title = isinstance(part, Title)
-                yield Text(part.text if isinstance(part, Title) else part, style="bold" if title else "")
+                yield Text(part.text, style="bold") if isinstance(part, Title) else Text(part)
 
 
-def _lines(part: str | Title | Grid, width: int | None) -> list[str]:
-    if isinstance(part, Grid):
+def _styled(entry: Entry, width: int) -> RenderableType:
+    from rich.text import Text
+
+    text = Text("\n".join(entry.lines(width)))
+    text.stylize("cyan", 0, 2 + len(entry.label))
+    if entry.remark:
+        text.stylize("dim", len("\n".join(Entry(entry.label, entry.text).lines(width))))
+    return text
+
+
+def _lines(part: Part, width: int | None) -> list[str]:
+    if isinstance(part, (Grid, Entry)):
         return part.lines(width)
     return [part.text if isinstance(part, Title) else part]
 
 
-def _markdown(part: str | Title | Grid) -> str:
+def _markdown(part: Part) -> str:
     if isinstance(part, Grid):
         return part.markdown()
+    if isinstance(part, Entry):
+        return f"- {part.label}: {part.text}"
     return f"### {part.text}" if isinstance(part, Title) else part and f"- {part}"
+
+
+def _wrapped(text: str, width: int | None, first: str, rest: str) -> list[str]:
+    if width is None:
+        return [first + text]
+    return textwrap.wrap(text, max(width, INDENT + 20), initial_indent=first, subsequent_indent=rest)

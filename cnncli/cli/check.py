@@ -1,0 +1,79 @@
+"""`cnn check`: what is wrong or doubtful about a config."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cnncli.cli.console import out, print_json, print_line
+from cnncli.cli.train import Json, Sets
+
+if TYPE_CHECKING:
+    from cnncli.config.schema import Config
+    from cnncli.errors import Problem
+
+
+def check_cli(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config of the zoo.")],
+    sets: Sets = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Print every value and where it comes from.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check a config without running it: errors with their places, and what is probably not meant.
+
+    Example: cnn check my.yaml
+    Example: cnn check lenet5 --resolved
+    """
+    from cnncli.errors import ConfigError
+
+    try:
+        loaded, problems = _checked(config, list(sets or ()))
+    except ConfigError as error:
+        loaded, problems = None, error.problems
+    if as_json:
+        print_json(_document(loaded, problems, resolved))
+    else:
+        _print(config, loaded, problems, resolved)
+    if any(problem.severity == "error" for problem in problems):
+        raise typer.Exit(1)
+
+
+def _checked(config: str, sets: list[str]) -> tuple[Config | None, tuple[Problem, ...]]:
+    from cnncli.analysis.check import check
+    from cnncli.config.load import load
+
+    loaded = load(config, sets)
+    return loaded, check(loaded)
+
+
+def _document(loaded: Config | None, problems: tuple[Problem, ...], resolved: bool) -> dict[str, Any]:
+    names = ("file", "line", "column", "path", "code", "severity", "message", "hint")
+    found = [{**asdict(problem), "severity": problem.severity} for problem in problems]
+    document: dict[str, Any] = {"problems": [{name: problem[name] for name in names} for problem in found]}
+    if resolved and loaded is not None:
+        from cnncli.report.resolved import origins
+
+        document |= {"resolved": loaded.document, "origins": origins(loaded)}
+    return document
+
+
+def _print(config: str, loaded: Config | None, problems: tuple[Problem, ...], resolved: bool) -> None:
+    if resolved and loaded is not None:
+        from cnncli.report.resolved import resolved_text
+
+        print_line(resolved_text(loaded))
+        return
+    if problems:
+        from cnncli.report.problems import print_problems
+
+        print_problems(problems, out())
+        print_line("")
+    print_line(f"{config}: {_count(problems)}")
+
+
+def _count(problems: tuple[Problem, ...]) -> str:
+    numbers = {kind: sum(problem.severity == kind for problem in problems) for kind in ("error", "warning")}
+    told = [f"{number} {kind}{'s' * (number > 1)}" for kind, number in numbers.items() if number]
+    return ", ".join(told) or "no problems"

@@ -1,0 +1,58 @@
+"""`cnn explain`: the arithmetic of a network, or an error's page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnncli.cli.console import print_json, print_line, print_page
+from cnncli.cli.reference import Markdown, load_reference
+from cnncli.cli.train import Json, RunsDir, Sets
+
+CODE = re.compile(r"[EW]\d{3}")
+
+
+def explain_cli(
+    subject: Annotated[
+        str, typer.Argument(metavar="CONFIG|RUN|CODE", help="A YAML file, a name of the zoo, a run, or a code: E012.")
+    ],
+    layer: Annotated[str | None, typer.Argument(metavar="[LAYER]", help="A layer's name; all by default.")] = None,
+    sets: Sets = None,
+    markdown: Markdown = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
+    as_json: Json = False,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    """Explain a network in numbers, or what an error means.
+
+    Example: cnn explain lenet5 c3
+    Example: cnn explain E012
+    """
+    if CODE.fullmatch(subject):
+        _explain_code(subject, as_json)
+        return
+    from cnncli.analysis.explain import explain
+    from cnncli.report import explanation
+
+    found = explain(load_reference(subject, runs_dir, list(sets or ())), layer)
+    if as_json:
+        print_json(found.to_json())
+    elif latex:
+        print_line(explanation.explanation_latex(found))
+    elif markdown:
+        print_line(explanation.explanation_markdown(found))
+    else:
+        print_page(explanation.explanation_page(found))
+
+
+def _explain_code(code: str, as_json: bool) -> None:
+    from cnncli.config.error_pages import page
+
+    found = page(code)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_line(found.text)
