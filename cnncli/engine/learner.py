@@ -137,7 +137,7 @@ class Learner:
 
 def model_variables(model: keras.Model) -> dict[str, Any]:
     """Return all variables of a model by name: weights, moving statistics and seed generators."""
-    return {f"model/{variable.path}": variable for variable in model.variables}
+    return {f"model/{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.variables}
 
 
 def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:

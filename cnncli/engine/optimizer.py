@@ -37,9 +37,9 @@ class Updates:
 
     def __init__(self, train: Train, model: keras.Model) -> None:
         self.variables = list(model.trainable_variables)
-        owners = {id(v): layer.name for layer in model.layers for v in layer.trainable_variables}
-        names = [owners[id(variable)] for variable in self.variables]
-        groups = [_group_of(train.groups, name) for name in names]
+        layers = {id(v): layer.name for layer in model.layers for v in layer.trainable_variables}
+        groups = [_group_of(train.groups, layers[id(variable)]) for variable in self.variables]
+        self._names = {id(v): f"{layers[id(v)]}/{v.name}" for v in self.variables}
         self._parts = []
         for group in dict.fromkeys(groups):
             indices = [index for index, other in enumerate(groups) if other == group]
@@ -67,10 +67,10 @@ class Updates:
         """Return every variable of the optimizers by name; "average/<weight>" is the running average of a weight."""
         found: dict[str, Any] = {}
         for number, part in enumerate(self._parts):
-            averages = _averages(part)
+            averages = {self._names[id(v)]: average for v, average in _average_pairs(part)}
             owned = {id(average) for average in averages.values()}
             found |= {f"optimizer/{number}/{v.path}": v for v in part.optimizer.variables if id(v) not in owned}
-            found |= {f"average/{path}": average for path, average in averages.items()}
+            found |= {f"average/{name}": average for name, average in averages.items()}
         return found
 
     @contextmanager
@@ -94,12 +94,13 @@ def make_optimizer(train: Train, group: Group | None = None) -> keras.optimizers
         arguments["weight_decay"] = group.weight_decay
     optimizer = getattr(keras.optimizers, train.optimizer.type_name())(
         **arguments,
+        name="optimizer",
         global_clipnorm=train.clip_norm,
         use_ema=train.ema is not None,
         ema_momentum=train.ema or 0.99,
         gradient_accumulation_steps=train.accumulate if train.accumulate > 1 else None,
     )
-    return keras.optimizers.LossScaleOptimizer(optimizer) if train.precision == "mixed_float16" else optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer, name="scaled") if train.precision == "mixed_float16" else optimizer
 
 
 def freeze(train: Train, model: keras.Model) -> None:
@@ -124,7 +125,3 @@ def _average_pairs(part: _Part) -> list[tuple[Any, Any]]:
         return []
     # Keras has no public way to these; `finalize_variable_values` would overwrite the weights for good.
     return list(zip(part.variables, inner._model_variables_moving_average, strict=True))
-
-
-def _averages(part: _Part) -> dict[str, Any]:
-    return {variable.path: average for variable, average in _average_pairs(part)}
