@@ -67,8 +67,8 @@ class RandomZoom(Moved):
 class RandomCrop(Augmentation):
     """Cut a part out of the image at a random place.
 
-    With `padding: 4` and no size it is the usual change for CIFAR-10: four pixels of border are added on every side, and
-    a part of the image's own size is cut out. A smaller part is enlarged to the image's size.
+    With `padding: 4` and no size it is the usual change for CIFAR-10: four pixels of border are added on
+    every side, and a part of the image's own size is cut out. A smaller part is enlarged to the image's size.
     """
 
     height: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Height in pixels; null: the image's.")

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from cnncli.config import named, validation
+from collections.abc import Mapping as MappingType
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+from cnncli.config import validation
 from cnncli.config.augmentation import AUGMENTATIONS
+from cnncli.config.document import document
 from cnncli.config.expected import read
+from cnncli.config.homes import homes
+from cnncli.config.named import AnySpec, make, split
 from cnncli.config.network import Network
 from cnncli.config.optimizers import OPTIMIZERS
 from cnncli.config.origins import Origins
-from cnncli.config.schedules import SCHEDULES
-from cnncli.config.schema import Config, Data, Document, Model, Train
-from cnncli.config.tree import Mapping, Origin, Sequence, Value, plain
 from cnncli.config.places import problem
-from cnncli.errors import ConfigError, Problem, ShapeError
-from cnncli.layers.graph import Node, flatten, shapes
+from cnncli.config.schedules import SCHEDULES
+from cnncli.config.schema import Config, Data, Document, Model, Section, Train
+from cnncli.config.tree import Mapping, Sequence, Value
+from cnncli.config.validation import Part, sentence
+from cnncli.config.words import suggestion
+from cnncli.errors import ConfigError, Problem
+from cnncli.layers.base import Spec
+from cnncli.layers.graph import GraphError, Node, NodeShapeError, flatten, shapes
+
+MAX_PROBLEMS = 100
+"""Problems of one config that are told."""
+_LATE = {"E011": 1, "E013": 1, "E019": 1, "E032": 2, "E040": 2, "E041": 2, "E042": 2, "E043": 2}
+"""Problems that may follow from others, and so come after them."""
+
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 def build(tree: Value) -> Config:
@@ -23,8 +40,20 @@ def build(tree: Value) -> Config:
         ConfigError: With all problems found, most useful first.
     """
     if not isinstance(tree, Mapping):
-        raise ConfigError((problem("E009", f"A config is a mapping; read {read(tree)}.", tree.origin),))
-    return _Builder(tree).config()
+        message = f"A config is a mapping with the keys name, data, model and train; read {read(tree)}."
+        raise ConfigError((problem("E009", message, tree.origin, "`cnn init` writes a config to start from."),))
+    builder = _Builder(tree)
+    try:
+        return builder.config()
+    except ConfigError as error:
+        raise ConfigError(_useful_first(error.problems)) from None
+
+
+def _useful_first(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Sort by what may follow from what, then by place, and tell nothing twice."""
+    ranked = sorted(problems, key=lambda p: (_LATE.get(p.code, 0), p.file or "", p.line or 0, p.column or 0))
+    told = {(p.code, p.file, p.line, p.column, p.message): p for p in reversed(ranked)}
+    return tuple(p for p in ranked if told.get((p.code, p.file, p.line, p.column, p.message)) is p)[:MAX_PROBLEMS]
 
 
 class _Builder:
@@ -32,40 +61,48 @@ class _Builder:
 
     def __init__(self, tree: Mapping) -> None:
         self.tree = tree
+        self.origins = Origins(tree)
         self.problems: list[Problem] = []
 
     def config(self) -> Config:
-        data = self.data()
-        train = self.train()
-        network = self.network()
-        ready = {
-            "data": data or Data.model_construct(),
-            "train": train or Train.model_construct(),
-            "model": Model.model_construct(),
-        }
-        present: dict[str, object] = {key: value for key, value in ready.items() if key in self.tree.entries}
-        document = validation.build(Document, self.tree, "", self.problems, present)
-        nodes: tuple[Node, ...] = ()
-        if not self.problems and data is not None and network is not None:
-            nodes = self.nodes(network, (*data.image_size, data.channels))
-        self.stop()
-        assert document is not None and data is not None
+        """Make the Config, or raise with all problems."""
+        data, train = self.data(), self.train()
+        layers = self.layers()
+        top = self.top(data, train)
+        if data is None or train is None or top is None or self.problems:
+            raise ConfigError(tuple(self.problems))
+        nodes = self.nodes(layers, (*data.image_size, data.channels))
+        self.groups(train, nodes)
+        if self.problems:
+            raise ConfigError(tuple(self.problems))
         return Config(
-            name=document.name,
-            seed=document.seed,
+            name=top.name,
+            seed=top.seed,
             data=data,
             nodes=nodes,
-            train=train or Train(),
-            document=plain(self.tree),
-            origins=Origins(self.tree),
+            train=train,
+            document=document(top, data, train, self.tree),
+            origins=self.origins,
         )
 
-    def stop(self) -> None:
-        if self.problems:
-            ranked = sorted(self.problems, key=lambda p: (p.file or "", p.line or 0, p.column or 0))
-            raise ConfigError(tuple(dict.fromkeys(ranked)))
+    def top(self, data: Data | None, train: Train | None) -> Document | None:
+        """Validate the keys at the top; sections that failed have told their problems already."""
+        made = {"data": data, "train": train, "model": None}
+        kinds: dict[str, type[Section]] = {"data": Data, "train": Train, "model": Model}
+        ready: dict[str, Any] = {
+            key: section or kinds[key].model_construct() for key, section in made.items() if key in self.tree.entries
+        }
+        return validation.build(Document, Part(self.tree, "", homes=homes("")), self.problems, ready)
 
-    def section(self, key: str) -> Mapping | None:
+    def section(self, kind: type[AnySection], key: str, ready: MappingType[str, Any]) -> AnySection | None:
+        """Validate a section's keys."""
+        value = self.mapping(key)
+        if value is None:
+            return None
+        return validation.build(kind, Part(value, key, homes=homes(key)), self.problems, ready)
+
+    def mapping(self, key: str) -> Mapping | None:
+        """Return a section's mapping, or add to the problems that it is none."""
         value = self.tree.get(key)
         if value is None or isinstance(value, Mapping):
             return value
@@ -73,51 +110,74 @@ class _Builder:
         return None
 
     def data(self) -> Data | None:
-        section = self.section("data")
-        if section is None:
-            return None
-        ready = {}
-        changes = section.get("augmentation")
-        if isinstance(changes, Sequence):
-            made = []
-            for index, item in enumerate(changes.items):
-                found = named.split(item, f"data.augmentation[{index}]", "augmentation", self.problems)
-                made.append(found and named.make(found, AUGMENTATIONS, "augmentation", self.problems))
-            ready["augmentation"] = tuple(spec for spec in made if spec is not None)
-        return validation.build(Data, section, "data", self.problems, ready)
+        """Make the data section."""
+        section = self.mapping("data")
+        changes = section.get("augmentation") if section else None
+        if not isinstance(changes, Sequence):
+            return self.section(Data, "data", {})
+        made = [
+            self.named(item, f"data.augmentation[{index}]", "augmentation", AUGMENTATIONS)
+            for index, item in enumerate(changes.items)
+        ]
+        return self.section(Data, "data", {"augmentation": tuple(change for change in made if change is not None)})
 
     def train(self) -> Train | None:
-        section = self.section("train")
+        """Make the train section; one that is not there has its defaults."""
+        section = self.mapping("train")
         if section is None:
-            return None
-        ready = {}
-        for key, vocabulary in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-            value = section.get(key)
-            if value is None:
-                continue
-            found = named.split(value, f"train.{key}", key, self.problems)
-            spec = found and named.make(found, vocabulary, key, self.problems)
-            ready[key] = spec or Train.model_fields[key].default
-        return validation.build(Train, section, "train", self.problems, ready)
+            return Train()
+        ready: dict[str, Any] = {}
+        optimizer, schedule = section.get("optimizer"), section.get("schedule")
+        if optimizer is not None:
+            ready["optimizer"] = self.named(optimizer, "train.optimizer", "optimizer", OPTIMIZERS)
+        if schedule is not None:
+            ready["schedule"] = self.named(schedule, "train.schedule", "schedule", SCHEDULES)
+        ready = {key: spec or Train.model_fields[key].default for key, spec in ready.items()}
+        return self.section(Train, "train", ready)
 
-    def network(self) -> tuple[Network, tuple[object, ...]] | None:
-        section = self.section("model")
+    def named(self, value: Value, path: str, noun: str, vocabulary: MappingType[str, type[AnySpec]]) -> AnySpec | None:
+        """Make an optimizer, a schedule or an augmentation."""
+        found = split(value, path, noun, self.problems)
+        return make(found, vocabulary, self.problems) if found else None
+
+    def layers(self) -> tuple[Spec, ...]:
+        """Make the layers of the model."""
+        section = self.mapping("model")
         if section is None:
-            return None
-        blocks = section.get("blocks")
+            return ()
+        blocks, written = section.get("blocks"), section.get("layers")
         network = Network(blocks if isinstance(blocks, Mapping) else None, self.problems)
-        layers = network.layers(section.get("layers"), "model.layers", {})
-        validation.build(Model, section, "model", self.problems, {"layers": layers} if layers else {})
-        return network, layers
+        before = len(self.problems)
+        layers = network.layers(written, "model.layers", {}) if written else ()
+        failed = len(self.problems) > before
+        ready: dict[str, Any] = {"layers": layers or (Spec(),)} if layers or failed else {}
+        if isinstance(blocks, Mapping):
+            ready["blocks"] = {}
+        self.section(Model, "model", ready)
+        return layers
 
-    def nodes(self, network: tuple[Network, tuple[object, ...]], input_shape: tuple[int, ...]) -> tuple[Node, ...]:
-        made, layers = network
-        nodes = flatten(layers)
+    def nodes(self, layers: tuple[Spec, ...], input_shape: tuple[int, ...]) -> tuple[Node, ...]:
+        """Lay the network out and walk its shapes."""
         try:
+            nodes = flatten(layers)
             shapes(nodes, input_shape)
-        except ShapeError as error:
-            node = getattr(error, "node", None)
-            origin = made.origins.get(id(node.layer)) if node else None
-            origin = origin or Origins(self.tree).nearest(node.path if node else "model")
-            self.problems.append(problem("E040", error.message, origin, error.hint, node.path if node else "model"))
+        except GraphError as error:
+            self.add(error.code or "E031", sentence(error.message), error.path, sentence(error.hint or ""))
+            return ()
+        except NodeShapeError as error:
+            message = f"{sentence(error.message)}\nSizes that led here: {error.sizes}"
+            self.add(error.code or "E040", message, error.node.path, sentence(error.hint or ""))
+            return ()
         return nodes
+
+    def groups(self, train: Train, nodes: tuple[Node, ...]) -> None:
+        """Check that every group of layers names at least one."""
+        names = [node.name for node in nodes]
+        for index, group in enumerate(train.groups):
+            if nodes and not any(fnmatchcase(name, group.layers) for name in names):
+                message = f'No layer is named "{group.layers}".{suggestion(group.layers, names)}'
+                self.add("E032", message, f"train.groups[{index}].layers", f"Layers: {', '.join(names)}")
+
+    def add(self, code: str, message: str, path: str, hint: str | None = None) -> None:
+        """Add a problem at the place of a path."""
+        self.problems.append(problem(code, message, self.origins.nearest(path), hint, path))

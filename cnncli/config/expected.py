@@ -8,6 +8,8 @@ from cnncli.config.tree import Mapping, Scalar, Sequence, Value
 
 Fragment = dict[str, Any]
 """A part of a JSON Schema."""
+Location = tuple[str | int, ...]
+"""Keys and indices that lead to a value."""
 
 _TYPES = {
     "integer": "an integer",
@@ -20,26 +22,27 @@ _TYPES = {
 }
 _BOUNDS = (
     ("minimum", "at least {}"),
-    ("exclusiveMinimum", "more than {}"),
+    ("exclusiveMinimum", "above {}"),
     ("maximum", "at most {}"),
-    ("exclusiveMaximum", "less than {}"),
-    ("pattern", "matching {}"),
+    ("exclusiveMaximum", "below {}"),
 )
+_MAX_SHOWN = 40
+"""Characters of a text that a message repeats."""
 
 
-def field(schema: Fragment, path: tuple[str | int, ...]) -> Fragment:
-    """Return the part of a model's schema that describes what stands at `path`; empty where nothing does."""
-    return _descend(schema, path, schema.get("$defs", {}))
+def field(schema: Fragment, location: Location) -> Fragment:
+    """Return the part of a model's schema for what stands at a location; empty where nothing may."""
+    return _descend(schema, location, schema.get("$defs", {}))
 
 
-def _descend(part: Fragment, path: tuple[str | int, ...], definitions: Fragment) -> Fragment:
+def _descend(part: Fragment, location: Location, definitions: Fragment) -> Fragment:
     part = _resolved(part, definitions)
-    if not path:
+    if not location:
         return part
     for option in [part, *part.get("anyOf", ())]:
-        found = _child(_resolved(option, definitions), path[0])
+        found = _child(_resolved(option, definitions), location[0])
         if found is not None:
-            return _descend(found, path[1:], definitions)
+            return _descend(found, location[1:], definitions)
     return {}
 
 
@@ -60,6 +63,12 @@ def _child(part: Fragment, key: str | int) -> Fragment | None:
     return found if isinstance(found, dict) else None
 
 
+def keys(part: Fragment) -> list[str]:
+    """Return the keys that a mapping may have."""
+    options = [part, *part.get("anyOf", ())]
+    return [name for option in options for name in option.get("properties", {})]
+
+
 def choices(part: Fragment) -> list[str]:
     """Return the texts that may be written, where a field names them."""
     found = [str(c) for c in part.get("enum", [part["const"]] if "const" in part else [])]
@@ -71,23 +80,47 @@ def choices(part: Fragment) -> list[str]:
 def phrase(part: Fragment) -> str:
     """Say what may be written: "an integer, at least 1", "one of same, valid"."""
     if "anyOf" in part and "type" not in part:
-        return " or ".join(dict.fromkeys(phrase(option) for option in part["anyOf"]))
+        return _either(part["anyOf"])
     if "const" in part or "enum" in part:
         names = choices(part)
         return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
+    if part.get("type") == "array":
+        return _list(part)
     words = _TYPES.get(part.get("type", ""), "another value")
-    if "prefixItems" in part:
-        words = f"a list of {len(part['prefixItems'])}"
     bounds = [text.format(part[key]) for key, text in _BOUNDS if key in part]
-    return ", ".join([words, *bounds])
+    if "pattern" in part:
+        words += ' of letters, digits and "_", "-", "."'
+    return f"{words}, {' and '.join(bounds)}" if bounds else words
+
+
+def _either(options: list[Fragment]) -> str:
+    named = [option for option in options if "enum" in option]
+    if named:
+        # The alternatives to a name are the same names with arguments.
+        options = [
+            option for option in options if option.get("type") != "object" or "additionalProperties" not in option
+        ]
+    words = list(dict.fromkeys(phrase(option) for option in options))
+    return (", or " if any("," in each for each in words) else " or ").join(
+        each.replace(f"each {words[0]}", "each such") for each in words
+    )
+
+
+def _list(part: Fragment) -> str:
+    places = part.get("prefixItems")
+    number = len(places) if places else part.get("minItems") if part.get("minItems") == part.get("maxItems") else None
+    item = places[0] if places else part.get("items")
+    words = f"a list of {number}" if number else "a list"
+    each = phrase(item) if isinstance(item, dict) and item.get("type") not in (None, "object") else ""
+    return f"{words}, each {each}" if each else words
 
 
 def read(value: Value) -> str:
     """Say what was written: 'the text "ten"', "the number 1.5"."""
     if isinstance(value, Mapping):
-        return "a mapping"
+        return "a mapping" if value.entries else "an empty mapping"
     if isinstance(value, Sequence):
-        return f"a list of {len(value.items)}"
+        return f"a list of {len(value.items)}" if value.items else "an empty list"
     return _scalar(value)
 
 
@@ -97,6 +130,28 @@ def _scalar(value: Scalar) -> str:
     if isinstance(value.value, bool):
         return str(value.value).lower()
     if isinstance(value.value, str):
-        text = value.value if len(value.value) <= 40 else value.value[:39] + "…"
-        return f'the text "{text}"'
+        return f'the text "{shortened(value.value)}"'
     return f"the number {value.value}"
+
+
+def shortened(text: str) -> str:
+    """Return a text for a message, cut where it is long."""
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+
+
+def advice(value: Value, part: Fragment) -> str | None:
+    """Say how to write what was probably meant, for the usual slips."""
+    if not isinstance(value, Scalar) or not isinstance(value.value, str):
+        return None
+    text, wanted = value.value, {option.get("type") for option in [part, *part.get("anyOf", ())]}
+    if "boolean" in wanted and text.lower() in ("yes", "on", "no", "off", "y", "n"):
+        return f"Write {'true' if text.lower() in ('yes', 'on', 'y') else 'false'}; YAML 1.2 reads {text} as a text."
+    if "null" in wanted and text.lower() in ("none", "nil"):
+        return "Write null for none."
+    if value.quoted and wanted & {"integer", "number"} and text.replace(".", "", 1).isdigit():
+        return f"Write {text} without quotes."
+    if "array" in wanted and text[:1] == "(":
+        return f"Write a list in square brackets: [{text.strip('()')}]."
+    if wanted & {"integer", "number"} and text.replace("_", "").replace(",", "").isdigit():
+        return f"Write {text.replace('_', '').replace(',', '')}."
+    return None

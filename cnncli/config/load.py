@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from cnncli.config import overrides as override_values
-from cnncli.config import yaml, zoo
+from cnncli.config import extends, files, override, references, yaml, zoo
 from cnncli.config.build import build
+from cnncli.config.dump import dump_document
 from cnncli.config.schema import Config
-from cnncli.errors import ConfigError, Problem
+from cnncli.config.tree import Value
 
 
-def load(source: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load(source: str | Path, overrides: Iterable[str] = ()) -> Config:
     """Read a config.
 
     Args:
         source: A file, or the name of a network of the zoo; a file of that name wins.
-        overrides: "a.b[0].c=value" texts, as `--set` takes them.
+        overrides: "a.b[0].c=value" texts, as `--set` takes them; later ones win.
 
     Raises:
         ConfigError: With all problems of the file, most useful first.
     """
     path = zoo.locate(source)
-    return loads(_text(path), str(path), overrides)
+    return _resolved(files.read(path, str(path)), path, overrides)
 
 
-def loads(text: str, name: str, overrides: Sequence[str] = ()) -> Config:
-    """Read a config from its text; `name` is what messages call it."""
-    tree = yaml.parse(text, name)
-    for override in overrides:
-        tree = override_values.apply(tree, override_values.parse(override))
-    return build(tree)
+def loads(text: str, name: str = "(text)", overrides: Iterable[str] = ()) -> Config:
+    """Read a config from its text.
+
+    Args:
+        text: YAML.
+        name: What messages call it.
+        overrides: As for `load`.
+
+    Raises:
+        ConfigError: As for `load`.
+    """
+    return _resolved(yaml.parse(text, name), None, overrides)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError((Problem("E002", f"The file is not UTF-8 text: {error.reason}", file=str(path)),)) from None
-    except OSError as error:
-        raise ConfigError((Problem("E001", f"The file cannot be read: {error.strerror}", file=str(path)),)) from None
+def load_document(document: dict[str, Any], name: str = "(document)", overrides: Iterable[str] = ()) -> Config:
+    """Read a config from plain data, by way of its YAML.
+
+    Args:
+        document: What `Config.document` holds.
+        name: What messages call it.
+        overrides: As for `load`.
+
+    Raises:
+        ConfigError: As for `load`.
+    """
+    return loads(dump_document(document), name, overrides)
+
+
+def _resolved(tree: Value, file: Path | None, overrides: Iterable[str]) -> Config:
+    tree = extends.resolve(tree, file)
+    for text in overrides:
+        tree = override.apply(tree, override.parse(text))
+    return build(references.resolve(tree))

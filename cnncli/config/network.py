@@ -4,173 +4,148 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cnncli.config import named, validation
+from cnncli.config import validation
+from cnncli.config.blocks import Definition, Scope, bind, define, substitute
 from cnncli.config.expected import read
-from cnncli.config.named import Named
-from cnncli.config.tree import Entry, Mapping, Origin, Scalar, Sequence, Value
+from cnncli.config.named import Named, make, split, unknown
 from cnncli.config.places import problem
+from cnncli.config.tree import Mapping, Scalar, Sequence, Value
 from cnncli.errors import ConfigError, Problem
 from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Spec
-from cnncli.layers.composites import Block, Parallel, Repeat, Residual
+from cnncli.layers.composites import COMPOSITES, Block, Parallel
 
 MAX_LAYERS = 10_000
 """Layers in one network, blocks and repetitions expanded."""
-MAX_BLOCK_DEPTH = 32
-"""How deep blocks may use blocks."""
-COMPOSITES: dict[str, type[Spec]] = {c.__name__: c for c in (Parallel, Residual, Repeat)}
-"""Layers that hold layers."""
-REQUIRED = object()
-
-Scope = dict[str, Value]
-"""What `$parameter` stands for inside a block."""
+MAX_DEPTH = 32
+"""How deep layers, composites and blocks may stand in one another."""
+_HOLDS_LAYERS = ("layers", "shortcut")
 
 
 class Network:
     """The blocks of a model, and the way from what is written to layers.
 
-    Attributes:
-        origins: Where each layer was written, by the identity of the object.
+    Args:
+        blocks: The mapping `model.blocks`, or None.
+        problems: Takes what is wrong.
     """
 
     def __init__(self, blocks: Mapping | None, problems: list[Problem]) -> None:
-        self.blocks = blocks.entries if blocks else {}
         self.problems = problems
-        self.origins: dict[int, Origin] = {}
+        self.names = [*VOCABULARY, *COMPOSITES]
+        entries = blocks.entries if blocks else {}
+        self.blocks: dict[str, Definition | None] = {
+            name: define(name, entry, self.names, problems) for name, entry in entries.items()
+        }
         self.num_layers = 0
         self.times = 1
+        self.depth = 0
         self.stack: list[str] = []
 
-    def layers(self, value: Value | None, path: str, scope: Scope) -> tuple[Spec, ...]:
+    def layers(self, value: Value, path: str, scope: Scope) -> tuple[Spec, ...]:
         """Make the layers of a list; those with something wrong are left out and added to the problems."""
         if not isinstance(value, Sequence):
-            if value is not None:
-                message = f"Expected a list of layers; read {read(value)}."
-                self.problems.append(problem("E014", message, value.origin, path=path))
+            hint = "Write one layer a line: `- Conv2D: {filters: 8, kernel_size: 3}`."
+            message = f"Expected a list of layers; read {read(value)}."
+            self.problems.append(problem("E014", message, value.origin, hint, path))
             return ()
+        if self.depth >= MAX_DEPTH:
+            message = f"Layers are nested more than {MAX_DEPTH} deep here."
+            self.problems.append(problem("E028", message, value.origin, path=path))
+            return ()
+        self.depth += 1
         made = [self.layer(item, f"{path}[{index}]", scope) for index, item in enumerate(value.items)]
+        self.depth -= 1
         return tuple(layer for layer in made if layer is not None)
 
     def layer(self, value: Value, path: str, scope: Scope) -> Spec | None:
-        """Make one layer, or add to the problems why that cannot be done."""
-        found = named.split(value, path, "layer", self.problems)
+        """Make one layer, composite or use of a block, or add to the problems why that cannot be done."""
+        found = split(value, path, "layer", self.problems)
         if found is None:
             return None
-        made = self.make(found, scope)
-        if made is not None:
-            self.origins[id(made)] = found.origin
-        return made
-
-    def make(self, found: Named, scope: Scope) -> Spec | None:
-        """Make what a name stands for: a block, a composite or a layer of the vocabulary."""
-        if found.name in self.blocks:
-            return self.block(found, scope)
         if found.name == "Parallel":
             return self.parallel(found, scope)
         if found.name in COMPOSITES:
             return self.composite(found, scope)
         self.count(found)
-        names = {**VOCABULARY, **dict.fromkeys([*COMPOSITES, *self.blocks], Spec)}
-        return named.make(
-            replace(found, arguments=self.substitute(found.arguments, scope)), names, "layer", self.problems
-        )
+        found = replace(found, arguments=substitute(found.arguments, scope, found.path, self.problems))
+        if found.name in self.blocks:
+            return self.block(found)
+        if found.name not in VOCABULARY:
+            self.problems.append(unknown(found, [*self.names, *self.blocks]))
+            return None
+        return make(found, VOCABULARY, self.problems)
 
     def count(self, found: Named) -> None:
         """Count a layer as often as the repetitions around it, and stop before there are too many."""
         self.num_layers += self.times
         if self.num_layers > MAX_LAYERS:
             message = f"The network has more than {MAX_LAYERS:,} layers when blocks and repetitions are expanded."
-            raise ConfigError((*self.problems, problem("E029", message, found.origin, path=found.path)))
+            hint = "Repeat fewer times."
+            raise ConfigError((*self.problems, problem("E029", message, found.origin, hint, found.path)))
 
     def parallel(self, found: Named, scope: Scope) -> Spec | None:
         """Make the branches of a Parallel, a list of lists of layers."""
-        if not isinstance(found.arguments, Sequence):
-            message = f"Expected the branches as a list of lists of layers; read {read(found.arguments)}."
-            self.problems.append(problem("E014", message, found.arguments.origin, path=found.path))
+        value = found.arguments
+        if not isinstance(value, Sequence) or len(value.items) < 2:
+            message = f"Parallel needs a list of two or more branches, each a list of layers; read {read(value)}."
+            hint = (
+                "For example: `Parallel: [[{Conv2D: {filters: 8, kernel_size: 1}}], [{MaxPooling2D: {pool_size: 2}}]]`."
+            )
+            self.problems.append(problem("E014", message, value.origin, hint, found.path))
             return None
-        branches = tuple(
-            self.layers(branch, f"{found.path}[{index}]", scope) for index, branch in enumerate(found.arguments.items)
-        )
-        return Parallel(branches=branches)
+        branches = [self.layers(branch, f"{found.path}[{i}]", scope) for i, branch in enumerate(value.items)]
+        return Parallel(branches=tuple(branches))
 
     def composite(self, found: Named, scope: Scope) -> Spec | None:
         """Make a Residual or a Repeat: its layers, then its other arguments."""
-        arguments = self.substitute(found.arguments, scope, shallow=True)
-        if not isinstance(arguments, Mapping):
-            return named.make(found, COMPOSITES, "layer", self.problems)
-        times = arguments.get("times")
-        before = self.times
-        if found.name == "Repeat" and isinstance(times, Scalar) and isinstance(times.value, int) and times.value > 0:
-            self.times *= times.value
+        if not isinstance(found.arguments, Mapping):
+            return make(found, COMPOSITES, self.problems)
+        before = len(self.problems)
+        others = {key: e for key, e in found.arguments.entries.items() if key not in _HOLDS_LAYERS}
+        rest = substitute(Mapping(others, found.arguments.origin), scope, found.path, self.problems)
+        entries = {**found.arguments.entries, **(rest.entries if isinstance(rest, Mapping) else {})}
+        outside = self.times
+        self.times *= _repetitions(rest)
         ready = {
-            key: self.layers(arguments.get(key), f"{found.path}.{key}", scope)
-            for key in ("layers", "shortcut")
-            if key in arguments.entries and key in COMPOSITES[found.name].model_fields
+            key: self.layers(entries[key].value, f"{found.path}.{key}", scope)
+            for key in _HOLDS_LAYERS
+            if key in entries and key in COMPOSITES[found.name].model_fields
         }
-        self.times = before
-        return validation.build(COMPOSITES[found.name], arguments, found.path, self.problems, ready, subject=found.name)
+        self.times = outside
+        if any(not layers for layers in ready.values()) and len(self.problems) > before:
+            return None
+        part = validation.Part(Mapping(entries, found.arguments.origin), found.path, found.name)
+        return validation.build(COMPOSITES[found.name], part, self.problems, ready)
 
-    def block(self, found: Named, scope: Scope) -> Spec | None:
+    def block(self, found: Named) -> Spec | None:
         """Make the layers of a block with this use's arguments in place of its parameters."""
-        definition = self.blocks[found.name].value
-        if found.name in self.stack or len(self.stack) >= MAX_BLOCK_DEPTH:
+        definition = self.blocks[found.name]
+        if found.name in self.stack:
             chain = " → ".join([*self.stack, found.name])
-            self.problems.append(problem("E028", f"The block uses itself: {chain}.", found.origin, path=found.path))
+            self.problems.append(problem("E028", f"A block uses itself: {chain}.", found.origin, path=found.path))
             return None
-        if not isinstance(definition, Mapping):
-            message = f"Expected a block's parameters and layers; read {read(definition)}."
-            self.problems.append(problem("E014", message, definition.origin, path=f"model.blocks.{found.name}"))
+        scope = bind(found, definition, self.problems) if definition else None
+        if definition is None or scope is None:
             return None
-        inner = self.arguments(found, definition, scope)
-        if inner is None:
-            return None
+        before = len(self.problems)
         self.stack.append(found.name)
-        layers = self.layers(definition.get("layers"), f"{found.path}.layers", inner)
+        layers = self.layers(definition.layers, f"{found.path}.layers", scope)
         self.stack.pop()
+        if not self.stack:
+            self.problems[before:] = [_used(p, found) for p in self.problems[before:]]
         return Block(block=found.name, layers=layers) if layers else None
 
-    def arguments(self, found: Named, definition: Mapping, scope: Scope) -> Scope | None:
-        """Bind a block's parameters to the arguments of one use."""
-        parameters = definition.get("parameters")
-        names = (
-            [str(p.value) for p in parameters.items if isinstance(p, Scalar)]
-            if isinstance(parameters, Sequence)
-            else []
-        )
-        given = self.substitute(found.arguments, scope)
-        entries = given.entries if isinstance(given, Mapping) else {}
-        for key in entries.keys() - set(names):
-            message = f'The block {found.name} has no parameter "{key}".{validation.nearest(key, names)}'
-            self.problems.append(problem("E027", message, entries[key].key, path=f"{found.path}.{key}"))
-        missing = [name for name in names if name not in entries]
-        if missing:
-            message = f"The block {found.name} needs {', '.join(missing)}."
-            self.problems.append(problem("E027", message, found.origin, path=found.path))
-            return None
-        return {name: entries[name].value for name in names}
 
-    def substitute(self, value: Value, scope: Scope, shallow: bool = False) -> Value:
-        """Put arguments in the place of `$parameter`s."""
-        if isinstance(value, Scalar):
-            if isinstance(value.value, str) and value.value.startswith("$"):
-                return self.parameter(value, scope)
-            return value
-        if isinstance(value, Sequence):
-            return Sequence(tuple(self.substitute(item, scope) for item in value.items), value.origin)
-        entries = {
-            key: Entry(entry.key, entry.value)
-            if shallow and not isinstance(entry.value, Scalar)
-            else Entry(entry.key, self.substitute(entry.value, scope))
-            for key, entry in value.entries.items()
-        }
-        return Mapping(entries, value.origin)
+def _repetitions(arguments: Value) -> int:
+    times = arguments.get("times") if isinstance(arguments, Mapping) else None
+    number = times.value if isinstance(times, Scalar) else 1
+    return number if isinstance(number, int) and number > 0 else 1
 
-    def parameter(self, value: Scalar, scope: Scope) -> Value:
-        """Return what a `$parameter` stands for."""
-        name = str(value.value)[1:]
-        if name in scope:
-            return scope[name]
-        names = list(scope)
-        message = f'There is no parameter "{name}" here.{validation.nearest(name, names)}'
-        self.problems.append(problem("E024", message, value.origin))
-        return value
+
+def _used(found: Problem, use: Named) -> Problem:
+    """Add to a problem inside a block where the block is used."""
+    if found.line == use.origin.line and found.file == use.origin.file:
+        return found
+    note = f"In the block {use.name}, used at {use.origin.position}."
+    return replace(found, hint=f"{found.hint}\n{note}" if found.hint else note)

@@ -7,6 +7,8 @@ from typing import NoReturn
 from cnncli.config.tree import Origin
 from cnncli.errors import ConfigError, Problem
 
+MAX_PATH = 300
+"""Characters of a path that a message shows."""
 WHOLE = "(document)"
 """Path of a problem that is no single key's."""
 
@@ -21,7 +23,7 @@ def problem(code: str, message: str, origin: Origin, hint: str | None = None, pa
         file=origin.file,
         line=origin.line,
         column=origin.column,
-        path=path or WHOLE,
+        path=_cut(path) or WHOLE,
         hint=hint,
         excerpt=origin.excerpt,
         length=origin.length,
@@ -36,3 +38,7 @@ def fail(code: str, message: str, origin: Origin, hint: str | None = None, path:
 def dotted(steps: tuple[str | int, ...] | list[str | int], root: str = "") -> str:
     """Return the path of steps: ("model", "layers", 3) → "model.layers[3]"."""
     return (root + "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in steps)).removeprefix(".")
+
+
+def _cut(path: str) -> str:
+    return path if len(path) <= MAX_PATH else path[: MAX_PATH - 1] + "…"

@@ -44,7 +44,7 @@ class Schedule(Spec):
 
     warmup_epochs: Epochs = Field(default=0.0, description="Epochs in which the rate rises from 0 in a straight line.")
 
-    def multiplier(self, moment: Moment) -> float:
+    def multiplier(self, moment: Moment) -> float:  # noqa: ARG002 - the one that needs no moment
         """Return what the base rate is multiplied by at a moment after the warm-up."""
         return 1.0
 

@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to say of a complaint.
+
+    Attributes:
+        message: What is wrong.
+        hint: What to do.
+        at_begin: Whether the place to look at is where the construct began, not where reading stopped.
+    """
+
+    message: str
+    hint: str | None
+    at_begin: bool = False
+
 
 _ADVICE: tuple[tuple[str, str, str | None], ...] = (
     (
@@ -15,16 +32,16 @@ _ADVICE: tuple[tuple[str, str, str | None], ...] = (
         'A key ends here without a ":".',
         'Write "key: value", and the same indentation for keys of one mapping.',
     ),
-    ("found unexpected end of stream", "A quoted text has no closing quote.", "Close the quote."),
+    ("found unexpected end of stream", "The quote that begins here is not closed.", "Write the closing quote."),
     (
         "expected ',' or ']'",
-        'A list that began with "[" goes on or ends here; expected "," or "]".',
-        'Look for a missing "," or "]".',
+        'The list that begins with "[" here is not closed, or a "," is missing in it.',
+        'Write "]" at its end and "," between its items; a text with one of ,[]{} needs quotes.',
     ),
     (
         "expected ',' or '}'",
-        'A mapping that began with "{" goes on or ends here; expected "," or "}".',
-        'Look for a missing "," or "}".',
+        'The mapping that begins with "{" here is not closed, or a "," is missing in it.',
+        'Write "}" at its end and "," between its keys; a text with one of ,[]{} needs quotes.',
     ),
     (
         "expected <block end>",
@@ -61,12 +78,21 @@ _ADVICE: tuple[tuple[str, str, str | None], ...] = (
     ("found undefined tag handle", "Tags (!) are not allowed.", "Leave the tag out."),
     ("found incompatible YAML", "This is not YAML 1.x.", "Leave the %YAML line out."),
 )
+_AT_BEGIN = ("expected ',' or", "found unexpected end of stream")
 _KNOWN = tuple((re.compile(pattern), message, hint) for pattern, message, hint in _ADVICE)
+_REFERENCE = Advice("A reference ${…} inside braces or brackets needs quotes.", 'Write "${…}" with the quotes.')
 
 
-def advice(complaint: str) -> tuple[str, str | None]:
-    """Return a message and a hint for what the parser said."""
+def advice(complaint: str, before: str) -> Advice:
+    """Return what to say of what the parser said.
+
+    Args:
+        complaint: The parser's words.
+        before: The text up to where it stopped.
+    """
+    if complaint.startswith("expected ',' or") and before.endswith("$"):
+        return _REFERENCE
     for pattern, message, hint in _KNOWN:
         if pattern.match(complaint):
-            return message, hint
-    return f"YAML cannot be read here: {complaint}.", None
+            return Advice(message, hint, complaint.startswith(_AT_BEGIN))
+    return Advice(f"YAML cannot be read here: {complaint}.", None)

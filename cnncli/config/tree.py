@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,11 +119,20 @@ def plain(value: Value) -> Any:
     return value.value
 
 
-def children(value: Value) -> Iterator[tuple[str, Value]]:
-    """Yield the parts of a value with what a path appends for each: ".key" or "[0]"."""
+def children(value: Value) -> tuple[Value, ...]:
+    """Return the values directly inside a value."""
     if isinstance(value, Mapping):
-        for key, entry in value.entries.items():
-            yield f".{key}", entry.value
-    elif isinstance(value, Sequence):
-        for index, item in enumerate(value.items):
-            yield f"[{index}]", item
+        return tuple(entry.value for entry in value.entries.values())
+    return value.items if isinstance(value, Sequence) else ()
+
+
+def larger(value: Value, values: int, depth: int) -> bool:
+    """Say whether a value has more values in it, itself included, or is nested deeper than allowed."""
+    count, rest = 0, [(value, 0)]
+    while rest:
+        found, level = rest.pop()
+        count += 1
+        if count > values or level > depth:
+            return True
+        rest += [(part, level + 1) for part in children(found)]
+    return False

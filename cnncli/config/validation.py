@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
-from difflib import get_close_matches
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from cnncli.config import expected
-from cnncli.config.tree import Entry, Mapping, Origin, Sequence, Value
-from cnncli.config.places import problem
+from cnncli.config.expected import Location
+from cnncli.config.places import dotted, problem
+from cnncli.config.tree import Entry, Mapping, Scalar, Sequence, Value
+from cnncli.config.words import nearest, suggestion
 from cnncli.errors import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
-Location = tuple[str | int, ...]
 
 _RANGE = {
     "greater_than",
@@ -30,6 +31,23 @@ _RANGE = {
 }
 
 
+@dataclass(frozen=True)
+class Part:
+    """A mapping of the config that becomes one model.
+
+    Attributes:
+        value: The mapping.
+        path: Where it stands, "model.layers[3].Conv2D".
+        subject: What messages call it: a layer's name; None for a section, which goes by its path.
+        homes: Where keys of other sections belong, for keys in the wrong place.
+    """
+
+    value: Mapping
+    path: str
+    subject: str | None = None
+    homes: MappingType[str, str] | None = None
+
+
 def python(value: Value) -> Any:
     """Return a value as dicts, tuples and scalars: what the strict models take."""
     if isinstance(value, Mapping):
@@ -39,76 +57,59 @@ def python(value: Value) -> Any:
     return value.value
 
 
-def nearest(word: str, words: list[str]) -> str:
-    """Return " Did you mean …?" for a misspelt word, or an empty text."""
-    exact = [w for w in words if w.lower() == word.lower()]
-    close = exact or get_close_matches(word, words, n=1, cutoff=0.6)
-    return f' Did you mean "{close[0]}"?' if close else ""
-
-
 def build(
-    model: type[Model],
-    value: Mapping,
-    path: str,
-    problems: list[Problem],
-    ready: MappingType[str, Any] | None = None,
-    subject: str | None = None,
+    model: type[Model], part: Part, problems: list[Problem], ready: MappingType[str, Any] | None = None
 ) -> Model | None:
     """Make a model of a mapping, or add what is wrong with it to `problems`.
 
     Args:
         model: Section or spec to make.
-        value: Its keys as written.
-        path: Where the mapping stands in the config.
+        part: The mapping.
         problems: Takes what is wrong.
         ready: Fields that are made already, in place of what the mapping has.
-        subject: What messages call the model; "Conv2D".
     """
-    data = {key: python(entry.value) for key, entry in value.entries.items() if key not in (ready or {})}
+    made = ready or {}
+    data = {key: python(entry.value) for key, entry in part.value.entries.items() if key not in made}
     try:
-        return model.model_validate({**data, **(ready or {})})
+        return model.model_validate({**data, **made})
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=True)
-    complaint = _Complaint(model, value, path, subject)
-    problems += complaint.problems(details)
-    return None
+        problems += _Complaint(model, part).problems(error.errors(include_url=False))
+        return None
 
 
 class _Complaint:
     """What pydantic found wrong with one mapping, in our words."""
 
-    def __init__(self, model: type[BaseModel], value: Mapping, path: str, subject: str | None) -> None:
-        self.model = model
+    def __init__(self, model: type[BaseModel], part: Part) -> None:
         self.schema = model.model_json_schema()
-        self.value = value
-        self.path = path
-        self.subject = subject
+        self.part = part
 
     def problems(self, details: list[ErrorDetails]) -> list[Problem]:
-        """Return one problem for each place, however many alternatives it failed."""
+        """Return one problem for each place, however many alternatives it failed there."""
         places: dict[Location, ErrorDetails] = {}
         for detail in details:
             places.setdefault(self.real(detail["loc"]), detail)
-        deepest = [p for p in places if not any(q != p and q[: len(p)] == p for q in places)]
-        return [self.problem(place, places[place]) for place in deepest]
+        inner = [p for p in places if not any(q != p and q[: len(p)] == p for q in places)]
+        meant = {self.meant(place) for place in inner if places[place]["type"] == "extra_forbidden"}
+        told = [p for p in inner if not (places[p]["type"] == "missing" and p in meant)]
+        return [self.problem(place, places[place]) for place in told]
 
     def real(self, location: Location) -> Location:
         """Drop what pydantic adds to a location for the alternatives that it tried."""
         kept: list[str | int] = []
-        value: Value | None = self.value
-        for index, part in enumerate(location):
-            child = _child(value, part)
-            last_key = index == len(location) - 1 and isinstance(value, Mapping)
-            if child is not None or (last_key and part in self.known(tuple(kept))):
-                kept.append(part)
+        value: Value | None = self.part.value
+        for index, step in enumerate(location):
+            child = _child(value, step)
+            missing = index == len(location) - 1 and isinstance(value, Mapping)
+            if child is not None or (missing and step in expected.keys(expected.field(self.schema, tuple(kept)))):
+                kept.append(step)
                 value = child
         return tuple(kept)
 
-    def known(self, location: Location) -> list[str]:
-        """Return the keys that the mapping at a location may have."""
-        part = expected.field(self.schema, location)
-        options = [part, *part.get("anyOf", ())]
-        return [name for option in options for name in option.get("properties", {})]
+    def meant(self, location: Location) -> Location:
+        """Return the place that a misspelt key was meant for."""
+        names = expected.keys(expected.field(self.schema, location[:-1]))
+        return (*location[:-1], nearest(str(location[-1]), names) or "")
 
     def problem(self, location: Location, detail: ErrorDetails) -> Problem:
         """Word one complaint."""
@@ -116,62 +117,78 @@ class _Complaint:
             return self.unknown_key(location)
         if detail["type"] == "missing":
             return self.missing_key(location)
-        if detail["type"] in ("value_error", "assertion_error"):
-            message = str(detail["ctx"]["error"])
-            return problem("E019", message, self.origin(location), path=self.dotted(location))
-        return self.wrong_value(location, detail["type"])
+        if not location or detail["type"] in ("value_error", "assertion_error"):
+            message = sentence(detail["msg"].removeprefix("Value error, "))
+            return problem("E019", message, self.at(location).origin, path=self.path(location))
+        return self.wrong_value(location, detail)
 
     def unknown_key(self, location: Location) -> Problem:
-        names = self.known(location[:-1])
-        key = str(location[-1])
-        owner = self.subject if self.subject and len(location) == 1 else self.dotted(location[:-1])
-        noun = "argument" if self.subject else "key"
+        """Say that a key is unknown, which one was meant, and which there are."""
+        subject, nested = self.part.subject, len(location) > 1
+        names = expected.keys(expected.field(self.schema, location[:-1]))
+        key, noun = str(location[-1]), "argument" if subject and not nested else "key"
+        owner = subject if subject and not nested else self.path(location[:-1]) or "The config"
+        message = f'{owner} has no {noun} "{expected.shortened(key)}".{suggestion(key, names)}'
+        hint = f"{noun.capitalize()}s of {owner}: {', '.join(sorted(names))}".replace(" of The ", " of the ")
+        home = (self.part.homes or {}).get(key) if not nested else None
+        if home and not nearest(key, names):
+            hint = f'"{key}" belongs under {home}.\n{hint}'
         entry = self.entry(location)
-        hint = f"{noun.capitalize()}s of {owner}: {', '.join(names)}"
-        message = f'{owner} has no {noun} "{key}".{nearest(key, names)}'
-        code = "E012" if self.subject else "E010"
-        return problem(code, message, entry.key if entry else self.value.origin, hint, self.dotted(location))
+        origin = entry.key if entry else self.part.value.origin
+        return problem("E012" if subject else "E010", message, origin, hint, self.path(location))
 
     def missing_key(self, location: Location) -> Problem:
-        owner = self.subject or self.dotted(location[:-1])
-        part = expected.field(self.schema, location)
-        message = f'{owner} needs "{location[-1]}": {expected.phrase(part)}.'
-        code = "E013" if self.subject else "E011"
-        return problem(code, message, self.origin(location[:-1]), path=self.dotted(location))
+        """Say which key is missing and what it may be."""
+        subject = self.part.subject if len(location) == 1 else None
+        owner = subject or self.path(location[:-1]) or "The config"
+        field = expected.field(self.schema, location)
+        message = f'{owner} needs "{location[-1]}": {expected.phrase(field)}.'
+        code = "E013" if subject else "E011"
+        return problem(code, message, self.at(location[:-1]).origin, field.get("description"), self.path(location))
 
-    def wrong_value(self, location: Location, kind: str) -> Problem:
-        part = expected.field(self.schema, location)
-        value = self.at(location)
-        names = expected.choices(part)
-        close = nearest(str(value.value), names) if names and hasattr(value, "value") else ""
-        message = f"Expected {expected.phrase(part)}; read {expected.read(value)}.{close}"
-        code = "E015" if kind in _RANGE else "E016" if names else "E014"
-        return problem(code, message, value.origin, path=self.dotted(location))
+    def wrong_value(self, location: Location, detail: ErrorDetails) -> Problem:
+        """Say what was expected and what was read."""
+        field, value = expected.field(self.schema, location), self.at(location)
+        names = expected.choices(field)
+        text = value.value if isinstance(value, Scalar) else None
+        near = suggestion(text, names) if isinstance(text, str) else ""
+        given, colon, _ = detail["msg"].partition("Input should be ")
+        wanted = expected.phrase(field)
+        if wanted == "another value" and not given and colon:
+            wanted = detail["msg"].removeprefix(colon)
+        code = "E015" if detail["type"] in _RANGE else "E016" if names and isinstance(text, str) else "E014"
+        message = f"Expected {wanted}; read {expected.read(value)}.{near}"
+        return problem(code, message, value.origin, expected.advice(value, field), self.path(location))
 
     def at(self, location: Location) -> Value:
-        value: Value = self.value
-        for part in location:
-            child = _child(value, part)
+        """Return the value at a location, or the innermost one around it."""
+        value: Value = self.part.value
+        for step in location:
+            child = _child(value, step)
             if child is None:
                 break
             value = child
         return value
 
     def entry(self, location: Location) -> Entry | None:
+        """Return the key and value at a location."""
         parent = self.at(location[:-1])
         return parent.entries.get(str(location[-1])) if isinstance(parent, Mapping) else None
 
-    def origin(self, location: Location) -> Origin:
-        return self.at(location).origin
-
-    def dotted(self, location: Location) -> str:
-        parts = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location)
-        return (self.path + parts).removeprefix(".")
+    def path(self, location: Location) -> str:
+        """Return a location's path in the config."""
+        return dotted(location, self.part.path)
 
 
-def _child(value: Value | None, part: str | int) -> Value | None:
-    if isinstance(value, Mapping) and isinstance(part, str):
-        return value.get(part)
-    if isinstance(value, Sequence) and isinstance(part, int) and part < len(value.items):
-        return value.items[part]
+def sentence(text: str) -> str:
+    """Return a text with a capital letter and a full stop."""
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def _child(value: Value | None, step: str | int) -> Value | None:
+    if isinstance(value, Mapping) and isinstance(step, str):
+        return value.get(step)
+    if isinstance(value, Sequence) and isinstance(step, int) and step < len(value.items):
+        return value.items[step]
     return None

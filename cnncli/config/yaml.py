@@ -7,16 +7,15 @@ keys, no repeated keys, keys are texts, and limits on size, depth and what alias
 from __future__ import annotations
 
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from yaml import events as ev
-from yaml.error import Mark, MarkedYAMLError
-from yaml.parser import Parser
-from yaml.reader import Reader, ReaderError
-from yaml.scanner import Scanner
+from yaml.error import MarkedYAMLError
+from yaml.reader import ReaderError
 
 from cnncli.config import scalars
 from cnncli.config.places import dotted, fail
+from cnncli.config.scanner import Events, TooDeepError
 from cnncli.config.syntax import advice
 from cnncli.config.tree import Entry, Mapping, Origin, Scalar, Sequence, Source, Value
 
@@ -29,89 +28,46 @@ _NOT_YAML = (ValueError, TypeError, LookupError, AttributeError, AssertionError,
 """What PyYAML raises on some malformed files in place of a YAMLError."""
 
 
-def parse(text: str, name: str, before: str = "") -> Value:
+def parse(text: str, name: str, before: str = "", root: str = "") -> Value:
     """Read the one YAML document in a text.
 
     Args:
         text: The text.
         name: What to call it in messages.
         before: What stands before it on its first line, for positions and excerpts.
+        root: Path of the value in the config, for problems.
 
     Raises:
         ConfigError: With one problem and its place, whatever is wrong with the text.
     """
     source = Source.of(name, before + text, offset=len(before))
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        fail("E007", f"The file is larger than {MAX_BYTES:,} bytes, the most that is read.", Origin(source, 1, 1))
+        fail("E007", f"More than {MAX_BYTES:,} bytes, the most that is read.", Origin(source, 1, 1), path=root)
     try:
-        reader = _Reader(text, source)
+        events = Events(text, MAX_DEPTH)
     except ReaderError as error:
-        fail("E002", f"The character U+{ord(text[error.position]):04X} cannot stand in YAML.", _at(source, text, error))
-    return reader.document()
+        message = f"The character U+{ord(text[error.position]):04X} cannot stand in YAML."
+        fail("E002", message, _at(source, text[: error.position]), path=root)
+    return _Composer(events, source, root).document()
 
 
-def _at(source: Source, text: str, error: ReaderError) -> Origin:
-    lines = Source.of("", text[: error.position]).lines
+def _at(source: Source, before: str) -> Origin:
+    lines = Source.of("", before).lines
     offset = source.offset if len(lines) == 1 else 0
     return Origin(source, len(lines), len(lines[-1]) + 1 + offset)
 
 
-class _FastScanner(Reader, Scanner, Parser):
-    """PyYAML's scanner and parser, with the steps that it takes most often made cheap."""
-
-    _STEPS_OUT = re.compile("[\n\r\x85\u2028\u2029\ufeff]")
-    _SPACES = re.compile(" *")
-    _COMMENT = re.compile("[^\0\n\r\x85\u2028\u2029]*")
-
-    def need_more_tokens(self) -> bool:
-        if self.done or (self.tokens and not self.possible_simple_keys):
-            return False
-        return bool(super().need_more_tokens())
-
-    def check_token(self, *choices: type) -> bool:
-        while self.need_more_tokens():
-            self.fetch_more_tokens()
-        return bool(self.tokens) and (not choices or isinstance(self.tokens[0], choices))
-
-    def forward(self, length: int = 1) -> None:
-        end = self.pointer + length
-        if self._STEPS_OUT.search(self.buffer, self.pointer, end):
-            super().forward(length)
-        else:
-            self.pointer = end
-            self.index += length
-            self.column += length
-
-    def scan_to_next_token(self) -> None:
-        if self.index == 0 and self.peek() == "\ufeff":
-            self.forward()
-        while True:
-            self._skip(self._SPACES)
-            if self.peek() == "#":
-                self._skip(self._COMMENT)
-            if not self.scan_line_break():
-                return
-            if not self.flow_level:
-                self.allow_simple_key = True
-
-    def _skip(self, pattern: re.Pattern[str]) -> None:
-        match = pattern.match(self.buffer, self.pointer)
-        if match and match.end() > self.pointer:
-            self.forward(match.end() - self.pointer)
-
-
-class _Reader(_FastScanner):
-    """PyYAML's events composed into values.
+class _Composer:
+    """Events composed into values.
 
     Attributes:
         path: Steps to what is being read, for problems.
     """
 
-    def __init__(self, text: str, source: Source) -> None:
-        Reader.__init__(self, text)
-        Scanner.__init__(self)
-        Parser.__init__(self)
+    def __init__(self, events: Events, source: Source, root: str) -> None:
+        self.events = events
         self.source = source
+        self.root = root
         self.path: list[str | int] = []
         self.anchors: dict[str, tuple[Value, int]] = {}
         self.num_values = 0
@@ -119,31 +75,29 @@ class _Reader(_FastScanner):
     def document(self) -> Value:
         """Read the text's one document; nothing at all is null."""
         try:
-            self.get_event()
-            if self.check_event(ev.StreamEndEvent):
+            self.events.next()
+            if self.events.check_event(ev.StreamEndEvent):
                 return Scalar(None, Origin(self.source, 1, 1))
-            self.get_event()
+            self.events.next()
             value = self.value(0)
-            self.get_event()
-            if not self.check_event(ev.StreamEndEvent):
-                self.fail("E005", "A second document begins here; a config is one.", self.peek_event())
+            self.events.next()
+            if not self.events.check_event(ev.StreamEndEvent):
+                self.fail("E005", "A second document begins here; a config is one.", self.events.peek_next())
         except MarkedYAMLError as error:
-            self.fail_syntax(str(error.problem or error.context), error.problem_mark or error.context_mark)
-        except _NOT_YAML as error:
-            self.fail_syntax(str(error), self.get_mark())
+            self.fail_syntax(error)
+        except TooDeepError as error:
+            self.fail_depth(self.origin(error.mark, error.mark))
+        except _NOT_YAML:
+            mark = self.events.get_mark()
+            message = "YAML cannot be read here: there is no such number or character."
+            fail("E003", message, self.origin(mark, mark), path=self.dotted())
         return value
-
-    def fetch_flow_collection_start(self, token: type) -> None:
-        # The scanner reads ahead of the values, and slower the deeper it is.
-        if self.flow_level > MAX_DEPTH:
-            self.fail_depth(self.get_mark(), self.get_mark())
-        super().fetch_flow_collection_start(token)
 
     def value(self, depth: int) -> Value:
         """Read one value with all that is in it."""
-        event = self.get_event()
+        event = self.events.next()
         if depth > MAX_DEPTH:
-            self.fail_depth(event.start_mark, event.end_mark)
+            self.fail_depth(self.place(event))
         if isinstance(event, ev.AliasEvent):
             return self.alias(event)
         if event.tag is not None:
@@ -160,74 +114,91 @@ class _Reader(_FastScanner):
             self.anchors[event.anchor] = (value, self.num_values - before)
         return value
 
-    def alias(self, event: ev.AliasEvent) -> Value:
+    def alias(self, event: Any) -> Value:
+        """Return the value that an alias repeats."""
         if event.anchor not in self.anchors:
             self.fail("E003", f"The alias *{event.anchor} has no complete anchor &{event.anchor} before it.", event)
         value, size = self.anchors[event.anchor]
         self.count(size, event)
         return value
 
-    def count(self, number: int, event: ev.Event) -> None:
+    def count(self, number: int, event: Any) -> None:
+        """Count values, and stop before there are too many."""
         self.num_values += number
         if self.num_values > MAX_VALUES:
             self.fail("E007", f"The file means more than {MAX_VALUES:,} values, the most that are read.", event)
 
-    def scalar(self, event: ev.ScalarEvent) -> Scalar:
-        origin = self.origin(event.start_mark, event.end_mark)
+    def scalar(self, event: Any) -> Scalar:
+        """Read a text, number, truth value or null."""
         if event.style is not None:
             bad = _CONTROL.search(event.value)
             if bad:
                 self.fail("E002", f"The text contains the control character U+{ord(bad[0]):04X}.", event)
-            return Scalar(event.value, origin, quoted=True)
+            return Scalar(event.value, self.place(event), quoted=True)
         try:
-            return Scalar(scalars.read(event.value), origin)
+            return Scalar(scalars.read(event.value), self.place(event))
         except scalars.NumberError as error:
             self.fail("E008", str(error), event)
 
-    def sequence(self, event: ev.SequenceStartEvent, depth: int) -> Sequence:
+    def sequence(self, event: Any, depth: int) -> Sequence:
+        """Read a list."""
         items: list[Value] = []
-        while not self.check_event(ev.SequenceEndEvent):
+        while not self.events.check_event(ev.SequenceEndEvent):
             self.path.append(len(items))
             items.append(self.value(depth + 1))
             self.path.pop()
-        return Sequence(tuple(items), self.origin(event.start_mark, self.get_event().end_mark))
+        return Sequence(tuple(items), self.origin(event.start_mark, self.events.next().end_mark))
 
-    def mapping(self, event: ev.MappingStartEvent, depth: int) -> Mapping:
+    def mapping(self, event: Any, depth: int) -> Mapping:
+        """Read a mapping."""
         entries: dict[str, Entry] = {}
-        while not self.check_event(ev.MappingEndEvent):
+        while not self.events.check_event(ev.MappingEndEvent):
             key = self.value(depth + 1)
             name = self.key(key, entries)
             self.path.append(name)
             entries[name] = Entry(key.origin, self.value(depth + 1))
             self.path.pop()
-        return Mapping(entries, self.origin(event.start_mark, self.get_event().end_mark))
+        return Mapping(entries, self.origin(event.start_mark, self.events.next().end_mark))
 
     def key(self, key: Value, entries: dict[str, Entry]) -> str:
         """Return a key's text, or fail if it is none, is a merge key, or has been there before."""
-        path = dotted(self.path)
         if not isinstance(key, Scalar) or not isinstance(key.value, str):
-            fail("E006", "A key is a text.", key.origin, "Put it in quotes if it is meant as a text.", path)
+            fail("E006", "A key is a text.", key.origin, "Put it in quotes if it is meant as a text.", self.dotted())
         if key.value == "<<" and not key.quoted:
             hint = "Use extends, a block or ${values.name} for what is written twice."
-            fail("E005", "Merge keys (<<) are not allowed.", key.origin, hint, path)
+            fail("E005", "Merge keys (<<) are not allowed.", key.origin, hint, self.dotted())
         if key.value in entries:
             message = f'The key "{key.value}" stands here twice; first at {entries[key.value].key.position}.'
-            fail("E004", message, key.origin, "Keep one of the two.", dotted([*self.path, key.value]))
+            fail("E004", message, key.origin, "Keep one of the two.", self.dotted(key.value))
         return key.value
 
-    def fail(self, code: str, message: str, event: ev.Event, hint: str | None = None) -> NoReturn:
-        fail(code, message, self.origin(event.start_mark, event.end_mark), hint, dotted(self.path))
+    def dotted(self, *more: str | int) -> str:
+        """Return the path of what is being read."""
+        return dotted([*self.path, *more], self.root)
 
-    def fail_depth(self, start: Mark, end: Mark) -> NoReturn:
-        message = f"Lists and mappings are nested more than {MAX_DEPTH} deep here."
-        fail("E007", message, self.origin(start, end), path=dotted(self.path[:8]))
+    def fail(self, code: str, message: str, event: Any, hint: str | None = None) -> NoReturn:
+        """Raise a problem at an event."""
+        fail(code, message, self.place(event), hint, self.dotted())
 
-    def fail_syntax(self, complaint: str, mark: Mark | None) -> NoReturn:
-        message, hint = advice(complaint)
-        fail("E003", message, self.origin(mark, mark), hint, dotted(self.path))
+    def fail_depth(self, origin: Origin) -> NoReturn:
+        """Raise the problem of too much nesting."""
+        fail("E007", f"Lists and mappings are nested more than {MAX_DEPTH} deep here.", origin, path=self.dotted())
 
-    def origin(self, start: Mark | None, end: Mark | None) -> Origin:
-        """Return the place between two marks; one that spans lines is as long as its first."""
+    def fail_syntax(self, error: MarkedYAMLError) -> NoReturn:
+        """Raise what the parser complains of, where that is best seen."""
+        mark = error.problem_mark or error.context_mark
+        origin = self.origin(mark, mark)
+        said = advice(str(error.problem or error.context), origin.excerpt[: origin.column - 1])
+        if said.at_begin and error.context_mark is not None:
+            origin = self.origin(error.context_mark, error.context_mark)
+        fail("E003", said.message, origin, said.hint, self.dotted())
+
+    def place(self, event: Any) -> Origin:
+        """Return where an event stands."""
+        return self.origin(event.start_mark, event.end_mark)
+
+    def origin(self, start: Any, end: Any) -> Origin:
+        """Return the place between two marks; one that spans lines has the length 1."""
         if start is None or end is None:
             return Origin(self.source, 1, 1)
         offset = self.source.offset if start.line == 0 else 0

@@ -1,0 +1,75 @@
+"""The resolved config as plain data: every setting in its one canonical form, defaults filled in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from cnncli.config.schema import Data, Document, Train
+from cnncli.config.tree import Mapping, plain
+from cnncli.layers import VOCABULARY
+from cnncli.layers.base import Spec
+from cnncli.layers.named import written as written_argument
+
+
+def document(top: Document, data: Data, train: Train, tree: Mapping) -> dict[str, Any]:
+    """Return the document of a config; the model stays as it is written, blocks and all.
+
+    Args:
+        top: The keys at the top.
+        data: The data section.
+        train: The train section.
+        tree: The config as read, with references resolved.
+    """
+    model = tree.get("model")
+    return {
+        "name": top.name,
+        "seed": top.seed,
+        "data": written(data),
+        "model": plain(model) if model else {},
+        "train": written(train),
+    }
+
+
+def written(value: Any) -> Any:
+    """Return a setting as a config writes it: `{Name: {argument: value}}` for a spec, a list for a tuple."""
+    if isinstance(value, Spec):
+        return {value.type_name(): _fields(value)}
+    if isinstance(value, BaseModel):
+        return _fields(value)
+    if isinstance(value, dict):
+        return {key: written(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [written(item) for item in value]
+    return value
+
+
+def _fields(value: BaseModel) -> dict[str, Any]:
+    return {name: written(getattr(value, name)) for name in type(value).model_fields}
+
+
+def complete(value: Any) -> Any:
+    """Return a model as written with the defaults of every layer's arguments filled in."""
+    if isinstance(value, list):
+        return [complete(item) for item in value]
+    if isinstance(value, str) and value in VOCABULARY:
+        return {value: _with_defaults(value, {})}
+    if not isinstance(value, dict):
+        return value
+    return {key: _with_defaults(key, item) if key in VOCABULARY else complete(item) for key, item in value.items()}
+
+
+def _with_defaults(name: str, arguments: dict[str, Any] | None) -> dict[str, Any]:
+    fields = VOCABULARY[name].model_fields
+    defaults = {
+        key: _argument(field.get_default(call_default_factory=True))
+        for key, field in fields.items()
+        if not field.is_required() and key != "name"
+    }
+    given = arguments or {}
+    return {key: given.get(key, defaults.get(key)) for key in fields if key in given or key in defaults}
+
+
+def _argument(value: Any) -> Any:
+    return written_argument(value) if isinstance(value, Spec) else written(value)
