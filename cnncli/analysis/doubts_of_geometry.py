@@ -10,7 +10,7 @@ from cnncli.analysis.walk import Step
 from cnncli.layers.base import Shape, Window
 from cnncli.layers.graph import INPUT
 
-FAR_LARGER = 3
+FAR_LARGER = 5
 """A receptive field this many times the image's side is far larger than the image."""
 
 

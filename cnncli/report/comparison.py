@@ -14,7 +14,7 @@ from cnncli.report.page import Page, Title
 from cnncli.report.tables import label, sees
 
 COLUMNS = (
-    Column("Layer", left=True),
+    Column("Layer", left=True, cut=True),
     Column("Output", left=True, rank=3),
     Column("Parameters"),
     Column("Δ"),

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 GAP = "  "
-NARROWEST = 14
-"""Characters below which the first column is not cut while another column can be left out."""
+NARROWEST = 22
+"""Characters to which a column is cut before another column is left out instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,18 @@ class Column:
         title: Its heading.
         left: Whether its text begins at the left, as words do; numbers end at the right.
         rank: Columns of a higher rank are left out first where the width is short; 0 always stays.
+        cut: Whether its texts may be cut with "…".
     """
 
     title: str
     left: bool = False
     rank: int = 0
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Cells in rows and columns; the first column is cut with "…" when nothing else helps.
+    """Cells in rows and columns.
 
     Attributes:
         columns: The columns, the naming one first.
@@ -85,20 +87,20 @@ class Grid:
         yield text
 
     def _fitted(self, width: int | None) -> dict[int, int]:
+        """Return the width of each column that is shown, by its index."""
         texts = [tuple(column.title for column in self.columns), *self.rows, *self.footer]
-        widths = {i: max(map(len, column)) for i, column in enumerate(zip(*texts, strict=True))}
+        natural = {i: max(map(len, column)) for i, column in enumerate(zip(*texts, strict=True))}
         if width is None:
-            return widths
+            return natural
+        widths = {i: min(w, NARROWEST) if self.columns[i].cut else w for i, w in natural.items()}
         for rank in sorted({c.rank for c in self.columns if c.rank}, reverse=True):
-            if self._first(widths, width) >= min(widths[0], NARROWEST):
+            if _total(widths) <= width:
                 break
             widths = {i: w for i, w in widths.items() if self.columns[i].rank != rank}
-        widths[0] = max(min(widths[0], self._first(widths, width)), 1)
+        for i in widths:
+            if self.columns[i].cut:
+                widths[i] = max(min(natural[i], widths[i] + width - _total(widths)), 1)
         return widths
-
-    def _first(self, widths: dict[int, int], width: int) -> int:
-        """Return the room for the first column beside the others."""
-        return width - sum(w + len(GAP) for i, w in widths.items() if i)
 
     def _line(self, row: tuple[str, ...], widths: dict[int, int]) -> str:
         cells = []
@@ -107,3 +109,7 @@ class Grid:
             text = text if len(text) <= width else text[: width - 1] + "…"
             cells.append(text.ljust(width) if self.columns[index].left else text.rjust(width))
         return GAP.join(cells).rstrip()
+
+
+def _total(widths: dict[int, int]) -> int:
+    return sum(widths.values()) + len(GAP) * (len(widths) - 1)

@@ -11,7 +11,7 @@ from cnncli.report.outline import marks
 from cnncli.report.page import Page, Title
 
 COLUMNS = (
-    Column("Layer", left=True),
+    Column("Layer", left=True, cut=True),
     Column("Output"),
     Column("Parameters"),
     Column("MACs"),

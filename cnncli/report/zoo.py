@@ -17,9 +17,8 @@ COLUMNS = (
     Column("Parameters"),
     Column("MACs"),
     Column("Accuracy"),
-    Column("Source", left=True, rank=1),
+    Column("Source", left=True, rank=1, cut=True),
 )
-LONGEST_SOURCE = 44
 
 
 def zoo_table(exhibits: Sequence[Exhibit]) -> Page:
@@ -42,5 +41,4 @@ def zoo_table(exhibits: Sequence[Exhibit]) -> Page:
 
 def _source(source: str) -> str:
     """Return the authors or the place in short."""
-    text = re.split(r"[:;(]", source)[0].strip()
-    return text if len(text) <= LONGEST_SOURCE else text[: LONGEST_SOURCE - 1] + "…"
+    return re.split(r"[:;(]", source)[0].strip()
