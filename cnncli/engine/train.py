@@ -14,13 +14,16 @@ from cnncli.config.schema import Config
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.splits import Splits
 from cnncli.engine import continuity
+from cnncli.engine.evaluate import find_checkpoint
 from cnncli.engine.runtime import configure
 from cnncli.engine.signals import StopRequest
 from cnncli.engine.tensorboard import EventLog
 from cnncli.engine.trainer import Trainer
 from cnncli.errors import DataError
 from cnncli.report.tables import summary_markdown, summary_text
+from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import Listener
+from cnncli.runs.find import find
 from cnncli.runs.run import Run
 
 
@@ -59,9 +62,12 @@ def train(config: Config, runs_dir: Path, listener: Listener) -> Result:
     """
     settings = configure(config)
     splits = load_splits(config)
+    source = _source(config, runs_dir)
     run = Run.create(runs_dir, config.name, dump(config), {"seed": config.seed, **settings})
     with run.lock():
-        return _train(Trainer(config, run, splits, listener), splits)
+        trainer = Trainer(config, run, splits, listener)
+        trainer.begin(source)
+        return _train(trainer, splits)
 
 
 def resume(run: Run, overrides: Sequence[str], listener: Listener) -> Result:
@@ -85,7 +91,9 @@ def resume(run: Run, overrides: Sequence[str], listener: Listener) -> Result:
         _refuse_other_data(run, splits)
         trainer = Trainer(config, run, splits, listener)
         checkpoint = run.checkpoints.latest()
-        if checkpoint is not None:
+        if checkpoint is None:
+            trainer.begin(_source(config, run.path.parent.parent))
+        else:
             trainer.restore(checkpoint)
         notes = list(continuity.environment_changes(recorded, settings))
         change = continuity.schedule_change(before, config, trainer.progress, trainer.steps_per_epoch)
@@ -93,6 +101,12 @@ def resume(run: Run, overrides: Sequence[str], listener: Listener) -> Result:
         run.write_text(run.config_file, dump(config))
         run.update(status="running")
         return _train(trainer, splits)
+
+
+def _source(config: Config, runs_dir: Path) -> Checkpoint | None:
+    """Load the checkpoint that a new run starts from, if the config names one."""
+    start = config.train.start_from
+    return None if start is None else find_checkpoint(find(start.run, runs_dir), "best")
 
 
 def _train(trainer: Trainer, splits: Splits) -> Result:

@@ -13,17 +13,20 @@ import tensorflow as tf
 from cnncli.analysis.evaluation import Evaluation
 from cnncli.config.schema import Config
 from cnncli.datasets.splits import Splits
+from cnncli.datasets.weights import class_weights
 from cnncli.engine import guard
-from cnncli.engine.evaluate import Predictor
+from cnncli.engine.evaluate import Predictor, evaluated_weights
 from cnncli.engine.feed import Chunk, MemoryFeed, to_memory
 from cnncli.engine.learner import Learner
 from cnncli.engine.loss import CrossEntropy
+from cnncli.engine.measured import measure, settle
 from cnncli.engine.model import build
 from cnncli.engine.pace import CheckpointClock, Pace
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.engine.progress import Progress
 from cnncli.engine.signals import StopRequest
 from cnncli.engine.tensorboard import EventLog
+from cnncli.engine.transfer import take_weights
 from cnncli.runs.checkpoints import Checkpoint
 from cnncli.runs.events import EpochDone, Listener, Started, StepsDone
 from cnncli.runs.run import Run
@@ -45,11 +48,12 @@ class Trainer:
         self.progress = Progress()
         self.notes: tuple[str, ...] = ()
         self._listener = listener
-        preprocessing = Preprocessing(config.data)
+        self._preprocessing = preprocessing = Preprocessing(config.data)
         self.model = build(config)
         self._feed = MemoryFeed(splits.train, preprocessing, config.seed, config.train.batch_size)
         self._validation = None if splits.validation is None else to_memory(splits.validation, preprocessing)
-        self._learner = Learner(config, self.model, preprocessing, CrossEntropy(config.train.loss))
+        weights = class_weights(config.train.loss.class_weights, splits.classes, splits.train.labels)
+        self._learner = Learner(config, self.model, preprocessing, CrossEntropy(config.train.loss, weights))
         self._predictor = Predictor(self.model, preprocessing)
         self._pace = Pace()
         self._recent_losses: deque[float] = deque(maxlen=20)
@@ -65,6 +69,16 @@ class Trainer:
         """Whether there is nothing left to train."""
         return self.progress.epoch >= self.config.train.epochs or self.progress.stopped_early(self.config.train)
 
+    def begin(self, source: Checkpoint | None = None) -> None:
+        """Give a new run's network what is measured on the data, and what it takes from another run's checkpoint."""
+        measure(self.model, self._feed.images, self._preprocessing)
+        start = self.config.train.start_from
+        if start is not None and source is not None:
+            arrays = evaluated_weights(source.arrays)
+            taken = take_weights(self.model, arrays, start.layers, f"{start.run} {source.path.name}")
+            self.notes += taken.lines()
+        settle(self.model)
+
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go to where a checkpoint was written.
 
@@ -72,6 +86,7 @@ class Trainer:
             CheckpointError: If it is of another network or optimizer.
         """
         self._learner.restore(checkpoint.arrays)
+        settle(self.model)
         self.progress = Progress.from_json(checkpoint.meta["progress"])
         self.run.truncate_metrics(self.progress.epoch)
 
