@@ -88,6 +88,7 @@ class Convolution(Sliding):
             raise ShapeError(
                 f"{input_shape[-1]} input channels cannot be divided into {self.groups} groups",
                 "choose groups that divide both the input's channels and filters, or leave groups out",
+                "E043",
             )
         return input_shape[-1] // self.groups
 

@@ -44,10 +44,11 @@ class GraphError(CnnError):
         message: What is wrong.
         hint: What to do.
         path: The layer's path in the config.
+        code: Number of the error's page.
     """
 
-    def __init__(self, message: str, hint: str, path: str) -> None:
-        super().__init__(message, hint)
+    def __init__(self, message: str, hint: str, path: str, code: str) -> None:
+        super().__init__(message, hint, code)
         self.path = path
 
 
@@ -191,7 +192,7 @@ class _Layout:
     def node(self, layer: Layer, inputs: tuple[int, ...], path: str, shared: bool) -> int:
         """Add a node; return its index."""
         if len(self.nodes) == MAX_NODES:
-            raise GraphError(f"the network has more than {MAX_NODES:,} layers", "repeat fewer times", path)
+            raise GraphError(f"the network has more than {MAX_NODES:,} layers", "repeat fewer times", path, "E029")
         name = self._name(layer, path, shared)
         self.paths[name] = path
         self.nodes.append(Node(name, layer, inputs, path))
@@ -202,7 +203,9 @@ class _Layout:
             return layer.name
         if layer.name is not None and not shared:
             first = self.paths[layer.name]
-            raise GraphError(f'two layers are named "{layer.name}"; the first is {first}', "rename one of them", path)
+            raise GraphError(
+                f'two layers are named "{layer.name}"; the first is {first}', "rename one of them", path, "E031"
+            )
         return self._numbered(layer.name or snake_case(layer.type_name()))
 
     def _numbered(self, stem: str) -> str:

@@ -22,6 +22,7 @@ class Concatenate(Merge):
             raise ShapeError(
                 f"the branches end in different heights and widths: {_list(input_shapes)}",
                 "give every branch the same strides and padding: same, or crop the larger ones",
+                "E042",
             )
         return (*input_shapes[0][:-1], sum(shape[-1] for shape in input_shapes))
 
@@ -40,6 +41,7 @@ class Add(Merge):
                 f"the branches to be added have different shapes: {_list(input_shapes)}",
                 "give the shortcut a Conv2D with kernel_size: 1 and the same filters and strides, "
                 "or make the layers keep the shape (padding: same, strides: 1, as many filters)",
+                "E042",
             )
         return input_shapes[0]
 

@@ -106,6 +106,7 @@ class GroupNormalization(Affine):
             raise ShapeError(
                 f"{channels} channels ({times(input_shape)}) cannot be divided into {self.groups} groups",
                 f"choose groups that divide {channels}, or -1 for one group a channel",
+                "E043",
             )
         return input_shape
 

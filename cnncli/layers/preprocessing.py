@@ -64,6 +64,7 @@ class Normalization(Layer):
             raise ShapeError(
                 f"Normalization has {numbers} means for {input_shape[-1]} channels",
                 f"give {input_shape[-1]} numbers, or one for all channels",
+                "E043",
             )
         return input_shape
 

@@ -61,6 +61,7 @@ class Reshape(Layer):
                 f"{times(input_shape)} = {values} values cannot be arranged as "
                 f"{times('?' if n == -1 else n for n in self.target_shape)}",
                 f"make target_shape's product {values}, or let one axis be -1 so that it follows",
+                "E043",
             )
         return tuple(values // known if n == -1 else n for n in self.target_shape)
 

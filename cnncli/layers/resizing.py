@@ -85,6 +85,7 @@ class Cropping2D(Layer):
                 f"cropping {top} + {bottom} rows and {left} + {right} columns leaves nothing of "
                 f"{things(input_shape[:-1])}",
                 "crop less, or put it before the layers that shrink the image",
+                "E040",
             )
         return (*lengths, input_shape[-1])
 

@@ -79,6 +79,7 @@ class Sliding(Layer):
         return ShapeError(
             f"a {window} window{spread} does not fit {things(lengths)}",
             f"use padding: same, a smaller {self.window_argument}, or fewer poolings and strides before it",
+            "E040",
         )
 
 
@@ -109,6 +110,7 @@ def check_rank(layer: Layer, input_shape: Shape, num_axes: int) -> None:
         f"{layer.type_name()} needs {num_axes + 1} axes ({wanted}); its input has {len(input_shape)}: "
         f"{times(input_shape)}",
         hint,
+        "E041",
     )
 
 
