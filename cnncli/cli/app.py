@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated
@@ -15,6 +16,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "Start and set-up": ("init", "zoo", "schema", "doctor"),
 }
 """Commands by the panel they stand in; `cnncli/cli/<name>.py` holds `<name>_cli`."""
+
+
+def function_of(name: str) -> Callable[..., None]:
+    """Return the function of a command."""
+    function: Callable[..., None] = getattr(import_module(f"cnncli.cli.{name}"), f"{name}_cli")
+    return function
 
 
 def _print_version(asked: bool) -> None:
@@ -48,8 +55,7 @@ def _make_app() -> typer.Typer:
         for name in names:
             if find_spec(f"cnncli.cli.{name}") is None:
                 continue
-            function = getattr(import_module(f"cnncli.cli.{name}"), f"{name}_cli")
-            app.command(name, rich_help_panel=panel)(function)
+            app.command(name, rich_help_panel=panel)(function_of(name))
     return app
 
 

@@ -1,0 +1,79 @@
+"""The README cannot lie: its reference is generated, its commands are those that run.
+
+`python tests/test_readme.py` writes the generated parts anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+COMMAND_LINE = re.compile(r"^(?:\$ )?cnn (\w+)", re.MULTILINE)
+
+
+def commands() -> str:
+    """Return a table of every command with the first sentence of its help."""
+    from cnncli.cli.app import COMMANDS, function_of
+
+    rows = ["| command | does |", "|---|---|"]
+    for names in COMMANDS.values():
+        for name in names:
+            help_text = " ".join((function_of(name).__doc__ or "").split("\n\n")[0].split())
+            rows.append(f"| `cnn {name}` | {help_text} |")
+    return "\n".join(rows)
+
+
+def layers() -> str:
+    """Return a table of every layer with its arguments and the first line of its docstring."""
+    from cnncli.layers import VOCABULARY
+
+    rows = ["| layer | what it does | arguments |", "|---|---|---|"]
+    for name, layer in VOCABULARY.items():
+        arguments = ", ".join(field for field in layer.model_fields if field not in ("name", "trainable"))
+        rows.append(f"| `{name}` | {(layer.__doc__ or '').splitlines()[0]} | {arguments} |")
+    return "\n".join(rows)
+
+
+GENERATED: dict[str, Callable[[], str]] = {"commands": commands, "layers": layers}
+
+
+def with_generated_parts(text: str) -> str:
+    """Return the README with its generated parts as they should be."""
+    for name, generate in GENERATED.items():
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n{generate()}\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def test_reference_is_current() -> None:
+    """The tables of commands and layers are what the code says; `python tests/test_readme.py` writes them."""
+    text = README.read_text(encoding="utf-8")
+    assert with_generated_parts(text) == text
+
+
+def test_every_command_shown_exists() -> None:
+    """Each `cnn …` line of the README names a command that there is."""
+    from cnncli.cli.app import COMMANDS
+
+    shown = set(COMMAND_LINE.findall(README.read_text(encoding="utf-8")))
+    assert shown
+    assert shown <= {name for names in COMMANDS.values() for name in names}
+
+
+@pytest.mark.parametrize("part", ["-m venv", "install", "--constraint|-c constraints.txt", "pytest"])
+def test_ci_runs_the_readmes_test_command(part: str) -> None:
+    """What the README says to paste and what CI does have the same parts."""
+    readme, script = README.read_text(encoding="utf-8"), (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    command = next(line for line in readme.splitlines() if line.startswith("python3") and "pytest" in line)
+    assert re.search(part, command)
+    assert re.search(part, script)
+
+
+if __name__ == "__main__":
+    README.write_text(with_generated_parts(README.read_text(encoding="utf-8")), encoding="utf-8")
