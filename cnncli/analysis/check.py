@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from cnncli.analysis import doubts_of_flow, doubts_of_geometry, doubts_of_head, doubts_of_size, doubts_of_training
 from cnncli.analysis.doubt import Doubt, Subject
 from cnncli.analysis.walk import walk
@@ -28,12 +26,13 @@ def check(config: Config) -> tuple[Problem, ...]:
         ShapeError: If a layer cannot take its input.
     """
     subject = Subject(config, walk(config.nodes, config.input_shape))
-    doubts = dict.fromkeys(doubt for rule in RULES for doubt in rule(subject))
-    found = list(_problems(config, doubts))
-    return tuple(sorted(dict.fromkeys(found), key=lambda p: (p.severity, p.file or "", p.line or 0, p.column or 0)))
+    doubts: dict[tuple[str, str], Doubt] = {}
+    for rule in RULES:
+        for doubt in rule(subject):  # a layer written once and used many times is doubted once
+            doubts.setdefault((doubt.code, doubt.path), doubt)
+    found = [_problem(config, doubt) for doubt in doubts.values()]
+    return tuple(sorted(found, key=lambda p: (p.severity, p.file or "", p.line or 0, p.column or 0)))
 
 
-def _problems(config: Config, doubts: dict[Doubt, None]) -> Iterator[Problem]:
-    for doubt in doubts:
-        origin = config.origins.nearest(doubt.path)
-        yield problem(doubt.code, doubt.message, origin, doubt.hint, doubt.path)
+def _problem(config: Config, doubt: Doubt) -> Problem:
+    return problem(doubt.code, doubt.message, config.origins.nearest(doubt.path), doubt.hint, doubt.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnncli.analysis.doubt import Doubt, Subject, activation, is_weighted_sum, kind
+from cnncli.analysis.walk import Step
 from cnncli.layers.base import Layer
 from cnncli.layers.graph import INPUT
 
@@ -28,16 +29,22 @@ def activation_between(subject: Subject) -> Iterator[Doubt]:
     for index, step in enumerate(subject.steps):
         layer = step.node.layer
         before = next((s for i in step.node.inputs if (s := last_sum[i]) is not None), None)
-        if is_weighted_sum(layer) and before is not None and "Depthwise" not in kind(subject.steps[before].node.layer):
+        if is_weighted_sum(layer) and before is not None and not _meant(subject.steps[before], step):
             first = subject.steps[before].node
             yield Doubt(
                 "W310",
                 step.node.path,
                 f"{first.name} and {step.node.name} have no activation between them: "
-                "together they can do no more than one such layer.",
+                "together they can do no more than one of their kind.",
                 f"Give {first.name} an activation, such as relu, or leave one of the two out.",
             )
         last_sum[index] = _after(index, step.node.layer, before)
+
+
+def _meant(first: Step, second: Step) -> bool:
+    """Say whether two sums are one in parts to save work: channels one by one, or through few channels."""
+    narrow = first.output_shape[-1] < min(first.input_shape[-1], second.output_shape[-1])
+    return narrow or "Depthwise" in kind(first.node.layer)
 
 
 def _after(index: int, layer: Layer, before: int | None) -> int | None:

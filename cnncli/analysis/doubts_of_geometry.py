@@ -9,6 +9,7 @@ from cnncli.analysis.doubt import Doubt, Subject, kind
 from cnncli.analysis.walk import Step
 from cnncli.layers.base import Shape, Window
 from cnncli.layers.graph import INPUT
+from cnncli.layers.sliding import Sliding
 
 FAR_LARGER = 5
 """A receptive field this many times the image's side is far larger than the image."""
@@ -30,9 +31,9 @@ def windows_fit(subject: Subject) -> Iterator[Doubt]:
 
 def all_pixels_are_seen(subject: Subject) -> Iterator[Doubt]:
     """Strides that do not come out even cut off the last rows and columns."""
-    for index, (step, windows) in enumerate(_windows(subject)):
+    for step, windows in _sliding(subject):
         source = step.node.inputs[0]
-        if windows is None or len(subject.consumers[source]) > 1 or _padded(subject, source):
+        if len(subject.consumers[source]) > 1 or _padded(subject, source):
             continue
         lost = _lost(windows, step)
         if any(lost):
@@ -40,7 +41,7 @@ def all_pixels_are_seen(subject: Subject) -> Iterator[Doubt]:
             what = " and ".join(f"the last {_plural(n, name)}" for n, name in zip(lost, names, strict=True) if n)
             yield Doubt(
                 "W305",
-                subject.steps[index].node.path,
+                step.node.path,
                 f"{step.node.name} never sees {what} of its {_times(step.input_shape[:-1])} input: its strides do not "
                 "come out even.",
                 "Use padding: same, another data.image_size, or other strides; "
@@ -94,15 +95,10 @@ def _field(step: Step, seen: Shape, image: Shape) -> Iterator[Doubt]:
         )
 
 
-def _windows(subject: Subject) -> Iterator[tuple[Step, tuple[Window, ...] | None]]:
-    for step in subject.steps:
-        several = len(step.node.inputs) > 1 or kind(step.node.layer).startswith(("ZeroPadding", "Cropping", "Resizing"))
-        yield step, None if several else step.node.layer.windows(step.input_shape)
-
-
 def _sliding(subject: Subject) -> Iterator[tuple[Step, tuple[Window, ...]]]:
-    for step, windows in _windows(subject):
-        if windows:
+    for step in subject.steps:
+        windows = step.node.layer.windows(step.input_shape)
+        if windows and isinstance(step.node.layer, Sliding):
             yield step, windows
 
 
@@ -110,7 +106,7 @@ def _lost(windows: tuple[Window, ...], step: Step) -> list[int]:
     """Return how many of the last positions along each axis no window reaches."""
     triples = zip(windows, step.input_shape[:-1], step.output_shape[:-1], strict=True)
     return [
-        max(length - floor((count - 1) * window.stride - window.before + window.size), 0) if window.stride >= 1 else 0
+        max(length - floor((count - 1) * window.stride - window.before + window.size), 0)
         for window, length, count in triples
     ]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from cnncli.analysis.doubt import Doubt, Subject, kind
 from cnncli.analysis.memory import memory
+from cnncli.layers.graph import INPUT
 
 MANY = 100_000
 """Parameters below which no one minds where they are."""
@@ -18,9 +20,8 @@ def parameters_are_spread(subject: Subject) -> Iterator[Doubt]:
     counts = [step.node.layer.num_params(step.input_shape) for step in subject.steps]
     total = sum(counts)
     for step, count in zip(subject.steps, counts, strict=True):
-        source = subject.steps[step.node.inputs[0]] if step.node.inputs[0] >= 0 else None
-        flat = source is not None and kind(source.node.layer) == "Flatten"
-        if flat and kind(step.node.layer) == "Dense" and count >= MANY and 2 * count > total:
+        large = count >= MANY and 2 * count > total
+        if large and kind(step.node.layer) == "Dense" and _is_flattened(subject, step.node.inputs[0]):
             yield Doubt(
                 "W309",
                 step.node.path,
@@ -28,6 +29,12 @@ def parameters_are_spread(subject: Subject) -> Iterator[Doubt]:
                 f"{total:,} parameters ({100 * count / total:.0f} %).",
                 "GlobalAveragePooling2D in place of Flatten, one more pooling before it, or fewer units make it small.",
             )
+
+
+def _is_flattened(subject: Subject, index: int) -> bool:
+    while index != INPUT and kind(subject.steps[index].node.layer) == "Dropout":
+        index = subject.steps[index].node.inputs[0]
+    return index != INPUT and kind(subject.steps[index].node.layer) == "Flatten"
 
 
 def training_fits_the_machine(subject: Subject) -> Iterator[Doubt]:
@@ -47,8 +54,6 @@ def training_fits_the_machine(subject: Subject) -> Iterator[Doubt]:
 
 def machine_memory() -> int | None:
     """Return the bytes of memory that this process may use, or None where the system does not tell."""
-    import os
-
     try:
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

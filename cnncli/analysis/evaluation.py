@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.analysis.calibration import Calibration, calibration
+from cnncli.analysis.significance import wilson_interval
+from cnncli.errors import DataError
+
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-Z_95 = 1.959963984540054
-"""The standard normal's 97.5 % point."""
+SCORES = ("precision", "recall", "f1")
+"""What is told of every class besides its support."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Evaluation:
         labels: True class of each example (examples,).
         probabilities: Predicted probabilities (examples, classes), float64.
         losses: Cross-entropy of each example in nats (examples,).
+        ids: File or index of each example; empty where nobody asks for it.
     """
 
     split: str
@@ -33,25 +39,55 @@ class Evaluation:
     labels: Integers
     probabilities: Floats
     losses: Floats
+    ids: Sequence[str] = ()
 
     @classmethod
     def from_logits(
-        cls, split: str, classes: tuple[str, ...], labels: Integers, logits: npt.NDArray[np.float32]
+        cls,
+        split: str,
+        classes: tuple[str, ...],
+        labels: Integers,
+        logits: npt.NDArray[np.float32],
+        ids: Sequence[str] = (),
     ) -> Evaluation:
-        """Build from a network's outputs before the softmax (examples, classes)."""
+        """Build from a network's outputs before the softmax (examples, classes).
+
+        Raises:
+            DataError: If there is no example to measure.
+        """
+        if not len(labels):
+            raise DataError(f"the {split} split has no examples", "Measure another split with --split.")
         log_probabilities = log_softmax(logits)
         losses = -log_probabilities[np.arange(len(labels)), labels]
-        return cls(split, classes, labels, np.exp(log_probabilities), losses)
+        return cls(split, classes, labels, np.exp(log_probabilities), losses, ids)
 
-    @property
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
     def predicted(self) -> Integers:
         """Most probable class of each example; the first of equals."""
         return self.probabilities.argmax(axis=1)
 
-    @property
+    @cached_property
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether each example was classified rightly."""
         return self.predicted == self.labels
+
+    @cached_property
+    def confidences(self) -> Floats:
+        """Probability of the predicted class of each example."""
+        highest: Floats = self.probabilities.max(axis=1)
+        return highest
+
+    @cached_property
+    def margins(self) -> Floats:
+        """How far the predicted class's probability lies above the next one's; 1 where there is no other class."""
+        if self.probabilities.shape[1] < 2:
+            return np.ones(len(self))
+        second, first = np.partition(self.probabilities, -2, axis=1)[:, -2:].T
+        margins: Floats = first - second
+        return margins
 
     @property
     def loss(self) -> float:
@@ -62,6 +98,12 @@ class Evaluation:
     def accuracy(self) -> float:
         """Share of examples classified rightly."""
         return float(self.correct.mean())
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that occur."""
+        recalls = [row["recall"] for row in self.per_class() if row["support"]]
+        return float(np.mean(recalls))
 
     def top_k_accuracy(self, k: int) -> float:
         """Return the share of examples whose true class is among the `k` most probable; ties go to the first class."""
@@ -95,57 +137,46 @@ class Evaluation:
 
         Classes that neither occur nor are predicted are left out of the macro average.
         """
-        rows = self.per_class()
-        occur = (self.confusion_matrix().sum(axis=0) + self.confusion_matrix().sum(axis=1)) > 0
+        rows, matrix = self.per_class(), self.confusion_matrix()
+        occur = (matrix.sum(axis=0) + matrix.sum(axis=1)) > 0
         support = np.array([row["support"] for row in rows])
-        names = ("precision", "recall", "f1")
-        values = {name: np.array([row[name] for row in rows]) for name in names}
+        values = {name: np.array([row[name] for row in rows]) for name in SCORES}
         return {
-            "macro": {name: float(values[name][occur].mean()) for name in names},
-            "weighted": {name: float((values[name] * support).sum() / support.sum()) for name in names},
+            "macro": {name: float(values[name][occur].mean()) for name in SCORES},
+            "weighted": {name: float((values[name] * support).sum() / support.sum()) for name in SCORES},
         }
 
-    def calibration(self, bins: int = 15) -> dict[str, Any]:
-        """Compare confidence with accuracy in bins of equal width.
+    def calibration(self, bins: int = 15) -> Calibration:
+        """Compare confidence with accuracy in bins of equal width."""
+        return calibration(self.confidences, self.correct, bins)
 
-        Returns:
-            `ece`, the expected calibration error, and for each bin that holds examples its bounds, count, mean
-            confidence and accuracy.
+    def brier_score(self) -> float:
+        """Return the mean squared distance of the probabilities from certainty of the true class, 0 to 2.
 
-        Reference: Guo et al., On calibration of modern neural networks, ICML 2017.
+        Reference: Brier, Monthly Weather Review 78 (1), 1950.
         """
-        confidence = self.probabilities.max(axis=1)
-        place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-        rows = []
-        for index in np.unique(place):
-            inside = place == index
-            rows.append(
-                {
-                    "low": float(index / bins),
-                    "high": float((index + 1) / bins),
-                    "count": int(inside.sum()),
-                    "confidence": float(confidence[inside].mean()),
-                    "accuracy": float(self.correct[inside].mean()),
-                }
-            )
-        total = len(self.labels)
-        ece = sum(row["count"] / total * abs(row["confidence"] - row["accuracy"]) for row in rows)
-        return {"bins": rows, "ece": float(ece)}
+        truth = self.labels[:, None] == np.arange(self.probabilities.shape[1])
+        return float(np.square(self.probabilities - truth).sum(axis=1).mean())
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn eval --json`."""
+        ks = range(1, min(5, len(self.classes)) + 1)
         return {
             "split": self.split,
-            "num_examples": len(self.labels),
+            "num_examples": len(self),
             "loss": self.loss,
             "accuracy": self.accuracy,
-            "accuracy_interval": list(wilson_interval(int(self.correct.sum()), len(self.labels))),
-            "top_5_accuracy": self.top_k_accuracy(min(5, len(self.classes))),
+            "accuracy_interval": list(wilson_interval(int(self.correct.sum()), len(self))),
+            "balanced_accuracy": self.balanced_accuracy,
+            "top_5_accuracy": self.top_k_accuracy(ks[-1]),
+            "top_k_accuracy": {str(k): self.top_k_accuracy(k) for k in ks},
+            "brier_score": self.brier_score(),
             "classes": list(self.classes),
             "confusion_matrix": self.confusion_matrix().tolist(),
+            "confusion_matrix_axes": {"rows": "true class", "columns": "predicted class", "values": "examples"},
             "per_class": self.per_class(),
             "averages": self.averages(),
-            "calibration": self.calibration(),
+            "calibration": self.calibration().to_json(),
         }
 
 
@@ -154,18 +185,6 @@ def log_softmax(logits: npt.NDArray[np.float32]) -> Floats:
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     normalised: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return normalised
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a proportion.
-
-    Reference: Wilson, Journal of the American Statistical Association 22 (158), 1927.
-    """
-    share, z2 = successes / trials, Z_95**2
-    centre = share + z2 / (2 * trials)
-    spread = Z_95 * sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
-    scale = 1 + z2 / trials
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
 def _ratio(part: Integers, whole: Integers) -> Floats:
