@@ -162,7 +162,7 @@ class _Builder:
             nodes = flatten(layers)
             shapes(nodes, input_shape)
         except GraphError as error:
-            self.add(error.code or "E031", sentence(error.message), error.path, sentence(error.hint or ""))
+            self.add(error.code or "E029", sentence(error.message), error.path, sentence(error.hint or ""))
             return ()
         except NodeShapeError as error:
             message = f"{sentence(error.message)}\nSizes that led here: {error.sizes}"

@@ -85,7 +85,7 @@ class _References:
         found = self.target(match[2].strip(), origin, path)
         if not isinstance(found, Scalar) or found.value is None or isinstance(found.value, bool):
             message = f"Only a text or a number can stand within a text; {match[0]} is {read(found)}."
-            fail("E023", message, origin, path=path)
+            fail("E022", message, origin, path=path)
         return str(found.value)
 
     def target(self, name: str, origin: Origin, path: str) -> Value:

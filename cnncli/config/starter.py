@@ -1,33 +1,95 @@
-"""A config to begin with: the commented starter, or a copy of a network of the zoo."""
+"""A commented config to begin with: what `cnn init` writes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from cnncli.config import zoo
+from cnncli.config.words import suggestion
 from cnncli.errors import CnnError
 
-_STARTER = Path(__file__).with_name("starter.yaml")
+STARTER = """\
+# A first network. Check it: cnn check {file}. Look at it: cnn summary {file}. Train it: cnn train {file}.
+# Help in an editor: write the schema with `cnn schema > cnn.schema.json`, and put as the first line of this file
+# yaml-language-server: $schema=cnn.schema.json
+name: {name}
+seed: 0                          # all randomness follows from it
+
+data:
+  source: digits                 # 1,797 digits that come with cnncli; or mnist, cifar10, folder, csv, npz, …
+  # path: photos                 # for folder: one folder a class, or train/, val/, test/ with one folder a class each
+  image_size: [32, 32]           # height, width
+  channels: 1                    # 1 for grey, 3 for colour
+  validation: 0.1                # share of the training examples held back, or the name of a split
+  augmentation:                  # training images only
+    - RandomTranslation: {{height_factor: 0.1, width_factor: 0.1}}
+
+model:
+  blocks:                        # a named list of layers, used below like a layer
+    conv:
+      parameters: [filters]
+      layers:
+        - Conv2D: {{filters: $filters, kernel_size: 3, padding: same, use_bias: false}}
+        - BatchNormalization
+        - ReLU
+  layers:                        # from the image to one number a class
+    - conv: {{filters: 16}}
+    - MaxPooling2D: {{pool_size: 2}}
+    - conv: {{filters: 32}}
+    - MaxPooling2D: {{pool_size: 2}}
+    - conv: {{filters: 64}}
+    - GlobalAveragePooling2D
+    - Dropout: {{rate: 0.2}}
+    - Dense: {{units: 10}}         # logits: no softmax, the loss takes them as they are
+
+train:
+  epochs: 20
+  batch_size: 64
+  optimizer: {{Adam: {{learning_rate: 1e-3}}}}
+  schedule: {{CosineDecay: {{warmup_epochs: 1}}}}
+  early_stopping: {{monitor: validation_accuracy, patience: 5}}
+"""
+
+
+def starter(name: str, file: str) -> str:
+    """Return the text of a config to begin with.
+
+    Args:
+        name: Name of the experiment.
+        file: File that its comments speak of.
+    """
+    return STARTER.format(name=name, file=file)
 
 
 def write(file: Path, source: str | None = None) -> Path:
-    """Write a config to a new file and return the file.
+    """Write a config to begin with, and return its file.
 
     Args:
-        file: The file; its folder must be there.
-        source: Name of a network of the zoo; the commented starter by default.
+        file: File to write; one that exists is never touched.
+        source: Network of the zoo to begin with; None for the commented starter.
 
     Raises:
-        ConfigError: If the zoo has no such network.
-        CnnError: If the file is there already or cannot be written.
+        CnnError: If the file exists or cannot be written, or there is no such network.
     """
-    origin = _STARTER if source is None else zoo.find(source) or zoo.locate(source)
-    text = origin.read_text(encoding="utf-8")
+    text = starter(_name(file), file.name) if source is None else _from_zoo(source)
     try:
         with file.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
     except FileExistsError:
-        raise CnnError(f"{file} is there already", "Choose another name; nothing is overwritten.") from None
+        raise CnnError(f"{file} exists already.", "Write another name, or remove it first.") from None
     except OSError as error:
-        raise CnnError(f"{file} cannot be written: {error.strerror}", "Does its folder exist?") from None
+        raise CnnError(f"{file} cannot be written: {error.strerror}.") from None
     return file
+
+
+def _name(file: Path) -> str:
+    letters = "".join(c if c.isascii() and (c.isalnum() or c in "_-.") else "_" for c in file.stem).lstrip("_-.")
+    return letters[:100] or "experiment"
+
+
+def _from_zoo(source: str) -> str:
+    path = zoo.find(source)
+    if path is None:
+        near = suggestion(source, zoo.names())
+        raise CnnError(f'There is no network "{source}".{near}', "`cnn zoo` lists them.")
+    return path.read_text(encoding="utf-8")
