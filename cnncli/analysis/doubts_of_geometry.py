@@ -11,6 +11,8 @@ from cnncli.layers.base import Shape, Window
 from cnncli.layers.graph import INPUT
 from cnncli.layers.sliding import Sliding
 
+FAR_SMALLER = 4
+"""A receptive field that fits this many times into the image's side is far smaller than the image."""
 FAR_LARGER = 5
 """A receptive field this many times the image's side is far larger than the image."""
 
@@ -79,12 +81,20 @@ def field_fits_the_image(subject: Subject) -> Iterator[Doubt]:
 def _field(step: Step, seen: Shape, image: Shape) -> Iterator[Doubt]:
     pairs = list(zip(seen, image, strict=True))
     what = f"Each position before {step.node.name} sees {_times(seen)} pixels of a {_times(image)} image"
-    if kind(step.node.layer).startswith("Global") and any(size < length for size, length in pairs) and max(seen) > 1:
+    pooled = kind(step.node.layer).startswith("Global")
+    if max(seen) > 1 and pooled and any(size < length for size, length in pairs):
         yield Doubt(
             "W307",
             step.node.path,
             f"{what}, and the pooling forgets where: nothing larger can be recognised.",
             "Add convolutions or poolings before it, or use Flatten, which keeps the places.",
+        )
+    elif max(seen) > 1 and all(FAR_SMALLER * size < length for size, length in pairs):
+        yield Doubt(
+            "W307",
+            step.node.path,
+            f"{what}: all that is larger is left to the dense layers.",
+            "Add convolutions or poolings before it.",
         )
     elif all(size > FAR_LARGER * length for size, length in pairs):
         yield Doubt(

@@ -12,7 +12,7 @@ from cnncli.cli.console import print_json, print_line, print_page
 from cnncli.cli.reference import Markdown, load_reference
 from cnncli.cli.train import Json, RunsDir, Sets
 
-CODE = re.compile(r"[EW]\d{3}")
+CODE = re.compile(r"[EW]\d{3}", re.IGNORECASE)
 
 
 def explain_cli(

@@ -115,7 +115,9 @@ def test_gaps_between_windows() -> None:
 def test_receptive_field_smaller_than_the_image() -> None:
     """A global pooling after one convolution has seen 3×3 pixels at a time; Flatten keeps the places."""
     assert "W307" in codes(f"{conv()}, {HEAD}")
-    assert "W307" not in codes(f"{conv()}, Flatten, {{Dense: {{units: 10}}}}")
+    assert "W307" not in codes(f"{conv(size=9)}, Flatten, {{Dense: {{units: 10}}}}")
+    assert "W307" in codes(f"{conv(size=7)}, Flatten, {{Dense: {{units: 10}}}}")
+    assert "W307" not in codes("Flatten, {Dense: {units: 10}}")
 
 
 def test_receptive_field_far_larger_than_the_image() -> None:
