@@ -38,6 +38,8 @@ model:
     - conv: {{filters: 32}}
     - MaxPooling2D: {{pool_size: 2}}
     - conv: {{filters: 64}}
+    - MaxPooling2D: {{pool_size: 2}}
+    - conv: {{filters: 64}}
     - GlobalAveragePooling2D
     - Dropout: {{rate: 0.2}}
     - Dense: {{units: 10}}         # logits: no softmax, the loss takes them as they are
