@@ -67,12 +67,14 @@ class Evaluation:
     @cached_property
     def predicted(self) -> Integers:
         """Most probable class of each example; the first of equals."""
-        return self.probabilities.argmax(axis=1)
+        places: Integers = self.probabilities.argmax(axis=1)
+        return places
 
     @cached_property
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether each example was classified rightly."""
-        return self.predicted == self.labels
+        correct: npt.NDArray[np.bool_] = self.predicted == self.labels
+        return correct
 
     @cached_property
     def confidences(self) -> Floats:

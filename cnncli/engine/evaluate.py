@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -28,10 +28,10 @@ from cnncli.engine.preprocessing import Preprocessing
 from cnncli.engine.runtime import configure
 from cnncli.errors import CheckpointError
 from cnncli.report.predictions import evaluation_csv
-from cnncli.runs.checkpoints import Checkpoint
+from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.run import Run
 
-Images = tf.Tensor | FileImages
+Images: TypeAlias = "tf.Tensor | FileImages"
 """uint8 images of the network's size: (examples, height, width, channels)."""
 
 BATCH_SIZE = 256
@@ -127,6 +127,7 @@ def load_trained(run: Run, checkpoint: str = "best") -> Trained:
     state = find_checkpoint(run, checkpoint)
     model = build(config)
     assign(model_variables(model), evaluated_weights(state.arrays))
+    settle(model)
     classes = tuple(run.passport()["classes"])
     return Trained(config, classes, model, Preprocessing(config.data), state.path.name)
 

@@ -2,27 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from cnncli.report.grid import Column, Grid
+from cnncli.report.numbers import full
+from cnncli.report.page import Entry, Page, Title
+
+MOST_CLASSES = 20
+"""Classes up to which the confusion matrix is printed; larger ones are for `cnn show confusion` and the report."""
+MOST_CONFUSED = 5
 
 
-def evaluation_table(document: Mapping[str, Any]) -> RenderableType:
-    """Return the totals and a row for each class of what `cnn eval --json` prints."""
+def evaluation_page(document: Mapping[str, Any], width: int | None = None) -> Page:
+    """Return the totals, a row for each class and the confusion matrix of what `cnn eval --json` prints.
+
+    Args:
+        document: The evaluation.
+        width: Characters that the matrix must fit into to be printed, or None where there is no limit.
+    """
     low, high = document["accuracy_interval"]
-    totals = Text.assemble(
-        (f"accuracy {document['accuracy']:.4f}", "bold"),
-        f"  (95 % interval {low:.4f} to {high:.4f})  loss {document['loss']:.4f}\n",
-        f"{document['num_examples']:,} examples of {document['split']}",
-    )
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("class")
-    for name in ("precision", "recall", "F1", "support"):
-        table.add_column(name, justify="right")
-    for row in document["per_class"]:
-        numbers = [f"{row[name]:.4f}" for name in ("precision", "recall", "f1")]
-        table.add_row(Text(row["class"]), *numbers, f"{row['support']:,}")
-    return Group(totals, Text(), table)
+    headline = Title(f"accuracy {document['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}")
+    parts = headline, *_totals(document), "", _classes(document), *_matrix(document, width), *_confusions(document)
+    return Page(parts)
+
+
+def _totals(document: Mapping[str, Any]) -> Iterator[Entry]:
+    where = document.get("data") or document["split"]
+    yield Entry("Examples", f"{full(document['num_examples'])} of {where}, checkpoint {document['checkpoint']}")
+    yield Entry("Loss", f"{document['loss']:.4f} nats")
+    top = document["top_k_accuracy"]
+    if len(top) > 1:
+        yield Entry("In the top", ", ".join(f"{k}: {share:.4f}" for k, share in top.items()))
+    ece = document["calibration"]["ece"]
+    yield Entry("Calibration", f"confidence and accuracy differ by {ece:.4f} on average (ECE)")
+
+
+def _classes(document: Mapping[str, Any]) -> Grid:
+    names = ("precision", "recall", "f1")
+    columns = (Column("Class", left=True), *map(Column, ("Precision", "Recall", "F1", "Support")))
+    rows = [
+        (row["class"], *(f"{row[name]:.4f}" for name in names), full(row["support"])) for row in document["per_class"]
+    ]
+    footer = [
+        (f"{kind} average", *(f"{values[name]:.4f}" for name in names), "")
+        for kind, values in document["averages"].items()
+    ]
+    return Grid(columns, rows, footer)
+
+
+def _matrix(document: Mapping[str, Any], width: int | None) -> Iterator[str | Title | Grid]:
+    """Yield the confusion matrix where it fits, zeros as dots so that mistakes stand out."""
+    classes = document["classes"]
+    columns = (Column("True", left=True), *(Column(_short(name)) for name in classes))
+    rows = [
+        (_short(name, 16), *("·" if count == 0 else full(count) for count in counts))
+        for name, counts in zip(classes, document["confusion_matrix"], strict=True)
+    ]
+    grid = Grid(columns, rows)
+    if len(classes) > MOST_CLASSES or (width is not None and max(map(len, grid.lines())) > width):
+        return
+    yield ""
+    yield Title("Confusion matrix in numbers of examples")
+    yield "Rows: true class. Columns: predicted class."
+    yield grid
+
+
+def _confusions(document: Mapping[str, Any]) -> Iterator[str | Title]:
+    worst = confusions(document["classes"], document["confusion_matrix"])[:MOST_CONFUSED]
+    if worst:
+        yield ""
+        yield Title("Most confused")
+    for count, true, predicted in worst:
+        yield f"  {true} taken for {predicted}: {full(count)}"
+
+
+def confusions(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[tuple[int, str, str]]:
+    """Return number, true and predicted class of every confusion, most frequent first."""
+    found = [
+        (count, true, predicted)
+        for true, counts in zip(classes, matrix, strict=True)
+        for predicted, count in zip(classes, counts, strict=True)
+        if count and true != predicted
+    ]
+    return sorted(found, key=lambda entry: -entry[0])
+
+
+def _short(name: str, length: int = 5) -> str:
+    return name if len(name) <= length else f"{name[: length - 1]}…"

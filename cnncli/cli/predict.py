@@ -1,0 +1,90 @@
+"""`cnn predict`: what a run's network says of images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnncli.cli.console import err, out, print_json, print_note, print_page
+from cnncli.cli.eval import CheckpointOption
+from cnncli.cli.train import Json, RunsDir
+
+if TYPE_CHECKING:
+    from cnncli.engine.predict import Answer
+
+MOST_DRAWN = 4
+MOST_NOTED = 10
+
+
+def predict_cli(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="Image files, folders, 'patterns*.png', or - for stdin.")
+    ],
+    top: Annotated[int, typer.Option(min=1, help="Number of classes to name for each image.")] = 3,
+    csv: Annotated[Path | None, typer.Option(help="Write the answers into this file as well.")] = None,
+    checkpoint: CheckpointOption = "best",
+    draw: Annotated[
+        bool | None, typer.Option("--draw/--no-draw", help="Show the images, small; by default the first few.")
+    ] = None,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Classify images with a run's network; warn of those that look unlike what it was trained on.
+
+    Example: cnn predict latest photo.jpg photos/ --top 5 --csv answers.csv
+    Example: find . -name '*.png' | cnn predict latest -
+    """
+    from cnncli.datasets.pictures import pictures
+    from cnncli.runs.find import find
+
+    found = find(run, runs_dir)
+    named = pictures(files, sys.stdin.buffer)
+    usual = found.passport()["looks"]["train"]
+    from cnncli.engine.evaluate import load_trained
+    from cnncli.engine.predict import predict
+
+    answers = list(predict(load_trained(found, checkpoint), named, usual, top))
+    good = [answer for answer in answers if answer.error is None]
+    if csv is not None:
+        from cnncli.report.files import write_text
+        from cnncli.report.predictions import predictions_csv
+
+        write_text(csv, predictions_csv(good))
+    if as_json:
+        print_json([answer.to_json() for answer in answers])
+    elif good:
+        _print(good, draw)
+    _note(answers)
+    if len(good) < len(answers):
+        raise typer.Exit(1)
+
+
+def _print(answers: Sequence[Answer], draw: bool | None) -> None:
+    from cnncli.report.half_blocks import picture
+    from cnncli.report.page import Page
+    from cnncli.report.predictions import predictions_table
+
+    if draw or (draw is None and out().is_terminal and len(answers) <= MOST_DRAWN):
+        for answer in answers:
+            out().print(picture(answer.pixels, out()))
+            out().print(answer.file, markup=False, soft_wrap=True)
+            out().print()
+    print_page(Page((predictions_table(answers),)))
+
+
+def _note(answers: Sequence[Answer]) -> None:
+    """Tell on stderr which files could not be read, and which look unlike the training images."""
+    for answer in answers:
+        if answer.error is not None:
+            err().print(f"error: {answer.file}: {answer.error}", style="red", markup=False, soft_wrap=True)
+    doubtful = [answer for answer in answers if answer.doubts]
+    for answer in doubtful[:MOST_NOTED]:
+        text = f"warning: {answer.file}: {'; '.join(answer.doubts)}"
+        err().print(text, style="yellow", markup=False, soft_wrap=True)
+    if len(doubtful) > MOST_NOTED:
+        print_note(f"… and {len(doubtful) - MOST_NOTED:,} more files look unlike the training images")
