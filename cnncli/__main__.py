@@ -6,13 +6,15 @@ import os
 import sys
 
 from cnncli.errors import CnnError
+from cnncli.interrupts import leave_from_here_on, raise_on_sigterm
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    from cnncli.cli.app import app
-
     try:
+        raise_on_sigterm()
+        from cnncli.cli.app import app
+
         app(prog_name="cnn")
     except CnnError as error:
         from cnncli.cli.console import print_error
@@ -25,6 +27,9 @@ def main() -> None:
         # The reader (`| head`) has gone; Python would complain once more when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    finally:
+        # A signal in the interpreter's own last moments would print a traceback.
+        leave_from_here_on()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cnncli.interrupts import leaving_at_once
+
 OPTIONAL = ("sklearn", "pandas", "scipy", "matplotlib", "matplotlib.pyplot")
 """Packages that Keras loads if they are installed, for wrappers and plots that cnncli does not use.
 
@@ -55,6 +57,6 @@ def _quiet() -> Iterator[None]:
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "tensorflow" not in sys.modules:
-    with _quiet(), _without(OPTIONAL):
+    with leaving_at_once(), _quiet(), _without(OPTIONAL):
         import keras  # noqa: F401 - for its effect: loaded under these conditions
         import tensorflow  # noqa: F401

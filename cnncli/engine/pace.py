@@ -36,9 +36,6 @@ class CheckpointClock:
 
     Args:
         checkpoint: The config's `train.checkpoint`.
-
-    Attributes:
-        saved_step: Step of the newest checkpoint, or -1.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -47,22 +44,19 @@ class CheckpointClock:
         self._steps = every.get("steps")
         self._minutes = every.get("minutes")
         self._saved_at = monotonic()
-        self.saved_step = -1
 
-    def saved(self, step: int) -> None:
-        """Note that a checkpoint of `step` is on the disk."""
-        self.saved_step, self._saved_at = step, monotonic()
+    def saved(self) -> None:
+        """Note that a checkpoint is on the disk."""
+        self._saved_at = monotonic()
 
     def steps_left(self, step: int) -> int:
         """Return the number of steps until one that must be saved."""
         return sys.maxsize if self._steps is None else self._steps - step % self._steps
 
-    def is_due(self, step: int) -> bool:
-        """Say whether a checkpoint is due after `step` steps, in the middle of an epoch."""
+    def is_due(self, step: int, ended_epoch: int | None = None) -> bool:
+        """Say whether a checkpoint is due after `step` steps, and at the end of epoch `ended_epoch` (from 1)."""
         if self._steps is not None and step % self._steps == 0:
             return True
+        if self._epochs is not None and ended_epoch is not None and ended_epoch % self._epochs == 0:
+            return True
         return self._minutes is not None and monotonic() - self._saved_at >= 60 * self._minutes
-
-    def is_due_after_epoch(self, epoch: int) -> bool:
-        """Say whether a checkpoint is due at the end of epoch `epoch` (from 1)."""
-        return self._epochs is not None and epoch % self._epochs == 0

@@ -1,26 +1,45 @@
-"""Ctrl-C and SIGTERM: heard at once, obeyed after the running steps."""
+"""Ctrl-C and SIGTERM while training: heard at once, obeyed after the running steps."""
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
 from types import FrameType, TracebackType
 from typing import Any
+
+from cnncli.interrupts import SIGNALS, leave
 
 
 class StopRequest:
     """While open, the first SIGINT or SIGTERM is remembered; the second one ends the process at once.
 
+    A thread listens: Python itself runs a handler only between two of its instructions, and a
+    single one of those can be minutes of training.
+
+    Args:
+        tell: Told one line when the first signal comes.
+
     Attributes:
         signal: The signal that asked to stop, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None] | None = None) -> None:
         self.signal: signal.Signals | None = None
+        self._tell = tell
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._heard)
+        self._heard, self._written = socket.socketpair()
+        self._written.setblocking(False)
+        self._thread = Thread(target=self._listen, name="signals", daemon=True)
+        self._thread.start()
+        self._previous_wakeup = signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
+        self._previous = {number: signal.signal(number, self._remember) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -28,10 +47,38 @@ class StopRequest:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._previous_wakeup)
+        self._written.close()
+        self._thread.join()
+        self._heard.close()
 
-    def _heard(self, number: int, _: FrameType | None) -> None:
-        if self.signal is not None:
-            # The default action ends the process without cleaning up; what is on disk is resumable by design.
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        self.signal = signal.Signals(number)
+    def _remember(self, number: int, _: FrameType | None) -> None:
+        self.signal = self.signal or signal.Signals(number)
+
+    def _listen(self) -> None:
+        """Take a byte for every signal until the other end is closed."""
+        first = self._next_signal()
+        if first is None:
+            return
+        self._remember(first, None)
+        if self._tell is not None:
+            with suppress(OSError, ValueError):  # Whoever read what we tell may be gone.
+                self._tell("Stopping after the running steps, with a checkpoint; once more stops at once.")
+        second = self._next_signal()
+        if second is not None:
+            _show_cursor()
+            # Nothing is cleaned up: what is on the disk is resumable at any moment.
+            leave(second)
+
+    def _next_signal(self) -> int | None:
+        while received := self._heard.recv(1):
+            if received[0] in SIGNALS:
+                return received[0]
+        return None
+
+
+def _show_cursor() -> None:
+    """Undo what a live display does to a terminal."""
+    if sys.stderr.isatty():
+        with suppress(OSError):
+            os.write(2, b"\x1b[?25h\n")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from cnncli.engine.runtime import configure
 from cnncli.engine.signals import StopRequest
 from cnncli.engine.tensorboard import EventLog
 from cnncli.engine.trainer import Trainer
-from cnncli.errors import DataError
+from cnncli.errors import CnnError, DataError
 from cnncli.report.tables import summary_markdown, summary_text
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import Listener
@@ -64,7 +65,7 @@ def train(config: Config, runs_dir: Path, listener: Listener) -> Result:
     splits = load_splits(config)
     source = _source(config, runs_dir)
     run = Run.create(runs_dir, config.name, dump(config), {"seed": config.seed, **settings})
-    with run.lock():
+    with run.lock(), _failure_recorded(run):
         trainer = Trainer(config, run, splits, listener)
         trainer.begin(source)
         return _train(trainer, splits)
@@ -92,15 +93,16 @@ def resume(run: Run, overrides: Sequence[str], listener: Listener) -> Result:
         trainer = Trainer(config, run, splits, listener)
         checkpoint = run.checkpoints.latest()
         if checkpoint is None:
+            run.truncate_metrics(0)
             trainer.begin(_source(config, run.path.parent.parent))
         else:
             trainer.restore(checkpoint)
         notes = list(continuity.environment_changes(recorded, settings))
         change = continuity.schedule_change(before, config, trainer.progress, trainer.steps_per_epoch)
-        trainer.notes = (*notes, *([change] if change else []))
+        trainer.notes += (*notes, *([change] if change else []))
         run.write_text(run.config_file, dump(config))
-        run.update(status="running")
-        return _train(trainer, splits)
+        with _failure_recorded(run):
+            return _train(trainer, splits)
 
 
 def _source(config: Config, runs_dir: Path) -> Checkpoint | None:
@@ -114,18 +116,27 @@ def _train(trainer: Trainer, splits: Splits) -> Result:
     summary = summarize(config)
     run.write_text(run.summary_file, summary_text(summary))
     run.write_json(run.data_file, splits.passport)
-    event_log = EventLog(run.tensorboard_dir, summary_markdown(summary), run.metrics())
-    try:
-        with StopRequest() as stop:
-            trainer.train(stop, event_log)
-    except BaseException:
-        run.update(status="failed", epochs=trainer.progress.epoch)
-        raise
-    finally:
-        event_log.close()
-    result = _result(trainer, stop)
-    run.update(status=result.status, epochs=result.epochs, best=result.best)
+    run.update(status="running", total_params=summary.total_params)
+    with (
+        StopRequest(trainer.listener.noted) as stop,
+        closing(EventLog(run.tensorboard_dir, summary_markdown(summary), run.metrics())) as event_log,
+    ):
+        trainer.train(stop, event_log)
+        result = _result(trainer, stop)
+        run.update(status=result.status, epochs=result.epochs, best=result.best)
     return result
+
+
+@contextmanager
+def _failure_recorded(run: Run) -> Iterator[None]:
+    """Let run.json say so when a block fails; a signal is no failure."""
+    try:
+        yield
+    except Exception:
+        # On a full disk run.json cannot be written either, and the first error is the one to tell.
+        with suppress(CnnError):
+            run.update(status="failed", epochs=len(run.metrics()))
+        raise
 
 
 def _result(trainer: Trainer, stop: StopRequest) -> Result:

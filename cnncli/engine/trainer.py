@@ -15,7 +15,7 @@ from cnncli.config.schema import Config
 from cnncli.datasets.splits import Splits
 from cnncli.datasets.weights import class_weights
 from cnncli.engine import guard
-from cnncli.engine.evaluate import Predictor, evaluated_weights
+from cnncli.engine.evaluate import BATCH_SIZE, Predictor, evaluated_weights
 from cnncli.engine.feed import Chunk, MemoryFeed, to_memory
 from cnncli.engine.learner import Learner
 from cnncli.engine.loss import CrossEntropy
@@ -47,7 +47,7 @@ class Trainer:
         self.run = run
         self.progress = Progress()
         self.notes: tuple[str, ...] = ()
-        self._listener = listener
+        self.listener = listener
         self._preprocessing = preprocessing = Preprocessing(config.data)
         self.model = build(config)
         self._feed = MemoryFeed(splits.train, preprocessing, config.seed, config.train.batch_size)
@@ -57,6 +57,7 @@ class Trainer:
         self._predictor = Predictor(self.model, preprocessing)
         self._pace = Pace()
         self._recent_losses: deque[float] = deque(maxlen=20)
+        self._saved: Progress | None = None
         self._clock = CheckpointClock(config.train.checkpoint)
 
     @property
@@ -87,20 +88,20 @@ class Trainer:
         """
         self._learner.restore(checkpoint.arrays)
         settle(self.model)
-        self.progress = Progress.from_json(checkpoint.meta["progress"])
+        self.progress = self._saved = Progress.from_json(checkpoint.meta["progress"])
         self.run.truncate_metrics(self.progress.epoch)
 
     def train(self, stop: StopRequest, event_log: EventLog) -> None:
         """Train to the end, or until a stop is asked for; either way the last state is a checkpoint."""
         if self.progress.step == 0:
             self._save()
-        self._listener.started(self._started())
+        self.listener.started(self._started())
         while not self.finished and not self._must_stop(stop):
             self._train_epoch(stop)
             if self.progress.batch == self.steps_per_epoch:
-                self._end_epoch(event_log)
-        self._listener.ended()
-        if self._clock.saved_step != self.progress.step:
+                self._end_epoch(stop, event_log)
+        self.listener.ended()
+        if self._saved != self.progress:
             self._save()
 
     def _must_stop(self, stop: StopRequest) -> bool:
@@ -142,7 +143,7 @@ class Trainer:
         self._pace.measured(len(losses), seconds)
         means = self._learner.means()
         rate = chunk.plan.size / seconds
-        self._listener.steps_done(
+        self.listener.steps_done(
             StepsDone(self.progress.epoch + 1, self.progress.batch, *means, rate, float(rates[-1, 0]))
         )
 
@@ -169,7 +170,11 @@ class Trainer:
         bases = self._learner.updates.base_rates * self.progress.plateau_factor
         return np.outer(factors, bases).astype(np.float32)
 
-    def _end_epoch(self, event_log: EventLog) -> None:
+    def _end_epoch(self, stop: StopRequest, event_log: EventLog) -> None:
+        """Validate and go to the next epoch; after a signal stay at the end of this one, to validate when resumed."""
+        validation = self._validate(stop)
+        if validation is None:
+            return
         means, seconds = self._learner.means(), self.progress.seconds
         event = EpochDone(
             epoch=self.progress.epoch + 1,
@@ -178,24 +183,29 @@ class Trainer:
             seconds=seconds,
             images_per_second=self._feed.num_examples / seconds,
             train=means._asdict(),
-            validation=self._validate(),
+            validation=validation,
         )
         self.progress = self.progress.after_epoch(event.named(), self.config.train)
         best = self.progress.best
         event = replace(event, is_best=best is not None and best.epoch == event.epoch)
         self._learner.reset_means()
         self.run.append_metrics(event.to_json())
-        if event.is_best or self._clock.is_due_after_epoch(event.epoch) or self.finished:
+        if event.is_best or self._clock.is_due(event.step, event.epoch) or self.finished:
             self._save(best=event.is_best)
         event_log.write(event.to_json())
-        self._listener.epoch_done(event)
+        self.listener.epoch_done(event)
 
-    def _validate(self) -> dict[str, float]:
+    def _validate(self, stop: StopRequest) -> dict[str, float] | None:
+        """Return loss and accuracy on the validation split, nothing where there is none; None if a signal came."""
         if self._validation is None:
             return {}
+        images, parts = self._validation.images, []
         with self._learner.updates.averaged():
-            logits = self._predictor.logits(self._validation.images)
-        evaluation = Evaluation.from_logits("validation", (), self._validation.labels, logits)
+            for start in range(0, len(images), BATCH_SIZE):
+                if stop.signal is not None:
+                    return None
+                parts.append(self._predictor.logits(images[start : start + BATCH_SIZE]))
+        evaluation = Evaluation.from_logits("validation", (), self._validation.labels, np.concatenate(parts))
         return {"loss": evaluation.loss, "accuracy": evaluation.accuracy}
 
     def _save(self, best: bool = False) -> None:
@@ -209,4 +219,5 @@ class Trainer:
             best=best,
             keep=self.config.train.checkpoint.keep,
         )
-        self._clock.saved(self.progress.step)
+        self._saved = self.progress
+        self._clock.saved()

@@ -1,0 +1,53 @@
+"""Ctrl-C and SIGTERM outside of training: a clean end with exit code 130 or 143, and never a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def leave(number: int, _: FrameType | None = None) -> NoReturn:
+    """End the process at once, with the exit code that a shell gives for this signal."""
+    os._exit(128 + number)
+
+
+def raise_on_sigterm() -> None:
+    """Let SIGTERM end the process as Ctrl-C does: by an exception, so that temporary files are removed."""
+    if _in_main_thread():
+        signal.signal(signal.SIGTERM, _raise_exit)
+
+
+def leave_from_here_on() -> None:
+    """Let both signals end the process at once: for when nothing is left to be cleaned up."""
+    if _in_main_thread():
+        for number in SIGNALS:
+            signal.signal(number, leave)
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Let both signals end the process at once while a block runs that cannot be left by an exception."""
+    before: dict[signal.Signals, Any] = {}
+    if _in_main_thread():
+        before = {number: signal.signal(number, leave) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _raise_exit(number: int, _: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _in_main_thread() -> bool:
+    """Tell whether this is the one thread that may set what signals do."""
+    return threading.current_thread() is threading.main_thread()
