@@ -37,7 +37,7 @@ class Problem:
 
     @property
     def severity(self) -> str:
-        """"error" stops a run, "warning" does not."""
+        """Return "error", which stops a run, or "warning", which does not."""
         return "warning" if self.code.startswith("W") else "error"
 
 
