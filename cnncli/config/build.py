@@ -30,6 +30,7 @@ MAX_PROBLEMS = 100
 _LATE = {"E011": 1, "E013": 1, "E019": 1, "E032": 2, "E040": 2, "E041": 2, "E042": 2, "E043": 2}
 """Problems that may follow from others, and so come after them."""
 
+_SECTIONS: dict[str, type[Section]] = {"data": Data, "model": Model, "train": Train}
 AnySection = TypeVar("AnySection", bound=Section)
 
 
@@ -88,9 +89,10 @@ class _Builder:
     def top(self, data: Data | None, train: Train | None) -> Document | None:
         """Validate the keys at the top; sections that failed have told their problems already."""
         made = {"data": data, "train": train, "model": None}
-        kinds: dict[str, type[Section]] = {"data": Data, "train": Train, "model": Model}
         ready: dict[str, Any] = {
-            key: section or kinds[key].model_construct() for key, section in made.items() if key in self.tree.entries
+            key: section or _SECTIONS[key].model_construct()
+            for key, section in made.items()
+            if key in self.tree.entries
         }
         return validation.build(Document, Part(self.tree, "", homes=homes("")), self.problems, ready)
 
@@ -106,7 +108,8 @@ class _Builder:
         value = self.tree.get(key)
         if value is None or isinstance(value, Mapping):
             return value
-        self.problems.append(problem("E014", f"Expected a mapping; read {read(value)}.", value.origin, path=key))
+        hint = f"Keys of {key}: {', '.join(sorted(_SECTIONS[key].model_fields))}"
+        self.problems.append(problem("E014", f"Expected a mapping; read {read(value)}.", value.origin, hint, key))
         return None
 
     def data(self) -> Data | None:

@@ -82,7 +82,7 @@ def phrase(part: Fragment) -> str:
     if "anyOf" in part and "type" not in part:
         return _either(part["anyOf"])
     if "const" in part or "enum" in part:
-        names = choices(part)
+        names = _one_spelling(choices(part))
         return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
     if part.get("type") == "array":
         return _list(part)
@@ -106,13 +106,25 @@ def _either(options: list[Fragment]) -> str:
     )
 
 
+def _one_spelling(names: list[str]) -> list[str]:
+    """Return names without those that are another's in snake case: HeNormal stands for he_normal too."""
+    return list({name.replace("_", "").lower(): name for name in reversed(names)}.values())[::-1]
+
+
 def _list(part: Fragment) -> str:
     places = part.get("prefixItems")
     number = len(places) if places else part.get("minItems") if part.get("minItems") == part.get("maxItems") else None
     item = places[0] if places else part.get("items")
-    words = f"a list of {number}" if number else "a list"
+    if not number:
+        return (
+            "a list of at least 1" if part.get("minItems") == 1 else "a list of lists" if _is_list(item) else "a list"
+        )
     each = phrase(item) if isinstance(item, dict) and item.get("type") not in (None, "object") else ""
-    return f"{words}, each {each}" if each else words
+    return f"a list of {number}, each {each}" if each else f"a list of {number}"
+
+
+def _is_list(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "array"
 
 
 def read(value: Value) -> str:
@@ -151,7 +163,7 @@ def advice(value: Value, part: Fragment) -> str | None:
     if value.quoted and wanted & {"integer", "number"} and text.replace(".", "", 1).isdigit():
         return f"Write {text} without quotes."
     if "array" in wanted and text[:1] == "(":
-        return f"Write a list in square brackets: [{text.strip('()')}]."
+        return f"Write a list in square brackets{': [' + text[1:-1] + ']' if text.endswith(')') else ''}."
     if wanted & {"integer", "number"} and text.replace("_", "").replace(",", "").isdigit():
         return f"Write {text.replace('_', '').replace(',', '')}."
     return None

@@ -9,7 +9,7 @@ from cnncli.config import files, zoo
 from cnncli.config.expected import read as written
 from cnncli.config.places import fail
 from cnncli.config.tree import Entry, Mapping, Origin, Scalar, Value
-from cnncli.config.words import suggestion
+from cnncli.config.words import nearest
 
 MAX_CHAIN = 16
 """How many files may extend one another."""
@@ -74,17 +74,12 @@ def _locate(asked: Value, file: Path | None) -> Path:
 
 
 def _missing(asked: str, folder: Path, origin: Origin) -> NoReturn:
-    neighbours = [path.name for path in folder.glob("*.y*ml")] if folder.is_dir() else []
-    message = (
-        f'There is no file "{asked}" here, and no network of that name.{suggestion(asked, [*neighbours, *zoo.names()])}'
-    )
-    fail(
-        "E020",
-        message,
-        origin,
-        "Write a path that starts from this file's folder, or a name from `cnn zoo`.",
-        "extends",
-    )
+    neighbours = {path.stem: path.name for path in folder.glob("*.y*ml")} if folder.is_dir() else {}
+    name = nearest(Path(asked).stem, [*neighbours, *zoo.names()])
+    near = f' Did you mean "{neighbours.get(name, name)}"?' if name else ""
+    message = f'There is no file "{asked}" here, and no network of that name.{near}'
+    hint = "Write a path that starts from this file's folder, or a name from `cnn zoo`."
+    fail("E020", message, origin, hint, "extends")
 
 
 def _same(file: Path) -> str:

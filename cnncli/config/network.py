@@ -68,7 +68,10 @@ class Network:
         if found.name in COMPOSITES:
             return self.composite(found, scope)
         self.count(found)
+        before = len(self.problems)
         found = replace(found, arguments=substitute(found.arguments, scope, found.path, self.problems))
+        if len(self.problems) > before:
+            return None
         if found.name in self.blocks:
             return self.block(found)
         if found.name not in VOCABULARY:

@@ -16,7 +16,7 @@ WHOLE = "(document)"
 def problem(code: str, message: str, origin: Origin, hint: str | None = None, path: str = "") -> Problem:
     """Make a problem from the place of a key or value."""
     if origin.also is not None:
-        message = f"{message} (see also {origin.also.position})"
+        message = f"{message} See also {origin.also.position}."
     return Problem(
         code=code,
         message=message,

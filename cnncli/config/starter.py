@@ -30,7 +30,7 @@ model:
       parameters: [filters]
       layers:
         - Conv2D: {{filters: $filters, kernel_size: 3, padding: same, use_bias: false}}
-        - BatchNormalization
+        - BatchNormalization: {{momentum: 0.9}}     # the running means follow fast: an epoch has few steps
         - ReLU
   layers:                        # from the image to one number a class
     - conv: {{filters: 16}}

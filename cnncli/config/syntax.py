@@ -29,7 +29,7 @@ _ADVICE: tuple[tuple[str, str, str | None], ...] = (
     ),
     (
         "could not find expected ':'",
-        'A key ends here without a ":".',
+        'A key is expected here, with a ":" behind it.',
         'Write "key: value", and the same indentation for keys of one mapping.',
     ),
     ("found unexpected end of stream", "The quote that begins here is not closed.", "Write the closing quote."),
@@ -78,8 +78,12 @@ _ADVICE: tuple[tuple[str, str, str | None], ...] = (
     ("found undefined tag handle", "Tags (!) are not allowed.", "Leave the tag out."),
     ("found incompatible YAML", "This is not YAML 1.x.", "Leave the %YAML line out."),
 )
-_AT_BEGIN = ("expected ',' or", "found unexpected end of stream")
+_AT_BEGIN = ("expected ',' or", "found unexpected end of stream", "could not find expected ':'")
 _KNOWN = tuple((re.compile(pattern), message, hint) for pattern, message, hint in _ADVICE)
+_INDENTATION = Advice(
+    "This key is indented deeper than the one before it, which has its value already.",
+    "Give keys of one mapping the same indentation.",
+)
 _REFERENCE = Advice("A reference ${…} inside braces or brackets needs quotes.", 'Write "${…}" with the quotes.')
 
 
@@ -92,6 +96,8 @@ def advice(complaint: str, before: str) -> Advice:
     """
     if complaint.startswith("expected ',' or") and before.endswith("$"):
         return _REFERENCE
+    if complaint.startswith("mapping values are not") and ": " not in before:
+        return _INDENTATION
     for pattern, message, hint in _KNOWN:
         if pattern.match(complaint):
             return Advice(message, hint, complaint.startswith(_AT_BEGIN))

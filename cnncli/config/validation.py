@@ -124,22 +124,29 @@ class _Complaint:
 
     def unknown_key(self, location: Location) -> Problem:
         """Say that a key is unknown, which one was meant, and which there are."""
-        subject, nested = self.part.subject, len(location) > 1
+        subject = self.subject(location)
         names = expected.keys(expected.field(self.schema, location[:-1]))
-        key, noun = str(location[-1]), "argument" if subject and not nested else "key"
-        owner = subject if subject and not nested else self.path(location[:-1]) or "The config"
+        key, noun = str(location[-1]), "argument" if subject else "key"
+        owner = subject or self.path(location[:-1]) or "The config"
         message = f'{owner} has no {noun} "{expected.shortened(key)}".{suggestion(key, names)}'
         hint = f"{noun.capitalize()}s of {owner}: {', '.join(sorted(names))}".replace(" of The ", " of the ")
-        home = (self.part.homes or {}).get(key) if not nested else None
+        home = (self.part.homes or {}).get(key) if len(location) == 1 else None
         if home and not nearest(key, names):
             hint = f'"{key}" belongs under {home}.\n{hint}'
         entry = self.entry(location)
         origin = entry.key if entry else self.part.value.origin
         return problem("E012" if subject else "E010", message, origin, hint, self.path(location))
 
+    def subject(self, location: Location) -> str | None:
+        """Return the name of the layer or other named thing that a key is an argument of; None for a section's key."""
+        if len(location) == 1:
+            return self.part.subject
+        name = str(location[-2])
+        return name if self.part.subject and name[:1].isupper() else None
+
     def missing_key(self, location: Location) -> Problem:
         """Say which key is missing and what it may be."""
-        subject = self.part.subject if len(location) == 1 else None
+        subject = self.subject(location)
         owner = subject or self.path(location[:-1]) or "The config"
         field = expected.field(self.schema, location)
         message = f'{owner} needs "{location[-1]}": {expected.phrase(field)}.'
