@@ -1,0 +1,31 @@
+"""`cnn bench`: how fast a network runs on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cnncli.cli.console import out, print_json
+from cnncli.cli.reference import ConfigOrRun, load_reference
+from cnncli.cli.train import Json, RunsDir, Sets
+
+
+def bench_cli(
+    config: ConfigOrRun,
+    sets: Sets = None,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Measure images per second in training and inference, each layer's time, and the share of the machine's peak.
+
+    Example: cnn bench cifar10_quick --set train.precision=mixed_bfloat16
+    """
+    loaded = load_reference(config, runs_dir, sets or ())
+    from cnncli.engine.bench import bench
+
+    measured = bench(loaded)
+    if as_json:
+        print_json(measured.to_json())
+        return
+    from cnncli.report.bench import bench_table
+
+    out().print(bench_table(measured.to_json()))

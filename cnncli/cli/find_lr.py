@@ -1,0 +1,44 @@
+"""`cnn find-lr`: which learning rate to try."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnncli.cli.console import out, print_json, print_note
+from cnncli.cli.reference import ConfigOrRun, load_reference
+from cnncli.cli.train import Json, RunsDir, Sets
+
+
+def find_lr_cli(
+    config: ConfigOrRun,
+    sets: Sets = None,
+    steps: Annotated[int, typer.Option(min=20, help="Number of steps to train at most.")] = 200,
+    picture: Annotated[Path | None, typer.Option("-o", "--output", help="Draw the curve into this PNG file.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Train a little while the learning rate rises, and say which one to try.
+
+    Example: cnn find-lr digits_lenet -o rates.png
+    """
+    loaded = load_reference(config, runs_dir, sets or ())
+    from cnncli.engine.rate_finder import find_rate
+
+    search = find_rate(loaded, num_steps=steps)
+    if picture is not None:
+        from cnncli.report.rate_figure import draw_search
+
+        draw_search(search.to_json(), picture)
+        print_note(str(picture))
+    if as_json:
+        print_json(search.to_json())
+        return
+    kind = loaded.train.optimizer.type_name()
+    out().print(
+        f"loss {search.losses[0]:.3f} at {search.rates[0]:.0e}, falls fastest at {search.steepest:.1e}, "
+        f"smallest {min(search.losses):.3f}\ntry --set train.optimizer.{kind}.learning_rate={search.suggested:.1e}",
+        highlight=False,
+    )

@@ -1,0 +1,181 @@
+"""How fast a network runs here, where its time goes, and what the machine could do at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnncli.analysis.summary import summarize
+from cnncli.config.schema import Config
+from cnncli.engine.evaluate import BATCH_SIZE, Predictor
+from cnncli.engine.feed import Chunk
+from cnncli.engine.learner import Learner
+from cnncli.engine.loss import CrossEntropy
+from cnncli.engine.model import build
+from cnncli.engine.preprocessing import Preprocessing
+from cnncli.engine.runtime import configure, device_name
+
+REPEATS = 7
+SECONDS = 0.5
+MATRIX_SIZE = 2048
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """Time of one layer for one batch, measured alone.
+
+    Attributes:
+        name: Name of the layer.
+        type: Keras's class.
+        forward_ms: Milliseconds of the forward pass.
+        backward_ms: Milliseconds of the gradients with respect to its input and weights.
+        macs: Multiply-accumulate operations of the forward pass for one example.
+    """
+
+    name: str
+    type: str
+    forward_ms: float
+    backward_ms: float
+    macs: int
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was measured; medians of several repeats.
+
+    Attributes:
+        device: Name of the device.
+        precision: Of the config.
+        batch_size: Examples a training step.
+        images_per_second: In training.
+        inference_images_per_second: In evaluation.
+        step_ms: Milliseconds of a training step.
+        peak_gflops: Billions of operations a second of a large matrix product in the same precision.
+        peak_share: Operations of the training step (three times the forward pass's) as a share of that peak.
+        layers: Each layer alone.
+    """
+
+    device: str
+    precision: str
+    batch_size: int
+    images_per_second: float
+    inference_images_per_second: float
+    step_ms: float
+    peak_gflops: float
+    peak_share: float
+    layers: tuple[LayerTime, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of `cnn bench --json`."""
+        return asdict(self)
+
+
+def bench(config: Config) -> Bench:
+    """Measure a config's network on random images; nothing is trained that is kept."""
+    configure(config)
+    model = build(config)
+    preprocessing = Preprocessing(config.data)
+    learner = Learner(config, model, preprocessing, CrossEntropy(config.train.loss))
+    step = _step_seconds(config, learner)
+    inference = _inference_seconds(config, Predictor(model, preprocessing))
+    peak = _peak_flops(config.train.precision)
+    batch = config.train.batch_size
+    summary = summarize(config)
+    macs = {row.name: row.macs for row in summary.rows}
+    return Bench(
+        device=device_name(),
+        precision=config.train.precision,
+        batch_size=batch,
+        images_per_second=batch / step,
+        inference_images_per_second=BATCH_SIZE / inference,
+        step_ms=step * 1e3,
+        peak_gflops=peak / 1e9,
+        peak_share=3 * 2 * sum(macs.values()) * batch / step / peak,
+        layers=tuple(_layer_time(layer, batch, macs.get(layer.name, 0)) for layer in model.layers[1:]),
+    )
+
+
+def _step_seconds(config: Config, learner: Learner) -> float:
+    """Return the seconds of a training step inside the loop that trains."""
+    shape, size = config.input_shape, config.train.batch_size
+    images, labels = _examples(4 * size, shape), tf.zeros([4 * size], tf.int32)
+    plan = np.arange(4 * size, dtype=np.int32).reshape(4, size)
+
+    def run(steps: int) -> None:
+        rows = np.resize(plan, (steps, size))
+        # A rate of almost nothing keeps the weights finite on random images without skipping any work.
+        learner.run(Chunk(images, labels, rows), np.full((steps, len(learner.updates.base_rates)), 1e-12, np.float32))
+
+    run(1)
+    steps = max(1, round(SECONDS / _seconds(lambda: run(2), 2) * 2))
+    return _seconds(lambda: run(steps), REPEATS) / steps
+
+
+def _inference_seconds(config: Config, predictor: Predictor) -> float:
+    images = _examples(BATCH_SIZE, config.input_shape)
+    return _seconds(lambda: predictor.logits(images), 3 * REPEATS)
+
+
+def _layer_time(layer: keras.layers.Layer, batch_size: int, macs: int) -> LayerTime:
+    shapes = [tuple(x.shape[1:]) for x in (layer.input if isinstance(layer.input, list) else [layer.input])]
+    inputs = [tf.random.normal((batch_size, *shape)) for shape in shapes]
+    given = inputs if isinstance(layer.input, list) else inputs[0]
+
+    @tf.function
+    def forward() -> tf.Tensor:
+        return layer(given, training=True)
+
+    @tf.function
+    def both() -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            output = layer(given, training=True)
+        sources = [*inputs, *(variable.value for variable in layer.trainable_variables)]
+        return [gradient for gradient in tape.gradient(output, sources) if gradient is not None]
+
+    there = _seconds(forward, REPEATS)
+    return LayerTime(
+        layer.name, type(layer).__name__, there * 1e3, max(_seconds(both, REPEATS) - there, 0.0) * 1e3, macs
+    )
+
+
+def _peak_flops(precision: str) -> float:
+    """Return the operations a second of a large matrix product: the best of several."""
+    kind = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}.get(precision, tf.float32)
+    matrix = tf.cast(tf.random.normal((MATRIX_SIZE, MATRIX_SIZE)), kind)
+    multiply = tf.function(lambda: tf.matmul(matrix, matrix))
+    return 2 * MATRIX_SIZE**3 / min(_times(multiply, REPEATS))
+
+
+def _examples(number: int, shape: tuple[int, int, int]) -> tf.Tensor:
+    generator = np.random.default_rng(0)
+    return tf.constant(generator.integers(0, 256, (number, *shape), dtype=np.uint8))
+
+
+def _seconds(call: Callable[[], Any], repeats: int) -> float:
+    return median(_times(call, repeats))
+
+
+def _times(call: Callable[[], Any], repeats: int) -> list[float]:
+    """Return the seconds of each of several calls, after one that compiles."""
+    _wait(call())
+    times = []
+    for _ in range(repeats):
+        begun = perf_counter()
+        _wait(call())
+        times.append(perf_counter() - begun)
+    return times
+
+
+def _wait(result: Any) -> None:
+    """Wait until a result is computed; on a GPU calls return before it is."""
+    for tensor in tf.nest.flatten(result):
+        if isinstance(tensor, tf.Tensor):
+            tensor.numpy()

@@ -1,0 +1,28 @@
+"""The picture of a search for a learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def draw_search(document: Mapping[str, Any], path: Path) -> None:
+    """Draw loss against learning rate into a PNG file, with the suggested rate marked."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot(document["rates"], document["losses"], color="#0072B2")
+    axes.axvline(document["suggested"], color="#D55E00", linestyle="--", label=f"suggested {document['suggested']:.1e}")
+    axes.axvline(document["steepest"], color="#555555", linestyle=":", label=f"steepest {document['steepest']:.1e}")
+    axes.set_xscale("log")
+    start, lowest = document["losses"][0], min(document["losses"])
+    axes.set_ylim(max(0.0, lowest - 0.1 * (start - lowest)), start + 0.5 * max(start - lowest, 0.1))
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("smoothed training loss")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=130)
