@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 
-from cnncli.analysis.doubt import Doubt, Subject
+from cnncli.analysis.doubt import Doubt, Subject, kind
 from cnncli.analysis.known_sets import KNOWN_SETS
 
 _METRICS = ("loss", "accuracy")
+STALE = 0.05
+"""Share of the first values of running means above which validation is misled."""
 
 
 def metrics(subject: Subject) -> tuple[str, ...]:
@@ -40,13 +43,8 @@ def _why(monitor: str) -> str:
 
 def batch_fits_the_split(subject: Subject) -> Iterator[Doubt]:
     """A batch larger than the training split is never full."""
-    known = KNOWN_SETS.get(subject.config.data.source)
-    if known is None:
-        return
-    held = subject.config.data.validation
-    examples = round(known.num_train * (1 - held)) if isinstance(held, float) else known.num_train
-    batch = subject.config.train.batch_size
-    if batch > examples:
+    examples, batch = _examples(subject), subject.config.train.batch_size
+    if examples is not None and batch > examples:
         yield Doubt(
             "W313",
             "train.batch_size",
@@ -56,4 +54,33 @@ def batch_fits_the_split(subject: Subject) -> Iterator[Doubt]:
         )
 
 
-RULES = (monitors_exist, batch_fits_the_split)
+def running_means_arrive(subject: Subject) -> Iterator[Doubt]:
+    """Running means that begin at 0 and 1 need several times 1 / (1 − momentum) steps to be of use."""
+    examples, train = _examples(subject), subject.config.train
+    if examples is None:
+        return
+    epochs = min(train.epochs, train.early_stopping.patience + 1 if train.early_stopping else train.epochs)
+    steps = epochs * ceil(examples / train.batch_size)
+    for step in subject.steps:
+        momentum = getattr(step.node.layer, "momentum", 0.0)
+        if kind(step.node.layer) == "BatchNormalization" and momentum**steps > STALE:
+            what = "before early stopping may end it" if train.early_stopping else "in all"
+            yield Doubt(
+                "W315",
+                step.node.path,
+                f"With momentum {momentum:g} the running means of {step.node.name} follow slowly, and the run has "
+                f"{steps:,} steps {what}: {100 * momentum**steps:.0f} % of what they begin with is left, so that "
+                "validation sees another network than training.",
+                "Use momentum: 0.9, more epochs or patience, or a smaller batch size.",
+            )
+
+
+def _examples(subject: Subject) -> int | None:
+    """Return about how many examples train, None where the source has to be read to know."""
+    known, held = KNOWN_SETS.get(subject.config.data.source), subject.config.data.validation
+    if known is None:
+        return None
+    return round(known.num_train * (1 - held)) if isinstance(held, float) else known.num_train
+
+
+RULES = (monitors_exist, batch_fits_the_split, running_means_arrive)

@@ -196,6 +196,23 @@ def test_batch_larger_than_the_split() -> None:
     assert (problem.code, problem.path) == ("W313", "train.batch_size")
 
 
+@pytest.mark.parametrize(
+    ("momentum", "train", "doubted"),
+    [
+        (0.99, ", epochs: 1", True),
+        (0.99, ", epochs: 2", False),
+        (0.9, ", epochs: 1", False),
+        (0.999, ", epochs: 100, early_stopping: {patience: 2}", True),
+        (0.999, ", epochs: 100", False),
+    ],
+)
+def test_running_means_that_do_not_arrive(momentum: float, train: str, doubted: bool) -> None:
+    """1,298 examples in batches of 8 make 163 steps an epoch; 0.99 ** 163 is a fifth."""
+    norm = f"{{BatchNormalization: {{momentum: {momentum}}}}}"
+    layers = GOOD.replace("MaxPooling2D", f"{norm}, MaxPooling2D", 1)
+    assert ("W315" in codes(layers, image=30, train=train)) == doubted
+
+
 def test_training_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """What training takes is compared with what the machine has, told in GB."""
     monkeypatch.setattr(doubts_of_size, "machine_memory", lambda: 10**9)
