@@ -108,9 +108,9 @@ def _cell(value: float | None) -> str:
         return NOTHING
     if isinstance(value, int):
         return full(value)
-    return (
-        f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4f}" if abs(value) >= 1e-3 or not value else f"{value:.3g}"
-    )
+    if abs(value) >= 100:
+        return f"{value:,.1f}"
+    return f"{value:.3g}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"
 
 
 def _cut(text: str, width: int) -> str:

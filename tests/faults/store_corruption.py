@@ -50,8 +50,10 @@ def recovered(directory: Path, damage: Damage, rng: random.Random) -> bool:
     file = newest / rng.choice(["arrays.bin", "manifest.json"])
     file.write_bytes(damage(file.read_bytes(), rng))
     found = CheckpointStore(directory).latest()
-    whole = found is not None and all(np.array_equal(found.arrays[n], a) for n, a in arrays(1).items())
-    return whole and found.step == 1 and not newest.exists() and (directory / "corrupt-step-00000002").is_dir()
+    if found is None or found.step != 1 or newest.exists():
+        return False
+    set_aside = (directory / "corrupt-step-00000002").is_dir()
+    return set_aside and all(np.array_equal(found.arrays[name], array) for name, array in arrays(1).items())
 
 
 def campaign(num_trials: int, damage: Damage, seed: int = 0) -> int:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from cnncli.errors import RunError
@@ -22,6 +23,7 @@ from cnncli.runs.run import Run
 
 HOLD = """
 import sys, time
+from collections.abc import Sequence
 from pathlib import Path
 from cnncli.runs.run import Run
 with Run.open(Path(sys.argv[1])).lock():
@@ -106,7 +108,7 @@ def most_inside(path: Path, num_processes: int) -> int:
     return max(counts.get() for _ in range(num_processes))
 
 
-def _run(processes: list[multiprocessing.process.BaseProcess]) -> None:
+def _run(processes: Sequence[multiprocessing.process.BaseProcess]) -> None:
     """Start processes and wait for all."""
     for process in processes:
         process.start()

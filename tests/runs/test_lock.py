@@ -1,0 +1,95 @@
+"""The lock of a run: one process at a time, and none too many after it died."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cnncli.errors import RunError
+from cnncli.runs.lock import held, lock
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from cnncli.runs.lock import lock
+sys.argv = ["cnn", "train", "my net.yaml"]
+with lock(Path({path!r})):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_second_process_is_told_who_holds_it(tmp_path: Path) -> None:
+    """In one line, at once; and a killed holder's lock is free without more ado."""
+    path = tmp_path / ".lock"
+    command = [sys.executable, "-c", HOLD.format(path=str(path))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert held(path)
+        begun = time.monotonic()
+        with pytest.raises(RunError) as caught, lock(path):
+            pass
+        assert time.monotonic() - begun < 1
+        assert f"{tmp_path} is in use by process {holder.pid} on " in caught.value.message
+        assert "(cnn train 'my net.yaml')" in caught.value.message
+        assert "\n" not in caught.value.message
+        holder.kill()
+        holder.wait()
+    assert not held(path)
+    with lock(path):
+        assert held(path)
+
+
+def test_it_is_let_go_after_an_error(tmp_path: Path) -> None:
+    """Whatever the block did."""
+    path = tmp_path / ".lock"
+    with pytest.raises(ZeroDivisionError), lock(path):
+        _ = 1 / 0
+    assert not held(path)
+    assert path.read_text(encoding="utf-8") == ""
+
+
+def test_a_look_does_not_make_it_seem_held(tmp_path: Path) -> None:
+    """Another process's look at the lock lasts a moment; locking waits for it."""
+    path = tmp_path / ".lock"
+    path.touch()
+    assert not held(path)
+    assert not held(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_holder_that_cannot_be_read_is_another_process(tmp_path: Path) -> None:
+    """The text is only there for people."""
+    path = tmp_path / ".lock"
+    with lock(path):
+        path.write_text("garbage", encoding="utf-8")
+        with pytest.raises(RunError, match="in use by another process"), lock(path):
+            pass
+
+
+def test_a_folder_that_cannot_be_locked_is_one_error(tmp_path: Path) -> None:
+    """It says which."""
+    with pytest.raises(RunError, match="cannot be locked"), lock(tmp_path / "missing" / ".lock"):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="fcntl is not there")
+def test_a_disk_without_locks_lets_training_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a warning: network disks without locks exist."""
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with lock(tmp_path / ".lock"):
+        pass
+    assert "No locks available" in caplog.text
