@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from cnncli.engine.layers import OWN_LAYERS, fixed_kernel
+from cnncli.engine.layers import OWN_LAYERS, divide_groups, fixed_kernel
 from cnncli.layers.base import Merge, Shape
-from cnncli.layers.convolution import Conv2D
+from cnncli.layers.convolution import Conv2D, Conv3D
 from cnncli.layers.dropout import Dropout, SpatialDropout2D
 from cnncli.layers.graph import INPUT, Node
 
@@ -49,7 +49,11 @@ def _keras_layer(node: Node, entropy: list[int]) -> Any:
             arguments[argument] = _initializer(arguments[argument], seed)
     if isinstance(node.layer, (Dropout, SpatialDropout2D)):
         arguments["seed"] = int(seeds[-1]) >> 1
-    return keras_class(name=node.name, trainable=node.layer.trainable, **arguments)
+    layer = keras_class(name=node.name, **arguments)
+    layer.trainable = node.layer.trainable  # not every Keras layer takes it as an argument
+    if isinstance(node.layer, (Conv2D, Conv3D)) and node.layer.groups > 1:
+        divide_groups(layer)
+    return layer
 
 
 def _initializer(spec: dict[str, Any], seed: int) -> Any:

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from cnncli.layers.arguments import ActivationName, Padding, Positive, Size2
 from cnncli.layers.base import Shape, Term, Weight
-from cnncli.layers.convolution import bias, check_dilation, kernel_axes, position_factors
+from cnncli.layers.convolution import bias, kernel_axes, position_factors
 from cnncli.layers.initializers import GlorotUniform, InitializerArgument, Zeros
 from cnncli.layers.regularizers import RegularizerArgument
 from cnncli.layers.sliding import Slide, Sliding
@@ -35,8 +35,7 @@ class PerChannel(Sliding):
 
     @model_validator(mode="after")
     def _check(self) -> PerChannel:
-        check_dilation(self.strides, self.dilation_rate)
-        if self.strides[0] != self.strides[1]:
+        if self.strides[0] != self.strides[1] and max(self.dilation_rate) == 1:
             raise PydanticCustomError("strides", "TensorFlow needs the same strides for height and width here")
         return self
 
@@ -55,7 +54,7 @@ class DepthwiseConv2D(PerChannel):
 
     Args:
         kernel_size: Height and width of the patch in pixels.
-        strides: Distance between neighbouring patches in pixels, the same for both axes.
+        strides: Distance between neighbouring patches in pixels; without dilation the same for both axes.
         padding: "same" adds zeros so that stride 1 keeps the size; "valid" uses only patches that fit.
         dilation_rate: Distance between the patch's neighbouring taps in pixels.
         depth_multiplier: Filters for each channel.
@@ -89,7 +88,7 @@ class SeparableConv2D(PerChannel):
     Args:
         filters: Number of output channels.
         kernel_size: Height and width of the patch in pixels.
-        strides: Distance between neighbouring patches in pixels, the same for both axes.
+        strides: Distance between neighbouring patches in pixels; without dilation the same for both axes.
         padding: "same" adds zeros so that stride 1 keeps the size; "valid" uses only patches that fit.
         dilation_rate: Distance between the patch's neighbouring taps in pixels.
         depth_multiplier: Numbers for each channel before they are mixed.

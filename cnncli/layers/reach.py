@@ -97,7 +97,7 @@ class Sight:
         return self.first(position), self.last(position)
 
     def _ahead(self, positions: int | Fraction) -> int:
-        return round(Fraction(self.advance, len(self.firsts)) * positions)
+        return max(round(Fraction(self.advance, len(self.firsts)) * positions), 1)
 
 
 def _hull(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
