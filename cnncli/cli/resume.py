@@ -20,9 +20,14 @@ def resume_cli(
 
     Example: cnn resume latest --set train.epochs=20
     """
+    from cnncli.config.load import load
     from cnncli.runs.find import find
 
     found = find(run, runs_dir)
-    from cnncli.engine.train import resume
+    # Locked before TensorFlow is imported, so that a second process hears at once who holds the run.
+    with found.lock():
+        config = load(found.config_file, list(sets or ()))
+        from cnncli.engine.train import resume
 
-    finish(resume(found, list(sets or ()), make_listener()), as_json)
+        result = resume(found, config, make_listener())
+    finish(result, as_json)

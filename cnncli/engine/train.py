@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any
 
 from cnncli.analysis.summary import summarize
 from cnncli.config.dump import dump
-from cnncli.config.load import load
 from cnncli.config.schema import Config
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.splits import Splits
@@ -71,38 +70,36 @@ def train(config: Config, runs_dir: Path, listener: Listener) -> Result:
         return _train(trainer, splits)
 
 
-def resume(run: Run, overrides: Sequence[str], listener: Listener) -> Result:
+def resume(run: Run, config: Config, listener: Listener) -> Result:
     """Go on with a stopped run exactly where its newest good checkpoint was written.
 
     Args:
-        run: The run.
-        overrides: Values to change from here on, "train.epochs=20"; the run's config.yaml is rewritten.
+        run: The run, locked by the caller.
+        config: Its config from here on; the run's config.yaml is rewritten.
         listener: Hears of progress.
 
     Raises:
         CnnError: If there is nothing to go on from, or training diverges.
     """
-    with run.lock():
-        before = run.config()
-        config = load(run.config_file, overrides)
-        continuity.refuse_other_experiment(before, config)
-        recorded = run.record
-        settings = configure(config, recorded.get("threads"))
-        splits = load_splits(config)
-        _refuse_other_data(run, splits)
-        trainer = Trainer(config, run, splits, listener)
-        checkpoint = run.checkpoints.latest()
-        if checkpoint is None:
-            run.truncate_metrics(0)
-            trainer.begin(_source(config, run.path.parent.parent))
-        else:
-            trainer.restore(checkpoint)
-        notes = list(continuity.environment_changes(recorded, settings))
-        change = continuity.schedule_change(before, config, trainer.progress, trainer.steps_per_epoch)
-        trainer.notes += (*notes, *([change] if change else []))
-        run.write_text(run.config_file, dump(config))
-        with _failure_recorded(run):
-            return _train(trainer, splits)
+    before = run.config()
+    continuity.refuse_other_experiment(before, config)
+    recorded = run.record
+    settings = configure(config, recorded.get("threads"))
+    splits = load_splits(config)
+    _refuse_other_data(run, splits)
+    trainer = Trainer(config, run, splits, listener)
+    checkpoint = run.checkpoints.latest()
+    if checkpoint is None:
+        run.truncate_metrics(0)
+        trainer.begin(_source(config, run.path.parent.parent))
+    else:
+        trainer.restore(checkpoint)
+    notes = list(continuity.environment_changes(recorded, settings))
+    change = continuity.schedule_change(before, config, trainer.progress, trainer.steps_per_epoch)
+    trainer.notes += (*notes, *([change] if change else []))
+    run.write_text(run.config_file, dump(config))
+    with _failure_recorded(run):
+        return _train(trainer, splits)
 
 
 def _source(config: Config, runs_dir: Path) -> Checkpoint | None:

@@ -96,11 +96,13 @@ class Trainer:
         if self.progress.step == 0:
             self._save()
         self.listener.started(self._started())
-        while not self.finished and not self._must_stop(stop):
-            self._train_epoch(stop)
-            if self.progress.batch == self.steps_per_epoch:
-                self._end_epoch(stop, event_log)
-        self.listener.ended()
+        try:
+            while not self.finished and not self._must_stop(stop):
+                self._train_epoch(stop)
+                if self.progress.batch == self.steps_per_epoch:
+                    self._end_epoch(stop, event_log)
+        finally:
+            self.listener.ended()
         if self._saved != self.progress:
             self._save()
 

@@ -76,9 +76,7 @@ def metrics_of(run: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("overrides", VARIANTS.values(), ids=VARIANTS.keys())
-def test_resumed_run_is_bit_identical(
-    small_config: Callable[..., Any], tmp_path: Path, overrides: list[str]
-) -> None:
+def test_resumed_run_is_bit_identical(small_config: Callable[..., Any], tmp_path: Path, overrides: list[str]) -> None:
     """Stopped three times, in mid-epoch and at epochs' ends, a run ends with the same arrays and metrics."""
     from cnncli.engine.train import resume, train
     from cnncli.runs.run import Run
@@ -92,7 +90,8 @@ def test_resumed_run_is_bit_identical(
     while parts.status == "interrupted":
         assert parts.signal == signal.SIGINT
         stops.append(stops[-1] + (7 if len(stops) == 1 else 9))
-        parts = resume(Run.open(Path(parts.run)), (), StopAt(stops[-1], 12))
+        run = Run.open(Path(parts.run))
+        parts = resume(run, run.config(), StopAt(stops[-1], 12))
         assert len(stops) < 12
     assert len(stops) > 2
     assert metrics_of(Path(parts.run)) == metrics_of(Path(whole.run))
