@@ -30,6 +30,7 @@ MAX_PROBLEMS = 100
 _LATE = {"E011": 1, "E013": 1, "E019": 1, "E032": 2, "E040": 2, "E041": 2, "E042": 2, "E043": 2}
 """Problems that may follow from others, and so come after them."""
 
+_SHAPE = ("image_size", "channels")
 _SECTIONS: dict[str, type[Section]] = {"data": Data, "model": Model, "train": Train}
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -68,13 +69,13 @@ class _Builder:
     def config(self) -> Config:
         """Make the Config, or raise with all problems."""
         data, train = self.data(), self.train()
-        layers = self.layers()
+        layers, whole = self.layers()
         top = self.top(data, train)
+        shape = self.input_shape()
+        nodes = self.nodes(layers, shape) if shape else ()
+        if train is not None and whole:
+            self.groups(train, nodes)
         if data is None or train is None or top is None or self.problems:
-            raise ConfigError(tuple(self.problems))
-        nodes = self.nodes(layers, (*data.image_size, data.channels))
-        self.groups(train, nodes)
-        if self.problems:
             raise ConfigError(tuple(self.problems))
         return Config(
             name=top.name,
@@ -124,6 +125,15 @@ class _Builder:
         ]
         return self.section(Data, "data", {"augmentation": tuple(change for change in made if change is not None)})
 
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Return the shape of an image, even where something else in the data section is wrong."""
+        section = self.tree.get("data")
+        if not isinstance(section, Mapping):
+            return None
+        needed = Mapping({key: section.entries[key] for key in _SHAPE if key in section.entries}, section.origin)
+        data = validation.build(Data, Part(needed, "data"), [], {"source": "digits"})
+        return (*data.image_size, data.channels) if data else None
+
     def train(self) -> Train | None:
         """Make the train section; one that is not there has its defaults."""
         section = self.mapping("train")
@@ -143,21 +153,21 @@ class _Builder:
         found = split(value, path, noun, self.problems)
         return make(found, vocabulary, self.problems) if found else None
 
-    def layers(self) -> tuple[Spec, ...]:
-        """Make the layers of the model."""
+    def layers(self) -> tuple[tuple[Spec, ...], bool]:
+        """Make the layers of the model, up to the first with something wrong, and say whether these are all."""
         section = self.mapping("model")
         if section is None:
-            return ()
+            return (), False
         blocks, written = section.get("blocks"), section.get("layers")
-        network = Network(blocks if isinstance(blocks, Mapping) else None, self.problems)
         before = len(self.problems)
-        layers = network.layers(written, "model.layers", {}) if written else ()
-        failed = len(self.problems) > before
-        ready: dict[str, Any] = {"layers": layers or (Spec(),)} if layers or failed else {}
+        network = Network(blocks if isinstance(blocks, Mapping) else None, self.problems)
+        layers = network.sound(written) if written else ()
+        whole = len(self.problems) == before
+        ready: dict[str, Any] = {"layers": layers or (Spec(),)} if layers or not whole else {}
         if isinstance(blocks, Mapping):
             ready["blocks"] = {}
         self.section(Model, "model", ready)
-        return layers
+        return layers, whole and bool(layers)
 
     def nodes(self, layers: tuple[Spec, ...], input_shape: tuple[int, ...]) -> tuple[Node, ...]:
         """Lay the network out and walk its shapes."""

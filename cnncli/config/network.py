@@ -42,6 +42,20 @@ class Network:
         self.depth = 0
         self.stack: list[str] = []
 
+    def sound(self, value: Value) -> tuple[Spec, ...]:
+        """Make the layers of the model up to the first with something wrong; their shapes can be checked already."""
+        if not isinstance(value, Sequence):
+            return self.layers(value, "model.layers", {})
+        made: list[Spec] = []
+        broken = False
+        for index, item in enumerate(value.items):
+            before = len(self.problems)
+            layer = self.layer(item, f"model.layers[{index}]", {})
+            broken = broken or layer is None or len(self.problems) > before
+            if layer is not None and not broken:
+                made.append(layer)
+        return tuple(made)
+
     def layers(self, value: Value, path: str, scope: Scope) -> tuple[Spec, ...]:
         """Make the layers of a list; those with something wrong are left out and added to the problems."""
         if not isinstance(value, Sequence):
