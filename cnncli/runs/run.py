@@ -181,19 +181,18 @@ class Run:
         """Return the file of a split's predictions."""
         return self.path / f"predictions-{split}.csv"
 
-    def write_text(self, file: str | Path, text: str) -> None:
-        """Write a file of the run in one step: a reader sees the old or the new text.
+    def write_text(self, file: Path, text: str) -> None:
+        """Write one of the run's files in one step: a reader sees the old or the new text.
 
         Raises:
             RunError: If the disk refuses.
         """
-        target = self.path / file
         try:
-            durable.replace_file(target, text)
+            durable.replace_file(file, text)
         except OSError as error:
-            raise RunError(f"{target} cannot be written: {error.strerror}") from error
+            raise RunError(f"{file} cannot be written: {error.strerror}") from error
 
-    def write_json(self, file: str | Path, document: Any) -> None:
+    def write_json(self, file: Path, document: Any) -> None:
         """Write a document as JSON like `write_text`; NaN and infinities become null."""
         self.write_text(file, durable.to_json(metrics.strict(document)))
 
