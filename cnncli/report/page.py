@@ -70,7 +70,8 @@ class Page:
             elif isinstance(part, Entry):
                 yield _styled(part, options.max_width)
             else:
-                yield Text(part.text, style="bold") if isinstance(part, Title) else Text(part)
+                text = "\n".join(_lines(part, options.max_width))
+                yield Text(text, style="bold" if isinstance(part, Title) else "")
 
 
 def _styled(entry: Entry, width: int) -> RenderableType:
@@ -86,7 +87,11 @@ def _styled(entry: Entry, width: int) -> RenderableType:
 def _lines(part: Part, width: int | None) -> list[str]:
     if isinstance(part, (Grid, Entry)):
         return part.lines(width)
-    return [part.text if isinstance(part, Title) else part]
+    text = part.text if isinstance(part, Title) else part
+    if width is None or len(text) <= width:
+        return [text]
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    return textwrap.wrap(text, max(width, 20), subsequent_indent=indent)
 
 
 def _markdown(part: Part) -> str:
