@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cnncli.report.grid import Column, Grid
@@ -11,6 +11,8 @@ from cnncli.runs.compare import Comparison, Group
 from cnncli.runs.listing import Row
 
 NOTHING = "–"
+NARROW = 10
+"""Characters that a run's column has at least."""
 
 
 def runs_table(rows: Sequence[Row]) -> Grid:
@@ -41,14 +43,10 @@ def comparison_lines(comparison: Comparison, width: int) -> Iterator[Grid | str]
     """Yield what `cnn compare` shows: tables and lines of text, in order."""
     names = [chr(ord("A") + i) if len(comparison.runs) <= 26 else str(i + 1) for i in range(len(comparison.runs))]
     yield "\n".join(f"{name}  {run}" for name, run in zip(names, comparison.runs, strict=True)) + "\n"
-    key_width = max((len(key) for key in (*comparison.config, *comparison.metrics)), default=0)
-    room = max((width - key_width) // max(len(names), 1) - 2, 8)
-    for title, rows in {"config": comparison.config, "result": comparison.metrics}.items():
-        if rows:
-            columns = (Column(title, left=True), *(Column(name) for name in names))
-            yield Grid(
-                columns, [(key, *(_cut(_cell(value), room) for value in values)) for key, values in rows.items()]
-            )
+    for title, rows, text in (("config", comparison.config, _setting), ("result", comparison.metrics, _cell)):
+        cells = {key: tuple(map(text, values)) for key, values in rows.items()}
+        for grid in _blocks(title, cells, names, width):
+            yield grid
             yield ""
     if not comparison.config:
         yield "The configs do not differ.\n"
@@ -57,6 +55,19 @@ def comparison_lines(comparison: Comparison, width: int) -> Iterator[Grid | str]
         yield _group(group, labels)
         yield ""
     yield from _tests(comparison, labels)
+
+
+def _blocks(title: str, rows: Mapping[str, tuple[str, ...]], names: Sequence[str], width: int) -> Iterator[Grid]:
+    """Yield a table of all runs, or several of so many as the width has room for."""
+    if not rows:
+        return
+    room = width - max(map(len, rows))
+    at_once = min(max(room // (NARROW + 2), 1), len(names))
+    cut = max(room // at_once - 2, NARROW)
+    for start in range(0, len(names), at_once):
+        part = slice(start, start + at_once)
+        columns = (Column(title, left=True), *map(Column, names[part]))
+        yield Grid(columns, [(key, *(_cut(text, cut) for text in texts[part])) for key, texts in rows.items()])
 
 
 def _group(group: Group, labels: dict[str, str]) -> Grid:

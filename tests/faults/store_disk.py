@@ -76,6 +76,12 @@ class Recorder:
         return result
 
 
+def _part(data: bytes, rng: random.Random) -> bytes:
+    """Return what is left of data that no fsync has reached: nothing, a beginning, or an end after zeros."""
+    place = rng.randrange(len(data) + 1)
+    return rng.choice([b"", data[:place], bytes(place) + data[place:]])
+
+
 @dataclass
 class File:
     """A file's bytes on the disk, and the changes that no fsync has reached."""
@@ -92,11 +98,10 @@ class File:
                 if keep():
                     del content[change:]
                 continue
-            if keep():
+            left = change if keep() else _part(change, rng)
+            if left:
                 content.extend(bytes(max(size - len(content), 0)))
-                content[size:] = change
-            elif rng.random() < 0.5:
-                content.extend(change[: rng.randrange(len(change) + 1)] if len(content) == size else b"")
+                content[size:] = left
             size += len(change)
         return bytes(content)
 

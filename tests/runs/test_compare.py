@@ -138,7 +138,7 @@ def test_mcnemar_of_equal_answers_says_nothing(tmp_path: Path) -> None:
 
 def test_the_page_fits_60_columns(tmp_path: Path) -> None:
     """Also with long values and several runs."""
-    runs = [make(tmp_path, 123_456_789 + i, 0.9, filters=8 + i) for i in range(3)]
+    runs = [make(tmp_path, 123_456_789 + i, 0.9, filters=8 + i) for i in range(9)]
     for run in runs[:2]:
         answer(run, [True] * 3)
     lines = []
@@ -148,3 +148,4 @@ def test_the_page_fits_60_columns(tmp_path: Path) -> None:
     text = "\n".join(lines)
     assert "best_validation_accuracy" in text
     assert "A against B" in text
+    assert text.count("123456789") == text.count("123456797") == 1
