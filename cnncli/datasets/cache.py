@@ -20,7 +20,7 @@ import PIL
 
 from cnncli.datasets.facts import Facts
 
-_VERSION = 1
+_VERSION = 2
 
 
 def folder() -> Path:

@@ -29,6 +29,7 @@ class Facts:
         squares: (number, channels) int64, sum of their squares.
         flat: (number,) bool, whether all pixels are the same.
         grey: (number,) bool, whether the stored image shows no colour.
+        plain: (number,) bool, whether it is a file that any libjpeg decodes alike.
         thumbs: (number, 16, 16) uint8, grey thumbnails.
         kinds: (number,) uint8, place in `vocabulary`.
         vocabulary: "FORMAT MODE" of the stored images; "array" for those that were never in a file.
@@ -40,6 +41,7 @@ class Facts:
     squares: npt.NDArray[np.int64]
     flat: npt.NDArray[np.bool_]
     grey: npt.NDArray[np.bool_]
+    plain: npt.NDArray[np.bool_]
     thumbs: npt.NDArray[np.uint8]
     kinds: npt.NDArray[np.uint8]
     vocabulary: tuple[str, ...]
@@ -54,6 +56,7 @@ class Facts:
             squares=np.zeros((number, channels), np.int64),
             flat=np.zeros(number, np.bool_),
             grey=np.zeros(number, np.bool_),
+            plain=np.zeros(number, np.bool_),
             thumbs=np.zeros((number, THUMB, THUMB), np.uint8),
             kinds=np.zeros(number, np.uint8),
             vocabulary=vocabulary,
@@ -82,6 +85,7 @@ class Facts:
         self.squares[row] = histogram @ (_VALUES * _VALUES)
         self.flat[row] = bool((histogram.max(axis=1) == image.width * image.height).all())
         self.grey[row] = decoded.is_grey
+        self.plain[row] = decoded.is_plain
         small = image.convert("L").resize((THUMB, THUMB), Image.Resampling.BOX)
         self.thumbs[row] = np.asarray(small)
         self.kinds[row] = kind

@@ -20,11 +20,15 @@ class Files:
         store: The folder or archive that holds them.
         names: Path of each file in the store.
         channels: 1 or 3: what the images are decoded to.
+        plain: (number,) whether it is a JPEG that any libjpeg decodes alike; False if unknown.
+        sizes: (number, 2) height and width; 0 if unknown.
     """
 
     store: Store
     names: Sequence[str]
     channels: int
+    plain: npt.NDArray[np.bool_]
+    sizes: npt.NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -47,4 +51,10 @@ class Files:
 
     def take(self, indices: npt.NDArray[np.int64]) -> Files:
         """Return the files at `indices`, in that order."""
-        return Files(self.store, [self.names[i] for i in indices.tolist()], self.channels)
+        names = [self.names[i] for i in indices.tolist()]
+        return Files(self.store, names, self.channels, self.plain[indices], self.sizes[indices])
+
+    @classmethod
+    def of(cls, store: Store, names: Sequence[str], channels: int) -> Files:
+        """Return files of which nothing is known yet."""
+        return cls(store, names, channels, np.zeros(len(names), np.bool_), np.zeros((len(names), 2), np.int32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +74,9 @@ def _measured(
     named = classes or found.train_classes
     _refuse_unknown(found, named)
     rows = found.rows
-    files = Files(store, [listing.names[row] for row in rows.tolist()], data.channels)
+    files = Files.of(store, [listing.names[row] for row in rows.tolist()], data.channels)
     scanned = scan(files, listing.sizes[rows], listing.stamps[rows], watch)
+    files = replace(files, plain=scanned.facts.plain, sizes=scanned.facts.sizes)
     place = {name: number for number, name in enumerate(named)}
     labels = np.array([place[name] for name in found.classes], np.int64)
     split_of = np.array(found.splits)

@@ -54,21 +54,31 @@ class Decoded(NamedTuple):
 
     Attributes:
         image: Upright Pillow image of mode "L" or "RGB".
-        is_grey: Whether the stored image shows no colour.
+        stored: The image before it became grey or RGB, not turned.
         mode: Pillow's name of the stored mode, "RGB", "L", "P", "CMYK", "I;16", …
         format: Pillow's name of the file format.
+        is_plain: Whether any libjpeg gives these very pixels: an upright JPEG of common make.
     """
 
     image: Image.Image
-    is_grey: bool
+    stored: Image.Image
     mode: str
     format: str
+    is_plain: bool
 
     @property
     def pixels(self) -> Pixels:
         """The image as an array."""
         pixels = np.asarray(self.image)
         return pixels.reshape(*pixels.shape[:2], -1)
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether the stored image shows no colour."""
+        if self.stored.mode == "L":
+            return True
+        pixels = np.asarray(self.stored)
+        return all(bool((part[..., :1] == part[..., 1:]).all()) for part in (pixels[::7, ::7], pixels))
 
 
 def decode(content: bytes, channels: int, name: str) -> Pixels:
@@ -115,9 +125,11 @@ def _decode(image: Image.Image, target: str) -> Decoded:
 def _convert(image: Image.Image, target: str) -> Decoded:
     mode, file_format = image.mode, image.format or ""
     converted = _converted(image)
-    is_grey = converted.mode == "L" or _has_no_colour(converted)
-    turned = _upright(converted if converted.mode == target else converted.convert(target), image)
-    return Decoded(turned, is_grey, mode, file_format)
+    turned = converted if converted.mode == target else converted.convert(target)
+    turn = _turn(image)
+    if turn is not None:
+        turned = turned.transpose(turn)
+    return Decoded(turned, converted, mode, file_format, turn is None and _is_plain(image, target))
 
 
 def _converted(image: Image.Image) -> Image.Image:
@@ -133,15 +145,12 @@ def _converted(image: Image.Image) -> Image.Image:
     return image if image.mode == target else image.convert(target)
 
 
-def _has_no_colour(image: Image.Image) -> bool:
-    pixels = np.asarray(image)
-    return all(bool((part[..., :1] == part[..., 1:]).all()) for part in (pixels[::7, ::7], pixels))
-
-
 def _over_white(image: Image.Image) -> Image.Image:
     colours = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", colours.size, (255, 255, 255, 255)), colours).convert("RGB")
 
+
+_LUMA_SAMPLING = (((1, 1),), ((2, 1),), ((2, 2),))
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -154,13 +163,26 @@ _TURNS = {
 }
 
 
-def _upright(converted: Image.Image, original: Image.Image) -> Image.Image:
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Return what makes an image upright, as its EXIF data say."""
     try:
-        orientation = original.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001 - damaged metadata leave the image as it is stored
-        return converted
-    turn = _TURNS.get(orientation)
-    return converted if turn is None else converted.transpose(turn)
+        return None
+    return _TURNS.get(orientation)
+
+
+def _is_plain(image: Image.Image, target: str) -> bool:
+    """Say whether an upright image is a JPEG that leaves no choice to a decoder.
+
+    Grey, or YCbCr with colour at full or half resolution; grey made of colour is Pillow's own rule.
+    """
+    if image.format not in ("JPEG", "MPO") or image.info.get("adobe_transform", 1) != 1:
+        return False
+    sampling = tuple(layer[1:3] for layer in getattr(image, "layer", ()))
+    return (image.mode == "L" and len(sampling) == 1) or (
+        image.mode == target == "RGB" and sampling[:1] in _LUMA_SAMPLING and sampling[1:] == ((1, 1), (1, 1))
+    )
 
 
 def _reason(error: Exception) -> str:
