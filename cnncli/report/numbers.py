@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_PREFIXES = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+_PREFIXES = ("", "k", "M", "G", "T", "P")
 
 
 def full(number: int) -> str:
@@ -18,13 +18,15 @@ def signed(number: int) -> str:
 
 
 def short(number: float, unit: str = "") -> str:
-    """Return three to four digits with a prefix: 1.58 G, 416 k, 12."""
-    for size, prefix in _PREFIXES:
-        if abs(number) >= size:
-            value = number / size
-            digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-            return f"{value:.{digits}f} {prefix}{unit}"
-    return f"{number:g} {unit}".rstrip()
+    """Return three digits with a prefix: 1.58 G, 417 k, 12."""
+    power = 0
+    while abs(number) / 1000**power >= 999.5 and power < len(_PREFIXES) - 1:
+        power += 1
+    value = abs(number) / 1000**power
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    text = f"{value:.{digits}f}" if power else f"{value:.3g}"
+    sign = "−" if number < 0 else ""
+    return f"{sign}{text} {_PREFIXES[power]}{unit}".rstrip()
 
 
 def size(shape: Sequence[int]) -> str:
