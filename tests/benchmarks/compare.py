@@ -1,0 +1,126 @@
+"""Whole processes side by side: `cnn train`, a plain Keras script and a tuned PyTorch script, in alternating runs.
+
+Usage:
+
+    python tests/benchmarks/compare.py lenet5 --data mnist.npz --repeats 5 --precision float32
+        [--rival keras] [--rival torch] [--torch-python PATH] [--epochs 10]
+
+All three train the same network with the same batch, epochs and validation. Prints the median
+seconds of each, and the ratios to `cnn train` with their spread. PyTorch is not a dependency of
+cnncli: name a Python that has it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).parent
+CONFIGS = {"lenet5": "mnist_lenet5", "cifar_net": "tests/benchmarks/cifar_net.yaml"}
+CONFIGS["small_alexnet"] = "tests/benchmarks/small_alexnet.yaml"
+
+
+def command_of(who: str, options: argparse.Namespace, runs_dir: str) -> list[str]:
+    """Return the command line of one contender."""
+    if who == "cnn":
+        sets = {
+            "data.path": options.data,
+            "train.epochs": options.epochs,
+            "train.precision": options.precision,
+            "train.schedule": "CosineDecay",
+        }
+        arguments = [part for key, value in sets.items() for part in ("--set", f"{key}={value}")]
+        config = CONFIGS[options.network]
+        return [sys.executable, "-m", "cnncli", "train", config, *arguments, "--runs-dir", runs_dir, "--json"]
+    script, python = ("keras_fit.py", sys.executable) if who == "keras" else ("torch_loop.py", options.torch_python)
+    return [
+        python,
+        str(HERE / "rivals" / script),
+        options.network,
+        options.data,
+        str(options.epochs),
+        options.precision,
+    ]
+
+
+def run(who: str, options: argparse.Namespace) -> dict[str, float]:
+    """Run one contender once; return seconds of the whole process, peak memory in MiB, and images a second."""
+    with tempfile.TemporaryDirectory() as runs_dir:
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            command_of(who, options, runs_dir), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        out, err = process.communicate()
+        seconds = time.perf_counter() - begun
+        if process.returncode:
+            raise SystemExit(f"{who} failed:\n{err}")
+        rate = _rate(who, out)
+    return {"seconds": seconds, "images_per_second": rate}
+
+
+def _rate(who: str, out: str) -> float:
+    if who != "cnn":
+        return float(re.search(r"images_per_second (\d+)", out)[1])
+    path = Path(json.loads(out)["run"]) / "metrics.jsonl"
+    rates = [json.loads(line)["images_per_second"] for line in path.read_text().splitlines()]
+    # The first epoch compiles; the rivals' rate counts their whole `fit`, so this is told beside the seconds only.
+    return median(rates[1:] or rates)
+
+
+def peak_memory(who: str, options: argparse.Namespace) -> float:
+    """Return the peak resident memory of one run in MiB, measured in a process that starts nothing else."""
+    with tempfile.TemporaryDirectory() as runs_dir:
+        code = (
+            "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True);"
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        )
+        command = [sys.executable, "-c", code, *command_of(who, options, runs_dir)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1024
+
+
+def main() -> None:
+    """Run the contenders in turn and print medians and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", choices=sorted(CONFIGS))
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--rival", action="append", choices=["keras", "torch"])
+    parser.add_argument("--torch-python", default=sys.executable)
+    parser.add_argument("--memory", action="store_true", help="measure peak memory instead of time")
+    options = parser.parse_args()
+    options.data = str(Path(options.data).resolve())
+    contenders = ["cnn", *(options.rival or ["keras"])]
+    if options.memory:
+        peaks = {who: peak_memory(who, options) for who in contenders}
+        for who, peak in peaks.items():
+            print(f"{who:6} {peak:8.0f} MiB  ratio {peaks['cnn'] / peak:.3f}")
+        return
+    runs: dict[str, list[dict[str, float]]] = {who: [] for who in contenders}
+    for number in range(options.repeats):
+        # Each round begins with another contender, so that none always follows the same one.
+        for who in contenders[number % len(contenders) :] + contenders[: number % len(contenders)]:
+            runs[who].append(run(who, options))
+            print(f"round {number + 1} {who:6} {runs[who][-1]['seconds']:.1f} s", file=sys.stderr, flush=True)
+    for who in contenders:
+        ratios = [a["seconds"] / b["seconds"] for a, b in zip(runs["cnn"], runs[who], strict=True)]
+        times = [r["seconds"] for r in runs[who]]
+        rate = median(r["images_per_second"] for r in runs[who])
+        print(
+            f"{who:6} median {median(times):.2f} s ({min(times):.2f} to {max(times):.2f}), {rate:,.0f} images/s; "
+            f"cnn takes {median(ratios):.3f} of it ({min(ratios):.3f} to {max(ratios):.3f}), n={options.repeats}"
+        )
+
+
+if __name__ == "__main__":
+    os.chdir(HERE.parent.parent)
+    main()

@@ -1,0 +1,76 @@
+"""A plain Keras script, as its users write it: the network, batch and epochs of a config, `compile` and `fit`.
+
+Usage: python keras_fit.py NETWORK DATA.npz EPOCHS PRECISION
+"""
+
+import os
+import sys
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import time
+
+import keras
+import numpy as np
+from keras import layers
+
+network, path, epochs, precision = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+keras.utils.set_random_seed(0)
+keras.config.set_dtype_policy(precision)
+
+with np.load(path) as data:
+    x, y = data["x_train"], data["y_train"].reshape(-1)
+    x_test, y_test = data["x_test"], data["y_test"].reshape(-1)
+if x.ndim == 3:
+    x, x_test = x[..., None], x_test[..., None]
+x, x_test = x.astype("float32") / 255, x_test.astype("float32") / 255
+size = len(x) // 10
+x_validation, y_validation, x, y = x[-size:], y[-size:], x[:-size], y[:-size]
+
+STACKS = {
+    "lenet5": lambda: [
+        layers.Conv2D(6, 5, padding="same", activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(16, 5, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(120, activation="relu"),
+        layers.Dense(84, activation="relu"),
+        layers.Dense(10, dtype="float32"),
+    ],
+    "cifar_net": lambda: [
+        layers.Conv2D(32, 3, padding="same", activation="relu"),
+        layers.Conv2D(32, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, padding="same", activation="relu"),
+        layers.Conv2D(64, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(512, activation="relu"),
+        layers.Dense(10, dtype="float32"),
+    ],
+    "small_alexnet": lambda: [
+        layers.Conv2D(64, 5, padding="same", activation="relu"),
+        layers.MaxPooling2D(3, 2, padding="same"),
+        layers.Conv2D(64, 5, padding="same", activation="relu"),
+        layers.MaxPooling2D(3, 2, padding="same"),
+        layers.Flatten(),
+        layers.Dense(384, activation="relu"),
+        layers.Dense(192, activation="relu"),
+        layers.Dense(10, dtype="float32"),
+    ],
+}
+model = keras.Sequential([keras.Input(x.shape[1:]), *STACKS[network]()])
+steps = epochs * -(-len(x) // 128)
+schedule = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+model.compile(
+    optimizer=keras.optimizers.Adam(schedule),
+    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    metrics=["accuracy"],
+)
+begun = time.perf_counter()
+model.fit(x, y, batch_size=128, epochs=epochs, validation_data=(x_validation, y_validation), verbose=2)
+seconds = time.perf_counter() - begun
+_, accuracy = model.evaluate(x_test, y_test, batch_size=128, verbose=0)
+print(f"RESULT accuracy {accuracy:.4f} fit_seconds {seconds:.2f} images_per_second {epochs * len(x) / seconds:.0f}")
