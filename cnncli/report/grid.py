@@ -66,9 +66,9 @@ class Grid:
     def markdown(self) -> str:
         """Return the table in Markdown, all columns."""
         marks = [":---" if column.left else "---:" for column in self.columns]
-        footer = [tuple(f"**{cell}**" if cell else "" for cell in row) for row in self.footer]
+        footer = [tuple(f"**{cell.strip()}**" if cell else "" for cell in row) for row in self.footer]
         rows = [tuple(c.title for c in self.columns), tuple(marks), *self.rows, *footer]
-        return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows)
+        return "\n".join(f"| {' | '.join(cell.strip().replace('|', '&#124;') for cell in row)} |" for row in rows)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Draw the table in the console's width, headings and totals bold."""

@@ -1,0 +1,96 @@
+"""The plain commands answer long before TensorFlow could be imported, and in little memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs the memory use of a child process")
+
+ROOT = Path(__file__).parent.parent.parent
+COMMANDS = ("summary", "check", "explain", "diff")
+MAX_BYTES = 120 * 2**20
+
+
+class Cost(NamedTuple):
+    """What a process took: wall time and processor time in seconds, and its largest memory in bytes."""
+
+    wall: float
+    processor: float
+    memory: int
+
+
+def cost(*arguments: str, times: int = 1) -> Cost:
+    """Return the least that a fresh Python process with these arguments takes."""
+    found = []
+    for _ in range(times):
+        start = perf_counter()
+        process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, cwd=ROOT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        unit = 1 if sys.platform == "darwin" else 1024
+        found.append(Cost(perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit))
+    return Cost(*map(min, zip(*found, strict=True)))  # type: ignore[arg-type]
+
+
+def command(name: str, config: str) -> tuple[str, ...]:
+    """Return the arguments that run a command on a config; `diff` compares it with LeNet-5."""
+    return ("-m", "cnncli", name, config, *(("lenet5",) if name == "diff" else ()))
+
+
+def deep(folder: Path, num_blocks: int) -> str:
+    """Write a config with three layers a block, each block written out, and return its path."""
+    layers = [
+        f"    - Conv2D: {{filters: {8 + i % 5}, kernel_size: 3, padding: same, use_bias: false}}\n"
+        "    - BatchNormalization\n    - ReLU\n"
+        for i in range(num_blocks)
+    ]
+    head = "name: deep\ndata: {source: cifar10, image_size: [32, 32], channels: 3}\nmodel:\n  layers:\n"
+    path = folder / f"deep_{num_blocks}.yaml"
+    path.write_text(head + "".join(layers) + "    - GlobalAveragePooling2D\n    - Dense: {units: 10}\n")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def import_cost() -> Cost:
+    """Return what `import tensorflow` alone takes on this machine, now."""
+    return cost("-c", "import tensorflow", times=2)
+
+
+@pytest.fixture(scope="module")
+def thousand_layers(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a config with 1,001 layers."""
+    return deep(tmp_path_factory.mktemp("deep"), 333)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("config", ["digits_lenet", "googlenet", "vgg16", "1,001 layers"])
+def test_a_quarter_of_an_import(name: str, config: str, import_cost: Cost, thousand_layers: str) -> None:
+    """Each command takes under a quarter of the time of `import tensorflow`, and under 120 MB."""
+    arguments = command(name, thousand_layers if config == "1,001 layers" else config)
+    found = cost(*arguments)
+    if found.wall >= import_cost.wall / 4:
+        found = cost(*arguments, times=4)  # another process may have been in the way
+    assert found.wall < import_cost.wall / 4
+    assert found.memory < MAX_BYTES
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_memory_of_a_deep_network(name: str, thousand_layers: str) -> None:
+    """1,001 layers take under 120 MB."""
+    assert cost(*command(name, thousand_layers)).memory < MAX_BYTES
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_time_grows_with_the_layers(name: str, tmp_path: Path) -> None:
+    """Three times the layers take little more than three times the time beyond the start."""
+    start, small, large = (cost(*command(name, deep(tmp_path, n))).processor for n in (1, 200, 600))
+    assert large - start < 3 * 1.6 * (small - start) + 0.1
