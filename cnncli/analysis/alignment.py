@@ -11,8 +11,8 @@ Identity = tuple[Hashable, ...]
 Pair = tuple[int | None, int | None]
 """Index in the first list and in the second; None where one has no counterpart."""
 
-LONG = 200
-"""Lists longer than this are matched by their rarer entries only, so that time stays in proportion."""
+LONG = 2000
+"""Lists longer than this are matched by their rarer entries only; a full match would take seconds."""
 
 
 def align(before: Sequence[Identity], after: Sequence[Identity]) -> list[Pair]:

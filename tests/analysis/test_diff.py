@@ -38,6 +38,14 @@ def test_one_layer_more_is_one_pair_more(layers: list[Identity], place: int, arg
     assert all(j is not None for _, j in align(layers, after))
 
 
+def test_long_lists_are_matched_in_full() -> None:
+    """Forty changes scattered over a thousand layers of few kinds leave the others paired with themselves."""
+    before = [("abc"[i % 3], i % 7) for i in range(1000)]
+    after = [("new", 0) if i % 25 == 0 else layer for i, layer in enumerate(before)]
+    kept = [(i, j) for i, j in align(before, after) if i is not None and j is not None]
+    assert kept == [(i, i) for i in range(1000) if i % 25]
+
+
 def alexnets() -> Difference:
     """Compare AlexNet with and without groups."""
     return diff(load("alexnet"), load("alexnet_ungrouped"))
