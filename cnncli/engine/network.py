@@ -31,14 +31,16 @@ def build(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
     tensors: list[Any] = []
     for index, node in enumerate(nodes):
         given = [inputs if i == INPUT else tensors[i] for i in node.inputs]
-        layer = _keras_layer(node, [seed, index])
+        # Logits of a mixed-precision network are float32: a loss of 8-bit mantissas would be a coarse one.
+        dtype = "float32" if node is nodes[-1] else None
+        layer = _keras_layer(node, [seed, index], dtype)
         tensors.append(layer(given if isinstance(node.layer, Merge) else given[0]))
         if isinstance(node.layer, Conv2D) and node.layer.kernel is not None:
             layer.kernel.assign(fixed_kernel(node.layer, tuple(layer.kernel.shape)))
     return keras.Model(inputs, tensors[-1])
 
 
-def _keras_layer(node: Node, entropy: list[int]) -> Any:
+def _keras_layer(node: Node, entropy: list[int], dtype: str | None) -> Any:
     """Return the Keras layer of a node, by name from our own layers or Keras's."""
     name = node.layer.type_name()
     keras_class = OWN_LAYERS.get(name) or getattr(keras.layers, name)
@@ -49,7 +51,7 @@ def _keras_layer(node: Node, entropy: list[int]) -> Any:
             arguments[argument] = _initializer(arguments[argument], seed)
     if isinstance(node.layer, (Dropout, SpatialDropout2D)):
         arguments["seed"] = int(seeds[-1]) >> 1
-    layer = keras_class(name=node.name, **arguments)
+    layer = keras_class(name=node.name, dtype=dtype, **arguments)
     layer.trainable = node.layer.trainable  # not every Keras layer takes it as an argument
     if isinstance(node.layer, (Conv2D, Conv3D)) and node.layer.groups > 1:
         divide_groups(layer)
