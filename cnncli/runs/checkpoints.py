@@ -40,6 +40,7 @@ class CheckpointStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._saving = Lock()
+        self._made = False
 
     def names(self) -> list[str]:
         """Return the names of the checkpoints, oldest first."""
@@ -78,7 +79,9 @@ class CheckpointStore:
             raise CheckpointError(f"no checkpoint of step {step} was written: {bad} is not finite")
         with self._saving:
             try:
-                durable.make_directories(self.directory)
+                if not self._made:
+                    durable.make_directories(self.directory)
+                    self._made = True
                 self._clean()
                 name = self._free_name(step)
                 named_best = name if best else self._best_name()
@@ -157,7 +160,7 @@ class CheckpointStore:
             if value is not None:
                 step = _order(value)[0]
                 document = {"checkpoint": f"{self.directory.name}/{value}", "step": step}
-                durable.replace_file(self.directory.parent / f"{hint}.json", durable.to_json(document))
+                durable.replace_file(self.directory.parent / f"{hint}.json", durable.to_json(document), wait=False)
 
     def _free_name(self, step: int) -> str:
         """Return a name for a checkpoint of `step` that sorts after those of the same step."""

@@ -107,19 +107,29 @@ def write_file(path: Path, chunks: Iterable[Buffer]) -> None:
         fsync(file)
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Put `text` in the place of a file, so that a reader sees the old or the new text and never a part."""
+def replace_file(path: Path, text: str, *, wait: bool = True) -> None:
+    """Put `text` in the place of a file, so that a reader sees the old or the new text and never a part.
+
+    Args:
+        path: The file.
+        text: Its new text.
+        wait: Whether to wait until it is on the disk; if not, a power failure may leave an empty file.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with suppress(FileNotFoundError):
         unlink(temporary)
     try:
-        write_file(temporary, [text.encode()])
+        with create(temporary) as file:
+            write(file, text.encode())
+            if wait:
+                fsync(file)
         replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             unlink(temporary)
         raise
-    fsync_directory(path.parent)
+    if wait:
+        fsync_directory(path.parent)
 
 
 def append_line(path: Path, line: str) -> None:
@@ -132,7 +142,8 @@ def append_line(path: Path, line: str) -> None:
             truncate(file, whole)
         write(file, line.encode())
         fsync(file)
-    fsync_directory(path.parent)
+    if not text:
+        fsync_directory(path.parent)
 
 
 def remove_tree(path: Path) -> None:

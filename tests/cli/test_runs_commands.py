@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -73,6 +72,7 @@ def test_no_runs_are_no_error(tmp_path: Path) -> None:
 
 def test_a_thousand_runs_take_less_than_a_second(tmp_path: Path) -> None:
     """Of processor time, so that a busy machine does not decide; ten epochs each."""
+    resource = pytest.importorskip("resource")
     line = {"step": 1, "learning_rate": 1e-3, "seconds": 1.0, "train": {"loss": 1.0}, "validation": {"accuracy": 0.5}}
     metrics = "".join(json.dumps({"epoch": epoch, **line}) + "\n" for epoch in range(1, 11))
     for number in range(1000):
