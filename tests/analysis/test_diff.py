@@ -46,6 +46,32 @@ def test_long_lists_are_matched_in_full() -> None:
     assert kept == [(i, i) for i in range(1000) if i % 25]
 
 
+def longest(before: list[int], after: list[int]) -> int:
+    """Return the length of the longest common subsequence, by the textbook's table."""
+    table = [[0] * (len(after) + 1) for _ in range(len(before) + 1)]
+    for i, a in enumerate(before):
+        for j, b in enumerate(after):
+            table[i + 1][j + 1] = table[i][j] + 1 if a == b else max(table[i][j + 1], table[i + 1][j])
+    return table[-1][-1]
+
+
+NUMBERS = st.lists(st.integers(0, 2), max_size=10)
+
+
+@given(NUMBERS, NUMBERS)
+def test_as_many_equal_layers_as_there_can_be(before: list[int], after: list[int]) -> None:
+    """The number of equal pairs is that of the longest common subsequence."""
+    pairs = align([("layer", n) for n in before], [("layer", n) for n in after])
+    equal = [(i, j) for i, j in pairs if i is not None and j is not None and before[i] == after[j]]
+    assert len(equal) >= longest(before, after)
+
+
+def test_networks_with_little_in_common() -> None:
+    """Beyond the edits that are followed, layers still keep their order."""
+    before, after = [("a", i) for i in range(900)], [("a", -i) for i in range(1, 901)]
+    assert align(before, after) == [(i, i) for i in range(900)]
+
+
 def alexnets() -> Difference:
     """Compare AlexNet with and without groups."""
     return diff(load("alexnet"), load("alexnet_ungrouped"))
