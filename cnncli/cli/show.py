@@ -1,0 +1,91 @@
+"""`cnn show`: pictures of a network and of what it does."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnncli.cli.console import print_json, print_line
+from cnncli.cli.eval import CheckpointOption
+from cnncli.cli.reference import ConfigOrRun
+from cnncli.cli.train import Json, RunsDir, Sets
+
+if TYPE_CHECKING:
+    from cnncli.engine.insight_subject import Subject
+
+
+class Kind(StrEnum):
+    """What a picture shows."""
+
+    kernels = "kernels"
+    activations = "activations"
+    gradcam = "gradcam"
+    saliency = "saliency"
+    confusion = "confusion"
+    mistakes = "mistakes"
+    hits = "hits"
+    augmentation = "augmentation"
+    schedule = "schedule"
+    receptive_field = "receptive_field"
+
+
+def show_cli(
+    reference: ConfigOrRun,
+    kind: Annotated[Kind, typer.Argument(help="What to draw.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PNG", help="File; KIND.png by default.")
+    ] = None,
+    image: Annotated[Path | None, typer.Option(help="An image file of yours.")] = None,
+    index: Annotated[int | None, typer.Option(min=0, help="The example of the split at this place, from 0.")] = None,
+    split: Annotated[str | None, typer.Option(help="train, validation or test.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Name of a layer.")] = None,
+    label: Annotated[
+        str | None, typer.Option("--class", help="Class to ask about; the network's answer by default.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=200, help="Number of examples in a gallery.")] = 24,
+    checkpoint: CheckpointOption = "best",
+    sets: Sets = None,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Draw a network's kernels, what its layers make of an image, what its answers hang on, and its mistakes.
+
+    A config is shown with fresh weights: enough for fixed kernels, schedules and receptive fields.
+
+    Example: cnn show latest gradcam --image photo.jpg -o photo-gradcam.png
+    Example: cnn show sobel activations
+    """
+    target = output or Path(f"{kind.value}.png")
+    subject = _subject(reference, runs_dir, checkpoint, sets)
+    from cnncli.engine.insight_pictures import Choice, draw
+    from cnncli.report.figures import save
+
+    save(draw(kind.value, subject, Choice(image, index, split, layer, label, count)), target)
+    if as_json:
+        print_json({"files": [str(target)]})
+    else:
+        print_line(str(target))
+
+
+def _subject(reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | None) -> Subject:
+    """Return what a reference means: a file is a config; a name is its latest run, and a config where there is none."""
+    from cnncli.cli.reference import load_reference
+    from cnncli.errors import RunError
+    from cnncli.runs.find import find
+
+    run, overrides = None, list(sets or ())
+    if not Path(reference).is_file():
+        try:
+            run = find(reference, runs_dir)
+        except RunError:
+            run = None
+    if run is None:
+        config = load_reference(reference, runs_dir, overrides)
+    else:
+        config = load_reference(str(run.config_file), runs_dir, overrides)
+    from cnncli.engine.insight_subject import Subject
+
+    return Subject(config, run, checkpoint)
