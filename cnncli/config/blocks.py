@@ -11,7 +11,7 @@ from cnncli.config.tree import Entry, Mapping, Origin, Scalar, Sequence, Value, 
 from cnncli.config.words import suggestion
 from cnncli.errors import Problem
 
-MAX_ARGUMENT, MAX_ARGUMENT_DEPTH = 1_000, 8
+MAX_ARGUMENT, MAX_ARGUMENT_DEPTH = 256, 8
 """Values and levels in one argument of a block; what `$parameter`s repeat must stay small."""
 
 Scope = dict[str, Value]

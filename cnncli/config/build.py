@@ -15,7 +15,7 @@ from cnncli.config.named import AnySpec, make, split
 from cnncli.config.network import Network
 from cnncli.config.optimizers import OPTIMIZERS
 from cnncli.config.origins import Origins
-from cnncli.config.places import problem
+from cnncli.config.places import Problems, problem
 from cnncli.config.schedules import SCHEDULES
 from cnncli.config.schema import Config, Data, Document, Model, Section, Train
 from cnncli.config.tree import Mapping, Sequence, Value
@@ -25,8 +25,6 @@ from cnncli.errors import ConfigError, Problem
 from cnncli.layers.base import Spec
 from cnncli.layers.graph import GraphError, Node, NodeShapeError, flatten, shapes
 
-MAX_PROBLEMS = 100
-"""Problems of one config that are told."""
 _LATE = {"E011": 1, "E013": 1, "E019": 1, "E032": 2, "E040": 2, "E041": 2, "E042": 2, "E043": 2}
 """Problems that may follow from others, and so come after them."""
 
@@ -55,7 +53,7 @@ def _useful_first(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """Sort by what may follow from what, then by place, and tell nothing twice."""
     ranked = sorted(problems, key=lambda p: (_LATE.get(p.code, 0), p.file or "", p.line or 0, p.column or 0))
     told = {(p.code, p.file, p.line, p.column, p.message): p for p in reversed(ranked)}
-    return tuple(p for p in ranked if told.get((p.code, p.file, p.line, p.column, p.message)) is p)[:MAX_PROBLEMS]
+    return tuple(p for p in ranked if told.get((p.code, p.file, p.line, p.column, p.message)) is p)
 
 
 class _Builder:
@@ -64,7 +62,7 @@ class _Builder:
     def __init__(self, tree: Mapping) -> None:
         self.tree = tree
         self.origins = Origins(tree)
-        self.problems: list[Problem] = []
+        self.problems = Problems()
 
     def config(self) -> Config:
         """Make the Config, or raise with all problems."""

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NoReturn
 
 from cnncli.config.tree import Origin
 from cnncli.errors import ConfigError, Problem
 
+MAX_PROBLEMS = 100
+"""Problems of one config that are told."""
 MAX_PATH = 300
 """Characters of a path that a message shows."""
 WHOLE = "(document)"
 """Path of a problem that is no single key's."""
+
+
+class Problems(list[Problem]):
+    """What is wrong with a config so far; the search ends when there is enough to mend."""
+
+    def append(self, problem: Problem) -> None:
+        """Add a problem.
+
+        Raises:
+            ConfigError: With all problems, if this is the last that is told.
+        """
+        super().append(problem)
+        if len(self) >= MAX_PROBLEMS:
+            raise ConfigError(tuple(self))
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Add problems, as `append` does."""
+        for each in problems:
+            self.append(each)
 
 
 def problem(code: str, message: str, origin: Origin, hint: str | None = None, path: str = "") -> Problem:

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from cnncli.config import expected
 from cnncli.config.expected import Location
-from cnncli.config.places import dotted, problem
+from cnncli.config.places import MAX_PROBLEMS, dotted, problem
 from cnncli.config.tree import Entry, Mapping, Scalar, Sequence, Value
 from cnncli.config.words import nearest, suggestion
 from cnncli.errors import Problem
@@ -73,7 +73,7 @@ def build(
     try:
         return model.model_validate({**data, **made})
     except ValidationError as error:
-        problems += _Complaint(model, part).problems(error.errors(include_url=False))
+        problems.extend(_Complaint(model, part).problems(error.errors(include_url=False)[:MAX_PROBLEMS]))
         return None
 
 

@@ -21,7 +21,7 @@ from cnncli.config.tree import Entry, Mapping, Origin, Scalar, Sequence, Source,
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 64
-MAX_VALUES = 100_000
+MAX_VALUES = 50_000
 """Values in one file, counting what aliases repeat."""
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NOT_YAML = (ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError, RecursionError)
