@@ -2,47 +2,81 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cnncli.cli.console import out, print_json
+from cnncli.cli.console import out, print_json, print_note
 from cnncli.cli.train import Json, RunsDir
 
 
-class Format(str, Enum):
+class Kind(StrEnum):
     """What an artifact can be."""
 
     keras = "keras"
     saved_model = "saved_model"
+    onnx = "onnx"
+    litert = "litert"
+    python = "python"
+
+
+class Quantize(StrEnum):
+    """How a LiteRT artifact is made smaller."""
+
+    float16 = "float16"
+    int8 = "int8"
 
 
 def export_cli(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")] = "latest",
-    formats: Annotated[list[Format] | None, typer.Option("--format", help="May be given several times.")] = None,
+    kinds: Annotated[list[Kind] | None, typer.Option("--format", help="May be given several times.")] = None,
+    quantize: Annotated[Quantize | None, typer.Option(help="Make a LiteRT artifact smaller.")] = None,
+    all_kinds: Annotated[bool, typer.Option("--all", help="Every format that can be written here.")] = False,
+    bench: Annotated[bool, typer.Option("--bench", help="Measure speed and memory of each artifact too.")] = False,
+    max_drop: Annotated[
+        float | None, typer.Option(help="Points of accuracy that a quantised artifact may cost (default 1).", min=0)
+    ] = None,
     checkpoint: Annotated[str, typer.Option(help="best, last, or a checkpoint's path.")] = "best",
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """Write a run's network for use elsewhere, preprocessing inside, and prove that it answers as the run does.
 
-    Example: cnn export latest --format saved_model
+    Example: cnn export latest --format onnx
     """
+    from cnncli.errors import ExportError
     from cnncli.runs.find import find
 
+    if all_kinds and (kinds or quantize):
+        raise ExportError("--all writes every format: it goes without --format and --quantize")
+    if quantize and kinds and Kind.litert not in kinds:
+        raise ExportError("--quantize is for LiteRT", "Add --format litert.")
     found = find(run, runs_dir)
-    names = [kind.value for kind in formats or [Format.keras]]
-    from cnncli.engine.export import export
+    names = [kind.value for kind in kinds or [Kind.litert if quantize else Kind.keras]]
+    from cnncli.engine.exporting.export import Wanted, export
 
-    artifacts = [artifact.__dict__ for artifact in export(found, names, checkpoint)]
+    wanted = Wanted(
+        kinds=() if all_kinds else names,
+        quantize=quantize.value if quantize else None,
+        checkpoint=checkpoint,
+        max_drop=None if max_drop is None else max_drop / 100,
+    )
+    from cnncli.report.export import artifact_line
+
+    rows = []
+    for kept in export(found, wanted, print_note):
+        rows.append(kept.to_json())
+        if not as_json:
+            out().print(artifact_line(rows[-1]), soft_wrap=True, markup=False)
+    if bench:
+        from cnncli.engine.exporting.bench import bench as measure
+
+        rows = [{**row, **measure(Path(row["path"]))} for row in rows]
     if as_json:
-        print_json({"artifacts": artifacts})
-        return
-    for artifact in artifacts:
-        out().print(
-            f"{artifact['path']}  {artifact['bytes']:,} bytes, same answers as the run on "
-            f"{artifact['num_examples']:,} examples (largest difference {artifact['max_abs_diff']:.1e})",
-            soft_wrap=True,
-        )
+        print_json({"artifacts": rows})
+    elif bench:
+        from cnncli.report.export import bench_table
+
+        out().print(bench_table(rows))

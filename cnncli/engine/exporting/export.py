@@ -1,0 +1,188 @@
+"""Write, prove, keep: one artifact after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cnncli.datasets import load as load_splits
+from cnncli.engine.evaluate import load_trained
+from cnncli.engine.exporting import parity
+from cnncli.engine.exporting.formats import FORMATS, Format, choose
+from cnncli.engine.exporting.open import open_artifact
+from cnncli.engine.exporting.parity import Parity, Tolerance
+from cnncli.engine.exporting.proof import NUM_COUNTED, NUM_EXAMPLES, Proof
+from cnncli.engine.exporting.source import Source
+from cnncli.errors import ExportError
+from cnncli.runs.run import Run
+
+Note = Callable[[str], None]
+"""Hears what is left out, and why."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `cnn export` was asked for.
+
+    Attributes:
+        kinds: Formats; empty for all that can be written here.
+        quantize: "float16" or "int8" for LiteRT, or None.
+        checkpoint: "best", "last", or a checkpoint's path.
+        max_drop: Largest share of accuracy that a quantised network may cost, or None for the format's own.
+    """
+
+    kinds: Sequence[str] = ()
+    quantize: str | None = None
+    checkpoint: str = "best"
+    max_drop: float | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An artifact and the proof that it answers as its run.
+
+    Attributes:
+        format: The format.
+        path: File or directory.
+        sha256: Digest of the file, or of a directory's names and files in their order.
+        bytes: Size of all files.
+        parity: Its answers beside the run's.
+    """
+
+    format: Format
+    path: Path
+    sha256: str
+    bytes: int
+    parity: Parity
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of `cnn export --json`, and of the parity record."""
+        return {
+            "format": self.format.kind,
+            "quantize": self.format.quantize,
+            "path": str(self.path),
+            "sha256": self.sha256,
+            "bytes": self.bytes,
+            "tolerance": self.format.tolerance.max_abs_diff,
+            "max_drop": self.format.tolerance.max_drop,
+            **self.parity.to_json(),
+        }
+
+
+def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
+    """Write a run's network in each format under its `export/`, and prove each one.
+
+    Args:
+        run: The run.
+        wanted: Formats and checkpoint.
+        note: Hears which of all formats are left out, and why.
+
+    Yields:
+        Each artifact when it is proven.
+
+    Raises:
+        ExportError: Before anything is written, if a format cannot hold the network; if an artifact does not
+            answer as the run, and then nothing of it is left.
+    """
+    trained = load_trained(run, wanted.checkpoint)
+    source = Source.of(run, trained, load_splits(trained.config, trained.classes))
+    formats = _possible(source, wanted, note)
+    run.export_dir.mkdir(exist_ok=True)
+    proofs: dict[tuple[bool, int], Proof] = {}
+    for kind in formats:
+        own = source.in_float32() if kind.float32 else source
+        number = NUM_EXAMPLES if kind.tolerance.max_abs_diff is not None else NUM_COUNTED
+        key = (own.description.precision != source.description.precision, number)
+        proof = proofs.setdefault(key, Proof(own if key[0] else source, number))
+        yield write_one(run, own, kind, proof)
+
+
+def _possible(source: Source, wanted: Wanted, note: Note) -> list[Format]:
+    """Return the formats to write; what cannot be is an error, or a note where all were asked for."""
+    asked = choose(wanted.kinds, wanted.quantize) if wanted.kinds else FORMATS
+    possible = []
+    for kind in asked:
+        obstacle = kind.obstacle(source)
+        if obstacle is None:
+            possible.append(_with_drop(kind, wanted.max_drop))
+        elif wanted.kinds:
+            raise ExportError(*obstacle)
+        else:
+            note(f"{kind.title} left out: {obstacle[0]}" + (f" ({obstacle[1]})" if obstacle[1] else ""))
+    return possible
+
+
+def _with_drop(kind: Format, max_drop: float | None) -> Format:
+    if max_drop is None or kind.quantize is None:
+        return kind
+    return replace(kind, tolerance=Tolerance(kind.tolerance.max_abs_diff, max_drop))
+
+
+def write_one(run: Run, source: Source, kind: Format, proof: Proof) -> Kept:
+    """Write one artifact, prove it, and only then give it its name."""
+    target = run.export_dir / f"{run.name}{kind.suffix}"
+    temporary = target.with_name(f".new-{os.getpid()}-{target.name}")
+    _remove(temporary)
+    try:
+        description = replace(source.description, any_size=kind.resizes(source.config.data))
+        kind.write(source, description, temporary)
+        kept = prove(kind, temporary, source, proof)
+        _remove(target)
+        temporary.rename(target)
+    except OSError as error:
+        raise ExportError(f"{target} cannot be written: {error.strerror or error}", "Is the disk full?") from error
+    finally:
+        _remove(temporary)
+    kept = replace(kept, path=target)
+    run.write_json(target.with_name(f"{target.name}.parity.json"), _record(kept, source))
+    return kept
+
+
+def prove(kind: Format, path: Path, source: Source, proof: Proof) -> Kept:
+    """Open an artifact in its own runtime and hold it against the run.
+
+    Raises:
+        ExportError: If it differs by more than the format's tolerance, or says other things of itself.
+    """
+    artifact = open_artifact(path)
+    expected = replace(source.description, any_size=kind.resizes(source.config.data))
+    parity.check_description(artifact.description, expected, kind.title)
+    compared = parity.compare(artifact, proof)
+    parity.check(compared, kind.tolerance, kind.title)
+    return Kept(kind, path, _digest(path), _size(path), compared)
+
+
+def _record(kept: Kept, source: Source) -> dict[str, Any]:
+    about = source.description
+    origin = ("run", "checkpoint", "config_sha256", "data_content_hash", "data_split_hash", "precision", "versions")
+    return {**kept.to_json(), **{field: getattr(about, field) for field in origin}}
+
+
+def _files(path: Path) -> Iterable[Path]:
+    return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+
+
+def _digest(path: Path) -> str:
+    total = hashlib.sha256()
+    for file in _files(path):
+        if path.is_dir():
+            total.update(f"{file.relative_to(path).as_posix()}\0".encode())
+        with file.open("rb") as opened:
+            total.update(hashlib.file_digest(opened, "sha256").digest() if path.is_dir() else opened.read())
+    return total.hexdigest()
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

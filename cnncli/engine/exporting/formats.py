@@ -1,0 +1,103 @@
+"""The formats that a run can be exported to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnncli.config.schema import Data
+from cnncli.engine.exporting import limits
+from cnncli.engine.exporting.keras_file import takes_any_size as keras_takes_any_size
+from cnncli.engine.exporting.keras_file import write_keras
+from cnncli.engine.exporting.litert_file import write_float16, write_float32, write_int8
+from cnncli.engine.exporting.onnx_file import takes_any_size as onnx_takes_any_size
+from cnncli.engine.exporting.onnx_file import write_onnx
+from cnncli.engine.exporting.parity import EXACT, Tolerance
+from cnncli.engine.exporting.python_script import write_python
+from cnncli.engine.exporting.saved_model import write_saved_model
+from cnncli.serving.packages import absent
+
+if TYPE_CHECKING:
+    from cnncli.engine.exporting.source import Source
+    from cnncli.serving.description import Description
+
+Write = Callable[["Source", "Description", Path], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one kind of artifact comes about.
+
+    Attributes:
+        kind: What `--format` calls it.
+        suffix: What its name ends in, after the experiment's.
+        write: Writes it to a path.
+        quantize: "float16" or "int8", or None where the weights stay as they are.
+        packages: Optional packages that it needs.
+        float32: Whether it computes in float32 whatever the run does.
+        takes_any_size: Whether it resizes images by itself; None: never.
+        limits: The layers of a network that it cannot hold, each with the reason; None: it holds all.
+        tolerance: What it may differ by.
+    """
+
+    kind: str
+    suffix: str
+    write: Write
+    quantize: str | None = None
+    packages: tuple[str, ...] = ()
+    float32: bool = False
+    takes_any_size: Callable[[Data], bool] | None = None
+    limits: Callable[[Source], Iterable[str]] | None = None
+    tolerance: Tolerance = EXACT
+
+    def resizes(self, data: Data) -> bool:
+        """Whether an artifact takes images of any size."""
+        return self.takes_any_size is not None and self.takes_any_size(data)
+
+    @property
+    def title(self) -> str:
+        """The format and how it is quantised: "litert int8"."""
+        return f"{self.kind} {self.quantize}" if self.quantize else self.kind
+
+    def obstacle(self, source: Source) -> tuple[str, str | None] | None:
+        """Return why a network cannot be written in this format and what to do, or None if it can."""
+        error = absent(*self.packages)
+        if error is not None:
+            return error.message, error.hint
+        found = list(self.limits(source)) if self.limits else []
+        if found:
+            return f"{self.title} cannot hold {'; '.join(found)}", "Choose another format, or change these layers."
+        return None
+
+
+def _always(_: Data) -> bool:
+    return True
+
+
+_LITERT: dict[str, Any] = {"packages": ("ai_edge_litert",), "float32": True, "limits": limits.of_litert}
+
+FORMATS: tuple[Format, ...] = (
+    Format("keras", ".keras", write_keras, takes_any_size=keras_takes_any_size),
+    Format("saved_model", "_saved_model", write_saved_model, takes_any_size=_always),
+    Format(
+        "onnx",
+        ".onnx",
+        write_onnx,
+        packages=("tf2onnx", "onnx", "onnxruntime"),
+        float32=True,
+        takes_any_size=onnx_takes_any_size,
+    ),
+    Format("litert", ".tflite", write_float32, **_LITERT),
+    Format("litert", "-float16.tflite", write_float16, "float16", **_LITERT, tolerance=Tolerance(None, 0.01)),
+    Format("litert", "-int8.tflite", write_int8, "int8", **_LITERT, tolerance=Tolerance(None, 0.01)),
+    Format("python", "_python", write_python, takes_any_size=_always),
+)
+"""In the order in which `--all` writes them."""
+
+
+def choose(kinds: Iterable[str], quantize: str | None) -> tuple[Format, ...]:
+    """Return the formats that `--format` and `--quantize` name."""
+    wanted = {(kind, quantize if kind == "litert" else None) for kind in kinds}
+    return tuple(one for one in FORMATS if (one.kind, one.quantize) in wanted)

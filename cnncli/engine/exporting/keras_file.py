@@ -1,0 +1,121 @@
+"""`.keras`: Keras's own layers and operations only, so that it loads where cnncli is not installed."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from cnncli.config.schema import Data
+from cnncli.engine.exporting.forward import forward
+from cnncli.engine.exporting.source import Source
+from cnncli.errors import ExportError
+from cnncli.layers.base import Layer
+from cnncli.layers.normalization import LocalResponseNormalization
+from cnncli.serving.artifact import Artifact, Pixels, Probabilities
+from cnncli.serving.description import FILE, Description, missing
+
+
+def takes_any_size(data: Data) -> bool:
+    """Whether Keras can say the config's resize: it knows no crop and no padding by our rule, and no area."""
+    return data.resize.fit == "stretch" and data.resize.method in ("bilinear", "nearest", "bicubic")
+
+
+def portable_model(source: Source) -> keras.Model:
+    """Return a Keras model from raw uint8 images to probabilities, of Keras's own layers and operations only."""
+    height, width, channels = source.config.input_shape
+    any_size = takes_any_size(source.config.data)
+    shape = (None, None, channels) if any_size else (height, width, channels)
+    images = keras.Input(shape, dtype="uint8", name="images")
+    pixels = ops.cast(images, "float32")
+    if any_size:
+        resized = ops.image.resize(
+            pixels, (height, width), interpolation=source.config.data.resize.method, data_format="channels_last"
+        )
+        pixels = ops.round(ops.clip(resized, 0.0, 255.0))
+    logits = forward(source, ops.divide(pixels, 255.0), _in_keras_words)
+    probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(ops.cast(logits, "float32"))
+    return keras.Model(images, probabilities, name=source.config.name.replace("/", "_"))
+
+
+def _in_keras_words(layer: Layer, keras_layer: Any) -> Callable[[Any], Any] | None:
+    if isinstance(layer, LocalResponseNormalization):
+        return partial(_local_response_normalization, layer, keras_layer.compute_dtype)
+    return None
+
+
+def _local_response_normalization(layer: LocalResponseNormalization, dtype: str, x: Any) -> Any:
+    """Sum the squares of neighbouring channels by shifting them along each other."""
+    x = ops.cast(x, dtype)
+    radius, channels = layer.depth_radius, x.shape[-1]
+    squares = ops.pad(ops.square(x), [[0, 0]] * (len(x.shape) - 1) + [[radius, radius]])
+    total = squares[..., :channels]
+    for shift in range(1, 2 * radius + 1):
+        total = ops.add(total, squares[..., shift : shift + channels])
+    scale = ops.power(ops.add(ops.multiply(total, layer.alpha), layer.bias), layer.beta)
+    return ops.divide(x, scale)
+
+
+def write_keras(source: Source, description: Description, path: Path) -> None:
+    """Write a `.keras` file; the description lies beside Keras's own files in the archive."""
+    portable_model(source).save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(FILE, description.to_json())
+
+
+def open_keras(path: Path) -> Artifact:
+    """Load a `.keras` file that `cnn export` wrote.
+
+    Raises:
+        ExportError: If it is damaged, says nothing about itself, or needs more than Keras's own layers.
+    """
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        if FILE not in archive.namelist():
+            raise missing(str(path))
+        description = Description.from_json(archive.read(FILE), str(path))
+        foreign = _foreign_modules(json.loads(archive.read("config.json")))
+    if foreign:
+        raise ExportError(f"{path} needs more than Keras: {', '.join(sorted(foreign))}")
+    with _reading(path):
+        model = keras.saving.load_model(path, safe_mode=True, compile=False)
+
+    def answer(images: Pixels) -> Probabilities:
+        return np.asarray(model(images, training=False))
+
+    return Artifact("keras", description, answer)
+
+
+class _reading:  # noqa: N801 - used as a word before a block
+    """Turn whatever a damaged file raises into one error."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        """Raise ExportError for what Keras, zipfile and h5py raise."""
+        if isinstance(error, Exception) and not isinstance(error, ExportError):
+            raise ExportError(f"{self._path} cannot be loaded by Keras: {str(error)[:200]}") from error
+
+
+def _foreign_modules(config: Any) -> set[str]:
+    """Return the Python modules beside Keras's own that a saved model names."""
+    if isinstance(config, dict):
+        module = config.get("module")
+        own = {module} if isinstance(module, str) and module.split(".")[0] not in ("keras", "builtins") else set()
+        registered = config.get("registered_name")
+        if isinstance(registered, str) and ">" in registered:
+            own.add(registered)
+        return own.union(*map(_foreign_modules, config.values()))
+    if isinstance(config, list):
+        return set().union(*map(_foreign_modules, config))
+    return set()

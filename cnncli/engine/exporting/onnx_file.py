@@ -1,0 +1,54 @@
+"""ONNX, written by tf2onnx."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from cnncli.config.schema import Data
+from cnncli.engine.exporting.elementary import ElementaryPreprocessing, logits
+from cnncli.engine.exporting.source import Source
+from cnncli.serving.description import FILE, Description
+from cnncli.serving.quiet import quiet
+
+OPSET = 18
+
+
+def takes_any_size(data: Data) -> bool:
+    """Whether the config's resize can be said in operations that every runtime computes alike."""
+    return data.resize.method in ElementaryPreprocessing.METHODS
+
+
+def write_onnx(source: Source, description: Description, path: Path) -> None:
+    """Write an ONNX file: uint8 "images" of any number to float32 "probabilities"."""
+    with warnings.catch_warnings(), quiet():
+        warnings.simplefilter("ignore")
+        model = _convert(source)
+    names = json.dumps(list(description.classes), ensure_ascii=False)
+    for key, value in {FILE: description.to_json(), "classes": names}.items():
+        model.metadata_props.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+
+
+def _convert(source: Source) -> Any:
+    import tf2onnx
+
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    height, width, channels = source.config.input_shape
+    any_size = takes_any_size(source.config.data)
+    preprocessing = ElementaryPreprocessing(source.config.data)
+
+    def probabilities(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        read = preprocessing(images) if any_size else preprocessing.to_float(images)
+        read = tf.ensure_shape(read, (None, height, width, channels))
+        return {"probabilities": tf.nn.softmax(logits(source, read))}
+
+    shape = [None, None, None, channels] if any_size else [None, height, width, channels]
+    signature = [tf.TensorSpec(shape, tf.uint8, "images")]
+    model, _ = tf2onnx.convert.from_function(tf.function(probabilities), signature, opset=OPSET)
+    return model

@@ -1,0 +1,98 @@
+"""What an artifact is asked, and what the run itself answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.datasets.splits import Split, Splits
+from cnncli.engine.exporting.source import Source, sized
+from cnncli.serving.artifact import Pixels, Probabilities
+
+NUM_EXAMPLES = 1000
+"""Real examples that an artifact is asked about; the whole split where it has fewer."""
+
+NUM_COUNTED = 10_000
+"""Real examples where an accuracy is to be compared, not only each answer."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Images of one size and the run's answers.
+
+    Attributes:
+        name: "real examples", "all 0", …
+        images: uint8 (number, height, width, channels).
+        expected: The run's probabilities (number, classes).
+        labels: True classes where they are known.
+    """
+
+    name: str
+    images: Pixels
+    expected: Probabilities
+    labels: npt.NDArray[np.int64] | None = None
+
+
+class Proof:
+    """Real examples and edge cases with the run's answers.
+
+    Args:
+        source: The run's network.
+        num_examples: Most real examples.
+    """
+
+    def __init__(self, source: Source, num_examples: int = NUM_EXAMPLES) -> None:
+        self._source = source
+        self.split = _choose(source.splits)
+        places = np.linspace(0, len(self.split) - 1, min(num_examples, len(self.split))).round().astype(np.int64)
+        self._examples = self.split.take(places, self.split.name)
+
+    @cached_property
+    def real(self) -> Case:
+        """The real examples, in the network's size."""
+        images = sized(self._examples, self._source.preprocessing)
+        return Case("real examples", images, self._source.probabilities(images), self._examples.labels)
+
+    @cached_property
+    def edges(self) -> tuple[Case, ...]:
+        """Images as no example is, and batches as none is."""
+        real = self.real
+        shape = real.images.shape[1:]
+        noise = np.random.default_rng(0).integers(0, 256, (16, *shape), dtype=np.uint8)
+        made = (
+            ("all 0", np.zeros((1, *shape), np.uint8)),
+            ("all 255", np.full((1, *shape), 255, np.uint8)),
+            ("noise", noise),
+        )
+        return (
+            *(Case(name, images, self._source.probabilities(images)) for name, images in made),
+            Case("batch of 1", real.images[:1], real.expected[:1]),
+            Case("batch of 7", real.images[-7:], real.expected[-7:]),
+        )
+
+    @cached_property
+    def other_sizes(self) -> tuple[Case, ...]:
+        """Images of other sizes than the network's, for artifacts that resize by themselves."""
+        return tuple(
+            Case("other sizes", images, self._source.probabilities(images)) for images in self._differently_sized()
+        )
+
+    def _differently_sized(self) -> Iterator[Pixels]:
+        if isinstance(self._examples.images, np.ndarray):
+            yield self._examples.images[:64]
+        else:
+            yield from (self._examples.images.decode(i)[None] for i in range(min(8, len(self._examples))))
+        some = self.real.images[:8]
+        height, width = some.shape[1:3]
+        yield np.repeat(np.repeat(some, 2, axis=1), 3, axis=2)[:, : height + 5, : 2 * width + 1]
+        yield np.pad(some, ((0, 0), (0, 3), (1, 1), (0, 0)), mode="reflect" if min(height, width) > 3 else "edge")
+        yield some[:, : max(1, height // 2 + 1), : max(1, width - 1)]
+
+
+def _choose(splits: Splits) -> Split:
+    """Return the split that measures: test, else validation, else train."""
+    return splits.test or splits.validation or splits.train

@@ -1,0 +1,128 @@
+"""A readable Keras script of the network, with its weights beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from pprint import pformat
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from cnncli.config.schema import Resize
+from cnncli.engine.exporting.source import Source
+from cnncli.layers.base import Layer, Merge
+from cnncli.layers.graph import INPUT, Node
+from cnncli.layers.normalization import LocalResponseNormalization
+from cnncli.layers.preprocessing import Normalization
+from cnncli.serving.description import FILE, Description
+
+SCRIPT, WEIGHTS = "network.py", "weights.npz"
+"""Names of the files."""
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_python(source: Source, description: Description, path: Path) -> None:
+    """Write a directory with network.py, weights.npz and the description."""
+    path.mkdir()
+    (path / SCRIPT).write_text(script(source), encoding="utf-8")
+    (path / FILE).write_text(description.to_json(), encoding="utf-8")
+    np.savez(path / WEIGHTS, **dict(_weights(source)))
+
+
+def script(source: Source) -> str:
+    """Return the text of network.py."""
+    config, names = source.config, _tensor_names(source.nodes)
+    template = Template((_TEMPLATES / "network.py.txt").read_text(encoding="utf-8"))
+    return template.substitute(
+        name=config.name,
+        classes=pformat(tuple(source.trained.classes), width=110, compact=True),
+        height=config.data.image_size[0],
+        width=config.data.image_size[1],
+        channels=config.data.channels,
+        precision=config.train.precision,
+        own_layers=_own_layers(source.nodes),
+        layers="\n".join(f"    {line}" for line in _layer_lines(source, names)),
+        output=names[len(source.nodes) - 1] if source.nodes else "images",
+        resize=_resize(config.data.resize),
+    )
+
+
+def _weights(source: Source) -> Iterator[tuple[str, Any]]:
+    for node in source.nodes:
+        if not isinstance(node.layer, Normalization):
+            for weight in source.trained.model.get_layer(node.name).weights:
+                yield f"{node.name}/{weight.name}", np.asarray(weight)
+
+
+def _tensor_names(nodes: tuple[Node, ...]) -> dict[int, str]:
+    """Return the variable that holds each node's output: x where only the next line reads it."""
+    readers: dict[int, list[int]] = {}
+    for index, node in enumerate(nodes):
+        for given in node.inputs:
+            readers.setdefault(given, []).append(index)
+    names = {INPUT: "images"}
+    used = {"images", "x", "layers", "keras", "build"}
+    for index, node in enumerate(nodes):
+        last = index == len(nodes) - 1
+        if last or readers.get(index) == [index + 1]:
+            names[index] = "x"
+            continue
+        names[index] = next(n for n in _candidates(node.name) if n not in used)
+        used.add(names[index])
+    return names
+
+
+def _candidates(name: str) -> Iterator[str]:
+    stem = re.sub(r"\W", "_", name)
+    stem = stem if stem[0].isalpha() else f"_{stem}"
+    yield stem
+    yield from (f"{stem}_{number}" for number in range(2, 10_000))
+
+
+def _layer_lines(source: Source, names: dict[int, str]) -> Iterator[str]:
+    for index, node in enumerate(source.nodes):
+        given = [names[i] for i in node.inputs]
+        inputs = f"[{', '.join(given)}]" if isinstance(node.layer, Merge) else given[0]
+        yield f"{names[index]} = {_constructor(source, node)}({inputs})"
+
+
+def _constructor(source: Source, node: Node) -> str:
+    """Return the call that makes a layer: what is as by default, or only matters in training, is left out."""
+    arguments = {**_arguments(source, node), "name": node.name}
+    call = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+    own = isinstance(node.layer, LocalResponseNormalization)
+    return f"{'' if own else 'layers.'}{node.layer.type_name()}({call})"
+
+
+def _arguments(source: Source, node: Node) -> dict[str, Any]:
+    layer = node.layer
+    if isinstance(layer, Normalization):
+        keras_layer = source.trained.model.get_layer(node.name)
+        flat = {key: np.asarray(getattr(keras_layer, key)).reshape(-1).tolist() for key in ("mean", "variance")}
+        return {key: values if len(values) > 1 else values[0] for key, values in flat.items()}
+    given = layer.keras_arguments()
+    if isinstance(layer, LocalResponseNormalization):
+        return given
+    return {key: value for key, value in given.items() if _matters(layer, key)}
+
+
+def _matters(layer: Layer, key: str) -> bool:
+    if key.endswith(("_initializer", "_regularizer")):
+        return False
+    field = type(layer).model_fields[key]
+    return field.is_required() or bool(getattr(layer, key) != field.default)
+
+
+def _own_layers(nodes: tuple[Node, ...]) -> str:
+    if not any(isinstance(node.layer, LocalResponseNormalization) for node in nodes):
+        return ""
+    return (_TEMPLATES / "local_response_normalization.py.txt").read_text(encoding="utf-8") + "\n\n"
+
+
+def _resize(resize: Resize) -> str:
+    text = (_TEMPLATES / f"resize_{resize.fit}.py.txt").read_text(encoding="utf-8")
+    return Template(text).substitute(method=resize.method).rstrip()

@@ -1,0 +1,144 @@
+"""What is exported: a run's network, what comes before it, and what is to be said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnncli.analysis.evaluation import log_softmax
+from cnncli.config.dump import dump, dump_document
+from cnncli.config.schema import Config
+from cnncli.datasets.splits import Split, Splits
+from cnncli.engine.evaluate import Predictor, Trained
+from cnncli.engine.learner import assign, model_variables
+from cnncli.engine.measured import settle
+from cnncli.engine.model import build, logits_nodes
+from cnncli.engine.preprocessing import Preprocessing
+from cnncli.layers.graph import Node
+from cnncli.runs.environment import versions
+from cnncli.runs.run import Run
+from cnncli.serving.artifact import Pixels, Probabilities
+from cnncli.serving.description import Description
+
+CALIBRATION = 300
+"""Training examples that show a quantised network the range of its values."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run's network on its way out.
+
+    Attributes:
+        trained: The network with its weights, class names and preprocessing.
+        description: What an artifact will say about itself.
+        splits: The run's data: what calibrates and what proves.
+    """
+
+    trained: Trained
+    description: Description
+    splits: Splits
+
+    @classmethod
+    def of(cls, run: Run, trained: Trained, splits: Splits) -> Source:
+        """Describe a run's network."""
+        return cls(trained, _describe(run, trained), splits)
+
+    @property
+    def config(self) -> Config:
+        """The run's config."""
+        return self.trained.config
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The network up to its logits."""
+        return logits_nodes(self.config.nodes)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What comes before the network."""
+        return self.trained.preprocessing
+
+    def probabilities(self, images: Pixels) -> Probabilities:
+        """Return what the run itself answers for images of one size: the truth that artifacts are held against."""
+        logits = self._predictor.logits(self.preprocessing.resize_uint8(images))
+        return np.exp(log_softmax(logits)).astype(np.float32)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return Predictor(self.trained.model, self.preprocessing)
+
+    def calibration(self) -> Pixels:
+        """Return training images of the network's size, chosen by the config's seed."""
+        train = self.splits.train
+        order = np.random.default_rng(self.config.seed).permutation(len(train))[:CALIBRATION]
+        return sized(train.take(np.sort(order), "calibration"), self.preprocessing)
+
+    def in_float32(self) -> Source:
+        """Return the same weights in a network of its own that computes in float32.
+
+        Formats that know no mixed precision hold this one; its layers may be changed for an export.
+        """
+        train = self.config.train.model_copy(update={"precision": "float32"})
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("float32")
+        try:
+            model = build(self.config.model_copy(update={"train": train}))
+        finally:
+            keras.config.set_dtype_policy(policy)
+        assign(model_variables(model), {k: np.asarray(v) for k, v in model_variables(self.trained.model).items()})
+        settle(model)
+        return replace(
+            self,
+            trained=replace(self.trained, model=model),
+            description=replace(self.description, precision="float32"),
+        )
+
+
+def sized(split: Split, preprocessing: Preprocessing) -> Pixels:
+    """Return a split's images in the network's size."""
+    if isinstance(split.images, np.ndarray):
+        return np.asarray(preprocessing.resize_uint8(split.images))
+    images = split.images
+    return np.concatenate([np.asarray(preprocessing.resize_uint8(images.decode(i)[None])) for i in range(len(split))])
+
+
+def frozen(function: Any, *signature: tf.TensorSpec) -> Any:
+    """Return a TensorFlow graph of a Python function with its weights as constants."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    return convert_variables_to_constants_v2(tf.function(function).get_concrete_function(*signature))
+
+
+def _describe(run: Run, trained: Trained) -> Description:
+    config, data = trained.config, trained.config.data
+    passport = run.passport()
+    return Description(
+        name=config.name,
+        classes=trained.classes,
+        height=data.image_size[0],
+        width=data.image_size[1],
+        channels=data.channels,
+        method=data.resize.method,
+        fit=data.resize.fit,
+        any_size=False,
+        config=dump_document(_without_path(config.document)),
+        config_sha256=sha256(dump(config).encode()).hexdigest(),
+        data_content_hash=str(passport.get("content_hash", "")),
+        data_split_hash=str(passport.get("split_hash", "")),
+        run=f"{run.name}/{run.id}",
+        checkpoint=trained.checkpoint,
+        precision=config.train.precision,
+        versions=versions(),
+    )
+
+
+def _without_path(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a config that does not tell where the examples lie on the machine that trained."""
+    data = {key: value for key, value in document["data"].items() if key != "path"}
+    return {**document, "data": data}

@@ -1,0 +1,1 @@
+"""Exported networks opened and asked without TensorFlow."""

@@ -1,0 +1,58 @@
+"""The process that measures an artifact without TensorFlow: `python -m cnncli.serving.bench_process PATH`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from cnncli.serving.artifact import Artifact
+from cnncli.serving.open import open_artifact
+
+WARM_UP = 3
+MOST_CALLS = 100
+SECONDS = 3.0
+"""Time given to each batch size."""
+
+
+def report(artifact: Artifact) -> None:
+    """Print one line of JSON: latency of one and of 32 images, and the process's peak memory."""
+    latency = {str(size): _latency(artifact, size) for size in (1, 32)}
+    sys.stdout.write(json.dumps({"latency": latency, "peak_memory_bytes": peak_memory()}) + "\n")
+
+
+def _latency(artifact: Artifact, size: int) -> dict[str, Any]:
+    about = artifact.description
+    shape = (size, about.height, about.width, about.channels)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    for _ in range(WARM_UP):
+        artifact.probabilities(images)
+    times: list[float] = []
+    while len(times) < MOST_CALLS and (len(times) < 5 or sum(times) < SECONDS):
+        start = perf_counter()
+        artifact.probabilities(images)
+        times.append(perf_counter() - start)
+    median, p95 = np.percentile(times, [50, 95]).tolist()
+    return {"median": median, "p95": p95, "num_calls": len(times)}
+
+
+def peak_memory() -> int | None:
+    """Return the most memory that this process has held, in bytes, or None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage would count what the parent held when it started this process.
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:
+        return None
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+if __name__ == "__main__":
+    report(open_artifact(Path(sys.argv[1])))

@@ -1,0 +1,95 @@
+"""What every artifact says about itself: classes, preprocessing, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cnncli.errors import ExportError
+
+VERSION = 1
+"""Of the document; a reader refuses a newer one."""
+
+FILE = "cnncli.json"
+"""Name of the document where an artifact holds files."""
+
+CLASSES_FILE = "classes.txt"
+"""Name of the file with one class a line, for readers that know nothing of cnncli."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """An artifact's own account of itself.
+
+    Attributes:
+        name: Of the experiment.
+        classes: Names in the order of the probabilities.
+        height: Rows of the images that the network sees.
+        width: Columns.
+        channels: 1 for grey, 3 for red, green and blue.
+        method: How an image of another size is resized: bilinear, nearest, bicubic or area.
+        fit: What happens to another aspect ratio: stretch, crop or pad.
+        any_size: Whether the artifact resizes by itself, or wants images of `height` and `width`.
+        config: The run's resolved config as YAML, without the path of the data.
+        config_sha256: Digest of the config as the run holds it.
+        data_content_hash: The data passport's hash of all examples.
+        data_split_hash: The data passport's hash of which example is in which split.
+        run: The run's name and start.
+        checkpoint: The checkpoint the weights are from.
+        precision: What the artifact computes with.
+        versions: Of Python and the packages that wrote it.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    height: int
+    width: int
+    channels: int
+    method: str
+    fit: str
+    any_size: bool
+    config: str
+    config_sha256: str
+    data_content_hash: str
+    data_split_hash: str
+    run: str
+    checkpoint: str
+    precision: str
+    versions: Mapping[str, str | None]
+
+    def to_json(self) -> str:
+        """Return the document as text."""
+        return json.dumps({"version": VERSION, **asdict(self)}, ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str) -> Description:
+        """Read the document.
+
+        Args:
+            text: What `to_json` returned.
+            where: What errors call the artifact.
+
+        Raises:
+            ExportError: If it is damaged or newer than this cnncli.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            version = fields.pop("version")
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ExportError(f"{where}: the description inside is damaged") from error
+        if version != VERSION:
+            raise ExportError(f"{where}: its description has version {version}, this cnncli reads {VERSION}")
+        try:
+            return cls(**{**fields, "classes": tuple(fields["classes"])})
+        except (KeyError, TypeError) as error:
+            raise ExportError(f"{where}: the description inside is damaged") from error
+
+
+def missing(where: str) -> ExportError:
+    """Return the error for an artifact that says nothing about itself."""
+    return ExportError(
+        f"{where} does not say what its classes and its preprocessing are",
+        "Only artifacts that `cnn export` wrote can be asked; a .keras file from elsewhere: `cnn import`.",
+    )

@@ -1,0 +1,62 @@
+"""LiteRT files, run by ai-edge-litert."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnncli.errors import ExportError
+from cnncli.serving.artifact import Artifact, Pixels, Probabilities
+from cnncli.serving.description import FILE, Description, missing
+from cnncli.serving.packages import require
+from cnncli.serving.quiet import quiet
+
+
+def open_litert(path: Path) -> Artifact:
+    """Open a LiteRT file that `cnn export` wrote.
+
+    Raises:
+        ExportError: If ai-edge-litert is not installed, or the file is damaged or says nothing about itself.
+    """
+    require("ai_edge_litert")
+    description = _description(path)
+    with quiet():
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            interpreter = Interpreter(model_content=path.read_bytes())
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ExportError(f"{path} is no file that LiteRT can run: {str(error)[:200]}") from error
+    return Artifact("litert", description, _Session(interpreter).answer)
+
+
+def _description(path: Path) -> Description:
+    """Return what the file says: LiteRT files carry others in a zip archive behind the network."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return Description.from_json(archive.read(FILE), str(path))
+    except (OSError, zipfile.BadZipFile, KeyError):
+        raise missing(str(path)) from None
+
+
+class _Session:
+    """An interpreter laid out anew whenever the number of images changes."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self._interpreter = interpreter
+        self._input = interpreter.get_input_details()[0]["index"]
+        self._output = interpreter.get_output_details()[0]["index"]
+        self._shape: tuple[int, ...] = ()
+
+    def answer(self, images: Pixels) -> Probabilities:
+        if images.shape != self._shape:
+            with quiet():
+                self._interpreter.resize_tensor_input(self._input, images.shape)
+                self._interpreter.allocate_tensors()
+            self._shape = images.shape
+        self._interpreter.set_tensor(self._input, images)
+        self._interpreter.invoke()
+        return np.array(self._interpreter.get_tensor(self._output))

@@ -1,0 +1,29 @@
+"""An artifact's path → the artifact, where no TensorFlow is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cnncli.serving.artifact import Artifact
+from cnncli.serving.kinds import PLAIN, require_kind
+
+
+def opens(path: Path) -> bool:
+    """Whether the artifact at a path is opened without TensorFlow."""
+    return require_kind(path) in PLAIN
+
+
+def open_artifact(path: Path) -> Artifact:
+    """Open an artifact that needs no TensorFlow.
+
+    Raises:
+        ExportError: If it cannot be opened, or its runtime is not installed.
+    """
+    kind = require_kind(path)
+    if kind == "onnx":
+        from cnncli.serving.onnx_file import open_onnx
+
+        return open_onnx(path)
+    from cnncli.serving.litert_file import open_litert
+
+    return open_litert(path)
