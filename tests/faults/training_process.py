@@ -1,0 +1,221 @@
+"""Training in processes of its own, and what a campaign reads of a run without the project's own readers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SMALL = """
+name: small
+seed: 3
+data: {source: digits, image_size: [8, 8], channels: 1, validation: 0.2}
+model:
+  layers:
+    - Conv2D: {filters: 8, kernel_size: 3, use_bias: false}
+    - BatchNormalization: {momentum: 0.9}
+    - ReLU
+    - MaxPooling2D: {pool_size: 2}
+    - Flatten
+    - Dropout: {rate: 0.2}
+    - Dense: {units: 10}
+train: {epochs: 12, batch_size: 32}
+"""
+"""Dropout and batch normalization are in every trial."""
+
+STEPS_PER_EPOCH = 37
+
+MOVED = "data.augmentation=[{RandomTranslation: {height_factor: 0.1, width_factor: 0.1}}, {RandomRotation: {factor: 0.05}}]"
+
+VARIANTS: dict[str, list[str]] = {
+    "dropout and batch norm": [],
+    "augmentation": [MOVED],
+    "plateau": [
+        "train.schedule={ReduceLROnPlateau: {monitor: validation_accuracy, patience: 1, min_delta: 0.05, factor: 0.5}}"
+    ],
+    "early stopping": ["train.early_stopping={patience: 2, min_delta: 0.02}", "train.epochs=30"],
+    "ema": ["train.ema=0.95"],
+    "mid-epoch checkpoints": ["train.checkpoint={every: {steps: 5}}"],
+    "cosine with momentum": [
+        "train.optimizer={SGD: {momentum: 0.9, learning_rate: 0.05}}",
+        "train.schedule={CosineDecay: {warmup_epochs: 1.5}}",
+    ],
+    "every third epoch": ["train.checkpoint={every: {epochs: 3}}"],
+}
+
+INTERVAL = {"mid-epoch checkpoints": 5, "every third epoch": 3 * STEPS_PER_EPOCH}
+"""Steps between two checkpoints, where it is not an epoch."""
+
+TOLD = """
+import os, sys
+from cnncli.report.progress import PlainLines
+file = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT)
+def steps_done(self, event):
+    os.pwrite(file, f"{event.epoch} {event.batch}".ljust(32).encode(), 0)
+PlainLines.steps_done = steps_done
+from cnncli.__main__ import main
+main()
+"""
+"""The command line, and how far it has come in a file that outlives a kill: what a user sees move on the terminal."""
+
+
+@dataclass
+class Workplace:
+    """A folder with one config and one run.
+
+    Attributes:
+        folder: The folder.
+        overrides: `--set` values of the config.
+        starts: Number of processes started so far.
+    """
+
+    folder: Path
+    overrides: list[str]
+    starts: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "small.yaml").write_text(SMALL, encoding="utf-8")
+
+    @property
+    def run(self) -> Path | None:
+        """The run's directory, if it is there."""
+        return next((p for p in self.folder.glob("runs/small/[!.]*") if p.is_dir()), None)
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the training, or go on with the run where there is one."""
+        run = self.run
+        sets = [word for value in self.overrides for word in ("--set", value)]
+        command = ["train", "small.yaml", "--runs-dir", "runs", *sets] if run is None else ["resume", str(run)]
+        self.starts += 1
+        with (self.folder / f"stderr-{self.starts}.txt").open("w", encoding="utf-8") as stderr:
+            return subprocess.Popen(
+                [sys.executable, "-c", TOLD, "told", *command],
+                cwd=self.folder,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                text=True,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+
+    def stderr(self) -> str:
+        """Return what the newest process wrote on stderr."""
+        return (self.folder / f"stderr-{self.starts}.txt").read_text(encoding="utf-8")
+
+    def steps_told(self) -> int:
+        """Return the number of steps that the processes have told of; those of a running chunk are not among them."""
+        try:
+            epoch, batch = (self.folder / "told").read_text(encoding="utf-8").split()
+        except (FileNotFoundError, ValueError):
+            return 0
+        return (int(epoch) - 1) * STEPS_PER_EPOCH + int(batch)
+
+    def finish(self) -> None:
+        """Train to the end."""
+        with self.start() as process:
+            code = process.wait(timeout=300)
+        if code != 0:
+            raise RuntimeError(f"exit code {code}:\n{self.stderr()}")
+
+
+def newest_checkpoint(run: Path) -> Path | None:
+    """Return the newest checkpoint's directory."""
+    names = [path for path in run.glob("checkpoints/step-*")]
+    return max(names, key=lambda path: [int(number) for number in path.name.split("-")[1:]], default=None)
+
+
+def step_of(checkpoint: Path | None) -> int:
+    """Return the step that a checkpoint's name gives."""
+    return 0 if checkpoint is None else int(checkpoint.name.split("-")[1])
+
+
+def digests(run: Path) -> dict[str, str]:
+    """Return the SHA-256 of every array of the newest checkpoint, taken from the bytes themselves."""
+    newest = newest_checkpoint(run)
+    assert newest is not None
+    manifest = json.loads((newest / "manifest.json").read_text(encoding="utf-8"))
+    data = (newest / "arrays.bin").read_bytes()
+    found = {}
+    for entry in manifest["entries"]:
+        raw = data[entry["offset"] : entry["offset"] + entry["num_bytes"]]
+        assert len(raw) == entry["num_bytes"] > 0
+        found[entry["name"]] = hashlib.sha256(raw).hexdigest()
+    assert len(found) > 10
+    return found
+
+
+def progress(run: Path) -> dict[str, Any]:
+    """Return the counters in the newest checkpoint (best, early stopping, plateau) without what the clock decides."""
+    newest = newest_checkpoint(run)
+    assert newest is not None
+    document = json.loads((newest / "manifest.json").read_text(encoding="utf-8"))["meta"]["progress"]
+    return {name: value for name, value in document.items() if "seconds" not in name}
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    """Return the lines of metrics.jsonl without what the clock decides."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
+
+
+def points(run: Path) -> dict[str, list[int]]:
+    """Return the steps at which each scalar stands in the event files, in the files' order."""
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    found: dict[str, list[int]] = {}
+    for part in ("train", "validation"):
+        for path in sorted((run / "tensorboard" / part).glob("events.*")):
+            for record in _records(path.read_bytes()):
+                event = Event.FromString(record)
+                for value in event.summary.value:
+                    if value.tag != "model":
+                        found.setdefault(f"{part}/{value.tag}", []).append(event.step)
+    return found
+
+
+def _records(data: bytes) -> list[bytes]:
+    """Split an event file: length (8 bytes), its checksum (4), data, its checksum (4)."""
+    records, place = [], 0
+    while place < len(data):
+        (length,) = struct.unpack_from("<Q", data, place)
+        records.append(data[place + 12 : place + 12 + length])
+        assert len(records[-1]) == length, "a torn event"
+        place += 16 + length
+    return records
+
+
+def differences(run: Path, reference: Path) -> list[str]:
+    """Return in what a finished run differs from the uninterrupted one; nothing if it is the same to the last bit."""
+    wrong = []
+    ours, theirs = digests(run), digests(reference)
+    if ours != theirs:
+        names = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
+        wrong.append(f"{len(names)} of {len(theirs)} arrays differ: {sorted(names)[:3]}")
+    if metrics(run) != metrics(reference):
+        wrong.append("metrics.jsonl differs")
+    if progress(run) != progress(reference):
+        wrong.append(f"counters differ: {progress(run)} instead of {progress(reference)}")
+    if step_of(newest_checkpoint(run)) != step_of(newest_checkpoint(reference)):
+        wrong.append("another last step")
+    for hint in ("best.json", "latest.json"):
+        if _hinted_step(run, hint) != _hinted_step(reference, hint):
+            wrong.append(f"{hint} differs")
+    expected = [line["step"] for line in metrics(reference)]
+    wrong += [f"event files: {tag} at {steps}" for tag, steps in points(run).items() if steps != expected]
+    if points(run).keys() != points(reference).keys():
+        wrong.append("event files: a scalar is missing")
+    status = json.loads((run / "run.json").read_text(encoding="utf-8"))["status"]
+    if status != "done":
+        wrong.append(f"status is {status}")
+    return wrong
+
+
+def _hinted_step(run: Path, hint: str) -> int:
+    step: int = json.loads((run / hint).read_text(encoding="utf-8"))["step"]
+    return step
