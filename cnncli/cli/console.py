@@ -66,7 +66,8 @@ def print_error(error: CnnError) -> None:
         return
     from rich.text import Text
 
+    whole_lines = not err().is_terminal
     code = f" {error.code}" if error.code else ""
-    err().print(Text.assemble((f"error{code}: ", "bold red"), error.message), soft_wrap=True)
+    err().print(Text.assemble((f"error{code}: ", "bold red"), error.message), soft_wrap=whole_lines)
     if error.hint:
-        err().print(Text.assemble(("  ", ""), error.hint), soft_wrap=True)
+        err().print(Text(f"  {error.hint}"), soft_wrap=whole_lines)

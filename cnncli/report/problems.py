@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH = 100
-"""Columns that a problem takes, so that its text is the same on every terminal."""
+"""Columns that a problem takes: in files and pipes always, on a terminal at most."""
 _STYLES = {"place": "bold", "error": "bold red", "warning": "bold yellow", "caret": "bold red", "hint": "cyan"}
 
 Line = tuple[str, str]
@@ -30,13 +30,14 @@ def problems_text(problems: Iterable[Problem], width: int = WIDTH) -> str:
 
 
 def print_problems(problems: Iterable[Problem], console: Console) -> None:
-    """Print problems, with colours where the console has them."""
+    """Print problems, on a terminal in its width and with colours where it has them."""
     from rich.text import Text
 
+    width = min(WIDTH, console.width) if console.is_terminal else WIDTH
     for number, problem in enumerate(problems):
         if number:
             console.print()
-        for text, kind in _lines(problem, WIDTH):
+        for text, kind in _lines(problem, width):
             console.print(Text(text, style=_STYLES.get(kind, "")), soft_wrap=True)
 
 
