@@ -189,15 +189,18 @@ class CheckpointStore:
         """Load the first whole one of some checkpoints, setting the damaged ones aside."""
         damaged: list[str] = []
         while True:
+            listed = self.names()
             there = (name for name in candidates() if (self.directory / name).is_dir())
             name = next((name for name in there if name not in damaged), None)
             if name is None:
-                break
+                if self.names() == listed:
+                    break
+                continue  # The process that trains has removed what was listed, and so has made something newer.
             try:
                 return checkpoint.read(self.directory / name)
             except Damage as damage:
                 if not (self.directory / name).is_dir():
-                    continue  # The process that trains has just removed it: look again at what there is.
+                    continue  # Removed likewise.
                 damaged.append(name)
                 log.warning("%s", self._set_aside(name, damage))
         if damaged:

@@ -86,12 +86,12 @@ def check(runs_dir: Path, promise: Promise) -> str | None:
     """Open what is left and go on with it; return what is wrong, or None."""
     try:
         return trouble(runs_dir, promise)
-    except RunError as error:
+    except (RunError, OSError) as error:
         return str(error)
 
 
 def trouble(runs_dir: Path, promise: Promise) -> str | None:
-    """Return what is wrong, or None; raises RunError where something cannot be read at all."""
+    """Return what is wrong, or None; raises RunError or OSError where something cannot be read at all."""
     runs = list(all_runs(runs_dir))
     if not runs:
         return "the run is gone" if promise.made else None

@@ -264,6 +264,17 @@ def test_a_disk_that_refuses_is_one_line(store: CheckpointStore, monkeypatch: py
     assert "\n" not in caught.value.message
 
 
+def test_a_list_that_is_out_of_date_is_read_again(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that was listed may be gone when it is opened: two saves are quick on a busy machine."""
+    save(store, 30, 40)
+    stale = [["step-00000010", "step-00000020"]] * 2
+    listed = store.names
+    monkeypatch.setattr(store, "names", lambda: stale.pop() if stale else listed())
+    found = store.latest()
+    assert found is not None
+    assert found.step == 40
+
+
 def test_others_may_read_while_one_writes(store: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
     """A reader never meets half a checkpoint, nor takes a removed one for damaged."""
     save(store, 0, best=(0,))
