@@ -1,0 +1,55 @@
+"""`cnn verify`: does a stop change a run's result?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnncli.cli.console import print_json, print_line, print_note
+from cnncli.cli.train import Json, RunsDir
+
+if TYPE_CHECKING:
+    from cnncli.runs.verification import Verdict
+
+
+def verify_cli(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")] = "latest",
+    runs_dir: RunsDir = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Train a run's config twice, once killed in the middle and resumed, and compare bit by bit.
+
+    Takes as long as training it twice; the run itself is only read. Exit code 1 if there is a difference.
+
+    Example: cnn verify latest
+    """
+    from cnncli.runs.find import find
+    from cnncli.runs.verification import verify
+
+    verdict = verify(find(run, runs_dir), print_note)
+    if as_json:
+        print_json(verdict.to_json())
+    else:
+        for line in _lines(verdict):
+            print_line(line)
+    if not verdict.identical:
+        raise typer.Exit(1)
+
+
+def _lines(verdict: Verdict) -> list[str]:
+    """Return the verdict in words."""
+    compared = f"{verdict.num_arrays} arrays ({verdict.num_values:,} values) and {verdict.num_metrics} metrics"
+    where = f"{verdict.epochs} epochs, {verdict.steps:,} steps; resumed at step {verdict.resumed_at_step:,}"
+    if verdict.identical:
+        lines = [f"identical: {compared} are the same to the last bit ({where})"]
+    else:
+        lines = [f"different: of {compared} these are not the same ({where})"]
+        lines += [f"  {difference}" for difference in verdict.differences[:20]]
+    told = {
+        None: "The run itself is not done, so it was not compared.",
+        True: "The run itself ended the same.",
+        False: "The run itself ended differently: another machine, version or config, or settings changed on resuming.",
+    }
+    return [*lines, told[verdict.same_as_run]]
