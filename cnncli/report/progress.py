@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 
-def _epoch_line(event: EpochDone, epochs: int, wide: bool = True) -> str:
+def _epoch_line(event: EpochDone, epochs: int) -> str:
     width = len(str(epochs))
     parts = [
         f"epoch {event.epoch:>{width}}/{epochs}",
@@ -20,12 +20,11 @@ def _epoch_line(event: EpochDone, epochs: int, wide: bool = True) -> str:
     ]
     if event.validation:
         parts.append(f"validation loss {event.validation['loss']:.4f} accuracy {event.validation['accuracy']:.4f}")
-    if wide:
-        parts += [
-            f"{event.images_per_second:,.0f} images/s",
-            f"{event.seconds:.1f} s",
-            f"lr {event.learning_rate:.3g}",
-        ]
+    parts += [
+        f"{event.images_per_second:,.0f} images/s",
+        f"{event.seconds:.1f} s",
+        f"learning rate {event.learning_rate:.3g}",
+    ]
     return "  ".join(parts) + ("  *" if event.is_best else "")
 
 
@@ -72,7 +71,7 @@ class PlainLines:
 
 
 class LiveDisplay:
-    """A bar with the numbers of the running epoch below the lines of the finished ones.
+    """A table that grows by a row an epoch, above a bar with the numbers of the running one.
 
     Args:
         console: A terminal.
@@ -84,30 +83,33 @@ class LiveDisplay:
         self._started: Started | None = None
 
     def started(self, event: Started) -> None:
-        """Show what is trained, and open the bar."""
+        """Show what is trained, the table's head, and the bar."""
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._started = event
         self._console.print(_opening(event), markup=False, highlight=False)
         for note in event.notes:
-            self._console.print(note, style="yellow", markup=False, highlight=False)
+            self.noted(note)
+        for line in _head(event, self._console.width):
+            self._console.print(line, style="bold", markup=False, highlight=False)
         columns = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=None)]
         columns += [TextColumn("{task.fields[numbers]}", markup=False), TimeRemainingColumn(compact=True)]
         self._bar = Progress(*columns, console=self._console, transient=True, expand=True)
         done = event.resumed_at or 0
-        self._bar.add_task("", total=event.epochs * event.steps_per_epoch, completed=done, numbers="")
+        total = event.epochs * event.steps_per_epoch
+        self._bar.add_task("compiling the step loop", total=total, completed=done, numbers="")
         self._bar.start()
 
     def steps_done(self, event: StepsDone) -> None:
         """Move the bar."""
         if self._bar is None or self._started is None:
             return
-        steps = self._started.steps_per_epoch
-        wide = self._console.width >= 100
-        numbers = f"loss {event.loss:.4f}  accuracy {event.accuracy:.4f}"
-        if wide:
-            numbers += f"  {event.images_per_second:,.0f} images/s  lr {event.learning_rate:.3g}"
-        step = f"  step {event.batch}/{steps}" if self._console.width >= 80 else ""
+        steps, width = self._started.steps_per_epoch, self._console.width
+        numbers = f"loss {event.loss:.4f}"
+        numbers += f"  accuracy {event.accuracy:.4f}" if width >= 80 else ""
+        if width >= 100:
+            numbers += f"  {event.images_per_second:,.0f} images/s  rate {event.learning_rate:.2g}"
+        step = f"  step {event.batch}/{steps}" if width >= 80 else ""
         self._bar.update(
             self._bar.task_ids[0],
             completed=(event.epoch - 1) * steps + event.batch,
@@ -116,9 +118,9 @@ class LiveDisplay:
         )
 
     def epoch_done(self, event: EpochDone) -> None:
-        """Leave the epoch's line above the bar."""
+        """Add the epoch's row to the table."""
         epochs = self._started.epochs if self._started else event.epoch
-        text = _epoch_line(event, epochs, wide=self._console.width >= 120)
+        text = _row(event, epochs, self._console.width)
         self._console.print(text, markup=False, highlight=False, style="bold" if event.is_best else "")
 
     def noted(self, text: str) -> None:
@@ -130,3 +132,25 @@ class LiveDisplay:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _head(event: Started, width: int) -> list[str]:
+    """Return the two lines above the table's columns."""
+    epoch = max(5, 2 * len(str(event.epochs)) + 1)
+    groups, names = " " * epoch + f"{'training':>18}", "epoch".rjust(epoch) + f"{'loss':>9}{'accuracy':>9}"
+    if event.num_validation:
+        groups, names = groups + f"{'validation':>20}", names + f"{'loss':>11}{'accuracy':>9}"
+    if width >= 80:
+        names += f"{'images/s':>11}{'rate':>10}"
+    return ["", groups, names]
+
+
+def _row(event: EpochDone, epochs: int, width: int) -> str:
+    """Return an epoch's row of the table; a star marks the best so far."""
+    text = f"{event.epoch}/{epochs}".rjust(5) + f"{event.train['loss']:>9.4f}{event.train['accuracy']:>9.4f}"
+    text = text.rjust(max(5, 2 * len(str(epochs)) + 1) + 18)
+    if event.validation:
+        text += f"{event.validation['loss']:>11.4f}{event.validation['accuracy']:>9.4f}"
+    if width >= 80:
+        text += f"{event.images_per_second:>11,.0f}{event.learning_rate:>10.2g}"
+    return text + (" *" if event.is_best else "")
