@@ -14,7 +14,7 @@ from cnncli.datasets.files import Files
 from cnncli.datasets.scan import num_workers
 from cnncli.datasets.splits import Split
 from cnncli.datasets.store import Folder
-from cnncli.engine.feed import Chunk, Feed, MemoryFeed, epoch_order
+from cnncli.engine.feed import Chunk, Feed, MemoryFeed, epoch_order, to_memory
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.errors import DataError
 
@@ -233,3 +233,12 @@ def in_memory(split: Split, decoder: Decoder) -> Split:
     for number, batch in enumerate(decoder.batches(np.arange(len(split), dtype=np.int32), _BLOCK)):
         images[number * _BLOCK : number * _BLOCK + len(batch)] = batch
     return Split(split.name, images, split.labels, split.ids)
+
+
+def decoded(split: Split, preprocessing: Preprocessing) -> Batch:
+    """Return all images of a split in the size that the network reads."""
+    if isinstance(split.images, Files):
+        images = in_memory(split, Decoder(split.images, preprocessing)).images
+    else:
+        images = to_memory(split, preprocessing).images
+    return np.asarray(images)
