@@ -50,10 +50,10 @@ class Trainer:
         self.listener = listener
         self._preprocessing = preprocessing = Preprocessing(config.data)
         self.model = build(config)
-        self._feed = MemoryFeed(splits.train, preprocessing, config.seed, config.train.batch_size)
+        self.feed = MemoryFeed(splits.train, preprocessing, config.seed, config.train.batch_size)
         self._validation = None if splits.validation is None else to_memory(splits.validation, preprocessing)
         weights = class_weights(config.train.loss.class_weights, splits.classes, splits.train.labels)
-        self._learner = Learner(config, self.model, preprocessing, CrossEntropy(config.train.loss, weights))
+        self.learner = Learner(config, self.model, preprocessing, CrossEntropy(config.train.loss, weights))
         self._predictor = Predictor(self.model, preprocessing)
         self._pace = Pace()
         self._recent_losses: deque[float] = deque(maxlen=20)
@@ -63,7 +63,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Number of steps of an epoch; the last may be of fewer examples."""
-        return math.ceil(self._feed.num_examples / self.config.train.batch_size)
+        return math.ceil(self.feed.num_examples / self.config.train.batch_size)
 
     @property
     def finished(self) -> bool:
@@ -72,7 +72,7 @@ class Trainer:
 
     def begin(self, source: Checkpoint | None = None) -> None:
         """Give a new run's network what is measured on the data, and what it takes from another run's checkpoint."""
-        measure(self.model, self._feed.images, self._preprocessing)
+        measure(self.model, self.feed.images, self._preprocessing)
         start = self.config.train.start_from
         if start is not None and source is not None:
             arrays = evaluated_weights(source.arrays)
@@ -86,7 +86,7 @@ class Trainer:
         Raises:
             CheckpointError: If it is of another network or optimizer.
         """
-        self._learner.restore(checkpoint.arrays)
+        self.learner.restore(checkpoint.arrays)
         settle(self.model)
         self.progress = self._saved = Progress.from_json(checkpoint.meta["progress"])
         self.run.truncate_metrics(self.progress.epoch)
@@ -117,7 +117,7 @@ class Trainer:
             device=device_name(),
             epochs=self.config.train.epochs,
             steps_per_epoch=self.steps_per_epoch,
-            num_examples=self._feed.num_examples,
+            num_examples=self.feed.num_examples,
             num_validation=0 if self._validation is None else len(self._validation.labels),
             num_params=self.model.count_params(),
             resumed_at=self.progress.step or None,
@@ -128,7 +128,7 @@ class Trainer:
         """Take the rest of the epoch's steps, or those until a stop is asked for."""
         while self.progress.batch < self.steps_per_epoch and not self._must_stop(stop):
             limit = min(self._pace.batches, self._clock.steps_left(self.progress.step))
-            chunk = self._feed.chunk(self.progress.epoch, self.progress.batch, limit)
+            chunk = self.feed.chunk(self.progress.epoch, self.progress.batch, limit)
             self._take_steps(chunk)
             if self._clock.is_due(self.progress.step) and self.progress.batch < self.steps_per_epoch:
                 self._save()
@@ -136,14 +136,14 @@ class Trainer:
     def _take_steps(self, chunk: Chunk) -> None:
         rates = self.rates(self.progress.step, len(chunk.plan))
         begun = perf_counter()
-        losses = self._learner.run(chunk, rates)
+        losses = self.learner.run(chunk, rates)
         seconds = perf_counter() - begun
         self._recent_losses.extend(losses.tolist())
         self.progress = self.progress.after_steps(len(losses), seconds)
         if len(losses) < len(chunk.plan):
             raise self._diverged(chunk.images, chunk.labels, chunk.plan[len(losses)])
         self._pace.measured(len(losses), seconds)
-        means = self._learner.means()
+        means = self.learner.means()
         rate = chunk.plan.size / seconds
         self.listener.steps_done(
             StepsDone(self.progress.epoch + 1, self.progress.batch, *means, rate, float(rates[-1, 0]))
@@ -152,7 +152,7 @@ class Trainer:
     def _diverged(self, images: tf.Tensor, labels: tf.Tensor, indices: np.ndarray) -> guard.DivergedError:
         """Find out what was not finite in a batch, keep the evidence, and return the error."""
         images, labels = tf.gather(images, indices), tf.gather(labels, indices)
-        what, layer = guard.locate(self._learner, images, labels)
+        what, layer = guard.locate(self.learner, images, labels)
         finding = guard.Finding(
             step=self.progress.step + 1,
             epoch=self.progress.epoch + 1,
@@ -169,7 +169,7 @@ class Trainer:
         train = self.config.train
         steps = range(first_step, first_step + num_steps)
         factors = [train.schedule.rate(1.0, step, self.steps_per_epoch, train.epochs) for step in steps]
-        bases = self._learner.updates.base_rates * self.progress.plateau_factor
+        bases = self.learner.updates.base_rates * self.progress.plateau_factor
         return np.outer(factors, bases).astype(np.float32)
 
     def _end_epoch(self, stop: StopRequest, event_log: EventLog) -> None:
@@ -177,20 +177,20 @@ class Trainer:
         validation = self._validate(stop)
         if validation is None:
             return
-        means, seconds = self._learner.means(), self.progress.seconds
+        means, seconds = self.learner.means(), self.progress.seconds
         event = EpochDone(
             epoch=self.progress.epoch + 1,
             step=self.progress.step,
             learning_rate=float(self.rates(self.progress.step - 1, 1)[0, 0]),
             seconds=seconds,
-            images_per_second=self._feed.num_examples / seconds,
+            images_per_second=self.feed.num_examples / seconds,
             train=means._asdict(),
             validation=validation,
         )
         self.progress = self.progress.after_epoch(event.named(), self.config.train)
         best = self.progress.best
         event = replace(event, is_best=best is not None and best.epoch == event.epoch)
-        self._learner.reset_means()
+        self.learner.reset_means()
         self.run.append_metrics(event.to_json())
         if event.is_best or self._clock.is_due(event.step, event.epoch) or self.finished:
             self._save(best=event.is_best)
@@ -202,7 +202,7 @@ class Trainer:
         if self._validation is None:
             return {}
         images, parts = self._validation.images, []
-        with self._learner.updates.averaged():
+        with self.learner.updates.averaged():
             for start in range(0, len(images), BATCH_SIZE):
                 if stop.signal is not None:
                     return None
@@ -212,7 +212,7 @@ class Trainer:
 
     def _save(self, best: bool = False) -> None:
         """Write a checkpoint of this very step."""
-        arrays = self._learner.state()
+        arrays = self.learner.state()
         self.run.checkpoints.save(
             self.progress.step,
             arrays,
