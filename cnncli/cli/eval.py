@@ -24,6 +24,9 @@ def eval_cli(
         typer.Option(help="Other examples instead: a folder of class folders, a .zip of one, an .npz or a .csv file."),
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every prediction into this file as well.")] = None,
+    invariance: Annotated[
+        bool, typer.Option("--invariance", help="Also measure shifted, turned, blurred, … images; takes a while.")
+    ] = False,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -41,15 +44,26 @@ def eval_cli(
 
     examination = examine(found, checkpoint, split) if data is None else examine_elsewhere(found, checkpoint, data)
     document = keep(found, examination)
+    profile = None
+    if invariance:
+        from cnncli.engine import invariance as profiles
+
+        profile = profiles.profile(examination)
+        profiles.keep(found, profile)
     if csv is not None:
         from cnncli.report.files import write_text
         from cnncli.report.predictions import evaluation_csv
 
         write_text(csv, evaluation_csv(examination.evaluation))
     if as_json:
-        print_json(document)
-    else:
-        _print(document)
+        print_json({**document, "invariance": profile} if profile else document)
+        return
+    _print(document)
+    if profile:
+        from cnncli.report.evaluation_invariance import invariance_page
+
+        out().print()
+        print_page(invariance_page(profile))
 
 
 def _print(document: dict[str, Any]) -> None:

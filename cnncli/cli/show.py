@@ -27,6 +27,7 @@ class Kind(StrEnum):
     confusion = "confusion"
     mistakes = "mistakes"
     hits = "hits"
+    invariance = "invariance"
     augmentation = "augmentation"
     schedule = "schedule"
     receptive_field = "receptive_field"

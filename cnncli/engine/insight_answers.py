@@ -11,6 +11,7 @@ from typing import Any
 
 from cnncli.datasets.samples import image as image_of
 from cnncli.datasets.splits import Split
+from cnncli.engine import invariance
 from cnncli.engine.evaluate import examine, find_checkpoint, keep
 from cnncli.report.figures_answers import Pictured
 from cnncli.runs.run import Run
@@ -55,13 +56,37 @@ def usual_split(run: Run) -> str:
 def evaluation(run: Run, split: str, checkpoint: str = "best") -> dict[str, Any]:
     """Return evaluation-<split>.json, measured anew where it is missing, of another checkpoint, or not readable."""
     wanted = find_checkpoint(run, checkpoint).path.name
-    try:
-        document: dict[str, Any] = json.loads(run.evaluation_file(split).read_text(encoding="utf-8"))
-        if document["checkpoint"] == wanted and run.predictions_file(split).exists():
-            return document
-    except (OSError, ValueError, KeyError):
-        pass
+    known = _known(run.evaluation_file(split), wanted)
+    if known is not None and run.predictions_file(split).exists():
+        return known
     return keep(run, examine(run, wanted, split))
+
+
+def invariance_profile(run: Run, split: str, checkpoint: str = "best") -> dict[str, Any]:
+    """Return the profile of a split, measured anew where it is missing, of another checkpoint, or not readable."""
+    wanted = find_checkpoint(run, checkpoint).path.name
+    known = known_profile(run, split, wanted)
+    if known is not None:
+        return known
+    examination = examine(run, wanted, split)
+    keep(run, examination)
+    document = invariance.profile(examination)
+    invariance.keep(run, document)
+    return document
+
+
+def known_profile(run: Run, split: str, checkpoint: str) -> dict[str, Any] | None:
+    """Return the profile that the run holds of a checkpoint, or None."""
+    return _known(run.invariance_file(split), checkpoint)
+
+
+def _known(file: Path, checkpoint: str) -> dict[str, Any] | None:
+    """Return what a file holds if it is of that checkpoint."""
+    try:
+        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return document if document["checkpoint"] == checkpoint else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def answers(run: Run, split: str) -> list[Answered]:

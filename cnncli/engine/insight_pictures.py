@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from cnncli.analysis.walk import walk
 from cnncli.engine import insight
-from cnncli.engine.insight_answers import answers, best, evaluation, pictured, usual_split, worst
+from cnncli.engine.insight_answers import answers, best, evaluation, invariance_profile, pictured, usual_split, worst
 from cnncli.engine.insight_subject import Shown, Subject
 from cnncli.errors import CnnError
-from cnncli.report import figures_answers, figures_config, figures_heat, figures_network
+from cnncli.report import figures_answers, figures_config, figures_heat, figures_invariance, figures_network
 from cnncli.report.figures_config import Field
 from cnncli.report.figures_heat import Heated
 from cnncli.report.numbers import full
@@ -134,6 +134,14 @@ def _hits(subject: Subject, choice: Choice) -> Figure:
     return figures_answers.gallery_figure(pictured(subject.splits.named(split), found), title)
 
 
+def _invariance(subject: Subject, choice: Choice) -> Figure:
+    run = _run(subject)
+    split = choice.split or usual_split(run)
+    document = invariance_profile(run, split, subject.checkpoint)
+    title = f"{run.name}, {document['checkpoint']}: {full(document['num_examples'])} examples of {split}"
+    return figures_invariance.invariance_figure(document, title)
+
+
 def _schedule(subject: Subject, _: Choice) -> Figure:
     return figures_config.schedule_figure(subject.config, subject.run.metrics() if subject.run else ())
 
@@ -182,8 +190,9 @@ def _asked(subject: Subject, choice: Choice) -> tuple[Shown, npt.NDArray[np.int6
         if choice.label not in subject.classes:
             raise CnnError(f'there is no class "{choice.label}"', f"The classes: {', '.join(subject.classes[:20])}")
         asked = np.full(len(shown.names), subject.classes.index(choice.label))
-    said = [f"{_class(subject, c)} {100 * p[c]:.1f} %" for c, p in zip(asked.tolist(), probabilities, strict=True)]
-    return shown, asked, [f"{_named(shown, i)}: {text}" for i, text in enumerate(said)]
+    said = [f"{_class(subject, c)} ({100 * p[c]:.1f} %)" for c, p in zip(asked.tolist(), probabilities, strict=True)]
+    verb = "said" if choice.label is None else "asked about"
+    return shown, asked, [f"{_named(shown, i)}, {verb} {text}" for i, text in enumerate(said)]
 
 
 def _named(shown: Shown, place: int) -> str:
@@ -213,6 +222,7 @@ KINDS: dict[str, Callable[[Subject, Choice], Figure]] = {
     "confusion": _confusion,
     "mistakes": _mistakes,
     "hits": _hits,
+    "invariance": _invariance,
     "schedule": _schedule,
     "receptive_field": _receptive_field,
 }

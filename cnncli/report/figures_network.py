@@ -66,7 +66,7 @@ def _write_numbers(axes: Axes, weights: npt.NDArray[np.float32], limit: float) -
     for row, values in enumerate(weights.tolist()):
         for column, value in enumerate(values):
             colour = "white" if abs(value) > 0.6 * limit else "black"
-            text = (f"{value:.0f}" if whole else f"{value:.2f}").replace("-", "−")
+            text = (f"{value:.0f}" if whole else f"{round(value, 2) + 0:.2f}").replace("-", "−")
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
 
 

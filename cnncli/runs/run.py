@@ -46,6 +46,7 @@ class Run:
         self.checkpoints_dir = path / "checkpoints"
         self.tensorboard_dir = path / "tensorboard"
         self.export_dir = path / "export"
+        self.replay_dir = path / "replay"
         self.report_file = path / "report.html"
         self._lock_file = path / ".lock"
 
@@ -176,6 +177,10 @@ class Run:
     def evaluation_file(self, split: str) -> Path:
         """Return the file of a split's evaluation."""
         return self.path / f"evaluation-{split}.json"
+
+    def invariance_file(self, split: str) -> Path:
+        """Return the file of a split's invariance profile."""
+        return self.path / f"invariance-{split}.json"
 
     def predictions_file(self, split: str) -> Path:
         """Return the file of a split's predictions."""
