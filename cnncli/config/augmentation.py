@@ -6,7 +6,7 @@ of pixel values. A single factor `f` means the range from −f to f, a pair its 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,10 +22,6 @@ Interpolation = Literal["bilinear", "nearest"]
 
 class Augmentation(Spec):
     """One random change, made to training images only."""
-
-    def keras_arguments(self) -> dict[str, Any]:
-        """Return the arguments for the Keras layer of the same name."""
-        return self.model_dump()
 
 
 class RandomFlip(Augmentation):
@@ -74,6 +70,11 @@ class RandomCrop(Augmentation):
     height: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Height in pixels; null: the image's.")
     width: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Width in pixels; null: the image's.")
     padding: int = Field(default=0, ge=0, description="Pixels of zeros added on every side before the cut.")
+
+    def fits(self, image_size: tuple[int, int]) -> bool:
+        """Say whether the part is no larger than the image with its border."""
+        lengths = zip((self.height, self.width), image_size, strict=True)
+        return all(part is None or part <= length + 2 * self.padding for part, length in lengths)
 
 
 class RandomBrightness(Augmentation):

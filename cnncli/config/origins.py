@@ -58,25 +58,27 @@ def _place(value: Value, key: Origin) -> Origin:
 
 
 class _Scope:
-    """The block that a path goes through."""
+    """The uses of blocks that a path goes through, from the outermost."""
 
     def __init__(self, tree: Value) -> None:
         model = paths.child(tree, "model")
         blocks = model and paths.child(model, "blocks")
         self.blocks = blocks.entries if isinstance(blocks, Mapping) else {}
-        self.arguments: Value | None = None
+        self.uses: list[Value] = []
         self.last: str | int = ""
 
     def enter(self, value: Value, step: str | int) -> Value:
         """Return the definition in place of a block's use, where the path goes on to its layers."""
         last, self.last = self.last, step
         if step == "layers" and last in self.blocks and isinstance(last, str):
-            self.arguments = value
+            self.uses.append(value)
             return self.blocks[last].value
         return value
 
     def argument(self, value: Value) -> Value:
         """Return what a `$parameter` stands for."""
-        if self.arguments is not None and isinstance(value, Scalar) and str(value.value).startswith("$"):
-            return paths.child(self.arguments, str(value.value)[1:]) or value
+        for arguments in reversed(self.uses):
+            if not isinstance(value, Scalar) or not str(value.value).startswith("$"):
+                break
+            value = paths.child(arguments, str(value.value)[1:]) or value
         return value

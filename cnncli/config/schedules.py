@@ -39,6 +39,10 @@ class Moment(NamedTuple):
         return min(self.epoch / self.epochs, 1.0) if self.epochs > 0 else 1.0
 
 
+_BEGIN = Moment(0.0, 1.0)
+"""The end of the warm-up, however long the run."""
+
+
 class Schedule(Spec):
     """What the optimizer's learning rate is multiplied by at every step."""
 
@@ -58,9 +62,9 @@ class Schedule(Spec):
             epochs: Epochs of the whole run.
         """
         warmup_steps = self.warmup_epochs * steps_per_epoch
-        rest = max(epochs - self.warmup_epochs, 0.0)
         if step < warmup_steps:
-            return base * self.multiplier(Moment(0.0, rest)) * (step + 1) / warmup_steps
+            return base * self.multiplier(_BEGIN) * (step + 1) / warmup_steps
+        rest = max(epochs - self.warmup_epochs, 0.0)
         return base * self.multiplier(Moment((step - warmup_steps) / steps_per_epoch, rest))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, model_validator
 
-from cnncli.config.augmentation import Augmentation
+from cnncli.config.augmentation import Augmentation, RandomCrop
 from cnncli.config.optimizers import Adam, Optimizer
 from cnncli.config.origins import Origins
 from cnncli.config.schedules import Constant, Monitor, Schedule
@@ -59,6 +59,16 @@ class Data(Section):
     on_bad_image: Literal["error", "skip"] = Field(
         default="error", description="What an unreadable image does: end the command, or be left out and counted."
     )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Data:
+        if self.path is None and self.source in ("npz", "folder", "csv", "tfds"):
+            raise ValueError(f"The source {self.source} needs a path: where the examples are.")
+        for change in self.augmentation:
+            if isinstance(change, RandomCrop) and not change.fits(self.image_size):
+                height, width = (length + 2 * change.padding for length in self.image_size)
+                raise ValueError(f"RandomCrop cuts out more than the {height}×{width} that there are, padding and all.")
+        return self
 
 
 class Model(Section):

@@ -1,0 +1,45 @@
+"""What `cnn init` writes is a config without problems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cnncli.analysis.check import check
+from cnncli.config import zoo
+from cnncli.config.load import load
+from cnncli.config.starter import write
+from cnncli.errors import CnnError
+
+
+def test_the_starter_loads_without_a_warning(tmp_path: Path) -> None:
+    """Neither errors nor doubts, and it is named after its file."""
+    config = load(write(tmp_path / "my first.yaml"))
+    assert config.name == "my_first"
+    assert check(config) == ()
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_network_of_the_zoo_can_be_taken_as_it_is(name: str, tmp_path: Path) -> None:
+    """Comments and all."""
+    file = write(tmp_path / "copy.yaml", name)
+    assert file.read_text(encoding="utf-8") == zoo.locate(name).read_text(encoding="utf-8")
+
+
+def test_a_file_that_exists_is_never_touched(tmp_path: Path) -> None:
+    """Not even an empty one."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("mine", encoding="utf-8")
+    with pytest.raises(CnnError, match="exists already"):
+        write(file)
+    assert file.read_text(encoding="utf-8") == "mine"
+
+
+def test_what_cannot_be_written_or_taken_is_told(tmp_path: Path) -> None:
+    """A folder that is not there, and a network that is none."""
+    with pytest.raises(CnnError, match="cannot be written"):
+        write(tmp_path / "nowhere" / "x.yaml")
+    with pytest.raises(CnnError, match='Did you mean "lenet5"'):
+        write(tmp_path / "x.yaml", "lenet6")
+    assert not (tmp_path / "x.yaml").exists()
