@@ -51,10 +51,10 @@ class Trainer:
         self._preprocessing = preprocessing = Preprocessing(config.data)
         self.model = build(config)
         self.feed = MemoryFeed(splits.train, preprocessing, config.seed, config.train.batch_size)
-        self._validation = None if splits.validation is None else to_memory(splits.validation, preprocessing)
+        self.validation = None if splits.validation is None else to_memory(splits.validation, preprocessing)
         weights = class_weights(config.train.loss.class_weights, splits.classes, splits.train.labels)
         self.learner = Learner(config, self.model, preprocessing, CrossEntropy(config.train.loss, weights))
-        self._predictor = Predictor(self.model, preprocessing)
+        self.predictor = Predictor(self.model, preprocessing)
         self._pace = Pace()
         self._recent_losses: deque[float] = deque(maxlen=20)
         self._saved: Progress | None = None
@@ -118,7 +118,7 @@ class Trainer:
             epochs=self.config.train.epochs,
             steps_per_epoch=self.steps_per_epoch,
             num_examples=self.feed.num_examples,
-            num_validation=0 if self._validation is None else len(self._validation.labels),
+            num_validation=0 if self.validation is None else len(self.validation.labels),
             num_params=self.model.count_params(),
             resumed_at=self.progress.step or None,
             notes=self.notes,
@@ -199,15 +199,15 @@ class Trainer:
 
     def _validate(self, stop: StopRequest) -> dict[str, float] | None:
         """Return loss and accuracy on the validation split, nothing where there is none; None if a signal came."""
-        if self._validation is None:
+        if self.validation is None:
             return {}
-        images, parts = self._validation.images, []
+        images, parts = self.validation.images, []
         with self.learner.updates.averaged():
             for start in range(0, len(images), BATCH_SIZE):
                 if stop.signal is not None:
                     return None
-                parts.append(self._predictor.logits(images[start : start + BATCH_SIZE]))
-        evaluation = Evaluation.from_logits("validation", (), self._validation.labels, np.concatenate(parts))
+                parts.append(self.predictor.logits(images[start : start + BATCH_SIZE]))
+        evaluation = Evaluation.from_logits("validation", (), self.validation.labels, np.concatenate(parts))
         return {"loss": evaluation.loss, "accuracy": evaluation.accuracy}
 
     def _save(self, best: bool = False) -> None:
