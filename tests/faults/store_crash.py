@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -198,6 +199,8 @@ class FailAt:
             raise self.error
         result = primitive(*arguments)
         if self.count == self.number:
+            if isinstance(result, FileIO):
+                result.close()
             raise self.error
         return result
 
