@@ -53,9 +53,10 @@ def _document(loaded: Config | None, problems: tuple[Problem, ...], resolved: bo
     found = [{**asdict(problem), "severity": problem.severity} for problem in problems]
     document: dict[str, Any] = {"problems": [{name: problem[name] for name in names} for problem in found]}
     if resolved and loaded is not None:
+        from cnncli.config.dump import with_defaults
         from cnncli.report.resolved import origins
 
-        document |= {"resolved": loaded.document, "origins": origins(loaded)}
+        document |= {"resolved": with_defaults(loaded), "origins": origins(loaded)}
     return document
 
 

@@ -11,6 +11,8 @@ from cnncli.config.document import complete
 from cnncli.config.schema import Config
 
 WIDTH = 110
+MARGIN = 56
+"""Column behind which comments stand."""
 _PLAIN = re.compile(r"[A-Za-z0-9_./$][A-Za-z0-9_./$ +\-]*")
 Comment = Callable[[str], str]
 """From a value's path to what stands behind it as a comment."""
@@ -23,8 +25,12 @@ def dump(config: Config) -> str:
 
 def resolved(config: Config) -> str:
     """Return the config with the defaults of every layer as well, and each value's origin as a comment."""
-    document = {**config.document, "model": complete(config.document["model"])}
-    return dump_document(document, config.origins.describe)
+    return dump_document(with_defaults(config), config.origins.describe)
+
+
+def with_defaults(config: Config) -> dict[str, Any]:
+    """Return the document of a config with the defaults of every layer as well."""
+    return {**config.document, "model": complete(config.document["model"])}
 
 
 def dump_document(document: dict[str, Any], comment: Comment | None = None) -> str:
@@ -90,8 +96,8 @@ class _Writer:
     def entry(self, start: str, value: Any, path: str, indent: int) -> Iterator[str]:
         """Write a key or a dash, and the value behind or below it."""
         if self.fits(start, value, indent):
-            behind = f"  # {self.comment(path)}" if self.comment else ""
-            yield f"{start} {flow(value)}{behind}"
+            line = f"{start} {flow(value)}"
+            yield f"{line:<{MARGIN}}  # {self.comment(path)}" if self.comment else line
         else:
             yield start
             yield from self.below(value, path, indent)
