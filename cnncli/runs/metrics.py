@@ -36,12 +36,23 @@ def read(path: Path) -> list[dict[str, Any]]:
         return []
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from error
+    del texts[-1]  # What follows the last newline.
+    try:
+        # One call for all lines takes half the time.
+        lines: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
+    except ValueError:
+        return _read_each(path, texts)
+    return lines
+
+
+def _read_each(path: Path, texts: list[str]) -> list[dict[str, Any]]:
+    """Read line by line where not all are whole."""
     lines = []
-    for number, text in enumerate(texts[:-1], start=1):
+    for number, text in enumerate(texts, start=1):
         try:
             lines.append(json.loads(text))
         except ValueError as error:
-            if number < len(texts) - 1:
+            if number < len(texts):
                 raise RunError(f"{path}:{number} is not JSON: {error}") from error
     return lines
 
