@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.console import err, out, print_json, print_line
+from cnncli.cli.console import err, out, print_json, print_line, print_note
 
 if TYPE_CHECKING:
     from cnncli.config.schema import Config
@@ -27,6 +27,12 @@ def train_cli(
     name: Annotated[str | None, typer.Option(help="Name of the run; the config's by default.")] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Take a few steps and forecast memory and time; write nothing.")
+    ] = False,
+    overfit_batch: Annotated[
+        bool, typer.Option("--overfit-batch", help="See whether it learns one batch by heart; write nothing.")
+    ] = False,
 ) -> None:
     """Train the network of a config; the run's directory is the last line on stdout.
 
@@ -37,9 +43,41 @@ def train_cli(
     overrides = list(sets or ()) + ([f"name={name}"] if name else [])
     loaded = load(config, overrides)
     show_warnings(loaded)
+    if dry_run or overfit_batch:
+        _rehearse(loaded, dry_run, overfit_batch, as_json)
+        return
     from cnncli.engine.train import train
 
     finish(train(loaded, runs_dir, make_listener()), as_json)
+
+
+def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool) -> None:
+    """Do what `--dry-run` or `--overfit-batch` asks for; exit code 1 where the network does not learn."""
+    from cnncli.report.rehearsal import forecast_lines, memorization_lines
+
+    if dry_run and overfit_batch:
+        raise typer.BadParameter("take one of --dry-run and --overfit-batch")
+    if dry_run:
+        from cnncli.engine.rehearsal import dry_run as forecast_of
+
+        forecast = forecast_of(config)
+        _print(forecast.to_json(), forecast_lines(forecast), as_json)
+        return
+    from cnncli.engine.memorization import memorize
+
+    found = memorize(config, print_note)
+    _print(found.to_json(), memorization_lines(found), as_json)
+    if not found.learned:
+        raise typer.Exit(1)
+
+
+def _print(document: dict[str, Any], lines: list[str], as_json: bool) -> None:
+    """Print a result as JSON or as lines."""
+    if as_json:
+        print_json(document)
+        return
+    for line in lines:
+        print_line(line)
 
 
 def show_warnings(config: Config) -> None:

@@ -14,7 +14,7 @@ from cnncli.engine.feed import Chunk
 from cnncli.engine.loss import CrossEntropy
 from cnncli.engine.optimizer import Updates
 from cnncli.engine.preprocessing import Preprocessing
-from cnncli.errors import CheckpointError
+from cnncli.errors import CheckpointError, CnnError
 
 
 class Means(NamedTuple):
@@ -55,8 +55,17 @@ class Learner:
         Returns:
             Loss of each step taken, float32; fewer than batches if a loss or gradient was not finite,
             in which case the weights are those before that step.
+
+        Raises:
+            CnnError: If the memory does not suffice.
         """
-        losses = self._run(chunk.images, chunk.labels, tf.constant(chunk.plan), tf.constant(rates, tf.float32))
+        try:
+            losses = self._run(chunk.images, chunk.labels, tf.constant(chunk.plan), tf.constant(rates, tf.float32))
+        except tf.errors.ResourceExhaustedError as error:
+            raise CnnError(
+                f"the memory does not suffice for a step of {chunk.plan.shape[1]} examples",
+                "Lower train.batch_size; train.accumulate adds up the gradients of several steps.",
+            ) from error
         return np.asarray(losses)
 
     @tf.function(
@@ -155,8 +164,12 @@ def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> No
             "Use the config that the checkpoint was written with.",
         )
     for name, variable in variables.items():
-        expected, found = tuple(variable.shape), arrays[name].shape
+        expected, found = (_kind(variable.dtype, variable.shape), _kind(arrays[name].dtype, arrays[name].shape))
         if expected != found:
-            raise CheckpointError(f"{name} has shape {found} in the checkpoint, {expected} in the network.")
+            raise CheckpointError(f"{name} is {found} in the checkpoint, {expected} in the network.")
     for name, variable in variables.items():
         variable.assign(arrays[name])
+
+
+def _kind(dtype: Any, shape: Any) -> str:
+    return f"{keras.backend.standardize_dtype(dtype)} {tuple(shape)}"
