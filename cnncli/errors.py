@@ -63,7 +63,10 @@ class ConfigError(CnnError):
     """A config with at least one error; carries all its problems, most useful first."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__(f"{len(problems)} problem(s) in the config")
+        first, *rest = problems
+        place = ":".join(str(part) for part in (first.file, first.line, first.column) if part is not None)
+        more = f" (and {len(rest)} more)" if rest else ""
+        super().__init__(f"{place}: {first.path}: {first.message}{more}", first.hint, first.code)
         self.problems = problems
 
 

@@ -35,7 +35,7 @@ def resolve(tree: Value) -> Value:
 
 def escape(text: str) -> str:
     """Return a text so that reading it gives the text again."""
-    return re.sub(r"\$(?=\$*\{[^{}]*\})", "$$", text)
+    return re.sub(r"\$(\{[^{}]*\})", r"$$\1", text)
 
 
 def _contains_any(tree: Value) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from cnncli.config import zoo
-from cnncli.config.dump import dump, resolved
+from cnncli.config import references, yaml, zoo
+from cnncli.config.dump import dump, dump_document, resolved
 from cnncli.config.load import load, load_document, loads
 from cnncli.config.schema import Config
+from cnncli.config.tree import plain
 from cnncli.errors import ConfigError
 
 HEAD = "name: example\ndata: {source: mnist, image_size: [28, 28]}\n"
@@ -309,29 +312,26 @@ def test_the_resolved_text_says_where_values_come_from() -> None:
     assert origins["padding: valid"] == "default"
 
 
-def test_texts_are_written_so_that_they_are_read_as_texts() -> None:
-    """Whatever they look like."""
-    for path in (
-        "no",
-        "1e-3",
-        "012",
-        "null",
-        "a: b",
-        "- x",
-        "#x",
-        "",
-        " x ",
-        "x\ny",
-        'a"b\\',
-        "é😀",
-        "\u2028",
-        "*a",
-        "{",
-        "x:",
-    ):
-        document = loads(HEAD + BODY).document
-        document["data"]["path"] = path
-        assert load_document(document).data.path == path
+@given(text=st.text(st.characters(exclude_categories=("Cs", "Cc"))))
+@example(text="no")
+@example(text="1e-3")
+@example(text="012")
+@example(text="null")
+@example(text="a: b")
+@example(text="- x")
+@example(text="#x")
+@example(text=" x ")
+@example(text="x\ny")
+@example(text="${a}")
+@example(text="$${a}")
+@example(text="\u2028")
+@example(text="...")
+@settings(max_examples=200, deadline=None)
+def test_texts_are_written_so_that_they_are_read_as_texts(text: str) -> None:
+    """Whatever they look like, on a line of their own and in braces."""
+    written = dump_document({"a": text, "b": {"c": {"d": [text]}}})
+    tree = references.resolve(yaml.parse(written, "test.yaml"))
+    assert plain(tree) == {"a": text, "b": {"c": {"d": [text]}}}
 
 
 def test_all_problems_of_a_file_are_told_at_once() -> None:
@@ -361,6 +361,12 @@ def test_a_missing_file_is_told_with_the_nearest_name() -> None:
     (problem,) = caught.value.problems
     assert problem.code == "E001"
     assert "lenet5" in problem.message
+
+
+def test_an_error_says_its_first_problem_where_nothing_prints_it() -> None:
+    """In a notebook or a log the message alone has the place and what is wrong."""
+    with pytest.raises(ConfigError, match=r'test.yaml:10:3: train.epoch: train has no key "epoch".*\(and 1 more\)'):
+        loads(HEAD + BODY.replace("epochs", "epoch").replace("beta_1", "beta"), "test.yaml")
 
 
 def test_problems_have_a_file_even_without_a_line_of_text(tmp_path: Path) -> None:
