@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from cnncli.interrupts import leaving_at_once
 
@@ -25,7 +26,8 @@ Without them the import takes two thirds of the time and 100 MB less.
 def _without(packages: tuple[str, ...]) -> Iterator[None]:
     """Let imports of some packages fail while a block runs, as if they were not installed."""
     hidden = [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
+    modules: dict[str, Any] = sys.modules  # None is how an absent module is marked
+    modules.update(dict.fromkeys(hidden))
     try:
         yield
     finally:

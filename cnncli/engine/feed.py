@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from cnncli.datasets.files import Files
 from cnncli.datasets.splits import Split
 from cnncli.engine.preprocessing import Preprocessing
 
@@ -46,22 +48,29 @@ class Feed(Protocol):
         """Return the batches from `first_batch` on: at least one, at most `max_batches`, of equal size."""
         ...
 
+    def sample(self, limit: int) -> tf.Tensor:
+        """Return at most `limit` images as the network reads them, uint8; always the same ones."""
+        ...
+
 
 class Examples(NamedTuple):
     """A split as the network reads it.
 
     Attributes:
-        images: uint8 tensor (examples, height, width, channels) of the config's size.
+        images: uint8 (examples, height, width, channels) of the config's size: a tensor, or what gives
+            one for every slice and has a length.
         labels: int64 array (examples,).
     """
 
-    images: tf.Tensor
-    labels: np.ndarray
+    images: Any
+    labels: npt.NDArray[np.int64]
 
 
 def to_memory(split: Split, preprocessing: Preprocessing) -> Examples:
     """Return a split in the config's size, resized a part at a time: a float copy of the whole would be large."""
     size = 4096
+    if isinstance(split.images, Files):
+        raise TypeError("images in files have to be decoded first")
     parts = [preprocessing.resize_uint8(split.images[i : i + size]) for i in range(0, len(split), size)]
     return Examples(tf.concat(parts, axis=0) if len(parts) != 1 else parts[0], split.labels)
 
@@ -88,3 +97,7 @@ class MemoryFeed:
         whole = len(rest) // size
         plan = rest[: whole * size].reshape(whole, size) if whole else rest[None]
         return Chunk(self.images, self.labels, plan)
+
+    def sample(self, limit: int) -> tf.Tensor:
+        """Return the first images."""
+        return self.images[:limit]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.config.schema import Loss
@@ -14,10 +14,10 @@ class CrossEntropy:
 
     Args:
         loss: Label smoothing of the config.
-        class_weights: Weight of each class, in class order, or None for equal weights.
+        class_weights: Weight of each class, float32 (classes,), or None for equal weights.
     """
 
-    def __init__(self, loss: Loss, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(self, loss: Loss, class_weights: npt.NDArray[np.float32] | None = None) -> None:
         self._smoothing = loss.label_smoothing
         self._weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
 

@@ -6,22 +6,27 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from cnncli.engine.feed import Feed
 from cnncli.engine.preprocessing import Preprocessing
 
 BATCH_SIZE = 512
 
+MAX_IMAGES = 100_000
+"""Of a larger training split, an even sample of this size is measured."""
 
-def measure(model: keras.Model, images: tf.Tensor, preprocessing: Preprocessing) -> None:
+
+def measure(model: keras.Model, feed: Feed, preprocessing: Preprocessing) -> None:
     """Give every `Normalization` without a mean and variance those of its own inputs, channel by channel.
 
     Args:
         model: Network, changed in place.
-        images: uint8 training images of the network's size.
+        feed: The training split.
         preprocessing: What scales them.
     """
-    for layer in _measured_layers(model):
+    layers = _measured_layers(model)
+    images = feed.sample(MAX_IMAGES) if layers else ()
+    for layer in layers:
         inputs = keras.Model(model.inputs, layer.input)
         count, total, squares = 0, 0.0, 0.0
         for start in range(0, len(images), BATCH_SIZE):

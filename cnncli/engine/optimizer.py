@@ -100,7 +100,11 @@ def make_optimizer(train: Train, group: Group | None = None) -> keras.optimizers
         ema_momentum=train.ema or 0.99,
         gradient_accumulation_steps=train.accumulate if train.accumulate > 1 else None,
     )
-    return keras.optimizers.LossScaleOptimizer(optimizer, name="scaled") if train.precision == "mixed_float16" else optimizer
+    return (
+        keras.optimizers.LossScaleOptimizer(optimizer, name="scaled")
+        if train.precision == "mixed_float16"
+        else optimizer
+    )
 
 
 def freeze(train: Train, model: keras.Model) -> None:

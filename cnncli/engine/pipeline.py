@@ -14,7 +14,7 @@ from cnncli.datasets.files import Files
 from cnncli.datasets.scan import num_workers
 from cnncli.datasets.splits import Split
 from cnncli.datasets.store import Folder
-from cnncli.engine.feed import Chunk, Feed, MemoryFeed, epoch_order, to_memory
+from cnncli.engine.feed import Chunk, Examples, Feed, MemoryFeed, epoch_order, to_memory
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.errors import DataError
 
@@ -211,6 +211,11 @@ class StreamFeed:
         plan = np.arange(len(images), dtype=np.int32).reshape(count, -1)
         return Chunk(tf.constant(images), tf.constant(self._labels[indices]), plan)
 
+    def sample(self, limit: int) -> tf.Tensor:
+        """Return images spread evenly over the split, decoded now."""
+        indices = np.linspace(0, self.num_examples - 1, min(limit, self.num_examples)).astype(np.int32)
+        return tf.constant(np.concatenate(list(self._decoder.batches(indices, _BLOCK))))
+
 
 def make_feed(split: Split, preprocessing: Preprocessing, seed: int, batch_size: int) -> Feed:
     """Return a feed of a training split: from memory where it fits, else from its files."""
@@ -233,6 +238,16 @@ def in_memory(split: Split, decoder: Decoder) -> Split:
     for number, batch in enumerate(decoder.batches(np.arange(len(split), dtype=np.int32), _BLOCK)):
         images[number * _BLOCK : number * _BLOCK + len(batch)] = batch
     return Split(split.name, images, split.labels, split.ids)
+
+
+def hold(split: Split, preprocessing: Preprocessing) -> Examples:
+    """Return a split to be read again and again: in memory where it fits, else decoded each time."""
+    if not isinstance(split.images, Files):
+        return to_memory(split, preprocessing)
+    decoder = Decoder(split.images, preprocessing)
+    if fits(decoder):
+        return Examples(tf.constant(in_memory(split, decoder).images), split.labels)
+    return Examples(FileImages(decoder), split.labels)
 
 
 def decoded(split: Split, preprocessing: Preprocessing) -> Batch:

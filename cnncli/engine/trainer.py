@@ -16,18 +16,19 @@ from cnncli.datasets.splits import Splits
 from cnncli.datasets.weights import class_weights
 from cnncli.engine import guard
 from cnncli.engine.evaluate import BATCH_SIZE, Predictor, evaluated_weights
-from cnncli.engine.feed import Chunk, MemoryFeed, to_memory
+from cnncli.engine.feed import Chunk
 from cnncli.engine.learner import Learner
 from cnncli.engine.loss import CrossEntropy
 from cnncli.engine.measured import measure, settle
 from cnncli.engine.model import build
 from cnncli.engine.pace import CheckpointClock, Pace
+from cnncli.engine.pipeline import hold, make_feed
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.engine.progress import Progress
 from cnncli.engine.signals import StopRequest
 from cnncli.engine.tensorboard import EventLog
 from cnncli.engine.transfer import take_weights
-from cnncli.runs.checkpoints import Checkpoint
+from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import EpochDone, Listener, Started, StepsDone
 from cnncli.runs.run import Run
 
@@ -50,8 +51,8 @@ class Trainer:
         self.listener = listener
         self._preprocessing = preprocessing = Preprocessing(config.data)
         self.model = build(config)
-        self.feed = MemoryFeed(splits.train, preprocessing, config.seed, config.train.batch_size)
-        self.validation = None if splits.validation is None else to_memory(splits.validation, preprocessing)
+        self.feed = make_feed(splits.train, preprocessing, config.seed, config.train.batch_size)
+        self.validation = None if splits.validation is None else hold(splits.validation, preprocessing)
         weights = class_weights(config.train.loss.class_weights, splits.classes, splits.train.labels)
         self.learner = Learner(config, self.model, preprocessing, CrossEntropy(config.train.loss, weights))
         self.predictor = Predictor(self.model, preprocessing)
@@ -72,7 +73,7 @@ class Trainer:
 
     def begin(self, source: Checkpoint | None = None) -> None:
         """Give a new run's network what is measured on the data, and what it takes from another run's checkpoint."""
-        measure(self.model, self.feed.images, self._preprocessing)
+        measure(self.model, self.feed, self._preprocessing)
         start = self.config.train.start_from
         if start is not None and source is not None:
             arrays = evaluated_weights(source.arrays)
