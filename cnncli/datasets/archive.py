@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 import struct
-import threading
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -41,14 +40,14 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.Lock()
-        self._file = _open(path)
         self._entries: dict[str, zipfile.ZipInfo] = {}
         self._bad: list[tuple[str, str]] = []
         self._folders: list[str] = []
         self._ignored = 0
-        self._end = path.stat().st_size
-        self._list()
+        with _open(path) as file:
+            self._end = file.seek(0, 2)
+            infos = _infos(file, path)
+        self._list(infos)
 
     @property
     def identity(self) -> str:
@@ -84,17 +83,17 @@ class Archive:
         return content
 
     def _raw(self, info: zipfile.ZipInfo) -> bytes:
-        with self._lock:
-            self._file.seek(info.header_offset)
-            header = self._file.read(30)
+        with _open(self.path) as file:
+            file.seek(info.header_offset)
+            header = file.read(30)
             if len(header) < 30 or header[:4] != b"PK\x03\x04":
                 raise DataError(f"{info.filename}: the archive is damaged here (no entry where one is listed)")
             name_length, extra_length = struct.unpack("<HH", header[26:30])
-            self._file.seek(name_length + extra_length, 1)
-            return self._file.read(min(info.compress_size, MAX_BYTES + 2**20))
+            file.seek(name_length + extra_length, 1)
+            return file.read(min(info.compress_size, MAX_BYTES + 2**20))
 
-    def _list(self) -> None:
-        for info in _infos(self._file, self.path):
+    def _list(self, infos: list[zipfile.ZipInfo]) -> None:
+        for info in infos:
             name = info.filename
             if info.is_dir():
                 self._folders.append(name.rstrip("/"))

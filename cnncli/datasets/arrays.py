@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from cnncli.errors import DataError
 
 MAX_CLASSES = 100_000
 """Most classes that whole-number labels may mean."""
+
+MAX_BYTES = 2**34
+"""Most bytes that the arrays of a file may have."""
 
 _LAYOUT = 'arrays "x_train" and "y_train" (or "x" and "y"), and "x_test" and "y_test" if there is a test split'
 _IMAGES = {
@@ -49,9 +52,9 @@ def read(path: Path) -> Arrays:
         DataError: If the file is missing, damaged, or of another layout.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} holds a single array; expected {_LAYOUT}")
+        with path.open("rb") as file:
+            _check_size(file, path)
+            stored = np.load(file, allow_pickle=False)
             wanted = [name for name in stored.files if name in _IMAGES or name == "classes" or name.startswith("y")]
             content = {name: stored[name] for name in wanted}
     except FileNotFoundError as error:
@@ -59,6 +62,14 @@ def read(path: Path) -> Arrays:
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, MemoryError) as error:
         raise DataError(f"{path} is no .npz file that can be read: {error}", hint=f"Expected {_LAYOUT}.") from error
     return from_mapping(content, str(path))
+
+
+def _check_size(file: BinaryIO, path: Path) -> None:
+    with zipfile.ZipFile(file) as archive:
+        size = sum(info.file_size for info in archive.infolist())
+    if size > MAX_BYTES:
+        raise DataError(f"{path} holds arrays of {size:,} bytes; at most {MAX_BYTES:,} are read")
+    file.seek(0)
 
 
 def from_mapping(content: dict[str, npt.NDArray[Any]], origin: str) -> Arrays:

@@ -61,7 +61,8 @@ def _path(identity: str, channels: int) -> Path:
 def load(identity: str, channels: int) -> Known | None:
     """Return what an earlier run found in a store, or None."""
     try:
-        with np.load(_path(identity, channels), allow_pickle=False) as stored:
+        with _path(identity, channels).open("rb") as file:
+            stored = np.load(file, allow_pickle=False)
             vocabulary = tuple(json.loads(stored["vocabulary"].tobytes()))
             columns = {name: stored[name] for name in Facts.columns()}
             known = Known(

@@ -143,19 +143,16 @@ class _Walk:
     def _add(self, entry: os.DirEntry[str], name: str, above: frozenset[tuple[int, int]]) -> None:
         if is_junk(entry.name):
             self.ignored += 1
-        elif entry.is_dir():
-            self.folders.append(name)
-            self.enter(Path(entry.path), name + "/", above)
-        else:
-            self._add_file(entry, name)
-
-    def _add_file(self, entry: os.DirEntry[str], name: str) -> None:
+            return
         try:
             status = entry.stat()
         except OSError as error:
             self.bad.append((name, _reason(error)))
             return
-        if stat.S_ISREG(status.st_mode):
+        if stat.S_ISDIR(status.st_mode):
+            self.folders.append(name)
+            self.enter(Path(entry.path), name + "/", above)
+        elif stat.S_ISREG(status.st_mode):
             self.files.append((name, status.st_size, status.st_mtime_ns))
         else:
             self.bad.append((name, "not a regular file"))
