@@ -18,7 +18,7 @@ class Preprocessing:
     as bytes gives the same numbers as a graph that resizes each image when it comes.
 
     Rules: colour becomes grey by ITU-R 601 luma; grey becomes colour by repeating the channel;
-    values are divided by 255.
+    values are multiplied by 1/255.
 
     Args:
         data: The config's `data` section.
@@ -48,7 +48,8 @@ class Preprocessing:
 
     def to_float(self, images: tf.Tensor) -> tf.Tensor:
         """Return uint8 images as float32 in 0 to 1."""
-        return tf.cast(images, tf.float32) / 255.0
+        # A graph turns a division into this product; written out, single calls give the same bits.
+        return tf.cast(images, tf.float32) * (1 / 255)
 
     def _to_channels(self, images: tf.Tensor) -> tf.Tensor:
         channels = images.shape[-1]
