@@ -65,7 +65,7 @@ def _locate(asked: Value, file: Path | None) -> Path:
         fail("E014", message, asked.origin, path="extends")
     folder = file.parent if file else Path()
     path = folder / asked.value
-    if path.is_file():
+    if zoo.is_file(path):
         return path
     found = zoo.find(asked.value)
     if found is None or (file is not None and _same(found) == _same(file)):

@@ -65,8 +65,9 @@ class Events(Reader, Scanner, Parser):
 
     def check_token(self, *choices: Any) -> bool:
         """Say whether the next token is of one of these types."""
-        while self.need_more_tokens():
-            self.fetch_more_tokens()
+        if not self.tokens or self.possible_simple_keys:
+            while self.need_more_tokens():
+                self.fetch_more_tokens()
         return bool(self.tokens) and (not choices or isinstance(self.tokens[0], choices))
 
     def forward(self, length: int = 1) -> None:

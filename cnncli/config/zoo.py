@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -52,6 +53,18 @@ def find(name: str) -> Path | None:
     return path if name in names() else None
 
 
+def is_file(path: Path) -> bool:
+    """Say whether there is a file; a name that no file can have is none."""
+    return _is(Path.is_file, path)
+
+
+def _is(test: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return test(path)
+    except (OSError, ValueError):
+        return False
+
+
 def locate(source: str | Path) -> Path:
     """Return the file that a user means: a path, or the name of a shipped config; a file of that name wins.
 
@@ -59,14 +72,14 @@ def locate(source: str | Path) -> Path:
         ConfigError: If there is neither.
     """
     path = Path(source)
-    if path.is_file():
+    if is_file(path):
         return path
     found = find(str(source))
     if found:
         return found
     near = get_close_matches(path.stem, names(), n=1, cutoff=0.6)
     guess = f' Did you mean "{near[0]}"?' if near else ""
-    what = "is a folder, not a config" if path.is_dir() else "is neither a file nor a network of the zoo"
+    what = "is a folder, not a config" if _is(Path.is_dir, path) else "is neither a file nor a network of the zoo"
     hint = "Write the path of a YAML file, or a name that `cnn zoo` lists."
     raise ConfigError((Problem("E001", f"{source} {what}.{guess}", file=str(source), hint=hint),))
 

@@ -83,6 +83,17 @@ def test_configs_that_extend_each_other_are_named(tmp_path: Path) -> None:
     assert "a.yaml → b.yaml → a.yaml" in problem.message
 
 
+def test_a_name_that_no_file_can_have_is_no_file(tmp_path: Path) -> None:
+    """Systems refuse names of more than 255 characters, and zeros in them."""
+    for name in ("a" * 300, "'a\\0b'", "..", "/"):
+        (tmp_path / "child.yaml").write_text(f"extends: {name}\n", encoding="utf-8")
+        with pytest.raises(ConfigError) as caught:
+            load(tmp_path / "child.yaml")
+        assert caught.value.problems[0].code == "E020"
+    with pytest.raises(ConfigError):
+        load("a" * 300)
+
+
 def test_a_problem_in_the_extended_file_is_placed_there(tmp_path: Path) -> None:
     """The place is in the file in which the value was written."""
     (tmp_path / "base.yaml").write_text(HEAD + BODY.replace("epochs: 7", "epochs: seven"), encoding="utf-8")
