@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cnncli.cli.console import out, print_json, print_note
+from cnncli.cli.console import out, print_json, print_note, print_page
 from cnncli.cli.train import Json, RunsDir
 
 
@@ -77,6 +77,6 @@ def export_cli(
     if as_json:
         print_json({"artifacts": rows})
     elif bench:
-        from cnncli.report.export import bench_table
+        from cnncli.report.export import bench_page
 
-        out().print(bench_table(rows))
+        print_page(bench_page(rows))

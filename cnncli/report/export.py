@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
+from cnncli.report.grid import Column, Grid
+from cnncli.report.page import Page
 
 
 def artifact_line(row: Mapping[str, Any]) -> str:
@@ -36,21 +37,32 @@ def title(row: Mapping[str, Any]) -> str:
     return " ".join(filter(None, (row["format"], row["quantize"])))
 
 
-def bench_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return what each artifact costs: size, accuracy, time of one and of 32 images, memory."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("format")
-    for name in ("bytes", "max |Δp|", "agree", "accuracy", "1 image ms", "p95", "32 images ms", "p95", "peak MB"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        one, many = row["latency"]["1"], row["latency"]["32"]
-        table.add_row(
-            title(row),
-            f"{row['bytes']:,}",
-            f"{row['max_abs_diff']:.1e}",
-            f"{row['agreement']:.2%}",
-            f"{row['accuracy']:.2%}",
-            *(f"{1000 * batch[key]:.2f}" for batch in (one, many) for key in ("median", "p95")),
-            "–" if row["peak_memory_bytes"] is None else f"{row['peak_memory_bytes'] / 1e6:,.0f}",
-        )
-    return table
+def bench_page(rows: Sequence[Mapping[str, Any]]) -> Page:
+    """Return what each artifact costs: size, accuracy, milliseconds of one and of 32 images, memory."""
+    columns = (
+        Column("format", left=True),
+        Column("bytes"),
+        Column("max |Δp|"),
+        Column("agreement", rank=2),
+        Column("accuracy"),
+        Column("1 image ms"),
+        Column("p95", rank=1),
+        Column("32 images ms"),
+        Column("p95", rank=1),
+        Column("peak MB"),
+    )
+    return Page((Grid(columns, [_cells(row) for row in rows]),))
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    one, many = row["latency"]["1"], row["latency"]["32"]
+    memory = row["peak_memory_bytes"]
+    return (
+        title(row),
+        f"{row['bytes']:,}",
+        f"{row['max_abs_diff']:.1e}",
+        f"{row['agreement']:.2%}",
+        f"{row['accuracy']:.2%}",
+        *(f"{1000 * batch[key]:.2f}" for batch in (one, many) for key in ("median", "p95")),
+        "–" if memory is None else f"{memory / 1e6:,.0f}",
+    )

@@ -76,9 +76,12 @@ def _normalized(keras_layer: Any, x: tf.Tensor) -> tf.Tensor:
 
 def _resized(keras_layer: Any, x: tf.Tensor) -> tf.Tensor:
     """Resize by two matrix products: each axis's weights are what the layer makes of an identity matrix."""
-    height, width = x.shape[1:3]
+    height, width, channels = x.shape[1:]
     down, across = _weights_of(keras_layer, height, 0), _weights_of(keras_layer, width, 1)
-    return tf.einsum("ri,nijc,sj->nrsc", down, x, across)
+    new_height, new_width = len(down), len(across)
+    wide = tf.matmul(across, tf.reshape(x, (-1, width, channels)))
+    high = tf.matmul(down, tf.reshape(wide, (-1, height, new_width * channels)))
+    return tf.reshape(high, (-1, new_height, new_width, channels))
 
 
 def _weights_of(keras_layer: Any, length: int, axis: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -119,7 +122,8 @@ def _between(first: tf.Tensor, second: tf.Tensor, way: tf.Tensor) -> tf.Tensor:
 
 
 def _scale_of(length: tf.Tensor, new_length: tf.Tensor) -> tf.Tensor:
-    return tf.cast(length, tf.float32) / tf.cast(new_length, tf.float32)
+    # In double precision: a converter may multiply by the reciprocal, whose error then never reaches float32.
+    return tf.cast(tf.cast(length, tf.float64) / tf.cast(new_length, tf.float64), tf.float32)
 
 
 def _centres(new_length: tf.Tensor) -> tf.Tensor:

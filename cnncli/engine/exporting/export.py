@@ -16,7 +16,7 @@ from cnncli.engine.exporting import parity
 from cnncli.engine.exporting.formats import FORMATS, Format, choose
 from cnncli.engine.exporting.open import open_artifact
 from cnncli.engine.exporting.parity import Parity, Tolerance
-from cnncli.engine.exporting.proof import NUM_COUNTED, NUM_EXAMPLES, Proof
+from cnncli.engine.exporting.proof import Proof, num_examples
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
 from cnncli.runs.run import Run
@@ -93,12 +93,14 @@ def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
     source = Source.of(run, trained, load_splits(trained.config, trained.classes))
     formats = _possible(source, wanted, note)
     run.export_dir.mkdir(exist_ok=True)
-    proofs: dict[tuple[bool, int], Proof] = {}
+    counted = any(kind.tolerance.max_abs_diff is None for kind in formats)
+    number = num_examples(source, counted)
+    proofs: dict[str, Proof] = {}
     for kind in formats:
         own = source.in_float32() if kind.float32 else source
-        number = NUM_EXAMPLES if kind.tolerance.max_abs_diff is not None else NUM_COUNTED
-        key = (own.description.precision != source.description.precision, number)
-        proof = proofs.setdefault(key, Proof(own if key[0] else source, number))
+        # The run itself is asked wherever it computes in the same precision.
+        asked = source if own.description.precision == source.description.precision else own
+        proof = proofs.setdefault(asked.description.precision, Proof(asked, number))
         yield write_one(run, own, kind, proof)
 
 

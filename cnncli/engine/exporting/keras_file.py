@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from cnncli.config.schema import Data
+from cnncli.config.schema import Config, Data
 from cnncli.engine.exporting.forward import forward
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
@@ -30,37 +29,49 @@ def takes_any_size(data: Data) -> bool:
 
 def portable_model(source: Source) -> keras.Model:
     """Return a Keras model from raw uint8 images to probabilities, of Keras's own layers and operations only."""
-    height, width, channels = source.config.input_shape
-    any_size = takes_any_size(source.config.data)
+    names = {node.name for node in source.nodes}
+    before = _preprocessing(source.config, _free("preprocessing", names))
+    images = keras.Input(before.input_shape[1:], dtype="uint8", name=_free("images", names))
+    logits = forward(source, before(images), _in_keras_words)
+    probabilities = keras.layers.Softmax(dtype="float32", name=_free("probabilities", names))(logits)
+    return keras.Model(images, probabilities, name=source.config.name)
+
+
+def _free(name: str, names: set[str]) -> str:
+    """Return a name that no layer of the network has."""
+    return next(candidate for candidate in (name, f"{name}_", f"{name}__") if candidate not in names)
+
+
+def _preprocessing(config: Config, name: str) -> keras.Model:
+    """Return what makes uint8 images what the network reads; a model of its own, as its operations' names are."""
+    height, width, channels = config.input_shape
+    any_size = takes_any_size(config.data)
     shape = (None, None, channels) if any_size else (height, width, channels)
-    images = keras.Input(shape, dtype="uint8", name="images")
+    images = keras.Input(shape, dtype="uint8")
     pixels = ops.cast(images, "float32")
     if any_size:
-        resized = ops.image.resize(
-            pixels, (height, width), interpolation=source.config.data.resize.method, data_format="channels_last"
-        )
+        method = config.data.resize.method
+        resized = ops.image.resize(pixels, (height, width), interpolation=method, data_format="channels_last")
         pixels = ops.round(ops.clip(resized, 0.0, 255.0))
-    logits = forward(source, ops.divide(pixels, 255.0), _in_keras_words)
-    probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(ops.cast(logits, "float32"))
-    return keras.Model(images, probabilities, name=source.config.name.replace("/", "_"))
+    return keras.Model(images, ops.divide(pixels, 255.0), name=name)
 
 
 def _in_keras_words(layer: Layer, keras_layer: Any) -> Callable[[Any], Any] | None:
-    if isinstance(layer, LocalResponseNormalization):
-        return partial(_local_response_normalization, layer, keras_layer.compute_dtype)
-    return None
+    return _local_responses(layer, keras_layer) if isinstance(layer, LocalResponseNormalization) else None
 
 
-def _local_response_normalization(layer: LocalResponseNormalization, dtype: str, x: Any) -> Any:
-    """Sum the squares of neighbouring channels by shifting them along each other."""
-    x = ops.cast(x, dtype)
+def _local_responses(layer: LocalResponseNormalization, keras_layer: Any) -> Callable[[Any], Any]:
+    """Return a model that sums the squares of neighbouring channels by shifting them along each other."""
+    inputs = keras.Input(keras_layer.input.shape[1:], dtype=keras_layer.compute_dtype)
+    x = inputs
     radius, channels = layer.depth_radius, x.shape[-1]
     squares = ops.pad(ops.square(x), [[0, 0]] * (len(x.shape) - 1) + [[radius, radius]])
     total = squares[..., :channels]
     for shift in range(1, 2 * radius + 1):
         total = ops.add(total, squares[..., shift : shift + channels])
     scale = ops.power(ops.add(ops.multiply(total, layer.alpha), layer.bias), layer.beta)
-    return ops.divide(x, scale)
+    model: Callable[[Any], Any] = keras.Model(inputs, ops.divide(x, scale), name=keras_layer.name)
+    return model
 
 
 def write_keras(source: Source, description: Description, path: Path) -> None:

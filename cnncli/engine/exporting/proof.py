@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.analysis.summary import summarize
 from cnncli.datasets.splits import Split, Splits
 from cnncli.engine.exporting.source import Source, sized
 from cnncli.serving.artifact import Pixels, Probabilities
@@ -18,6 +19,22 @@ NUM_EXAMPLES = 1000
 
 NUM_COUNTED = 10_000
 """Real examples where an accuracy is to be compared, not only each answer."""
+
+MOST_MACS = 2 * 10**12
+"""Multiply-accumulates spent on more than `NUM_EXAMPLES`: about a minute of one processor."""
+
+
+def num_examples(source: Source, counted: bool) -> int:
+    """Return how many real examples to ask about.
+
+    Args:
+        source: The network.
+        counted: Whether an accuracy is to be compared.
+    """
+    if not counted:
+        return NUM_EXAMPLES
+    macs = max(1, summarize(source.config).macs)
+    return max(NUM_EXAMPLES, min(NUM_COUNTED, MOST_MACS // macs))
 
 
 @dataclass(frozen=True)
@@ -42,13 +59,13 @@ class Proof:
 
     Args:
         source: The run's network.
-        num_examples: Most real examples.
+        number: Most real examples.
     """
 
-    def __init__(self, source: Source, num_examples: int = NUM_EXAMPLES) -> None:
+    def __init__(self, source: Source, number: int = NUM_EXAMPLES) -> None:
         self._source = source
         self.split = _choose(source.splits)
-        places = np.linspace(0, len(self.split) - 1, min(num_examples, len(self.split))).round().astype(np.int64)
+        places = np.linspace(0, len(self.split) - 1, min(number, len(self.split))).round().astype(np.int64)
         self._examples = self.split.take(places, self.split.name)
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pprint import pformat
 from string import Template
 from typing import Any
 
+import keras
 import numpy as np
 
 from cnncli.config.schema import Resize
@@ -93,6 +95,9 @@ def _layer_lines(source: Source, names: dict[int, str]) -> Iterator[str]:
 def _constructor(source: Source, node: Node) -> str:
     """Return the call that makes a layer: what is as by default, or only matters in training, is left out."""
     arguments = {**_arguments(source, node), "name": node.name}
+    policy = source.trained.model.get_layer(node.name).dtype_policy.name
+    if policy != source.config.train.precision:
+        arguments["dtype"] = policy
     call = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     own = isinstance(node.layer, LocalResponseNormalization)
     return f"{'' if own else 'layers.'}{node.layer.type_name()}({call})"
@@ -113,8 +118,10 @@ def _arguments(source: Source, node: Node) -> dict[str, Any]:
 def _matters(layer: Layer, key: str) -> bool:
     if key.endswith(("_initializer", "_regularizer")):
         return False
-    field = type(layer).model_fields[key]
-    return field.is_required() or bool(getattr(layer, key) != field.default)
+    required = (
+        inspect.signature(getattr(keras.layers, layer.type_name())).parameters[key].default is inspect.Parameter.empty
+    )
+    return required or bool(getattr(layer, key) != type(layer).model_fields[key].default)
 
 
 def _own_layers(nodes: tuple[Node, ...]) -> str:

@@ -1,0 +1,172 @@
+"""A broken artifact does not pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.errors import ExportError
+
+pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
+pytest.importorskip("ai_edge_litert", reason="the extra litert is not installed")
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
+
+NET = "[{Conv2D: {filters: 8, kernel_size: 3, activation: relu}}, Flatten, {Dense: {units: 10}}]"
+Make = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def good(make_source: Make) -> Any:
+    """Return a network for colour images."""
+    return make_source(NET, "data.channels=3")
+
+
+@pytest.fixture(scope="module")
+def proof(good: Any) -> Any:
+    """Return what the whole network answers."""
+    from cnncli.engine.exporting.proof import Proof
+
+    return Proof(good, 200)
+
+
+def copy_of(source: Any, change: Callable[[list[np.ndarray]], None]) -> Any:
+    """Return the network with its weights changed by a function."""
+    import keras
+
+    model = keras.models.clone_model(source.trained.model)
+    weights = [np.array(weight) for weight in source.trained.model.get_weights()]
+    change(weights)
+    model.set_weights(weights)
+    return replace(source, trained=replace(source.trained, model=model))
+
+
+def perturbed(source: Any) -> Any:
+    """Every weight is off by a thousandth."""
+
+    def change(weights: list[np.ndarray]) -> None:
+        for weight in weights:
+            weight += np.random.default_rng(0).choice([-1e-3, 1e-3], weight.shape)
+
+    return copy_of(source, change)
+
+
+def one_perturbed(source: Any) -> Any:
+    """One single weight is off by a thousandth."""
+
+    def change(weights: list[np.ndarray]) -> None:
+        weights[0][1, 1, 0, 0] += 1e-3
+
+    return copy_of(source, change)
+
+
+def channels_swapped(source: Any) -> Any:
+    """Blue is taken for red."""
+
+    def change(weights: list[np.ndarray]) -> None:
+        weights[0][:] = weights[0][:, :, ::-1]
+
+    return copy_of(source, change)
+
+
+def scale_forgotten(source: Any) -> Any:
+    """The division by 255 is missing; here by multiplying the first kernel."""
+
+    def change(weights: list[np.ndarray]) -> None:
+        weights[0] *= 255
+
+    return copy_of(source, change)
+
+
+def classes_permuted(source: Any) -> Any:
+    """Names stand at other places than their probabilities."""
+    classes = (*source.trained.classes[1:], source.trained.classes[0])
+    return replace(
+        source,
+        trained=replace(source.trained, classes=classes),
+        description=replace(source.description, classes=classes),
+    )
+
+
+def outputs_permuted(source: Any) -> Any:
+    """Probabilities stand at other places than their names."""
+
+    def change(weights: list[np.ndarray]) -> None:
+        weights[2][:] = np.roll(weights[2], 1, axis=1)
+        weights[3][:] = np.roll(weights[3], 1)
+
+    return copy_of(source, change)
+
+
+BREAKS = (perturbed, one_perturbed, channels_swapped, scale_forgotten, classes_permuted, outputs_permuted)
+
+
+def attempt(title: str, written: Any, good: Any, proof: Any, folder: Path) -> None:
+    """Write one network and hold it against another."""
+    from cnncli.engine.exporting.export import prove
+    from cnncli.engine.exporting.formats import FORMATS
+
+    kind = next(kind for kind in FORMATS if kind.title == title)
+    path = folder / f"net{kind.suffix}"
+    written = written.in_float32() if kind.float32 else written
+    kind.write(written, replace(written.description, any_size=kind.resizes(good.config.data)), path)
+    prove(kind, path, good, proof)
+
+
+@pytest.mark.parametrize("title", ["keras", "saved_model", "onnx", "litert"])
+def test_whole_artifact_passes(title: str, good: Any, proof: Any, tmp_path: Path) -> None:
+    """What the next test breaks passes when it is not broken."""
+    attempt(title, good, good, proof, tmp_path)
+
+
+@pytest.mark.parametrize("title", ["keras", "saved_model", "onnx", "litert"])
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda b: b.__name__)
+def test_broken_artifact_is_caught(broken: Any, title: str, good: Any, proof: Any, tmp_path: Path) -> None:
+    """Weights off by a thousandth, channels swapped, the scale forgotten, classes permuted: refused, each of them."""
+    with pytest.raises(ExportError, match=r"does not answer as the run|another classes of itself"):
+        attempt(title, broken(good), good, proof, tmp_path)
+
+
+def test_not_a_number_is_caught(good: Any, proof: Any) -> None:
+    """An artifact that answers NaN differs, though no comparison with NaN says so."""
+    from cnncli.engine.exporting import parity
+    from cnncli.serving.artifact import Artifact
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        return np.full((len(images), 10), np.nan, np.float32)
+
+    compared = parity.compare(Artifact("onnx", good.description, answer), proof)
+    with pytest.raises(ExportError):
+        parity.check(compared, parity.EXACT, "onnx")
+
+
+def test_wrong_shape_is_caught(good: Any, proof: Any) -> None:
+    """An artifact with another number of classes is refused with both shapes."""
+    from cnncli.engine.exporting import parity
+    from cnncli.serving.artifact import Artifact
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        return np.zeros((len(images), 11), np.float32)
+
+    with pytest.raises(ExportError, match=r"\(200, 11\).*\(200, 10\)"):
+        parity.compare(Artifact("onnx", good.description, answer), proof)
+
+
+def test_paired_interval_covers() -> None:
+    """The 95 % interval of a drop holds the true drop in about 95 of 100 draws, with few and with many errors."""
+    from cnncli.engine.exporting.parity import paired_interval
+
+    generator = np.random.default_rng(0)
+    for lost, won in ((0.01, 0.004), (0.1, 0.05)):
+        held = 0
+        for _ in range(500):
+            drawn = generator.random(1000)
+            before = drawn > won
+            after = (drawn < won) | (drawn > won + lost)
+            low, high = paired_interval(before, after)
+            held += low <= lost - won <= high
+        assert 0.92 <= held / 500 <= 0.99, (lost, won, held)
