@@ -13,6 +13,7 @@ The rules, whatever the file is called:
 from __future__ import annotations
 
 import io
+import logging
 import threading
 import warnings
 from typing import NamedTuple
@@ -45,8 +46,9 @@ MODES = (*_GREYS, *_COLOURS, *_ALPHAS, *_DEEP, "I")
 _LARGE = 2**24
 _one_large_image = threading.Lock()
 
-# Pillow warns of odd metadata that the pixels do not depend on.
+# Pillow warns of odd metadata that the pixels do not depend on; what it cannot decode, it raises.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class Decoded(NamedTuple):
