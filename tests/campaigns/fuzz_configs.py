@@ -18,6 +18,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -148,13 +149,13 @@ def _change(document: Any, rng: random.Random) -> None:
     if action == 0:
         del holder[key]
     elif action == 1 and isinstance(holder, list):
-        holder *= rng.choice((2, 3, 20))
+        holder += deepcopy(holder * rng.choice((1, 2, 19)))
     elif action == 1:
         holder[rng.choice((*KEYS, *LAYERS, str(key)[:-1], str(key).upper()))] = holder.pop(key)
     elif action == 2:
         holder[key] = {rng.choice((*LAYERS, *KEYS)): holder[key]}
     else:
-        holder[key] = rng.choice(ODD_VALUES)
+        holder[key] = deepcopy(rng.choice(ODD_VALUES))
 
 
 def _inside(value: Any) -> Iterator[Any]:
