@@ -95,7 +95,7 @@ class Subject:
         rows = first_of_each(found, count) if index is None else [index]
         truths = [self.splits.classes[found.labels[row]] for row in rows]
         return self._shown(
-            [image_of(found, row) for row in rows], [f"{found.ids[row]} of {split}" for row in rows], truths
+            [image_of(found, row) for row in rows], [_named(found.ids[row], split) for row in rows], truths
         )
 
     def _shown(
@@ -109,6 +109,10 @@ class Subject:
         """Return what the network says of images (images, classes)."""
         predictor = Predictor(self.trained.model, self.trained.preprocessing)
         return np.exp(log_softmax(predictor.logits(shown.pixels)))
+
+
+def _named(identity: str, split: str) -> str:
+    return f"no. {identity} of {split}" if identity.isdecimal() else identity
 
 
 def first_of_each(split: Split, count: int) -> list[int]:

@@ -10,6 +10,7 @@ from cnncli.report.figures import AMOUNT, SIGNED, mosaic
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from PIL.Image import Image as PillowImage
 
     Floats = npt.NDArray[np.floating[Any]]
     Pixels = npt.NDArray[np.uint8]
@@ -33,10 +34,10 @@ def kernel_pixels(weights: Floats, columns: int = ACROSS, limit: float | None = 
     tiles = np.moveaxis(weights, -1, 0)[:MOST_KERNELS].astype(np.float32)
     limit = limit or float(np.abs(tiles).max()) or 1.0
     if tiles.shape[-1] == 3:
-        return _to_bytes(np.nan_to_num(mosaic(0.5 + tiles / (2 * limit), columns), nan=1.0).clip(0, 1))
+        return _to_bytes(np.nan_to_num(mosaic(0.5 + tiles / (2 * limit), min(columns, len(tiles))), nan=1.0).clip(0, 1))
     flat = tiles.mean(axis=-1)
     limit = limit if tiles.shape[-1] == 1 else float(np.abs(flat).max()) or 1.0
-    return tinted(0.5 + mosaic(flat, columns) / (2 * limit), SIGNED)
+    return tinted(0.5 + mosaic(flat, min(columns, len(flat))) / (2 * limit), SIGNED)
 
 
 def map_pixels(maps: Floats, columns: int = ACROSS) -> Pixels:
@@ -45,7 +46,7 @@ def map_pixels(maps: Floats, columns: int = ACROSS) -> Pixels:
 
     low, high = float(maps.min()), float(maps.max())
     scaled = (np.moveaxis(maps, -1, 0).astype(np.float32) - low) / ((high - low) or 1.0)
-    return tinted(mosaic(scaled, columns), AMOUNT)
+    return tinted(mosaic(scaled, min(columns, len(scaled))), AMOUNT)
 
 
 def overlay_pixels(pixels: Pixels, heat: Floats) -> Pixels:
@@ -63,7 +64,8 @@ def tinted(values: Floats, colours: str) -> Pixels:
     import numpy as np
     from matplotlib import colormaps
 
-    coloured = colormaps[colours](np.nan_to_num(values, nan=0.0))[..., :3]
+    # With white for what is not there, no more colours than a palette holds.
+    coloured = colormaps[colours].resampled(255)(np.nan_to_num(values, nan=0.0))[..., :3]
     return _to_bytes(np.where(np.isnan(values)[..., None], 1.0, coloured))
 
 
@@ -93,13 +95,41 @@ def thumbnail(pixels: Pixels, most: int) -> Pixels:
     return np.asarray(small).reshape(small.height, small.width, -1)
 
 
-def encoded(pixels: Pixels) -> bytes:
-    """Return an image as a small PNG file: with a palette where its colours are at most 256."""
+def photo(pixels: Pixels) -> bytes:
+    """Return an image as a PNG file, or as a JPEG file where that is much smaller."""
+    from PIL import Image
+
+    exact = encoded(pixels)
+    if len(exact) < 1500:
+        return exact
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=88, subsampling=0)
+    return content.getvalue() if content.tell() < len(exact) / 1.5 else exact
+
+
+def encoded(pixels: Pixels, clear: bool = False) -> bytes:
+    """Return an image as a small PNG file: with a palette where its colours are at most 256.
+
+    Args:
+        pixels: (height, width, 1 or 3).
+        clear: Whether pure white, the gaps of a mosaic, lets the page's colour through.
+    """
     from PIL import Image
 
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     if image.mode == "RGB" and image.getcolors(256) is not None:
         image = image.quantize(256, dither=Image.Dither.NONE)
+    white = _white(image) if clear else None
     content = io.BytesIO()
-    image.save(content, "PNG", optimize=True)
+    image.save(content, "PNG", optimize=True, **({} if white is None else {"transparency": white}))
     return content.getvalue()
+
+
+def _white(image: PillowImage) -> int | tuple[int, int, int] | None:
+    """Return what stands for white in an image: a place in its palette, or a colour; None where it has none."""
+    if image.mode == "RGB":
+        return 255, 255, 255
+    palette = image.getpalette() if image.mode == "P" else None
+    colours = [tuple(palette[i : i + 3]) for i in range(0, len(palette), 3)] if palette else []
+    return colours.index((255, 255, 255)) if (255, 255, 255) in colours else None

@@ -1,0 +1,46 @@
+"""`cnn report`: a run as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnncli.cli.console import print_json, print_line
+from cnncli.cli.eval import CheckpointOption, RunArgument
+from cnncli.cli.train import Json, RunsDir
+
+
+def report_cli(
+    run: RunArgument = "latest",
+    split: Annotated[
+        str | None,
+        typer.Option(help="Whose answers to show; the test split by default if it has been used, else validation."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="HTML", help="File; report.html in the run by default.")
+    ] = None,
+    checkpoint: CheckpointOption = "best",
+    runs_dir: RunsDir = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Write a run's report: one HTML file with curves, confusions, mistakes, filters, arithmetic, data and config.
+
+    It needs no network and no other file, and can be sent to anyone.
+
+    Example: cnn report latest -o report.html
+    """
+    from cnncli.runs.find import find
+
+    found = find(run, runs_dir)
+    target = output or found.report_file
+    from cnncli.engine.insight_report import collect
+    from cnncli.report.files import write_text
+    from cnncli.report.html_page import report_page
+
+    write_text(target, report_page(collect(found, split, checkpoint)))
+    if as_json:
+        print_json({"file": str(target)})
+    else:
+        print_line(str(target))

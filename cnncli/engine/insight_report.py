@@ -1,0 +1,75 @@
+"""Everything that a run's report shows, collected."""
+
+from __future__ import annotations
+
+from cnncli.analysis.explain import explain
+from cnncli.analysis.summary import summarize
+from cnncli.engine import insight_images
+from cnncli.engine.insight_answers import answers, best, evaluation, known_profile, usual_split, worst
+from cnncli.engine.insight_subject import Subject
+from cnncli.errors import CheckpointError, DataError
+from cnncli.report.html_material import Material, Pictures
+from cnncli.runs.run import Run
+
+MOST_GALLERY = 18
+MOST_HEATS = 9
+
+
+def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Material:
+    """Collect a run's report; what is not there is left out, and told.
+
+    Args:
+        run: The run.
+        split: Whose answers are shown; the test split by default if it has been used, else validation.
+        checkpoint: "best", "last", or a checkpoint's name.
+
+    Raises:
+        CnnError: If the run's own files cannot be read.
+    """
+    subject = Subject(run.config(), run, checkpoint)
+    passport = run.passport() if run.data_file.exists() else {}
+    measured, profile, pictures = None, None, Pictures()
+    try:
+        chosen = split or usual_split(run)
+        measured = evaluation(run, chosen, checkpoint)
+    except (CheckpointError, DataError) as error:
+        pictures = Pictures(missing=(f"No answers are shown: {error.message}",))
+    else:
+        profile = known_profile(run, chosen, measured["checkpoint"])
+        pictures = _pictures(subject, run, chosen)
+    return Material(
+        name=run.name,
+        identity=run.id,
+        path=str(run.path),
+        record=run.record,
+        status=run.status,
+        config_text=run.config_file.read_text(encoding="utf-8"),
+        summary=summarize(subject.config),
+        explanation=explain(subject.config),
+        metrics=run.metrics(),
+        passport=passport,
+        evaluation=measured,
+        invariance=profile,
+        pictures=pictures,
+    )
+
+
+def _pictures(subject: Subject, run: Run, split: str) -> Pictures:
+    """Draw what needs the network, and what needs the examples as far as they are at hand."""
+    kernels = insight_images.kernels(subject)
+    try:
+        examples = subject.splits.named(split)
+    except DataError as error:
+        return Pictures(kernels=kernels, missing=(f"No examples are shown: {error.message}",))
+    found = answers(run, split)
+    shown = subject.examples(split, None, MOST_HEATS)
+    return Pictures(
+        kernels=kernels,
+        example=insight_images.picture(shown.pixels[0], f"{shown.names[0]}, true {shown.truths[0]}"),
+        maps=tuple(insight_images.feature_maps(subject, shown.pixels[0])),
+        cells=insight_images.cells(examples, found),
+        mistakes=tuple(insight_images.examples(examples, worst(found, MOST_GALLERY))),
+        hits=tuple(insight_images.examples(examples, best(found, MOST_GALLERY))),
+        heats=tuple(insight_images.heats(subject, shown)),
+        replay=insight_images.recording(run, subject.classes),
+    )
