@@ -19,17 +19,18 @@ def check_cli(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config of the zoo.")],
     sets: Sets = None,
     resolved: Annotated[bool, typer.Option("--resolved", help="Print every value and where it comes from.")] = False,
+    data: Annotated[bool, typer.Option("--data", help="Look at every example too, as `cnn data` does.")] = False,
     as_json: Json = False,
 ) -> None:
     """Check a config without running it: errors with their places, and what is probably not meant.
 
-    Example: cnn check my.yaml
+    Example: cnn check my.yaml --data
     Example: cnn check lenet5 --resolved
     """
     from cnncli.errors import ConfigError
 
     try:
-        loaded, problems = _checked(config, list(sets or ()))
+        loaded, problems = _checked(config, list(sets or ()), data)
     except ConfigError as error:
         loaded, problems = None, error.problems
     if as_json:
@@ -40,12 +41,17 @@ def check_cli(
         raise typer.Exit(1)
 
 
-def _checked(config: str, sets: list[str]) -> tuple[Config | None, tuple[Problem, ...]]:
+def _checked(config: str, sets: list[str], data: bool) -> tuple[Config | None, tuple[Problem, ...]]:
     from cnncli.analysis.check import check
     from cnncli.config.load import load
 
     loaded = load(config, sets)
-    return loaded, check(loaded)
+    problems = check(loaded)
+    if data:
+        from cnncli.cli.data import data_problems
+
+        problems = tuple(sorted({*problems, *data_problems(loaded)}, key=lambda p: (p.severity, p.code, p.path)))
+    return loaded, problems
 
 
 def _document(loaded: Config | None, problems: tuple[Problem, ...], resolved: bool) -> dict[str, Any]:

@@ -55,6 +55,15 @@ def data_cli(
         raise typer.Exit(1)
 
 
+def data_problems(config: Config) -> tuple[Problem, ...]:
+    """Look at every example of a config, and return what is wrong or doubtful."""
+    from cnncli.datasets import inspect
+    from cnncli.datasets.problems import problems
+
+    with measuring() as watch:
+        return problems(config, inspect(config, watch).passport)
+
+
 @contextmanager
 def measuring() -> Iterator[Callable[[int, int], None]]:
     """Show on stderr how many files of how many are measured: a bar on a terminal, else a line now and then."""

@@ -16,6 +16,7 @@ from cnncli.datasets.scan import Watch
 from cnncli.datasets.sources import collect, from_path
 from cnncli.datasets.splits import Split, Splits
 from cnncli.errors import DataError
+from cnncli.layers.graph import shapes
 
 _NAMED = 20
 """Most bad files that an error names one by one."""
@@ -31,14 +32,18 @@ def load(config: Config, classes: Sequence[str] | None = None, watch: Watch | No
 
     Raises:
         DataError: If they are missing, damaged, or not what the config says; if a file is bad and
-            `data.on_bad_image` is error; if a split has a class that training has not.
+            `data.on_bad_image` is error; if a split has a class that training has not; if there are
+            more classes than the network has outputs.
     """
     splits, bad_files = _load(config, classes, watch)
     if bad_files and config.data.on_bad_image == "error":
         raise DataError(
             _list(bad_files),
             hint="Mend or remove them, or leave them out with data.on_bad_image: skip. `cnn data` lists them all.",
+            code="E401",
         )
+    if config.nodes:
+        splits.require_units(shapes(config.nodes, config.input_shape)[-1][-1])
     return splits
 
 
@@ -97,7 +102,7 @@ def incoming(path: Path, config: Config, trained: dict[str, Any], watch: Watch |
     """
     collection = from_path(path, config.data, tuple(trained["classes"]), watch)
     if collection.bad_files and config.data.on_bad_image == "error":
-        raise DataError(_list(collection.bad_files))
+        raise DataError(_list(collection.bad_files), code="E401")
     part: Part = collection.parts.get("test", collection.parts["train"])
     doubts = differences(look(part.facts), trained["looks"]["train"])
     return Incoming(part.split.renamed("test"), doubts, collection.bad_files)

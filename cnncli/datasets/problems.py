@@ -9,6 +9,7 @@ from cnncli.config.places import problem
 from cnncli.config.schema import Config
 from cnncli.datasets.look import differences
 from cnncli.errors import Problem
+from cnncli.layers.graph import shapes
 
 _NAMED = 5
 _RATIO = 10
@@ -30,7 +31,7 @@ def problems(config: Config, passport: dict[str, Any]) -> tuple[Problem, ...]:
         config: The experiment.
         passport: `datasets.inspect(config).passport`.
     """
-    found = sorted(findings(config, passport), key=lambda finding: finding.code)
+    found = sorted([*_head(config, passport), *findings(config, passport)], key=lambda finding: finding.code)
     return tuple(problem(f.code, f.message, config.origins.nearest(f.path), hint=f.hint, path=f.path) for f in found)
 
 
@@ -40,6 +41,13 @@ def findings(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
     yield from _classes(passport)
     yield from _repetitions(passport)
     yield from _looks(passport)
+
+
+def _head(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
+    units, classes = shapes(config.nodes, config.input_shape)[-1][-1], len(passport["classes"])
+    if units != classes:
+        message = f"The network ends in {units:,} outputs; the data have {classes:,} classes."
+        yield Finding("E301", message, f"Set units: {classes} in the last layer.", config.nodes[-1].path)
 
 
 def _files(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:

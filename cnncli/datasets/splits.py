@@ -88,6 +88,7 @@ class Splits:
         """
         if len(self.classes) > units:
             raise DataError(
-                f"the data have {len(self.classes)} classes, the network's last layer has {units} units",
+                f"the data have {len(self.classes)} classes, the network ends in {units} outputs",
                 hint=f"Set units: {len(self.classes)} in the last Dense layer.",
+                code="E301",
             )

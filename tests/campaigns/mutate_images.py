@@ -169,7 +169,7 @@ def scan(folder: Path) -> None:
     from cnncli.config.schema import Config, Data
 
     data = Data(source="folder", path=str(folder), image_size=(8, 8), channels=3, validation=0.0)
-    splits = datasets.inspect(Config.model_construct(name="mutated", seed=0, data=data))
+    splits = datasets.inspect(Config.model_construct(name="mutated", seed=0, nodes=(), data=data))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     found = {"bad_files": splits.passport["bad_files"], "read": splits.train.ids, "peak_bytes": peak}
     sys.stdout.write(json.dumps(found))

@@ -25,7 +25,7 @@ def make_config():
     """Return a function that makes a config of a data section alone."""
 
     def make(seed=0, **data):
-        return Config.model_construct(name="test", seed=seed, data=Data(**{"image_size": (8, 8), **data}))
+        return Config.model_construct(name="test", seed=seed, nodes=(), data=Data(**{"image_size": (8, 8), **data}))
 
     return make
 

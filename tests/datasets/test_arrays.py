@@ -86,5 +86,5 @@ def test_a_narrow_head_is_refused(make_config, tmp_path):
     """More classes than units of the last layer is an error before the first step."""
     splits = load(make_config, tmp_path, x=IMAGES, y=LABELS)
     splits.require_units(3)
-    with pytest.raises(DataError, match="3 classes, the network's last layer has 2 units"):
+    with pytest.raises(DataError, match="3 classes, the network ends in 2 outputs"):
         splits.require_units(2)
