@@ -34,11 +34,6 @@ class Definition:
     parameters: dict[str, Value | None]
     layers: Sequence
 
-    @property
-    def path(self) -> str:
-        """Where it stands in the config."""
-        return f"model.blocks.{self.name}"
-
 
 def define(name: str, entry: Entry, taken: list[str], problems: list[Problem]) -> Definition | None:
     """Read a block's definition, or add what is wrong with it to `problems`.
