@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
@@ -25,10 +26,19 @@ def raise_on_sigterm() -> None:
 
 
 def leave_from_here_on() -> None:
-    """Let both signals end the process at once: for when nothing is left to be cleaned up."""
+    """Let both signals end the process at once, for when all is done; and in the interpreter's own end let it end.
+
+    There Python would give them back to the system, and the exit code would no longer say what was done.
+    """
     if _in_main_thread():
         for number in SIGNALS:
             signal.signal(number, leave)
+        atexit.register(_ignore)
+
+
+def _ignore() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

@@ -54,15 +54,20 @@ INTERVAL = {"mid-epoch checkpoints": 5, "every third epoch": 3 * STEPS_PER_EPOCH
 
 TOLD = """
 import os, sys
+from cnncli.__main__ import main
 from cnncli.report.progress import PlainLines
-file = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT)
+name = sys.argv.pop(1)
+file = os.open(name, os.O_WRONLY | os.O_CREAT)
 def steps_done(self, event):
     os.pwrite(file, f"{event.epoch} {event.batch}".ljust(32).encode(), 0)
 PlainLines.steps_done = steps_done
-from cnncli.__main__ import main
+os.close(os.open(f"{name}-main", os.O_CREAT))
 main()
 """
-"""The command line, and how far it has come in a file that outlives a kill: what a user sees move on the terminal."""
+"""The command line, and how far it has come in a file that outlives a kill: what a user sees move on the terminal.
+
+The file told-main says that Python itself has started and the command line's own code begins.
+"""
 
 
 @dataclass
@@ -94,6 +99,7 @@ class Workplace:
         sets = [word for value in self.overrides for word in ("--set", value)]
         command = ["train", "small.yaml", "--runs-dir", "runs", *sets] if run is None else ["resume", str(run)]
         self.starts += 1
+        (self.folder / "told-main").unlink(missing_ok=True)
         with (self.folder / f"stderr-{self.starts}.txt").open("w", encoding="utf-8") as stderr:
             return subprocess.Popen(
                 [sys.executable, "-c", TOLD, "told", *command],
@@ -103,6 +109,11 @@ class Workplace:
                 text=True,
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
             )
+
+    @property
+    def in_main(self) -> bool:
+        """Whether the newest process has come to the command line's own code."""
+        return (self.folder / "told-main").exists()
 
     def stderr(self) -> str:
         """Return what the newest process wrote on stderr."""
