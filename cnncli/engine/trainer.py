@@ -16,7 +16,6 @@ from cnncli.datasets.splits import Splits
 from cnncli.datasets.weights import class_weights
 from cnncli.engine import guard
 from cnncli.engine.evaluate import BATCH_SIZE, Predictor, evaluated_weights
-from cnncli.engine.feed import Chunk
 from cnncli.engine.learner import Learner
 from cnncli.engine.loss import CrossEntropy
 from cnncli.engine.measured import measure, settle
@@ -128,15 +127,15 @@ class Trainer:
     def _train_epoch(self, stop: StopRequest) -> None:
         """Take the rest of the epoch's steps, or those until a stop is asked for."""
         while self.progress.batch < self.steps_per_epoch and not self._must_stop(stop):
-            limit = min(self._pace.batches, self._clock.steps_left(self.progress.step))
-            chunk = self.feed.chunk(self.progress.epoch, self.progress.batch, limit)
-            self._take_steps(chunk)
+            self._take_steps(min(self._pace.batches, self._clock.steps_left(self.progress.step)))
             if self._clock.is_due(self.progress.step) and self.progress.batch < self.steps_per_epoch:
                 self._save()
 
-    def _take_steps(self, chunk: Chunk) -> None:
-        rates = self.rates(self.progress.step, len(chunk.plan))
+    def _take_steps(self, limit: int) -> None:
+        """Take at most `limit` steps; the time that their examples are waited for counts."""
         begun = perf_counter()
+        chunk = self.feed.chunk(self.progress.epoch, self.progress.batch, limit)
+        rates = self.rates(self.progress.step, len(chunk.plan))
         losses = self.learner.run(chunk, rates)
         seconds = perf_counter() - begun
         self._recent_losses.extend(losses.tolist())
