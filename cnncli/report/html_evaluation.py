@@ -68,7 +68,7 @@ def _matrix(found: Mapping[str, Any]) -> Html:
         cells = [_count(true, said, count, count / total) for said, count in zip(names, counts, strict=True)]
         rows.append(element("tr", element("th", true, scope="row"), cells))
     inside = element("thead", head), element("tbody", rows)
-    return scrolling(element("table", *inside, id="matrix", class_="matrix"), "Confusion matrix")
+    return scrolling(element("table", *inside, id="matrix", class_="matrix"), "Numbers of the confusion matrix")
 
 
 def _count(true: str, said: str, count: int, share: float) -> Html:

@@ -1,0 +1,184 @@
+"""The report in a real browser: no error, no request, everything by mouse and by keyboard, nothing in anyone's way."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnncli.report.html_material import Material
+from cnncli.report.html_page import report_page
+
+pytestmark = pytest.mark.browser
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+if CHROMIUM is None:
+    pytest.skip("needs Chromium", allow_module_level=True)
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+VIEWS = {
+    "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}},
+    "phone": {"color_scheme": "light", "viewport": {"width": 360, "height": 740}},
+    "dark phone": {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}},
+}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Start Chromium once."""
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=VIEWS.values(), ids=VIEWS.keys())
+def view(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return one of the ways to look at a page."""
+    return request.param
+
+
+@pytest.fixture
+def open_page(chromium: Any, material: Material, tmp_path: Path) -> Iterator[Any]:
+    """Return a function that opens the report as from a double click, and fails on any error or request."""
+    file = tmp_path / "report.html"
+    file.write_text(report_page(material), encoding="utf-8")
+    said: list[str] = []
+    asked: list[str] = []
+    contexts = []
+
+    def open_file(**settings: Any) -> Any:
+        context = chromium.new_context(**settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(file.as_uri())
+        return page
+
+    yield open_file
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:") and url != file.as_uri()] == []
+
+
+def test_page_fits_its_window(open_page: Any, view: dict[str, Any]) -> None:
+    """Nothing makes the page itself scroll sideways, also with every disclosure open."""
+    page = open_page(**view)
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_axe_finds_nothing(open_page: Any, view: dict[str, Any]) -> None:
+    """No finding of axe-core, serious or not, with a cell open and all disclosures open."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs the package axe-playwright-python")
+    page = open_page(**view)
+    page.locator("#matrix button").first.click()
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    found = axe.Axe().run(page).response["violations"]
+    assert [(item["id"], item["impact"], [node["html"][:120] for node in item["nodes"][:3]]) for item in found] == []
+
+
+def test_cells_open_by_mouse(open_page: Any) -> None:
+    """A click on a number shows that many images, or says of how many they are."""
+    page = open_page()
+    button = page.locator("#matrix button[data-true=zero][data-said=zero]")
+    button.click()
+    panel = page.locator("#cell-panel")
+    assert panel.locator("h3").inner_text() == button.get_attribute("aria-label")
+    assert panel.locator("img").count() == min(3, int(button.inner_text()))
+    assert panel.locator("p").inner_text() == f"3 of {button.inner_text()}, the least sure."
+    assert button.get_attribute("aria-pressed") == "true"
+    assert all(image.evaluate("(image) => image.naturalWidth") for image in panel.locator("img").all())
+
+
+def test_cells_open_by_keyboard(open_page: Any) -> None:
+    """The tab key stops at the matrix once; arrows move to the next number; Enter and Space open it."""
+    page = open_page()
+    buttons = page.locator("#matrix button")
+    assert [b.get_attribute("tabindex") for b in buttons.all()].count("0") == 1
+    page.locator("#confusion .wide").focus()
+    page.keyboard.press("Tab")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    first = page.evaluate(focused)
+    assert first == buttons.first.get_attribute("aria-label")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    moved = page.evaluate(focused)
+    assert moved != first
+    page.keyboard.press("Enter")
+    assert page.locator("#cell-panel h3").inner_text() == moved
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Space")
+    assert page.locator("#cell-panel h3").inner_text() == page.evaluate(focused) != moved
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("document.activeElement.tagName") == "BUTTON"
+
+
+def test_a_hostile_name_is_only_text(open_page: Any) -> None:
+    """The class that is named like markup opens like any other."""
+    page = open_page()
+    hostile = "</script><img src=x onerror=alert(1)>\"'&"
+    button = next(b for b in page.locator("#matrix button").all() if b.get_attribute("data-true") == hostile)
+    button.click()
+    assert hostile in page.locator("#cell-panel h3").inner_text()
+
+
+def test_slider_by_keyboard_and_mouse(open_page: Any) -> None:
+    """Home, arrows and a click at the end change epoch, pictures and answers together."""
+    page = open_page(reduced_motion="reduce")
+    slider, told = page.locator("#replay-slider"), page.locator("#replay-epoch")
+    pictures = "[...document.querySelectorAll('#replay-pictures img')].map((picture) => picture.src)"
+    last = page.evaluate(pictures)
+    assert told.inner_text() == "after epoch 3"
+    slider.focus()
+    page.keyboard.press("Home")
+    assert told.inner_text() == "before training"
+    assert slider.get_attribute("aria-valuetext") == "before training"
+    first = page.evaluate(pictures)
+    assert first != last
+    assert page.locator("#replay-answers .answer").first.get_attribute("class") == "answer right"
+    page.keyboard.press("ArrowRight")
+    assert told.inner_text() == "after epoch 1"
+    assert page.locator("#replay-answers .answer").first.get_attribute("class") == "answer wrong"
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2)
+    assert told.inner_text() == "after epoch 3"
+    assert page.evaluate(pictures) == last
+
+
+def test_play_runs_to_the_end_and_stops(open_page: Any) -> None:
+    """The button plays from the start to the last epoch, and is ready to play again."""
+    page = open_page()
+    page.locator("#replay-play").click()
+    assert page.locator("#replay-play").inner_text() == "Pause"
+    playwright.expect(page.locator("#replay-epoch")).to_have_text("after epoch 3", timeout=10_000)
+    playwright.expect(page.locator("#replay-play")).to_have_text("Play", timeout=10_000)
+
+
+def test_page_without_script_shows_the_end(chromium: Any, material: Material, tmp_path: Path) -> None:
+    """Where scripts are off, the last epoch and all tables are still there."""
+    file = tmp_path / "report.html"
+    file.write_text(report_page(material), encoding="utf-8")
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    assert page.locator("#replay-pictures img").count() == 2
+    assert page.locator("#matrix button").count() > 3
+    context.close()
