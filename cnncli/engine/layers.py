@@ -43,21 +43,6 @@ OWN_LAYERS = {LocalResponseNormalization.__name__: LocalResponseNormalization}
 """The classes here by their names in a config."""
 
 
-def divide_groups(layer: Any) -> None:
-    """Make a convolution with groups compute them one by one, on the same weights.
-
-    Keras compiles a grouped convolution with XLA, which on a CPU took 0.93 s for a training step of AlexNet's second
-    convolution (16 images, 2 cores, Keras 3.15.1) where this takes 0.05 s.
-    """
-    whole = layer.convolution_op
-
-    def convolution_op(inputs: Any, kernel: Any) -> Any:
-        parts = zip(tf.split(inputs, layer.groups, axis=-1), tf.split(kernel, layer.groups, axis=-1), strict=True)
-        return tf.concat([whole(part, weights) for part, weights in parts], axis=-1)
-
-    layer.convolution_op = convolution_op
-
-
 def fixed_kernel(layer: Conv2D, shape: tuple[int, int, int, int]) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the weights that a layer's fixed kernels stand for.
 

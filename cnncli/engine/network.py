@@ -8,11 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from cnncli.engine.layers import OWN_LAYERS, divide_groups, fixed_kernel
+from cnncli.engine.convolution import rework
+from cnncli.engine.layers import OWN_LAYERS, fixed_kernel
 from cnncli.layers.base import Merge, Shape
-from cnncli.layers.convolution import Conv2D, Conv3D
+from cnncli.layers.convolution import Conv2D, Convolution
 from cnncli.layers.dropout import Dropout, SpatialDropout2D
 from cnncli.layers.graph import INPUT, Node
+from cnncli.layers.transpose import Conv2DTranspose
 
 
 def build(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
@@ -53,8 +55,8 @@ def _keras_layer(node: Node, entropy: list[int], dtype: str | None) -> Any:
         arguments["seed"] = int(seeds[-1]) >> 1
     layer = keras_class(name=node.name, dtype=dtype, **arguments)
     layer.trainable = node.layer.trainable  # not every Keras layer takes it as an argument
-    if isinstance(node.layer, (Conv2D, Conv3D)) and node.layer.groups > 1:
-        divide_groups(layer)
+    if isinstance(node.layer, (Convolution, Conv2DTranspose)):
+        rework(layer)
     return layer
 
 

@@ -32,8 +32,8 @@ class Reach(NamedTuple):
 class Sight:
     """First and last pixel that each output sees: a pattern that repeats `advance` pixels further on.
 
-    The pattern of layers that only shrink has one entry. Where an output sees nothing, as between the patches of
-    a transposed convolution, its last pixel lies before its first: they are those its neighbours end and begin with.
+    The pattern of layers that only shrink has one entry. An output that sees nothing, between the patches of a
+    transposed convolution, stands with what its neighbours both see.
 
     Attributes:
         firsts: First pixel of the outputs 0, 1, … of the pattern.

@@ -25,19 +25,11 @@ def receptive_fields(
         shapes: Its nodes' output shapes.
         input_shape: The image's: (height, width, channels).
     """
-    lengths = input_shape[:-1]
-    image = _View(tuple(map(Sight.of_pixels, lengths)), tuple(range(len(lengths))))
-    views: list[_View] = []
-    for node, output_shape in zip(nodes, shapes, strict=True):
-        view, *others = (image if i == INPUT else views[i] for i in node.inputs)
-        for other in others:
-            view = view.joined(other, output_shape)
-        views.append(_seen(node, view, input_shapes(node, shapes, input_shape)[0], output_shape))
-    return tuple(view.field for view in views)
+    return tuple(view.field for view in views(nodes, shapes, input_shape))
 
 
 @dataclass(frozen=True)
-class _View:
+class View:
     """What a node's outputs see.
 
     Attributes:
@@ -54,11 +46,11 @@ class _View:
         field = tuple(sight.reach for sight in self.sights)
         return field if any(reach.stride for reach in field) else None
 
-    def whole(self, output_shape: Shape) -> _View:
+    def whole(self, output_shape: Shape) -> View:
         """Return what a layer sees whose outputs all see everything."""
-        return _View(tuple(sight.whole() for sight in self.sights), (None,) * (len(output_shape) - 1))
+        return View(tuple(sight.whole() for sight in self.sights), (None,) * (len(output_shape) - 1))
 
-    def through(self, windows: Sequence[Window], output_shape: Shape) -> _View:
+    def through(self, windows: Sequence[Window], output_shape: Shape) -> View:
         """Return what a layer with these windows sees."""
         sights = list(self.sights)
         for axis, window, length in zip(self.axes, windows, output_shape, strict=False):
@@ -66,14 +58,14 @@ class _View:
                 sights[axis] = sights[axis].through(window, length)
         return replace(self, sights=tuple(sights))
 
-    def joined(self, other: _View, output_shape: Shape) -> _View:
+    def joined(self, other: View, output_shape: Shape) -> View:
         """Return what a node sees that puts both together."""
         axes = self.axes if self.axes == other.axes else (None,) * len(self.axes)
         lengths = {axis: n for axis, n in zip(axes, output_shape, strict=False) if axis is not None}
         pairs = enumerate(zip(self.sights, other.sights, strict=True))
-        return _View(tuple(mine.joined(yours, lengths.get(i, 1)) for i, (mine, yours) in pairs), axes)
+        return View(tuple(mine.joined(yours, lengths.get(i, 1)) for i, (mine, yours) in pairs), axes)
 
-    def reshaped(self, input_shape: Shape, output_shape: Shape) -> _View:
+    def reshaped(self, input_shape: Shape, output_shape: Shape) -> View:
         """Return what is seen after a Reshape.
 
         Values keep their order, so leading axes that stay keep their meaning; one of length 1 may come or go.
@@ -87,10 +79,29 @@ class _View:
             axes.append(rest.pop(0)[1] if same else None)
             if not same and length != 1:
                 rest = []
-        return _View(tuple(s if i in axes else s.whole() for i, s in enumerate(self.sights)), tuple(axes))
+        return View(tuple(s if i in axes else s.whole() for i, s in enumerate(self.sights)), tuple(axes))
 
 
-def _seen(node: Node, view: _View, input_shape: Shape, output_shape: Shape) -> _View:
+def views(nodes: Sequence[Node], shapes: Sequence[Shape], input_shape: Shape) -> tuple[View, ...]:
+    """Return for each node what each of its outputs sees.
+
+    Args:
+        nodes: The network.
+        shapes: Its nodes' output shapes.
+        input_shape: The image's: (height, width, channels).
+    """
+    lengths = input_shape[:-1]
+    image = View(tuple(map(Sight.of_pixels, lengths)), tuple(range(len(lengths))))
+    views: list[View] = []
+    for node, output_shape in zip(nodes, shapes, strict=True):
+        view, *others = (image if i == INPUT else views[i] for i in node.inputs)
+        for other in others:
+            view = view.joined(other, output_shape)
+        views.append(_seen(node, view, input_shapes(node, shapes, input_shape)[0], output_shape))
+    return tuple(views)
+
+
+def _seen(node: Node, view: View, input_shape: Shape, output_shape: Shape) -> View:
     if isinstance(node.layer, Reshape):
         return view.reshaped(input_shape, output_shape)
     windows = node.layer.windows(input_shape)
