@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.engine.learner import Learner
-from cnncli.errors import CnnError
+from cnncli.errors import CnnError, RunError
 from cnncli.runs.run import Run
 
 
@@ -28,7 +28,7 @@ class Finding:
         step: Number of the step, from 1.
         epoch: Number of the epoch, from 1.
         batch: Number of the batch in the epoch, from 1.
-        what: "input", "output" of a layer, "loss", or "gradient" of a layer.
+        what: "input", "output" of a layer, "loss", "gradient" of a layer, or "weights" of a layer after the step.
         layer: Name of the layer, or None.
         recent_losses: Losses of the steps before, oldest first.
         labels: Class numbers of the batch.
@@ -65,13 +65,16 @@ def locate(learner: Learner, images: tf.Tensor, labels: tf.Tensor) -> tuple[str,
     return "gradient", bad[-1] if bad else None
 
 
-def keep_evidence(run: Run, finding: Finding, images: npt.NDArray[np.uint8]) -> Path:
-    """Write the batch as PNG files and the finding as JSON; return their directory."""
+def keep_evidence(run: Run, finding: Finding, images: npt.NDArray[np.uint8]) -> str:
+    """Write the batch as PNG files and the finding as JSON; return where a user finds them."""
     directory = run.path / f"diverged-step-{finding.step:08d}"
-    directory.mkdir(exist_ok=True)
-    _write_images(directory, images, finding.labels)
-    run.write_json(directory / "finding.json", asdict(finding))
-    return directory
+    try:
+        directory.mkdir(exist_ok=True)
+        _write_images(directory, images, finding.labels)
+        run.write_json(directory / "finding.json", asdict(finding))
+    except (OSError, RunError) as error:
+        return f"The batch cannot be written to {directory}: {error}"
+    return f"The batch is in {directory}"
 
 
 def _write_images(directory: Path, images: npt.NDArray[np.uint8], labels: Sequence[int]) -> None:
@@ -83,16 +86,15 @@ def _write_images(directory: Path, images: npt.NDArray[np.uint8], labels: Sequen
         )
 
 
-def error(finding: Finding, evidence: Path, run: Run) -> DivergedError:
+def error(finding: Finding, evidence: str, run: Run) -> DivergedError:
     """Return the error that tells a user what happened and what to try."""
     where = f" of layer {finding.layer}" if finding.layer else ""
-    subject = finding.what if finding.what == "loss" else f"{finding.what}{where}"
     losses = ", ".join(f"{loss:.3g}" for loss in finding.recent_losses[-5:]) or "none"
     return DivergedError(
         f"training diverged at step {finding.step:,} (epoch {finding.epoch}, batch {finding.batch}): "
-        f"the {subject} is no longer a finite number; the last losses were {losses}",
+        f"not a finite number in the {finding.what}{where}; the last losses were {losses}",
         "Lower the optimizer's learning_rate, add warmup_epochs to the schedule, or set train.clip_norm: 1.0.\n"
-        f"  The batch is in {evidence}; the last good checkpoint is kept:\n"
+        f"  {evidence}; the last good checkpoint is kept:\n"
         f"  cnn resume {run.path} --set train.clip_norm=1.0",
     )
 

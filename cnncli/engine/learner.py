@@ -115,6 +115,20 @@ class Learner:
 
         return loss, tf.cond(finite, apply, lambda: tf.constant(False))
 
+    def spoiled_layer(self) -> str | None:
+        """Return the first layer with a weight or moving statistic that is not finite, if there is one.
+
+        A normalization after them can keep the loss finite for long.
+        """
+        if bool(self._weights_are_finite()):
+            return None
+        layers = (layer for layer in self.model.layers if not all(map(_is_finite, layer.weights)))
+        return next(layer.name for layer in layers)
+
+    @tf.function(input_signature=[])
+    def _weights_are_finite(self) -> tf.Tensor:
+        return tf.reduce_all([_is_finite(variable) for variable in self.model.weights])
+
     def means(self) -> Means:
         """Return the epoch's mean loss and accuracy so far."""
         seen = max(int(self._num_seen), 1)
@@ -142,6 +156,10 @@ class Learner:
         variables |= self.updates.state()
         sums = (self._loss_sum, self._num_correct, self._num_seen)
         return variables | {f"epoch/{v.name.split(':')[0]}": v for v in sums}
+
+
+def _is_finite(variable: Any) -> tf.Tensor:
+    return tf.reduce_all(tf.math.is_finite(tf.cast(variable.value, tf.float32)))
 
 
 def model_variables(model: keras.Model) -> dict[str, Any]:

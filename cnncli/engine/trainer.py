@@ -16,6 +16,7 @@ from cnncli.datasets.splits import Splits
 from cnncli.datasets.weights import class_weights
 from cnncli.engine import guard
 from cnncli.engine.evaluate import BATCH_SIZE, Predictor, evaluated_weights
+from cnncli.engine.feed import Chunk
 from cnncli.engine.learner import Learner
 from cnncli.engine.loss import CrossEntropy
 from cnncli.engine.measured import measure, settle
@@ -141,7 +142,10 @@ class Trainer:
         self._recent_losses.extend(losses.tolist())
         self.progress = self.progress.after_steps(len(losses), seconds)
         if len(losses) < len(chunk.plan):
-            raise self._diverged(chunk.images, chunk.labels, chunk.plan[len(losses)])
+            raise self._diverged(chunk, len(losses))
+        spoiled = self.learner.spoiled_layer()
+        if spoiled is not None:
+            raise self._diverged(chunk, len(losses) - 1, ("weights", spoiled))
         self._pace.measured(len(losses), seconds)
         means = self.learner.means()
         rate = chunk.plan.size / seconds
@@ -149,14 +153,17 @@ class Trainer:
             StepsDone(self.progress.epoch + 1, self.progress.batch, *means, rate, float(rates[-1, 0]))
         )
 
-    def _diverged(self, images: tf.Tensor, labels: tf.Tensor, indices: np.ndarray) -> guard.DivergedError:
-        """Find out what was not finite in a batch, keep the evidence, and return the error."""
-        images, labels = tf.gather(images, indices), tf.gather(labels, indices)
-        what, layer = guard.locate(self.learner, images, labels)
+    def _diverged(self, chunk: Chunk, batch: int, where: tuple[str, str | None] | None = None) -> guard.DivergedError:
+        """Find out what was not finite in a batch of a chunk, keep the evidence, and return the error."""
+        indices = chunk.plan[batch]
+        images, labels = tf.gather(chunk.images, indices), tf.gather(chunk.labels, indices)
+        what, layer = where or guard.locate(self.learner, images, labels)
+        # Steps whose loss or gradient is not finite are not taken, so they are not counted yet.
+        not_taken = 0 if what == "weights" else 1
         finding = guard.Finding(
-            step=self.progress.step + 1,
+            step=self.progress.step + not_taken,
             epoch=self.progress.epoch + 1,
-            batch=self.progress.batch + 1,
+            batch=self.progress.batch + not_taken,
             what=what,
             layer=layer,
             recent_losses=list(self._recent_losses),

@@ -1,0 +1,59 @@
+"""A number that is not one, put into a training at a chosen step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+KINDS = ("input", "loss", "gradient", "output")
+
+
+@contextmanager
+def injected(what: str, step: int) -> Iterator[None]:
+    """Let the input, the loss, a gradient or a layer's output be NaN at step `step` (from 1) while a block runs.
+
+    The step is read from the optimizer, so that the guard's own second look at the batch finds it too.
+    """
+    import tensorflow as tf
+
+    from cnncli.engine import learner as learner_module
+    from cnncli.engine.loss import CrossEntropy
+    from cnncli.engine.preprocessing import Preprocessing
+
+    learners: list[Any] = []
+    made, to_float, loss = learner_module.Learner.__init__, Preprocessing.to_float, CrossEntropy.__call__
+
+    def remember(self: Any, config: Any, model: Any, *rest: Any) -> None:
+        made(self, config, model, *rest)
+        learners.append(self)
+        if what == "output":
+            dense = model.layers[-1]
+            call = dense.call
+            dense.call = lambda *args, **kwargs: spoil(call(*args, **kwargs))
+
+    def strikes() -> Any:
+        iterations = next(v for name, v in learners[-1].updates.state().items() if name.endswith("/iteration"))
+        return tf.equal(tf.cast(iterations.value, tf.int64), step - 1)
+
+    def spoil(values: Any) -> Any:
+        return tf.where(strikes(), tf.constant(float("nan"), values.dtype), values) if learners else values
+
+    @tf.custom_gradient
+    def spoil_gradient(values: Any) -> Any:
+        return tf.identity(values), spoil
+
+    def spoiled_loss(self: Any, labels: Any, logits: Any) -> Any:
+        if what == "gradient":
+            return loss(self, labels, spoil_gradient(logits))
+        return spoil(loss(self, labels, logits)) if what == "loss" else loss(self, labels, logits)
+
+    learner_module.Learner.__init__ = remember
+    if what == "input":
+        Preprocessing.to_float = lambda self, images: spoil(to_float(self, images))
+    CrossEntropy.__call__ = spoiled_loss
+    try:
+        yield
+    finally:
+        learner_module.Learner.__init__ = made
+        Preprocessing.to_float, CrossEntropy.__call__ = to_float, loss
