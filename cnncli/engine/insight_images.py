@@ -100,7 +100,7 @@ def examples(split: Split, found: Sequence[Answered]) -> list[Image]:
 
 def _said(answer: Answered) -> str:
     name = f"no. {answer.example}" if answer.example.isdecimal() else answer.example
-    return f"{name}: true {answer.true}, said {answer.predicted} ({100 * answer.probability:.1f} %)"
+    return f"true {answer.true}, said {answer.predicted} ({100 * answer.probability:.1f} %), {name}"
 
 
 def heats(subject: Subject, shown: Shown) -> list[Heat]:
