@@ -28,7 +28,7 @@ def test_injected_nan_is_found(
     what: str,
     step: int,
 ) -> None:
-    """A NaN at one step: named within that step, batch kept as images, newest checkpoint finite, and the run goes on."""
+    """A NaN at one step: named within that step, its batch kept, the newest checkpoint finite, and the run goes on."""
     from cnncli.engine.guard import DivergedError
     from cnncli.engine.train import resume, train
     from cnncli.runs.find import find
@@ -58,7 +58,8 @@ def test_injected_nan_is_found(
     whole = train(config, tmp_path / "good", Silence())
     result = resume(run, run.config(), Silence())
     assert result.status == "done"
-    assert result.final is not None and whole.final is not None
+    assert result.final is not None
+    assert whole.final is not None
     assert result.final["train"] == whole.final["train"]
 
 
