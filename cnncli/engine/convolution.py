@@ -54,10 +54,10 @@ def _scatter(layer: Any, inputs: Any) -> Any:
     """Do what a transposed convolution with a 1×1 kernel does: each input's values, zeros between them."""
     down, right = layer.strides
     height, width, filters = layer.compute_output_shape(inputs.shape)[1:]
-    values = tf.matmul(inputs, tf.cast(layer.kernel[0, 0], inputs.dtype), transpose_b=True)
+    values = keras.ops.conv(inputs, tf.transpose(layer.kernel, (0, 1, 3, 2)))
     spread = tf.pad(values[:, :, None, :, None], [[0, 0], [0, 0], [0, down - 1], [0, 0], [0, right - 1], [0, 0]])
     rows, columns = inputs.shape[1] * down, inputs.shape[2] * right
     outputs = tf.reshape(spread, (-1, rows, columns, filters))[:, :height, :width]
     if layer.use_bias:
-        outputs += tf.cast(layer.bias, outputs.dtype)
+        outputs += layer.bias
     return layer.activation(outputs)

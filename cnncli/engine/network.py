@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from cnncli.engine.convolution import rework
-from cnncli.engine.layers import OWN_LAYERS, fixed_kernel
+from cnncli.engine.layers import OWN_LAYERS, fixed_kernel, needs_float32
 from cnncli.layers.base import Merge, Shape
 from cnncli.layers.convolution import Conv2D, Convolution
 from cnncli.layers.dropout import Dropout, SpatialDropout2D
@@ -34,7 +34,7 @@ def build(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
     for index, node in enumerate(nodes):
         given = [inputs if i == INPUT else tensors[i] for i in node.inputs]
         # Logits of a mixed-precision network are float32: a loss of 8-bit mantissas would be a coarse one.
-        dtype = "float32" if node is nodes[-1] else None
+        dtype = "float32" if node is nodes[-1] or needs_float32(node.layer) else None
         layer = _keras_layer(node, [seed, index], dtype)
         tensors.append(layer(given if isinstance(node.layer, Merge) else given[0]))
         if isinstance(node.layer, Conv2D) and node.layer.kernel is not None:

@@ -90,6 +90,5 @@ ActivationName = Literal[
     "swish",
     "tanh",
     "tanh_shrink",
-    "threshold",
 ]
-"""Keras's activations, but for `glu`, which halves the channels."""
+"""Keras's activations, but for `glu`, which halves the channels, and `threshold`, which needs arguments."""

@@ -247,10 +247,10 @@ def expected_operations(layer, input_shape, output_shape):
     """Return the multiplications and additions that the profiler counts for a layer.
 
     It counts a transposed convolution as output positions · kernel / strides², as if every output had that many
-    taps; we count what is computed, input positions · kernel.
+    taps; we count what is computed, input positions · kernel. (A 1×1 kernel we compute as a plain convolution.)
     """
     operations = 2 * layer.macs(input_shape)
-    if layer.type_name() == "Conv2DTranspose":
+    if layer.type_name() == "Conv2DTranspose" and layer.kernel_size != (1, 1):
         positions = prod(input_shape[:-1]) * prod(layer.strides)
         return operations * prod(output_shape[:-1]) // positions
     return operations
