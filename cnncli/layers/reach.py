@@ -13,6 +13,9 @@ MAX_PERIOD = 4096
 """Longest pattern that is followed; an axis enlarged beyond it counts as seen from end to end."""
 
 
+_SAME = Window(1)
+
+
 class Reach(NamedTuple):
     """What one output sees of the image along one axis, padding counted as if the image went on there.
 
@@ -74,6 +77,8 @@ class Sight:
 
     def through(self, window: Window, length: int) -> Sight:
         """Return what the `length` outputs of a layer with this window see."""
+        if window == _SAME:
+            return self
         turns = len(self.firsts) // gcd(len(self.firsts), window.stride.numerator)
         period = min(window.stride.denominator * turns, length)
         if self.advance == 0 or period > MAX_PERIOD:
