@@ -47,7 +47,7 @@ class Evaluation:
         split: str,
         classes: tuple[str, ...],
         labels: Integers,
-        logits: npt.NDArray[np.float32],
+        logits: npt.NDArray[np.floating[Any]],
         ids: Sequence[str] = (),
     ) -> Evaluation:
         """Build from a network's outputs before the softmax (examples, classes).
@@ -60,6 +60,24 @@ class Evaluation:
         log_probabilities = log_softmax(logits)
         losses = -log_probabilities[np.arange(len(labels)), labels]
         return cls(split, classes, labels, np.exp(log_probabilities), losses, ids)
+
+    @classmethod
+    def from_probabilities(
+        cls,
+        split: str,
+        classes: tuple[str, ...],
+        labels: Integers,
+        probabilities: npt.NDArray[np.float32],
+        ids: Sequence[str] = (),
+    ) -> Evaluation:
+        """Build from probabilities (examples, classes); one that was rounded to 0 counts as float32's smallest.
+
+        Raises:
+            DataError: If there is no example to measure.
+        """
+        exact = np.maximum(probabilities.astype(np.float64), np.finfo(np.float32).tiny)
+        found = cls.from_logits(split, classes, labels, np.log(exact), ids)
+        return cls(split, classes, labels, probabilities.astype(np.float64), found.losses, ids)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -182,7 +200,7 @@ class Evaluation:
         }
 
 
-def log_softmax(logits: npt.NDArray[np.float32]) -> Floats:
+def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Floats:
     """Return log-probabilities (examples, classes) in float64."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     normalised: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -16,13 +16,18 @@ CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="best, last,
 
 
 def eval_cli(
-    run: RunArgument = "latest",
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run: its path, name or `latest`; or an exported network.")
+    ] = "latest",
     checkpoint: CheckpointOption = "best",
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     data: Annotated[
         Path | None,
         typer.Option(help="Other examples instead: a folder of class folders, a .zip of one, an .npz or a .csv file."),
     ] = None,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average over mirrored and moved views, as training saw them.")
+    ] = False,
     csv: Annotated[Path | None, typer.Option(help="Write every prediction into this file as well.")] = None,
     invariance: Annotated[
         bool, typer.Option("--invariance", help="Also measure shifted, turned, blurred, … images; takes a while.")
@@ -30,40 +35,39 @@ def eval_cli(
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Measure a run on one split: accuracy with its 95 % interval, loss, every class, calibration.
+    """Measure a run or an exported network: accuracy with its 95 % interval, loss, every class, calibration.
 
-    The run keeps the numbers as evaluation-<split>.json and every prediction as predictions-<split>.csv.
+    A run keeps the numbers as evaluation-<split>.json and every prediction as predictions-<split>.csv.
 
     Example: cnn eval latest --split validation
     Example: cnn eval latest --data photos --csv answers.csv
     """
     from cnncli.runs.find import find
+    from cnncli.serving.kinds import kind_of
 
-    found = find(run, runs_dir)
-    from cnncli.engine.evaluate import examine, examine_elsewhere, keep
+    exported = kind_of(Path(run)) is not None
+    found = None if exported else find(run, runs_dir)
+    if found is None:
+        from cnncli.engine.evaluate_artifact import ask
 
-    examination = examine(found, checkpoint, split) if data is None else examine_elsewhere(found, checkpoint, data)
-    document = keep(found, examination)
-    profile = None
+        examination, document = ask(Path(run), split, data, runs_dir)
+    else:
+        from cnncli.engine.examination import Question, ask_run
+
+        examination, document = ask_run(found, Question(checkpoint, split, data, tta))
     if invariance:
-        from cnncli.engine import invariance as profiles
+        from cnncli.engine.invariance import measure
 
-        profile = profiles.profile(examination)
-        profiles.keep(found, profile)
+        document["invariance"] = measure(found, examination)
     if csv is not None:
         from cnncli.report.files import write_text
         from cnncli.report.predictions import evaluation_csv
 
         write_text(csv, evaluation_csv(examination.evaluation))
     if as_json:
-        print_json({**document, "invariance": profile} if profile else document)
-        return
-    _print(document)
-    if profile:
-        from cnncli.report.evaluation_invariance import invariance_page
-
-        out().print()
-        print_page(invariance_page(profile))
+        print_json(document)
+    else:
+        _print(document)
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -71,6 +75,11 @@ def _print(document: dict[str, Any]) -> None:
 
     known = out().is_terminal or "COLUMNS" in os.environ
     print_page(evaluation_page(document, out().width if known else None))
+    if "invariance" in document:
+        from cnncli.report.evaluation_invariance import invariance_page
+
+        out().print()
+        print_page(invariance_page(document["invariance"]))
     for doubt in document["doubts"]:
         err().print(f"warning: {doubt}", style="yellow", markup=False, soft_wrap=True)
     if document["split"] == "test" and document["test_uses"] > 1:

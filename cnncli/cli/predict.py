@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,14 +14,16 @@ from cnncli.cli.eval import CheckpointOption
 from cnncli.cli.train import Json, RunsDir
 
 if TYPE_CHECKING:
-    from cnncli.engine.predict import Answer
+    from cnncli.engine.predict import Answer, Network
 
 MOST_DRAWN = 4
 MOST_NOTED = 10
 
 
 def predict_cli(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run: its path, name or `latest`; or an exported network.")
+    ],
     files: Annotated[
         list[str], typer.Argument(metavar="FILE…", help="Image files, folders, 'patterns*.png', or - for stdin.")
     ],
@@ -40,15 +42,12 @@ def predict_cli(
     Example: find . -name '*.png' | cnn predict latest -
     """
     from cnncli.datasets.pictures import pictures
-    from cnncli.runs.find import find
 
-    found = find(run, runs_dir)
     named = pictures(files, sys.stdin.buffer)
-    usual = found.passport()["looks"]["train"]
-    from cnncli.engine.evaluate import load_trained
+    network, usual = _network(run, runs_dir, checkpoint)
     from cnncli.engine.predict import predict
 
-    answers = list(predict(load_trained(found, checkpoint), named, usual, top))
+    answers = list(predict(network, named, usual, top))
     good = [answer for answer in answers if answer.error is None]
     if csv is not None:
         from cnncli.report.files import write_text
@@ -62,6 +61,25 @@ def predict_cli(
     _note(answers)
     if len(good) < len(answers):
         raise typer.Exit(1)
+
+
+def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, dict[str, Any]]:
+    """Return what a reference means, a run or an exported network, and how its training images looked."""
+    from cnncli.serving.kinds import kind_of
+
+    if kind_of(Path(reference)) is not None:
+        from cnncli.engine.exporting.open import open_artifact
+        from cnncli.engine.predict import ArtifactNetwork
+
+        return ArtifactNetwork(open_artifact(Path(reference))), {"num_images": 0}
+    from cnncli.runs.find import find
+
+    run = find(reference, runs_dir)
+    usual = run.passport()["looks"]["train"]
+    from cnncli.engine.evaluate import load_trained
+    from cnncli.engine.predict import RunNetwork
+
+    return RunNetwork(load_trained(run, checkpoint)), usual
 
 
 def _print(answers: Sequence[Answer], draw: bool | None) -> None:

@@ -1,8 +1,7 @@
-"""A run's network made to answer for the examples of a split."""
+"""A run's network, made to answer for images."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from cnncli.analysis.evaluation import Evaluation
 from cnncli.config.schema import Config
-from cnncli.datasets import incoming
-from cnncli.datasets import load as load_splits
-from cnncli.datasets.files import Files
-from cnncli.datasets.splits import Split
-from cnncli.engine.feed import to_memory
 from cnncli.engine.learner import assign, model_variables
 from cnncli.engine.measured import settle
 from cnncli.engine.model import build
-from cnncli.engine.pipeline import Decoder, FileImages
+from cnncli.engine.pipeline import FileImages
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.engine.runtime import configure
 from cnncli.errors import CheckpointError
-from cnncli.report.predictions import evaluation_csv
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.run import Run
 
@@ -130,94 +122,3 @@ def load_trained(run: Run, checkpoint: str = "best") -> Trained:
     settle(model)
     classes = tuple(run.passport()["classes"])
     return Trained(config, classes, model, Preprocessing(config.data), state.path.name)
-
-
-def readable(split: Split, preprocessing: Preprocessing) -> Images:
-    """Return a split's images in the network's size: all at once from memory, files as they are asked for."""
-    if isinstance(split.images, Files):
-        return FileImages(Decoder(split.images, preprocessing))
-    return to_memory(split, preprocessing).images
-
-
-def measure(trained: Trained, split: Split) -> Evaluation:
-    """Let a network answer for every example of a split.
-
-    Raises:
-        DataError: If there is none, or a file can no longer be read.
-    """
-    if not len(split):
-        return Evaluation.from_logits(split.name, trained.classes, split.labels, np.empty((0, 0), np.float32))
-    images = readable(split, trained.preprocessing)
-    logits = Predictor(trained.model, trained.preprocessing).logits(images)
-    return Evaluation.from_logits(split.name, trained.classes, split.labels, logits, split.ids)
-
-
-@dataclass(frozen=True)
-class Examination:
-    """A measured network, and what it was measured with.
-
-    Attributes:
-        trained: The network.
-        split: The examples.
-        evaluation: What it answered.
-        data: Path of examples that are not the run's own, or None.
-        doubts: How those lie far from what the run was trained on, a sentence each.
-    """
-
-    trained: Trained
-    split: Split
-    evaluation: Evaluation
-    data: str | None = None
-    doubts: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields of `cnn eval --json`."""
-        return {
-            **self.evaluation.to_json(),
-            "checkpoint": self.trained.checkpoint,
-            "data": self.data,
-            "doubts": list(self.doubts),
-        }
-
-
-def examine(run: Run, checkpoint: str, split: str) -> Examination:
-    """Measure a run's network on one split of its data.
-
-    Raises:
-        CnnError: If the run, the checkpoint or the data are missing or damaged.
-    """
-    trained = load_trained(run, checkpoint)
-    examples = load_splits(trained.config, trained.classes).named(split)
-    return Examination(trained, examples, measure(trained, examples))
-
-
-def examine_elsewhere(run: Run, checkpoint: str, path: Path) -> Examination:
-    """Measure a run's network on examples that are not its own: a folder, an archive, a table or arrays.
-
-    Raises:
-        CnnError: If the run, the checkpoint or the examples are missing or damaged.
-    """
-    trained = load_trained(run, checkpoint)
-    found = incoming(path, trained.config, run.passport())
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", path.absolute().name)
-    examples = found.split.renamed(f"data-{name}")
-    return Examination(trained, examples, measure(trained, examples), str(path), found.doubts)
-
-
-def keep(run: Run, examination: Examination) -> dict[str, Any]:
-    """Write evaluation-<split>.json and predictions-<split>.csv into the run, and count uses of its test split.
-
-    Whoever chooses between runs by their test accuracy measures luck as well; so how often it was asked stays on
-    record, as `test_uses` in run.json.
-
-    Returns:
-        What evaluation-<split>.json holds.
-    """
-    document, split = examination.to_json(), examination.evaluation.split
-    uses = run.record.get("test_uses", 0) + (split == "test")
-    document |= {"run": str(run.path), "test_uses": uses}
-    run.write_text(run.predictions_file(split), evaluation_csv(examination.evaluation))
-    run.write_json(run.evaluation_file(split), document)
-    if split == "test":
-        run.update(test_uses=uses)
-    return document

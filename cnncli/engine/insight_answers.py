@@ -12,7 +12,8 @@ from typing import Any
 from cnncli.datasets.samples import image as image_of
 from cnncli.datasets.splits import Split
 from cnncli.engine import invariance
-from cnncli.engine.evaluate import examine, find_checkpoint, keep
+from cnncli.engine.evaluate import find_checkpoint
+from cnncli.engine.examination import examine, keep
 from cnncli.report.figures_answers import Pictured
 from cnncli.runs.run import Run
 
@@ -70,9 +71,7 @@ def invariance_profile(run: Run, split: str, checkpoint: str = "best") -> dict[s
         return known
     examination = examine(run, wanted, split)
     keep(run, examination)
-    document = invariance.profile(examination)
-    invariance.keep(run, document)
-    return document
+    return invariance.measure(run, examination)
 
 
 def known_profile(run: Run, split: str, checkpoint: str) -> dict[str, Any] | None:

@@ -8,16 +8,28 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.analysis.invariance import invariance
-from cnncli.engine.evaluate import Examination, Predictor, readable
+from cnncli.engine.evaluate import Predictor
+from cnncli.engine.examination import Examination, readable
+from cnncli.errors import CnnError
 from cnncli.runs.run import Run
 
 NUM_EXAMPLES = 1000
 """Examples measured, spread evenly over the split: 51 distortions of each take a while."""
 
 
-def profile(examination: Examination) -> dict[str, Any]:
+def measure(run: Run | None, examination: Examination) -> dict[str, Any]:
+    """Return the invariance profile of a measured network, and let its run keep it."""
+    if run is None:
+        raise CnnError("the invariance profile is of a run, not of an exported network", "Name the run.")
+    document = _profile(examination)
+    run.write_json(run.invariance_file(document["split"]), document)
+    return document
+
+
+def _profile(examination: Examination) -> dict[str, Any]:
     """Return the invariance profile of a measured network, as plain data."""
     trained, split = examination.trained, examination.split
+    assert trained is not None  # noqa: S101 - exported networks are turned away
     rows = np.unique(np.linspace(0, len(split) - 1, min(NUM_EXAMPLES, len(split))).round().astype(np.int64))
     part = split.take(rows, split.name)
     images = readable(part, trained.preprocessing)
@@ -29,8 +41,3 @@ def profile(examination: Examination) -> dict[str, Any]:
 
     pixels = np.asarray(images[0 : len(part)])
     return {**invariance(split.name, pixels, part.labels, answer).to_json(), "checkpoint": trained.checkpoint}
-
-
-def keep(run: Run, document: dict[str, Any]) -> None:
-    """Write a profile into its run."""
-    run.write_json(run.invariance_file(document["split"]), document)

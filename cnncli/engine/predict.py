@@ -1,11 +1,11 @@
-"""A run's network made to answer for image files that nobody labelled."""
+"""A network made to answer for image files that nobody labelled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,66 @@ from cnncli.datasets.look import Look, differences, look
 from cnncli.datasets.pictures import Picture
 from cnncli.engine.evaluate import BATCH_SIZE, Predictor, Trained
 from cnncli.errors import DataError
+from cnncli.report.figures_pixels import thumbnail
+from cnncli.serving.artifact import Artifact
+
+Floats = npt.NDArray[np.floating[Any]]
+Taken = npt.NDArray[Any]
+"""What is kept of an image until its batch is asked about."""
+
+THUMBNAIL = 64
+"""Longest side of the images that answers carry along, to be drawn."""
+
+
+class Network(Protocol):
+    """What can be asked about images one by one."""
+
+    classes: tuple[str, ...]
+    channels: int
+
+    def take(self, pixels: Pixels) -> Taken:
+        """Return what is to be kept of an image."""
+
+    def answer(self, taken: Sequence[Taken]) -> Floats:
+        """Return the probabilities (images, classes) of a batch."""
+
+
+class RunNetwork:
+    """A run's own network, asked in the batches that evaluation asks in."""
+
+    def __init__(self, trained: Trained) -> None:
+        self.classes = trained.classes
+        self.channels: int = trained.preprocessing.channels
+        self._preprocessing = trained.preprocessing
+        self._predictor = Predictor(trained.model, trained.preprocessing)
+
+    def take(self, pixels: Pixels) -> Taken:
+        """Return the image in the network's size."""
+        resized: Taken = self._preprocessing.resize_uint8(pixels[None])[0].numpy()
+        return resized
+
+    def answer(self, taken: Sequence[Taken]) -> Floats:
+        """Return the probabilities (images, classes)."""
+        probabilities: Floats = np.exp(log_softmax(self._predictor.logits(tf.constant(np.stack(taken)))))
+        return probabilities
+
+
+class ArtifactNetwork:
+    """An exported network, asked in its own runtime about one image at a time: it does the resizing."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.classes = artifact.classes
+        self.channels: int = artifact.description.channels
+        self._artifact = artifact
+
+    def take(self, pixels: Pixels) -> Taken:
+        """Return the image's probabilities."""
+        probabilities: Taken = self._artifact.probabilities(pixels[None])[0]
+        return probabilities
+
+    def answer(self, taken: Sequence[Taken]) -> Floats:
+        """Return the probabilities (images, classes)."""
+        return np.stack(taken)
 
 
 class Place(NamedTuple):
@@ -37,7 +97,7 @@ class Answer:
         ranking: The most probable classes, best first; empty for a file that cannot be read.
         doubts: How the image lies far from what the network was trained on, a sentence each.
         error: Why the file cannot be read, or None.
-        pixels: The image in the network's size; empty for a file that cannot be read.
+        pixels: The image, small; empty for a file that cannot be read.
     """
 
     file: str
@@ -52,44 +112,42 @@ class Answer:
         return {"file": self.file, "predictions": predictions, "doubts": list(self.doubts), "error": self.error}
 
 
-def predict(trained: Trained, pictures: Iterable[Picture], usual: Look, top: int = 3) -> Iterator[Answer]:
+def predict(network: Network, pictures: Iterable[Picture], usual: Look, top: int = 3) -> Iterator[Answer]:
     """Yield an answer for each picture, in their order; memory for one batch at a time.
 
     Args:
-        trained: The network.
+        network: The network.
         pictures: Images as they are stored.
         usual: How training images look: `passport["looks"]["train"]`.
         top: Number of classes to name.
     """
-    predictor = Predictor(trained.model, trained.preprocessing)
     remaining = iter(pictures)
     while batch := list(islice(remaining, BATCH_SIZE)):
-        read = [_read(trained, picture, usual) for picture in batch]
-        images = [answer.pixels for answer in read if answer.error is None]
-        logits = iter(predictor.logits(tf.constant(np.stack(images))) if images else ())
-        for answer in read:
-            yield answer if answer.error is not None else _ranked(answer, next(logits), trained.classes, top)
+        read = [_read(network, picture, usual) for picture in batch]
+        taken = [kept for _, kept in read if kept is not None]
+        probabilities = iter(network.answer(taken) if taken else ())
+        for answer, kept in read:
+            yield answer if kept is None else _ranked(answer, next(probabilities), network.classes, top)
 
 
-def _read(trained: Trained, picture: Picture, usual: Look) -> Answer:
+def _read(network: Network, picture: Picture, usual: Look) -> tuple[Answer, Taken | None]:
     """Decode a picture as training did, and compare it with what training saw."""
     try:
-        decoded = decode(picture.content(), trained.preprocessing.channels, picture.name)
+        decoded = decode(picture.content(), network.channels, picture.name)
     except DataError as error:
-        return Answer(picture.name, error=error.message.removeprefix(f"{picture.name}: "))
-    pixels = trained.preprocessing.resize_uint8(decoded.pixels[None])[0].numpy()
-    return Answer(picture.name, doubts=differences(look(_facts([decoded])), usual), pixels=pixels)
+        return Answer(picture.name, error=error.message.removeprefix(f"{picture.name}: ")), None
+    pixels = decoded.pixels
+    doubts = differences(look(_facts(decoded)), usual)
+    return Answer(picture.name, doubts=doubts, pixels=thumbnail(pixels, THUMBNAIL)), network.take(pixels)
 
 
-def _facts(images: Sequence[Decoded]) -> Facts:
-    facts = Facts.empty(len(images), images[0].pixels.shape[-1], ("file",))
-    for row, decoded in enumerate(images):
-        facts.set(row, decoded, 0)
+def _facts(decoded: Decoded) -> Facts:
+    facts = Facts.empty(1, decoded.pixels.shape[-1], ("file",))
+    facts.set(0, decoded, 0)
     return facts
 
 
-def _ranked(answer: Answer, logits: npt.NDArray[np.float32], classes: Sequence[str], top: int) -> Answer:
-    probabilities = np.exp(log_softmax(logits))
+def _ranked(answer: Answer, probabilities: Floats, classes: Sequence[str], top: int) -> Answer:
     order = np.argsort(-probabilities, kind="stable")[:top]
     ranking = tuple(Place(classes[i], float(probabilities[i])) for i in order.tolist())
-    return Answer(answer.file, ranking, answer.doubts, None, answer.pixels)
+    return replace(answer, ranking=ranking)

@@ -23,7 +23,12 @@ pytestmark = pytest.mark.engine
 SMALL = """
 name: small
 seed: 3
-data: {source: digits, image_size: [16, 16], channels: 1, validation: 0.2}
+data:
+  source: digits
+  image_size: [16, 16]
+  channels: 1
+  validation: 0.2
+  augmentation: [{RandomTranslation: {height_factor: 0.1, width_factor: 0.1}}]
 model:
   layers:
     - Conv2D: {filters: 4, kernel_size: 3, use_bias: false}
@@ -48,14 +53,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="module")
 def kept(run: Run) -> dict[str, Any]:
     """Evaluate the run's last checkpoint on the test split as `cnn eval` does."""
-    from cnncli.engine.evaluate import examine, keep
+    from cnncli.engine.examination import examine, keep
 
     return keep(run, examine(run, "last", "test"))
 
 
 def test_eval_equals_training(run: Run) -> None:
     """On the validation split, the last checkpoint has the last epoch's loss and accuracy, to the last bit."""
-    from cnncli.engine.evaluate import examine
+    from cnncli.engine.examination import examine
 
     last = run.metrics()[-1]["validation"]
     found = examine(run, "last", "validation").evaluation
@@ -66,15 +71,16 @@ def test_predict_equals_eval(run: Run, tmp_path: Path) -> None:
     """The test images, written as PNG files, get the very probabilities that the evaluation has."""
     from cnncli.datasets import load
     from cnncli.datasets.pictures import pictures
-    from cnncli.engine.evaluate import examine, load_trained
-    from cnncli.engine.predict import predict
+    from cnncli.engine.evaluate import load_trained
+    from cnncli.engine.examination import examine
+    from cnncli.engine.predict import RunNetwork, predict
 
     evaluation = examine(run, "last", "test").evaluation
     images = load(run.config()).named("test").images
     for number, pixels in enumerate(images):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number:04}.png")
     usual = run.passport()["looks"]["train"]
-    answers = list(predict(load_trained(run, "last"), pictures([str(tmp_path)]), usual, top=10))
+    answers = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path)]), usual, top=10))
     assert len(answers) == len(evaluation) == 355
     for answer, row in zip(answers, evaluation.probabilities, strict=True):
         said = {place.name: place.probability for place in answer.ranking}
@@ -85,7 +91,7 @@ def test_predict_equals_eval(run: Run, tmp_path: Path) -> None:
 def test_another_folder_equals_the_split(run: Run, tmp_path: Path) -> None:
     """The test images in folders of their classes measure the same, whatever their order."""
     from cnncli.datasets import load
-    from cnncli.engine.evaluate import examine, examine_elsewhere
+    from cnncli.engine.examination import examine, examine_elsewhere
 
     split = load(run.config()).named("test")
     for number, (pixels, label) in enumerate(zip(split.images, split.labels.tolist(), strict=True)):
@@ -141,7 +147,7 @@ def test_loss_equals_an_own_computation(run: Run, kept: dict[str, Any]) -> None:
 
 def test_uses_of_the_test_split_are_counted(run: Run, kept: dict[str, Any]) -> None:
     """Each evaluation on test adds one in run.json; one on validation adds none."""
-    from cnncli.engine.evaluate import examine, keep
+    from cnncli.engine.examination import examine, keep
 
     before = run.record["test_uses"]
     assert keep(run, examine(run, "best", "test"))["test_uses"] == before + 1
@@ -163,8 +169,58 @@ def test_averaged_weights_are_evaluated(run: Run) -> None:
 
 def test_a_split_that_is_not_there(run: Run) -> None:
     """The error names the splits that there are."""
-    from cnncli.engine.evaluate import examine
+    from cnncli.engine.examination import examine
 
     with pytest.raises(DataError) as caught:
         examine(run, "best", "holdout")
     assert "validation" in (caught.value.hint or "")
+
+
+def test_views_are_averaged(run: Run) -> None:
+    """Test-time augmentation is the mean of the logits of the images as they are, and moved by a pixel both ways."""
+    from cnncli.datasets import load
+    from cnncli.engine.evaluate import load_trained
+    from cnncli.engine.examination import examine
+
+    found = examine(run, "last", "test", tta=True)
+    assert found.views == 3
+    assert found.evaluation.split == "test-tta"
+    trained = load_trained(run, "last")
+    images = np.asarray(trained.preprocessing.resize_uint8(load(run.config()).named("test").images))
+    padded = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
+    views = images, padded[:, 2:, 2:], padded[:, :-2, :-2]
+    logits = np.mean([np.asarray(trained.model(view / np.float32(255), training=False)) for view in views], axis=0)
+    assert found.evaluation.probabilities == pytest.approx(special.softmax(logits, axis=1), abs=1e-5)
+
+
+def test_views_need_an_augmentation(run: Run) -> None:
+    """A network whose training neither mirrored nor moved images is not averaged over such views."""
+    from cnncli.engine.views import views_of
+    from cnncli.errors import CnnError
+
+    plain = SMALL.replace("  augmentation: [{RandomTranslation: {height_factor: 0.1, width_factor: 0.1}}]\n", "")
+    with pytest.raises(CnnError, match="no views"):
+        views_of(loads(plain))
+    mirrored = SMALL.replace(
+        "RandomTranslation: {height_factor: 0.1, width_factor: 0.1}", "RandomFlip: {mode: horizontal}"
+    )
+    (plain_view, mirror) = views_of(loads(mirrored))
+    pixels = np.arange(12, dtype=np.uint8).reshape(1, 3, 4, 1)
+    assert (np.asarray(plain_view(pixels)) == pixels).all()
+    assert (np.asarray(mirror(pixels)) == pixels[:, :, ::-1]).all()
+
+
+@pytest.mark.parametrize("kind", ["keras", "saved_model"])
+def test_an_exported_network_measures_the_same(run: Run, kind: str) -> None:
+    """The artifact, asked in its own runtime, has the run's accuracy, its loss to 1e-5, and counts as a use of test."""
+    from cnncli.engine.evaluate_artifact import ask
+    from cnncli.engine.examination import examine
+    from cnncli.engine.exporting.export import Wanted, export
+
+    (kept,) = export(run, Wanted(kinds=(kind,), quantize=None, checkpoint="last", max_drop=None), lambda _: None)
+    before = run.record.get("test_uses", 0)
+    found, document = ask(Path(kept.to_json()["path"]), "test", None, Path("nowhere"))
+    plain = examine(run, "last", "test").evaluation
+    assert (found.evaluation.predicted == plain.predicted).all()
+    assert found.evaluation.loss == pytest.approx(plain.loss, abs=1e-5)
+    assert document["test_uses"] == run.record["test_uses"] == before + 1

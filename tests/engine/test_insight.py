@@ -32,7 +32,7 @@ name: plain
 data: {source: digits, image_size: [12, 12], channels: 1}
 model:
   layers:
-    - Conv2D: {filters: 3, kernel_size: 3, kernel: [sobel_x, laplacian, [[0, 0, 0], [0, 2, 0], [0, 0, 0]]], use_bias: false, name: fixed}
+    - Conv2D: {kernel: [sobel_x, laplacian, [[0, 0, 0], [0, 2, 0], [0, 0, 0]]], use_bias: false, name: fixed}
     - DepthwiseConv2D: {kernel_size: 3, depth_multiplier: 2, name: depthwise}
     - SeparableConv2D: {filters: 5, kernel_size: 3, name: separable}
     - Conv2DTranspose: {filters: 4, kernel_size: 2, strides: 2, name: up}

@@ -74,7 +74,7 @@ def test_all_formats(exported: list[dict[str, Any]], run: Any) -> None:
 
 def test_accuracy_is_the_runs(exported: list[dict[str, Any]], run: Any) -> None:
     """The accuracy of an exact artifact is what `cnn eval` says of the run."""
-    from cnncli.engine.evaluate import examine
+    from cnncli.engine.examination import examine
 
     accuracy = examine(run, "best", "test").evaluation.accuracy
     assert {row["accuracy"] for row in exported if row["tolerance"]} == {accuracy}

@@ -1,0 +1,88 @@
+"""An exported network measured on labelled examples, in its own runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.analysis.evaluation import Evaluation
+from cnncli.config.load import loads
+from cnncli.datasets import incoming
+from cnncli.datasets import load as load_splits
+from cnncli.datasets.samples import image as image_of
+from cnncli.datasets.splits import Split
+from cnncli.engine.examination import Examination, count_use, name_of
+from cnncli.engine.exporting.open import open_artifact
+from cnncli.errors import CnnError, RunError
+from cnncli.runs.find import find
+from cnncli.runs.run import Run
+from cnncli.serving.artifact import Artifact
+from cnncli.serving.description import Description
+
+BATCH = 64
+_NOTHING_KNOWN = {"train": {"num_images": 0}}
+"""What is known of how training images looked, for want of the run."""
+
+
+def ask(path: Path, split: str, data: Path | None, runs_dir: Path) -> tuple[Examination, dict[str, Any]]:
+    """Measure an exported network; nothing is written but the use of the test split.
+
+    Args:
+        path: The artifact.
+        split: Name of the split of the run's data.
+        data: Examples that are not the run's own, or None.
+        runs_dir: Folder of all runs, where its run is looked for.
+
+    Returns:
+        What was measured, and what `cnn eval --json` prints.
+
+    Raises:
+        CnnError: If the artifact cannot be opened, or there are no examples.
+    """
+    artifact = open_artifact(path)
+    if data is not None:
+        config = loads(artifact.description.config, str(path))
+        found = incoming(data, config, {"classes": artifact.classes, "looks": _NOTHING_KNOWN})
+        examples, uses = found.split.renamed(name_of(data)), 0
+    else:
+        run = _run_of(path, artifact.description, runs_dir)
+        examples = load_splits(run.config(), artifact.classes).named(split)
+        uses = count_use(run, split)
+    evaluation, checkpoint = _measure(artifact, examples), artifact.description.checkpoint
+    found_out = Examination(evaluation, checkpoint, examples, data=None if data is None else str(data))
+    return found_out, {**found_out.to_json(), "run": str(path), "test_uses": uses}
+
+
+def _run_of(path: Path, description: Description, runs_dir: Path) -> Run:
+    """Return the run that an artifact comes from: the one whose export folder it lies in, or the one it names."""
+    around = path.absolute().parent.parent
+    if (around / "run.json").is_file():
+        return Run.open(around)
+    try:
+        return find(description.run, runs_dir)
+    except RunError as error:
+        hint = "Name examples with --data, or the folder of its runs with --runs-dir."
+        raise CnnError(f"{path} is of the run {description.run}, which is not in {runs_dir}", hint) from error
+
+
+def _measure(artifact: Artifact, split: Split) -> Evaluation:
+    parts = [artifact.probabilities(images) for images in _of_one_size(split)]
+    probabilities = np.concatenate(parts) if parts else np.empty((0, len(artifact.classes)), np.float32)
+    return Evaluation.from_probabilities(split.name, artifact.classes, split.labels, probabilities, split.ids)
+
+
+def _of_one_size(split: Split) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield the images in their order, as many neighbours of one size together as there are, up to a batch."""
+    waiting: list[npt.NDArray[np.uint8]] = []
+    for row in range(len(split)):
+        pixels = image_of(split, row)
+        if waiting and (len(waiting) == BATCH or pixels.shape != waiting[0].shape):
+            yield np.stack(waiting)
+            waiting = []
+        waiting.append(pixels)
+    if waiting:
+        yield np.stack(waiting)
