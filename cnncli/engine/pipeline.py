@@ -28,8 +28,6 @@ _PROBES = 4
 _BLOCK = 256
 
 Indices = npt.NDArray[np.int32]
-Batch = npt.NDArray[np.uint8]
-"""(examples, height, width, channels) in the size that the network reads."""
 
 
 class Decoder:
@@ -61,8 +59,10 @@ class Decoder:
         """Bytes of one image in the size that the network reads."""
         return int(np.prod(self.shape))
 
-    def batches(self, order: Indices, batch_size: int) -> Iterator[Batch]:
+    def batches(self, order: Indices, batch_size: int) -> Iterator[tf.Tensor]:
         """Yield the images at `order`, in that order, `batch_size` at a time; the last batch may be smaller.
+
+        Each is a uint8 tensor (examples, height, width, channels) in the size that the network reads.
 
         Raises:
             DataError: If a file can no longer be read; names it.
@@ -72,7 +72,7 @@ class Decoder:
             batches = iter(self._dataset(order[start:], batch_size))
             try:
                 for batch in batches:
-                    yield batch.numpy()
+                    yield batch
                     start += batch_size
             except tf.errors.OpError as error:
                 self._blame(order[start : start + batch_size], error)
@@ -80,11 +80,12 @@ class Decoder:
     def _dataset(self, order: Indices, batch_size: int) -> tf.data.Dataset:
         options = tf.data.Options()
         options.autotune.enabled = False
-        options.threading.private_threadpool_size = num_workers()
+        # Two for each processor: while one waits for the disk, the other decodes.
+        options.threading.private_threadpool_size = 2 * num_workers()
         ahead = max(1, min(8, AHEAD_BYTES // (batch_size * self.image_bytes)))
         examples = tf.data.Dataset.from_tensor_slices((order, self._plain[order], self._places(order)))
         image = partial(self._image, plain_only=bool(self._plain[order].all()), size=self._common_size(order))
-        images = examples.map(image, num_parallel_calls=num_workers(), deterministic=True)
+        images = examples.map(image, num_parallel_calls=2 * num_workers(), deterministic=True)
         return images.batch(batch_size).prefetch(ahead).with_options(options)
 
     def _places(self, order: Indices) -> list[bytes]:
@@ -163,7 +164,7 @@ class FileImages:
         self._decoder = decoder
         self._next = 0
         self._step = 0
-        self._batches: Iterator[Batch] = iter(())
+        self._batches: Iterator[tf.Tensor] = iter(())
 
     def __len__(self) -> int:
         return len(self._decoder)
@@ -175,7 +176,7 @@ class FileImages:
             self._step = stop - start
             self._batches = self._decoder.batches(np.arange(start, len(self), dtype=np.int32), self._step)
         self._next = stop
-        return tf.constant(next(self._batches))
+        return next(self._batches)
 
 
 class StreamFeed:
@@ -195,7 +196,7 @@ class StreamFeed:
         self._seed, self._batch_size = seed, batch_size
         self._place = (-1, -1)
         self._order = np.empty(0, np.int32)
-        self._batches: Iterator[Batch] = iter(())
+        self._batches: Iterator[tf.Tensor] = iter(())
 
     def chunk(self, epoch: int, first_batch: int, max_batches: int) -> Chunk:
         """Return the batches from `first_batch` on; the last, smaller one of an epoch comes alone."""
@@ -205,11 +206,12 @@ class StreamFeed:
             self._batches = self._decoder.batches(self._order[first_batch * size :], size)
         whole = self.num_examples // size - first_batch
         count = max(1, min(max_batches, whole, AHEAD_BYTES // (size * self._decoder.image_bytes)))
-        images = np.concatenate([next(self._batches) for _ in range(count)])
+        batches = [next(self._batches) for _ in range(count)]
+        images = batches[0] if count == 1 else tf.concat(batches, axis=0)
         indices = self._order[first_batch * size :][: len(images)]
         self._place = (epoch, first_batch + count)
         plan = np.arange(len(images), dtype=np.int32).reshape(count, -1)
-        return Chunk(tf.constant(images), tf.constant(self._labels[indices]), plan)
+        return Chunk(images, tf.constant(self._labels[indices]), plan)
 
     def sample(self, limit: int) -> tf.Tensor:
         """Return images spread evenly over the split, decoded now."""
@@ -236,7 +238,7 @@ def in_memory(split: Split, decoder: Decoder) -> Split:
     """Return a split of files with all its images decoded, in the size that the network reads."""
     images = np.empty((len(split), *decoder.shape), np.uint8)
     for number, batch in enumerate(decoder.batches(np.arange(len(split), dtype=np.int32), _BLOCK)):
-        images[number * _BLOCK : number * _BLOCK + len(batch)] = batch
+        images[number * _BLOCK : number * _BLOCK + len(batch)] = batch.numpy()
     return Split(split.name, images, split.labels, split.ids)
 
 
@@ -250,7 +252,7 @@ def hold(split: Split, preprocessing: Preprocessing) -> Examples:
     return Examples(FileImages(decoder), split.labels)
 
 
-def decoded(split: Split, preprocessing: Preprocessing) -> Batch:
+def decoded(split: Split, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
     """Return all images of a split in the size that the network reads."""
     if isinstance(split.images, Files):
         images = in_memory(split, Decoder(split.images, preprocessing)).images

@@ -67,7 +67,7 @@ def expected(files, decoder):
 
 def streamed(decoder, batch_size=4):
     """Return all images through the pipeline."""
-    return np.concatenate(list(decoder.batches(np.arange(len(decoder), dtype=np.int32), batch_size)))
+    return np.concatenate([b.numpy() for b in decoder.batches(np.arange(len(decoder), dtype=np.int32), batch_size)])
 
 
 @pytest.mark.parametrize("channels", [1, 3])
