@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+
+from cnncli.errors import RunError
 
 
 class EventLog:
@@ -20,33 +23,54 @@ class EventLog:
         directory: The run's `tensorboard/`.
         summary_markdown: Layer table for the text tab.
         metrics: Lines of `metrics.jsonl` so far.
+
+    Raises:
+        RunError: If the disk refuses, here and later.
     """
 
     def __init__(self, directory: Path, summary_markdown: str, metrics: Iterable[dict[str, Any]] = ()) -> None:
-        shutil.rmtree(directory, ignore_errors=True)
-        self._train = tf.summary.create_file_writer(str(directory / "train"))
-        self._validation = tf.summary.create_file_writer(str(directory / "validation"))
-        with self._train.as_default():
-            tf.summary.text("model", summary_markdown, step=0)
+        self._directory = directory
+        with self._writing():
+            # A file that could not be removed would show its points a second time.
+            if directory.exists():
+                shutil.rmtree(directory)
+            self._train = tf.summary.create_file_writer(str(directory / "train"))
+            self._validation = tf.summary.create_file_writer(str(directory / "validation"))
+            with self._train.as_default():
+                tf.summary.text("model", summary_markdown, step=0)
         for line in metrics:
             self.write(line)
 
     def write(self, line: dict[str, Any]) -> None:
         """Write one epoch's scalars at its step and put them on disk."""
         step = line["step"]
-        with self._train.as_default():
-            _scalars(line["train"], step)
-            _scalars({name: line[name] for name in ("learning_rate", "images_per_second")}, step)
-        self._train.flush()
-        if line["validation"]:
-            with self._validation.as_default():
-                _scalars(line["validation"], step)
-            self._validation.flush()
+        with self._writing():
+            with self._train.as_default():
+                _scalars(line["train"], step)
+                _scalars({name: line[name] for name in ("learning_rate", "images_per_second")}, step)
+            self._train.flush()
+            if line["validation"]:
+                with self._validation.as_default():
+                    _scalars(line["validation"], step)
+                self._validation.flush()
 
     def close(self) -> None:
         """Close the files."""
-        self._train.close()
-        self._validation.close()
+        with self._writing():
+            self._train.close()
+            self._validation.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Return the disk's refusal as one line."""
+        try:
+            yield
+        except (tf.errors.OpError, OSError) as error:
+            reason = str(error).splitlines()[0].rpartition("; ")[-1]
+            raise RunError(
+                f"event files cannot be written to {self._directory}: {reason}",
+                "Make room or permit writing there, then go on with `cnn resume`.",
+            ) from error
 
 
 def _scalars(values: dict[str, float], step: int) -> None:

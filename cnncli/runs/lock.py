@@ -100,8 +100,9 @@ def lock(path: Path) -> Iterator[None]:
                 raise RunError(f"{path.parent} is in use by {_describe(path)}", hint)
             time.sleep(0.02)
         try:
-            file.truncate(0)
-            file.write(_holder_text().encode())
+            with suppress(OSError):  # On a full disk the lock holds all the same; only who holds it cannot be told.
+                file.truncate(0)
+                file.write(_holder_text().encode())
             yield
         finally:
             with suppress(OSError):
