@@ -1,0 +1,1 @@
+"""Networks described elsewhere → configs: Keras archives, Caffe prototxt, Darknet cfg. Nothing in them is ever run."""

@@ -1,0 +1,129 @@
+"""A network from elsewhere → the text of a config."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from cnncli.config.dump import dump_document
+from cnncli.config.load import load_document, loads
+from cnncli.config.schema import Config
+from cnncli.errors import ConfigError
+from cnncli.importing.foreign import Foreign, ForeignError
+from cnncli.importing.nesting import nest
+from cnncli.layers.graph import Node
+from cnncli.layers.named import snake_case
+
+Document = dict[str, Any]
+
+
+def to_config(foreign: Foreign) -> tuple[Config, Document, tuple[str, ...]]:
+    """Return the config of a network from elsewhere, as it is written down, and what a user should know of it.
+
+    An export of ours carries its config; where its network is the one in the file, that config is
+    returned as it was written. Otherwise data and training are left to the user.
+
+    Raises:
+        ForeignError: If the config language cannot say the network.
+    """
+    config, document = _load(_document(foreign), foreign.name)
+    if foreign.document is None:
+        return config, document, foreign.notes
+    carried = _carried(foreign.document)
+    if carried is not None and meaning(carried) == meaning(config):
+        return carried, carried.document, foreign.notes
+    return config, document, (*foreign.notes, _ANOTHER)
+
+
+_ANOTHER = "the config inside the file is of another network; the network itself was taken"
+
+
+def _carried(text: str) -> Config | None:
+    try:
+        return loads(text, "(config inside)")
+    except ConfigError:
+        return None
+
+
+def meaning(config: Config) -> list[tuple[str, str, dict[str, Any], tuple[int, ...]]]:
+    """Return each layer's name, type, Keras arguments and inputs, a softmax at the end left out."""
+    nodes = config.nodes
+    rows = [(node.name, node.layer.type_name(), _arguments(node), node.inputs) for node in nodes]
+    if rows and rows[-1][1] == "Softmax":
+        rows.pop()
+    if rows and rows[-1][2].get("activation") == "softmax":
+        name, kind, arguments, inputs = rows.pop()
+        if kind != "Activation":
+            rows.append((name, kind, {**arguments, "activation": None}, inputs))
+    return rows
+
+
+def _arguments(node: Node) -> dict[str, Any]:
+    arguments = {**node.layer.keras_arguments(), "trainable": node.layer.trainable}
+    if arguments.get("activation") == "linear":
+        arguments["activation"] = None
+    if "pool_size" in arguments:
+        arguments["strides"] = arguments["strides"] or arguments["pool_size"]
+    return arguments
+
+
+def _load(document: Document, name: str) -> tuple[Config, Document]:
+    try:
+        named = load_document(document, name)
+        return _without_names(document, named)
+    except ConfigError as error:
+        first = error.problems[0]
+        raise ForeignError(f"{name}: {first.path}: {first.message}", first.hint) from None
+
+
+def _without_names(document: Document, named: Config) -> tuple[Config, Document]:
+    """Return the config without the names that it would give by itself."""
+    bare = {**document, "model": {"layers": _bare(document["model"]["layers"])}}
+    try:
+        unnamed = load_document(bare)
+    except ConfigError:
+        return named, document
+    same = [node.name for node in unnamed.nodes] == [node.name for node in named.nodes]
+    return (unnamed, bare) if same else (named, document)
+
+
+def _bare(part: Any) -> Any:
+    """Return layers without names that Keras gives."""
+    if isinstance(part, list):
+        return [_bare(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    ((kind, arguments),) = part.items()
+    if kind == "Parallel":
+        return {kind: _bare(arguments)}
+    if kind == "Residual":
+        return {kind: {key: _bare(value) for key, value in arguments.items()}}
+    kept = {k: v for k, v in arguments.items() if k != "name" or not _is_automatic(kind, v)}
+    return {kind: kept} if kept else kind
+
+
+def _is_automatic(kind: str, name: str) -> bool:
+    return re.fullmatch(rf"{snake_case(kind)}(_\d+)?", name) is not None
+
+
+def _document(foreign: Foreign) -> Document:
+    height, width, channels = foreign.input_shape
+    train = {} if foreign.precision == "float32" else {"train": {"precision": foreign.precision}}
+    return {
+        "name": foreign.name,
+        "data": {"source": "folder", "path": "images", "image_size": [height, width], "channels": channels},
+        "model": {"layers": nest(foreign.operations)},
+        **train,
+    }
+
+
+def text_of(document: Document, origin: str, notes: tuple[str, ...]) -> str:
+    """Return a config as a file: where it comes from, what to know, and the config."""
+    head = [f"# Taken over from {origin} by `cnn import`.", *(f"# Note: {note}." for note in notes)]
+    return "\n".join([*head, dump_document(document)])
+
+
+def config_name(text: str) -> str:
+    """Return a name for a config: only letters, digits, "_", "." and "-"."""
+    name = re.sub(r"[^A-Za-z0-9_.\-]+", "_", text).strip("_.-")
+    return (name if name[:1].isalnum() else f"net_{name}")[:100] or "net"

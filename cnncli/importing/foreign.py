@@ -1,0 +1,145 @@
+"""A network from elsewhere: its layers in our vocabulary, as a flat graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from cnncli.errors import CnnError
+from cnncli.layers import VOCABULARY
+from cnncli.layers.base import Layer
+from cnncli.layers.merging import Add, Concatenate
+
+IMAGE = ""
+"""Name that stands for the network's input."""
+
+MERGES: dict[str, type[Layer]] = {"Add": Add, "Concatenate": Concatenate}
+
+
+class ForeignError(CnnError):
+    """A network that cannot be taken over: damaged, dangerous, or of layers that the vocabulary lacks."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One layer of a network from elsewhere.
+
+    Attributes:
+        name: Unique in the network.
+        layer: The layer in our vocabulary, without a name; Add and Concatenate for what merges.
+        inputs: Names of the operations whose outputs it takes; `IMAGE` for the network's input.
+    """
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A network from elsewhere.
+
+    Attributes:
+        name: What it is called.
+        input_shape: Height, width, channels.
+        operations: Each after its inputs; the last one's output is the network's.
+        notes: What a user should know of what was taken over differently.
+        precision: What it computes with.
+        document: The config that an export of ours carries, or None.
+        classes: Class names where they are known.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    operations: tuple[Operation, ...]
+    notes: tuple[str, ...] = ()
+    precision: str = "float32"
+    document: str | None = None
+    classes: tuple[str, ...] = ()
+
+
+def make_layer(kind: str, arguments: Mapping[str, Any], where: str) -> Layer:
+    """Return a layer of the vocabulary.
+
+    Args:
+        kind: Keras's class name.
+        arguments: Its arguments.
+        where: What errors call it.
+
+    Raises:
+        ForeignError: If there is no such layer, or an argument is not one of its own.
+    """
+    layer_class = {**VOCABULARY, **MERGES}.get(kind)
+    if layer_class is None:
+        raise ForeignError(
+            f"{where}: {kind} is no layer of the vocabulary", f"Known are {', '.join([*VOCABULARY, *MERGES])}."
+        )
+    try:
+        return layer_class(**arguments)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ForeignError(f"{where}: {kind}.{place}: {first['msg']}; read {str(first.get('input'))[:80]}") from None
+
+
+@dataclass
+class Blobs:
+    """Which operation made each named value, for formats whose layers pass values by name.
+
+    Attributes:
+        makers: Value's name → operation's name.
+        shapes: Value's name → its shape.
+        operations: Those made so far.
+        notes: What a user should know.
+    """
+
+    makers: dict[str, str] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    operations: list[Operation] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def begin(self, value: str, shape: Sequence[int]) -> None:
+        """Name the network's input."""
+        self.makers[value], self.shapes[value] = IMAGE, tuple(shape)
+
+    def add(self, name: str, layer: Layer, sources: Sequence[str], value: str) -> None:
+        """Add an operation that makes `value` of the values `sources`.
+
+        Raises:
+            ForeignError: If a source is made by nothing, or has a shape that the layer cannot take.
+        """
+        unknown = [source for source in sources if source not in self.makers]
+        if unknown:
+            raise ForeignError(f'{name}: nothing before it makes its input "{unknown[0]}"')
+        shapes = [self.shapes[source] for source in sources]
+        try:
+            merged = getattr(layer, "merged_shape", None)
+            shape = merged(shapes) if merged else layer.output_shape(shapes[0])
+        except CnnError as error:
+            raise ForeignError(f"{name}: {error.message}", error.hint) from None
+        unique = self._unique(name)
+        self.operations.append(Operation(unique, layer, tuple(self.makers[source] for source in sources)))
+        self.makers[value], self.shapes[value] = unique, tuple(shape)
+
+    def _unique(self, name: str) -> str:
+        used = {operation.name for operation in self.operations}
+        candidates = (name, *(f"{name}_{number}" for number in range(2, len(used) + 3)))
+        return next(candidate for candidate in candidates if candidate not in used)
+
+    def upto(self, value: str) -> tuple[Operation, ...]:
+        """Return the operations that lead to a value; what leads elsewhere is left out with a note."""
+        by_name = {operation.name: operation for operation in self.operations}
+        needed: set[str] = set()
+        waiting = [self.makers[value]]
+        while waiting:
+            name = waiting.pop()
+            if name != IMAGE and name not in needed:
+                needed.add(name)
+                waiting += by_name[name].inputs
+        left = [operation.name for operation in self.operations if operation.name not in needed]
+        if left:
+            self.notes.append(f"left out, because the output does not need it: {', '.join(left)}")
+        return tuple(operation for operation in self.operations if operation.name in needed)

@@ -1,0 +1,106 @@
+"""A flat graph → the config's nested lists: branches become Parallel and Residual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cnncli.importing.foreign import IMAGE, ForeignError, Operation
+from cnncli.layers.merging import Add, Concatenate
+from cnncli.layers.named import written
+
+MAX_DEPTH = 40
+"""Branches within branches; the config's own reader allows no deeper nesting."""
+
+_SIZES = ("kernel_size", "strides", "pool_size", "dilation_rate", "size", "padding", "cropping")
+"""Arguments that have one number an axis, and may be written as one number."""
+
+Parts = list[Any]
+
+
+def nest(operations: Sequence[Operation]) -> Parts:
+    """Return the layers of a network as a config lists them.
+
+    Raises:
+        ForeignError: If branches do not begin and end together, which the config language cannot say.
+    """
+    return _Nest(operations).sequence(IMAGE, operations[-1].name, 0) if operations else []
+
+
+class _Nest:
+    """One graph on its way."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._operations = {operation.name: operation for operation in operations}
+        self._depths = {IMAGE: 0}
+        self._forks: dict[str, str] = {}
+        self._used: set[str] = set()
+        for operation in operations:
+            fork = self._common(operation.inputs)
+            self._forks[operation.name] = fork
+            self._depths[operation.name] = self._depths[fork] + 1
+
+    def _common(self, names: Sequence[str]) -> str:
+        """Return the last operation that every way to `names` passes."""
+        first, *others = names
+        for other in others:
+            while first != other:
+                if self._depths[first] >= self._depths[other]:
+                    first = self._forks[first]
+                else:
+                    other = self._forks[other]
+        return first
+
+    def sequence(self, source: str, end: str, depth: int) -> Parts:
+        """Return what leads from one operation's output to another's."""
+        if depth > MAX_DEPTH:
+            raise ForeignError(f"{end}: branches lie more than {MAX_DEPTH} deep within each other")
+        parts: Parts = []
+        while end != source:
+            if end == IMAGE or end in self._used:
+                raise ForeignError(
+                    f'"{end or "the input"}" feeds branches that do not begin and end together',
+                    "A config can say branches that begin at one layer and end in one Parallel or Residual.",
+                )
+            self._used.add(end)
+            operation = self._operations[end]
+            fork = self._forks[end]
+            parts.append(self._part(operation, fork, depth))
+            end = fork
+        return parts[::-1]
+
+    def _part(self, operation: Operation, fork: str, depth: int) -> Any:
+        if not isinstance(operation.layer, (Add, Concatenate)):
+            return _leaf(operation)
+        branches = [self.sequence(fork, name, depth + 1) for name in operation.inputs]
+        if isinstance(operation.layer, Concatenate):
+            return {"Parallel": branches}
+        return _sum(operation, branches)
+
+
+def _sum(operation: Operation, branches: list[Parts]) -> Any:
+    """Return a Residual, or for more than two terms Residuals within each other."""
+    layers, *others = sorted(branches, key=lambda branch: not branch)
+    if not layers:
+        raise ForeignError(f"{operation.name} adds a value to itself")
+    for shortcut in others:
+        residual = {"Residual": {"layers": layers, **({"shortcut": shortcut} if shortcut else {})}}
+        layers = [residual]
+    return layers[0]
+
+
+def _leaf(operation: Operation) -> Any:
+    ((kind, arguments),) = written(operation.layer.model_copy(update={"name": operation.name})).items()  # type: ignore[union-attr]
+    if arguments.get("strides") == arguments.get("pool_size"):
+        arguments.pop("strides", None)
+    if arguments.get("activation") == "linear" and kind != "Activation":
+        del arguments["activation"]
+    name = arguments.pop("name")
+    return {kind: {**{key: _short(key, value) for key, value in arguments.items()}, "name": name}}
+
+
+def _short(key: str, value: Any) -> Any:
+    """Return one number for a size that is the same along every axis."""
+    if key in _SIZES and isinstance(value, list) and len(set(map(str, value))) == 1:
+        return _short(key, value[0])
+    return value
