@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cnncli.analysis.walk import walk
 from cnncli.engine import insight
+from cnncli.engine.augmentation import augmentation
 from cnncli.engine.insight_answers import answers, best, evaluation, invariance_profile, pictured, usual_split, worst
 from cnncli.engine.insight_subject import Shown, Subject
 from cnncli.errors import CnnError
@@ -146,6 +147,14 @@ def _schedule(subject: Subject, _: Choice) -> Figure:
     return figures_config.schedule_figure(subject.config, subject.run.metrics() if subject.run else ())
 
 
+def _augmentation(subject: Subject, _: Choice) -> Figure:
+    if not subject.config.data.augmentation:
+        raise CnnError("the config has no augmentation", "See data.augmentation.")
+    rows = augmentation.samples(subject.config, subject.splits.train)
+    names = ", ".join(change.type_name() for change in subject.config.data.augmentation)
+    return figures_config.augmentation_figure(rows, f"{subject.config.name}: {names}")
+
+
 def _receptive_field(subject: Subject, choice: Choice) -> Figure:
     shown = _images(subject, choice, 1)
     found = fields(subject, choice.layer)
@@ -223,6 +232,7 @@ KINDS: dict[str, Callable[[Subject, Choice], Figure]] = {
     "mistakes": _mistakes,
     "hits": _hits,
     "invariance": _invariance,
+    "augmentation": _augmentation,
     "schedule": _schedule,
     "receptive_field": _receptive_field,
 }

@@ -60,6 +60,23 @@ def schedule_figure(config: Config, metrics: Sequence[dict[str, Any]] = ()) -> F
     return figure
 
 
+def augmentation_figure(rows: npt.NDArray[np.uint8], title: str) -> Figure:
+    """Draw images, each in a row with what the augmentation makes of it.
+
+    Args:
+        rows: uint8 (images, 1 + variants, height, width, channels), the original first.
+        title: What the figure shows.
+    """
+    figure = new_figure(rows.shape[1] * 1.15 + 0.4, rows.shape[0] * 1.15 + 0.9, title)
+    grid = figure.subplots(*rows.shape[:2], squeeze=False)
+    for line, images in zip(grid, rows, strict=True):
+        for axes, pixels in zip(line, images, strict=True):
+            show_pixels(axes, pixels)
+    grid[0, 0].set_title("original", fontsize=9)
+    grid[0, 1].set_title("as trained on", fontsize=9, loc="left")
+    return figure
+
+
 def fields_figure(pixels: npt.NDArray[np.uint8], fields: Sequence[Field], title: str) -> Figure:
     """Draw on an image what the middle of each layer's output sees, deeper layers in brighter colours."""
     from matplotlib import colormaps

@@ -1,0 +1,71 @@
+"""A run's curves as lines of small bars, for the end of a training on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import isfinite
+from statistics import fmean
+from typing import Any
+
+BARS = "▁▂▃▄▅▆▇█"
+UNKNOWN = "·"
+NARROWEST = 8
+"""Bars below which a curve says nothing."""
+
+SPLITS = {"train": "training", "validation": "validation"}
+METRICS = ("loss", "accuracy")
+
+Values = Sequence[float | None]
+
+
+def curve_lines(metrics: Sequence[Mapping[str, Any]], width: int = 80) -> list[str]:
+    """Return loss and accuracy over the epochs, training and validation to one scale; nothing for a single epoch.
+
+    Args:
+        metrics: Lines of metrics.jsonl.
+        width: Characters to fit into, from 60 on.
+
+    Example:
+        loss      training    █▄▂▁▁▁  2.1930 → 0.0621
+    """
+    if len(metrics) < 2:
+        return []
+    return [line for metric in METRICS for line in _metric_lines(metrics, metric, width)]
+
+
+def _metric_lines(metrics: Sequence[Mapping[str, Any]], metric: str, width: int) -> Iterator[str]:
+    curves = {said: [_value(line, split, metric) for line in metrics] for split, said in SPLITS.items()}
+    known = [value for values in curves.values() for value in values if value is not None]
+    label = metric
+    for said, values in curves.items():
+        ends = [value for value in values if value is not None]
+        if not ends:
+            continue
+        head, tail = f"{label:<9} {said:<10}  ", f"  {ends[0]:.4f} → {ends[-1]:.4f}"
+        bars = max(width - len(head) - len(tail), NARROWEST)
+        yield head + sparkline(_fitted(values, bars), min(known), max(known)) + tail
+        label = ""
+
+
+def sparkline(values: Values, low: float, high: float) -> str:
+    """Return a bar for each value, the lowest for `low` and the full one for `high`; "·" where it is not known."""
+    return "".join(UNKNOWN if value is None else BARS[_height(value, low, high)] for value in values)
+
+
+def _height(value: float, low: float, high: float) -> int:
+    return round((value - low) / (high - low) * (len(BARS) - 1)) if high > low else 0
+
+
+def _fitted(values: Values, most: int) -> Values:
+    """Return at most so many values: means of neighbours where there are more."""
+    if len(values) <= most:
+        return values
+    bounds = [i * len(values) // most for i in range(most + 1)]
+    groups = ([v for v in values[a:b] if v is not None] for a, b in pairwise(bounds))
+    return [fmean(group) if group else None for group in groups]
+
+
+def _value(line: Mapping[str, Any], split: str, metric: str) -> float | None:
+    value = (line.get(split) or {}).get(metric)
+    return value if isinstance(value, (int, float)) and isfinite(value) else None
