@@ -6,17 +6,15 @@ from typing import Annotated
 
 from pydantic import Field, InstanceOf
 
-from cnncli.layers.base import Layer, Spec
+from cnncli.layers.base import Spec
 
 
 class Composite(Spec):
     """A part of a network that consists of other parts."""
 
 
-Part = Layer | Composite
-"""What may stand in a list of layers."""
-
 Parts = tuple[InstanceOf[Spec], ...]
+"""A list of layers and composites."""
 SomeParts = Annotated[Parts, Field(min_length=1)]
 
 
