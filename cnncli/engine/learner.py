@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnncli.config.schema import Config
+from cnncli.engine.augmentation import Augmentation
 from cnncli.engine.feed import Chunk
 from cnncli.engine.loss import CrossEntropy
 from cnncli.engine.optimizer import Updates
@@ -22,6 +23,14 @@ class Means(NamedTuple):
 
     loss: float
     accuracy: float
+
+
+class _Batch(NamedTuple):
+    """What a step learns from: float32 inputs, what the loss compares with, and the class numbers."""
+
+    inputs: tf.Tensor
+    targets: tf.Tensor
+    labels: tf.Tensor
 
 
 class Learner:
@@ -39,18 +48,22 @@ class Learner:
         self.updates = Updates(config.train, model)
         self.preprocessing = preprocessing
         self.loss = loss
+        self._augmentation = Augmentation(config.data.augmentation, model.output_shape[-1])
+        self._seed = config.seed
         # In float16 the optimizer itself skips a step whose enlarged gradients overflow.
         self._guards_gradients = config.train.precision != "mixed_float16"
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, name="loss_sum")
         self._num_correct = tf.Variable(0, dtype=tf.int64, name="num_correct")
         self._num_seen = tf.Variable(0, dtype=tf.int64, name="num_seen")
+        self._num_steps = tf.Variable(0, dtype=tf.int32, name="num_steps")
 
-    def run(self, chunk: Chunk, rates: np.ndarray) -> np.ndarray:
+    def run(self, chunk: Chunk, rates: np.ndarray, first_step: int) -> np.ndarray:
         """Take one step for every batch of `chunk`.
 
         Args:
             chunk: Batches of equal size.
             rates: Learning rate of each step and group, float32 (batches, groups).
+            first_step: Number of the first step since the run began, from 0; augmentation follows from it.
 
         Returns:
             Loss of each step taken, float32; fewer than batches if a loss or gradient was not finite,
@@ -60,7 +73,13 @@ class Learner:
             CnnError: If the memory does not suffice.
         """
         try:
-            losses = self._run(chunk.images, chunk.labels, tf.constant(chunk.plan), tf.constant(rates, tf.float32))
+            losses = self._run(
+                chunk.images,
+                chunk.labels,
+                tf.constant(chunk.plan),
+                tf.constant(rates, tf.float32),
+                tf.constant(first_step, tf.int32),
+            )
         except tf.errors.ResourceExhaustedError as error:
             raise CnnError(
                 f"the memory does not suffice for a step of {chunk.plan.shape[1]} examples",
@@ -74,9 +93,12 @@ class Learner:
             tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([None, None], tf.int32),
             tf.TensorSpec([None, None], tf.float32),
+            tf.TensorSpec([], tf.int32),
         ]
     )
-    def _run(self, images: tf.Tensor, labels: tf.Tensor, plan: tf.Tensor, rates: tf.Tensor) -> tf.Tensor:
+    def _run(
+        self, images: tf.Tensor, labels: tf.Tensor, plan: tf.Tensor, rates: tf.Tensor, first_step: tf.Tensor
+    ) -> tf.Tensor:
         images = tf.ensure_shape(images, [None, *self.model.input_shape[1:]])
         num_steps = tf.shape(plan)[0]
 
@@ -85,7 +107,8 @@ class Learner:
 
         def step(done: tf.Tensor, finite: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, ...]:
             indices = plan[done]
-            loss, finite = self._step(tf.gather(images, indices), tf.gather(labels, indices), rates[done])
+            batch = self._augmented(tf.gather(images, indices), tf.gather(labels, indices), first_step + done)
+            loss, finite = self._step(batch, rates[done])
             return done + tf.cast(finite, tf.int32), finite, losses.write(done, loss)
 
         losses = tf.TensorArray(tf.float32, size=num_steps, element_shape=[])
@@ -93,11 +116,17 @@ class Learner:
         done, _, losses = tf.while_loop(more, step, state, parallel_iterations=1)
         return losses.stack()[:done]
 
-    def _step(self, images: tf.Tensor, labels: tf.Tensor, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _augmented(self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> _Batch:
+        inputs = self.preprocessing.to_float(images)
+        if not self._augmentation:
+            return _Batch(inputs, labels, labels)
+        return _Batch(*self._augmentation(inputs, labels, tf.stack([self._seed, step])), labels)
+
+    def _step(self, batch: _Batch, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Take one step unless its loss or gradients are not finite; return the loss and whether they were."""
         with tf.GradientTape() as tape:
-            logits = self.model(self.preprocessing.to_float(images), training=True)
-            losses = self.loss(labels, logits)
+            logits = self.model(batch.inputs, training=True)
+            losses = self.loss(batch.targets, logits)
             loss = tf.reduce_mean(losses) + sum(self.model.losses)
             scaled = self.updates.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in self.updates.variables])
@@ -107,10 +136,10 @@ class Learner:
 
         def apply() -> tf.Tensor:
             self.updates.apply(gradients, rates)
-            correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
+            correct = tf.equal(tf.argmax(logits, -1, tf.int32), batch.labels)
             self._loss_sum.assign_add(tf.cast(tf.reduce_sum(losses), tf.float64))
             self._num_correct.assign_add(tf.math.count_nonzero(correct))
-            self._num_seen.assign_add(tf.shape(labels, tf.int64)[0])
+            self._num_seen.assign_add(tf.shape(batch.labels, tf.int64)[0])
             return tf.constant(True)
 
         return loss, tf.cond(finite, apply, lambda: tf.constant(False))
@@ -155,6 +184,7 @@ class Learner:
         variables = model_variables(self.model)
         variables |= self.updates.state()
         sums = (self._loss_sum, self._num_correct, self._num_seen)
+        variables["augmentation/num_steps"] = self._num_steps
         return variables | {f"epoch/{v.name.split(':')[0]}": v for v in sums}
 
 
