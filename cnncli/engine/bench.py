@@ -111,7 +111,9 @@ def _step_seconds(config: Config, learner: Learner) -> float:
     def run(steps: int) -> None:
         rows = np.resize(plan, (steps, size))
         # A rate of almost nothing keeps the weights finite on random images without skipping any work.
-        learner.run(Chunk(images, labels, rows), np.full((steps, len(learner.updates.base_rates)), 1e-12, np.float32))
+        learner.run(
+            Chunk(images, labels, rows), np.full((steps, len(learner.updates.base_rates)), 1e-12, np.float32), 0
+        )
 
     run(1)
     steps = max(1, round(SECONDS / _seconds(lambda: run(2), 2) * 2))

@@ -152,7 +152,7 @@ class Learner:
         if bool(self._weights_are_finite()):
             return None
         layers = (layer for layer in self.model.layers if not all(map(_is_finite, layer.weights)))
-        return next(layer.name for layer in layers)
+        return str(next(layer.name for layer in layers))
 
     @tf.function(input_signature=[])
     def _weights_are_finite(self) -> tf.Tensor:

@@ -138,7 +138,7 @@ class _Batch:
         if number < 1:
             return True
         plan = np.tile(self._row, (number, 1))
-        losses = self._learner.run(Chunk(self.images, self.labels, plan), np.repeat(self._rate, number, axis=0))
+        losses = self._learner.run(Chunk(self.images, self.labels, plan), np.repeat(self._rate, number, axis=0), 0)
         return len(losses) == number
 
     def _step(self) -> tuple[float, float]:

@@ -81,7 +81,7 @@ def _losses(learner: Learner, feed: Feed, rates: np.ndarray, batch_size: int) ->
         epoch, batch = divmod(len(smoothed), steps_per_epoch)
         chunk = feed.chunk(epoch, batch, 1)
         rate = np.full((1, len(learner.updates.base_rates)), rates[len(smoothed)], np.float32)
-        found = learner.run(chunk, rate)
+        found = learner.run(chunk, rate, len(smoothed))
         if len(found) == 0 or not isfinite(found[0]):
             break
         mean = SMOOTHING * mean + (1 - SMOOTHING) * float(found[0])

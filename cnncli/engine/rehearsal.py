@@ -114,7 +114,7 @@ def _take_steps(trainer: Trainer, number: int) -> tuple[float, int]:
     begun = perf_counter()
     chunk = trainer.feed.chunk(0, 0, number)
     rates = trainer.rates(0, len(chunk.plan))
-    losses = trainer.learner.run(chunk, rates)
+    losses = trainer.learner.run(chunk, rates, 0)
     seconds = perf_counter() - begun
     if len(losses) < len(chunk.plan):
         raise CnnError(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.errors import RunError
+
+Pictures = Callable[[int], Mapping[str, npt.NDArray[np.uint8]]]
 
 
 class EventLog:
@@ -23,13 +27,21 @@ class EventLog:
         directory: The run's `tensorboard/`.
         summary_markdown: Layer table for the text tab.
         metrics: Lines of `metrics.jsonl` so far.
+        pictures: Returns an epoch's pictures by name, uint8 (height, width, 3).
 
     Raises:
         RunError: If the disk refuses, here and later.
     """
 
-    def __init__(self, directory: Path, summary_markdown: str, metrics: Iterable[dict[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        summary_markdown: str,
+        metrics: Iterable[dict[str, Any]] = (),
+        pictures: Pictures = lambda _: {},
+    ) -> None:
         self._directory = directory
+        self._pictures = pictures
         with self._writing():
             # A file that could not be removed would show its points a second time.
             if directory.exists():
@@ -48,6 +60,8 @@ class EventLog:
             with self._train.as_default():
                 _scalars(line["train"], step)
                 _scalars({name: line[name] for name in ("learning_rate", "images_per_second")}, step)
+                for name, picture in self._pictures(line["epoch"]).items():
+                    tf.summary.image(name, picture[None], step=step)
             self._train.flush()
             if line["validation"]:
                 with self._validation.as_default():

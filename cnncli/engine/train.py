@@ -15,6 +15,7 @@ from cnncli.datasets import load as load_splits
 from cnncli.datasets.splits import Splits
 from cnncli.engine import continuity
 from cnncli.engine.evaluate import find_checkpoint
+from cnncli.engine.replay import Replay
 from cnncli.engine.runtime import configure
 from cnncli.engine.signals import StopRequest
 from cnncli.engine.tensorboard import EventLog
@@ -94,9 +95,12 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
         trainer.begin(_source(config, run.path.parent.parent))
     else:
         trainer.restore(checkpoint)
-    notes = list(continuity.environment_changes(recorded, settings))
+    differences = list(continuity.environment_changes(recorded, settings))
     change = continuity.schedule_change(before, config, trainer.progress, trainer.steps_per_epoch)
-    trainer.notes += (*notes, *([change] if change else []))
+    trainer.notes += tuple(filter(None, (*differences, change, continuity.standstill(config, trainer.progress))))
+    if differences:
+        told = recorded.get("no_longer_exact", [])
+        run.update(no_longer_exact=[*told, {"step": trainer.progress.step, "because": differences}])
     run.write_text(run.config_file, dump(config))
     with _failure_recorded(run):
         return _train(trainer, splits)
@@ -114,14 +118,21 @@ def _train(trainer: Trainer, splits: Splits) -> Result:
     run.write_text(run.summary_file, summary_text(summary))
     run.write_json(run.data_file, splits.passport)
     run.update(status="running", total_params=summary.total_params)
-    with (
-        StopRequest(trainer.listener.noted) as stop,
-        closing(EventLog(run.tensorboard_dir, summary_markdown(summary), run.metrics())) as event_log,
-    ):
-        trainer.train(stop, event_log)
+    replay = _replay(trainer, splits)
+    pictures = replay.images if replay is not None else lambda _: {}
+    event_log = EventLog(run.tensorboard_dir, summary_markdown(summary), run.metrics(), pictures)
+    with StopRequest(trainer.listener.noted) as stop, closing(event_log):
+        trainer.train(stop, event_log, replay)
         result = _result(trainer, stop)
         run.update(status=result.status, epochs=result.epochs, best=result.best)
     return result
+
+
+def _replay(trainer: Trainer, splits: Splits) -> Replay | None:
+    """Return what records the run, if its config asks for it."""
+    if not trainer.config.train.replay:
+        return None
+    return Replay(trainer.run, trainer.model, trainer.learner.preprocessing, splits)
 
 
 @contextmanager

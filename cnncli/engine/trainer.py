@@ -25,6 +25,7 @@ from cnncli.engine.pace import CheckpointClock, Pace
 from cnncli.engine.pipeline import hold, make_feed
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.engine.progress import Progress
+from cnncli.engine.replay import Replay
 from cnncli.engine.signals import StopRequest
 from cnncli.engine.tensorboard import EventLog
 from cnncli.engine.transfer import take_weights
@@ -56,6 +57,7 @@ class Trainer:
         weights = class_weights(config.train.loss.class_weights, splits.classes, splits.train.labels)
         self.learner = Learner(config, self.model, preprocessing, CrossEntropy(config.train.loss, weights))
         self.predictor = Predictor(self.model, preprocessing)
+        self._replay: Replay | None = None
         self._pace = Pace()
         self._recent_losses: deque[float] = deque(maxlen=20)
         self._saved: Progress | None = None
@@ -92,9 +94,12 @@ class Trainer:
         self.progress = self._saved = Progress.from_json(checkpoint.meta["progress"])
         self.run.truncate_metrics(self.progress.epoch)
 
-    def train(self, stop: StopRequest, event_log: EventLog) -> None:
+    def train(self, stop: StopRequest, event_log: EventLog, replay: Replay | None = None) -> None:
         """Train to the end, or until a stop is asked for; either way the last state is a checkpoint."""
+        self._replay = replay
         if self.progress.step == 0:
+            if replay is not None:
+                replay.keep(0)
             self._save()
         self.listener.started(self._started())
         try:
@@ -137,7 +142,7 @@ class Trainer:
         begun = perf_counter()
         chunk = self.feed.chunk(self.progress.epoch, self.progress.batch, limit)
         rates = self.rates(self.progress.step, len(chunk.plan))
-        losses = self.learner.run(chunk, rates)
+        losses = self.learner.run(chunk, rates, self.progress.step)
         seconds = perf_counter() - begun
         self._recent_losses.extend(losses.tolist())
         self.progress = self.progress.after_steps(len(losses), seconds)
@@ -199,6 +204,9 @@ class Trainer:
         event = replace(event, is_best=best is not None and best.epoch == event.epoch)
         self.learner.reset_means()
         self.run.append_metrics(event.to_json())
+        if self._replay is not None:
+            with self.learner.updates.averaged():
+                self._replay.keep(event.epoch)
         if event.is_best or self._clock.is_due(event.step, event.epoch) or self.finished:
             self._save(best=event.is_best)
         event_log.write(event.to_json())
