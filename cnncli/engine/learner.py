@@ -55,7 +55,6 @@ class Learner:
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, name="loss_sum")
         self._num_correct = tf.Variable(0, dtype=tf.int64, name="num_correct")
         self._num_seen = tf.Variable(0, dtype=tf.int64, name="num_seen")
-        self._num_steps = tf.Variable(0, dtype=tf.int32, name="num_steps")
 
     def run(self, chunk: Chunk, rates: np.ndarray, first_step: int) -> np.ndarray:
         """Take one step for every batch of `chunk`.
@@ -184,7 +183,6 @@ class Learner:
         variables = model_variables(self.model)
         variables |= self.updates.state()
         sums = (self._loss_sum, self._num_correct, self._num_seen)
-        variables["augmentation/num_steps"] = self._num_steps
         return variables | {f"epoch/{v.name.split(':')[0]}": v for v in sums}
 
 
