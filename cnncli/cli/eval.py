@@ -48,9 +48,10 @@ def eval_cli(
     exported = kind_of(Path(run)) is not None
     found = None if exported else find(run, runs_dir)
     if found is None:
-        from cnncli.engine.evaluate_artifact import ask
+        from cnncli.cli.artifact import open_artifact
+        from cnncli.serving.evaluate import ask
 
-        examination, document = ask(Path(run), split, data, runs_dir)
+        examination, document = ask(open_artifact(Path(run)), Path(run), split, data, runs_dir)
     else:
         from cnncli.engine.examination import Question, ask_run
 

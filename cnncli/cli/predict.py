@@ -14,7 +14,7 @@ from cnncli.cli.eval import CheckpointOption
 from cnncli.cli.train import Json, RunsDir
 
 if TYPE_CHECKING:
-    from cnncli.engine.predict import Answer, Network
+    from cnncli.serving.predict import Answer, Network
 
 MOST_DRAWN = 4
 MOST_NOTED = 10
@@ -45,7 +45,7 @@ def predict_cli(
 
     named = pictures(files, sys.stdin.buffer)
     network, usual = _network(run, runs_dir, checkpoint)
-    from cnncli.engine.predict import predict
+    from cnncli.serving.predict import predict
 
     answers = list(predict(network, named, usual, top))
     good = [answer for answer in answers if answer.error is None]
@@ -68,10 +68,11 @@ def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, 
     from cnncli.serving.kinds import kind_of
 
     if kind_of(Path(reference)) is not None:
-        from cnncli.engine.exporting.open import open_artifact
-        from cnncli.engine.predict import ArtifactNetwork
+        from cnncli.cli.artifact import open_artifact
+        from cnncli.serving.predict import ArtifactNetwork
 
-        return ArtifactNetwork(open_artifact(Path(reference))), {"num_images": 0}
+        artifact = open_artifact(Path(reference))
+        return ArtifactNetwork(artifact), dict(artifact.description.look)
     from cnncli.runs.find import find
 
     run = find(reference, runs_dir)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,39 +22,18 @@ from cnncli.engine.preprocessing import Preprocessing
 from cnncli.engine.views import View, Viewed, views_of
 from cnncli.report.predictions import evaluation_csv
 from cnncli.runs.run import Run
+from cnncli.serving.examined import Examined, count_use, name_of
 
 
-@dataclass(frozen=True)
-class Examination:
-    """A measured network, and what it was measured with.
+@dataclass(frozen=True, kw_only=True)
+class Examination(Examined):
+    """A measured run.
 
     Attributes:
-        evaluation: What it answered.
-        checkpoint: The checkpoint that its weights are from.
-        split: The examples.
-        trained: The network, or None for an exported one.
-        data: Path of examples that are not the run's own, or None.
-        doubts: How those lie far from what the run was trained on, a sentence each.
-        views: Number of views of each example whose logits were averaged.
+        trained: Its network.
     """
 
-    evaluation: Evaluation
-    checkpoint: str
-    split: Split
-    trained: Trained | None = None
-    data: str | None = None
-    doubts: tuple[str, ...] = ()
-    views: int = 1
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields of `cnn eval --json`."""
-        return {
-            **self.evaluation.to_json(),
-            "checkpoint": self.checkpoint,
-            "data": self.data,
-            "doubts": list(self.doubts),
-            "views": self.views,
-        }
+    trained: Trained
 
 
 @dataclass(frozen=True)
@@ -118,17 +96,20 @@ def examine_elsewhere(run: Run, checkpoint: str, path: Path, tta: bool = False) 
     return _examined(trained, found.split.renamed(name_of(path)), tta, str(path), found.doubts)
 
 
-def name_of(path: Path) -> str:
-    """Return what a run's files call examples that are not its own."""
-    return "data-" + re.sub(r"[^A-Za-z0-9_.-]+", "_", path.absolute().name)
-
-
 def _examined(
     trained: Trained, split: Split, tta: bool, data: str | None = None, doubts: tuple[str, ...] = ()
 ) -> Examination:
     views = views_of(trained.config) if tta else ()
     evaluation = measure(trained, split.renamed(f"{split.name}-tta") if tta else split, views)
-    return Examination(evaluation, trained.checkpoint, split, trained, data, doubts, len(views) or 1)
+    return Examination(
+        evaluation=evaluation,
+        checkpoint=trained.checkpoint,
+        split=split,
+        data=data,
+        doubts=doubts,
+        views=len(views) or 1,
+        trained=trained,
+    )
 
 
 def measure(trained: Trained, split: Split, views: Sequence[View] = ()) -> Evaluation:
@@ -169,15 +150,3 @@ def keep(run: Run, examination: Examination) -> dict[str, Any]:
     run.write_text(run.predictions_file(split), evaluation_csv(examination.evaluation))
     run.write_json(run.evaluation_file(split), document)
     return document
-
-
-def count_use(run: Run, split: str) -> int:
-    """Count a use of the test split in run.json, and return how often it has been used.
-
-    Whoever chooses between runs by their test accuracy measures luck as well; so how often it was asked stays on
-    record.
-    """
-    uses: int = run.record.get("test_uses", 0) + (split == "test")
-    if split == "test":
-        run.update(test_uses=uses)
-    return uses

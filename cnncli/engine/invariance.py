@@ -12,14 +12,15 @@ from cnncli.engine.evaluate import Predictor
 from cnncli.engine.examination import Examination, readable
 from cnncli.errors import CnnError
 from cnncli.runs.run import Run
+from cnncli.serving.examined import Examined
 
 NUM_EXAMPLES = 1000
 """Examples measured, spread evenly over the split: 51 distortions of each take a while."""
 
 
-def measure(run: Run | None, examination: Examination) -> dict[str, Any]:
+def measure(run: Run | None, examination: Examined) -> dict[str, Any]:
     """Return the invariance profile of a measured network, and let its run keep it."""
-    if run is None:
+    if run is None or not isinstance(examination, Examination):
         raise CnnError("the invariance profile is of a run, not of an exported network", "Name the run.")
     document = _profile(examination)
     run.write_json(run.invariance_file(document["split"]), document)
@@ -29,7 +30,6 @@ def measure(run: Run | None, examination: Examination) -> dict[str, Any]:
 def _profile(examination: Examination) -> dict[str, Any]:
     """Return the invariance profile of a measured network, as plain data."""
     trained, split = examination.trained, examination.split
-    assert trained is not None  # noqa: S101 - exported networks are turned away
     rows = np.unique(np.linspace(0, len(split) - 1, min(NUM_EXAMPLES, len(split))).round().astype(np.int64))
     part = split.take(rows, split.name)
     images = readable(part, trained.preprocessing)

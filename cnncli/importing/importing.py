@@ -129,9 +129,14 @@ def make_run(imported: Imported, runs_dir: Path) -> Run:
     arrays: dict[str, Any] = {f"model/{name}": array for name, array in imported.weights.items()}
     arrays |= _seeds(imported.config)
     run.checkpoints.save(0, arrays, {"imported": True}, weights=list(arrays), best=True)
-    run.write_json(run.data_file, {"classes": list(imported.classes), "content_hash": "", "split_hash": ""})
+    run.write_json(run.data_file, _passport(imported))
     run.update(status="done")
     return run
+
+
+def _passport(imported: Imported) -> dict[str, Any]:
+    """Return what is known of the data: the class names."""
+    return {"classes": list(imported.classes), "looks": {"train": {"num_images": 0}}}
 
 
 def _seeds(config: Config) -> dict[str, Any]:

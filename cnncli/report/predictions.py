@@ -11,7 +11,7 @@ from cnncli.report.grid import Column, Grid
 
 if TYPE_CHECKING:
     from cnncli.analysis.evaluation import Evaluation
-    from cnncli.engine.predict import Answer
+    from cnncli.serving.predict import Answer
 
 EVALUATED = ("example", "true", "predicted", "probability", "margin")
 """Columns of predictions-<split>.csv; the margin is how far the next class's probability lies below."""

@@ -36,6 +36,8 @@ class Description:
         config_sha256: Digest of the config as the run holds it.
         data_content_hash: The data passport's hash of all examples.
         data_split_hash: The data passport's hash of which example is in which split.
+        look: How training images looked as a whole: the data passport's `looks["train"]`.
+        usual_size: Height and width that most examples had as they came.
         run: The run's name and start.
         checkpoint: The checkpoint the weights are from.
         precision: What the artifact computes with.
@@ -54,6 +56,8 @@ class Description:
     config_sha256: str
     data_content_hash: str
     data_split_hash: str
+    look: Mapping[str, Any]
+    usual_size: tuple[int, int]
     run: str
     checkpoint: str
     precision: str
@@ -82,7 +86,7 @@ class Description:
         if version != VERSION:
             raise ExportError(f"{where}: its description has version {version}, this cnncli reads {VERSION}")
         try:
-            return cls(**{**fields, "classes": tuple(fields["classes"])})
+            return cls(**{**fields, **{key: tuple(fields[key]) for key in ("classes", "usual_size")}})
         except (KeyError, TypeError) as error:
             raise ExportError(f"{where}: the description inside is damaged") from error
 

@@ -73,7 +73,8 @@ def test_predict_equals_eval(run: Run, tmp_path: Path) -> None:
     from cnncli.datasets.pictures import pictures
     from cnncli.engine.evaluate import load_trained
     from cnncli.engine.examination import examine
-    from cnncli.engine.predict import RunNetwork, predict
+    from cnncli.engine.predict import RunNetwork
+    from cnncli.serving.predict import predict
 
     evaluation = examine(run, "last", "test").evaluation
     images = load(run.config()).named("test").images
@@ -213,13 +214,15 @@ def test_views_need_an_augmentation(run: Run) -> None:
 @pytest.mark.parametrize("kind", ["keras", "saved_model"])
 def test_an_exported_network_measures_the_same(run: Run, kind: str) -> None:
     """The artifact, asked in its own runtime, has the run's accuracy, its loss to 1e-5, and counts as a use of test."""
-    from cnncli.engine.evaluate_artifact import ask
+    from cnncli.cli.artifact import open_artifact
     from cnncli.engine.examination import examine
     from cnncli.engine.exporting.export import Wanted, export
+    from cnncli.serving.evaluate import ask
 
     (kept,) = export(run, Wanted(kinds=(kind,), quantize=None, checkpoint="last", max_drop=None), lambda _: None)
     before = run.record.get("test_uses", 0)
-    found, document = ask(Path(kept.to_json()["path"]), "test", None, Path("nowhere"))
+    path = Path(kept.to_json()["path"])
+    found, document = ask(open_artifact(path), path, "test", None, Path("nowhere"))
     plain = examine(run, "last", "test").evaluation
     assert (found.evaluation.predicted == plain.predicted).all()
     assert found.evaluation.loss == pytest.approx(plain.loss, abs=1e-5)

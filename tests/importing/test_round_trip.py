@@ -72,7 +72,7 @@ def saved(tmp_path: Path) -> Any:
         trained = Trained(config, tuple("0123456789"), model, Preprocessing(config.data), "step-0")
         about = Description(
             "net", tuple("0123456789"), 8, 8, 1, "bilinear", "stretch", True,
-            dump(config) if carried else "name: other", "", "", "", "net/0", "step-0", "float32", {},
+            dump(config) if carried else "name: other", "", "", "", {}, (8, 8), "net/0", "step-0", "float32", {},
         )  # fmt: skip
         path = tmp_path / "net.keras"
         source = Source(trained, about, SimpleNamespace())

@@ -131,11 +131,18 @@ def _describe(run: Run, trained: Trained) -> Description:
         config_sha256=sha256(dump(config).encode()).hexdigest(),
         data_content_hash=str(passport.get("content_hash", "")),
         data_split_hash=str(passport.get("split_hash", "")),
+        look=passport.get("looks", {}).get("train", {"num_images": 0}),
+        usual_size=_usual_size(passport) or data.image_size,
         run=f"{run.name}/{run.id}",
         checkpoint=trained.checkpoint,
         precision=config.train.precision,
         versions=versions(),
     )
+
+
+def _usual_size(passport: dict[str, Any]) -> tuple[int, int] | None:
+    common = passport.get("sizes", {}).get("most_common", [])
+    return (common[0]["size"][0], common[0]["size"][1]) if common else None
 
 
 def _without_path(document: dict[str, Any]) -> dict[str, Any]:

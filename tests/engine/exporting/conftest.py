@@ -60,6 +60,8 @@ def make_source() -> MakeSource:
             config_sha256=sha256(dump(config).encode()).hexdigest(),
             data_content_hash="",
             data_split_hash="",
+            look={"num_images": 0},
+            usual_size=(8, 8),
             run="net/0",
             checkpoint=trained.checkpoint,
             precision=config.train.precision,

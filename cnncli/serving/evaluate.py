@@ -15,24 +15,24 @@ from cnncli.datasets import incoming
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.samples import image as image_of
 from cnncli.datasets.splits import Split
-from cnncli.engine.examination import Examination, count_use, name_of
-from cnncli.engine.exporting.open import open_artifact
 from cnncli.errors import CnnError, RunError
 from cnncli.runs.find import find
 from cnncli.runs.run import Run
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
+from cnncli.serving.examined import Examined, count_use, name_of
 
 BATCH = 64
-_NOTHING_KNOWN = {"train": {"num_images": 0}}
-"""What is known of how training images looked, for want of the run."""
 
 
-def ask(path: Path, split: str, data: Path | None, runs_dir: Path) -> tuple[Examination, dict[str, Any]]:
+def ask(
+    artifact: Artifact, path: Path, split: str, data: Path | None, runs_dir: Path
+) -> tuple[Examined, dict[str, Any]]:
     """Measure an exported network; nothing is written but the use of the test split.
 
     Args:
-        path: The artifact.
+        artifact: The network.
+        path: Where it is.
         split: Name of the split of the run's data.
         data: Examples that are not the run's own, or None.
         runs_dir: Folder of all runs, where its run is looked for.
@@ -41,20 +41,25 @@ def ask(path: Path, split: str, data: Path | None, runs_dir: Path) -> tuple[Exam
         What was measured, and what `cnn eval --json` prints.
 
     Raises:
-        CnnError: If the artifact cannot be opened, or there are no examples.
+        CnnError: If there are no examples.
     """
-    artifact = open_artifact(path)
+    doubts: tuple[str, ...] = ()
     if data is not None:
         config = loads(artifact.description.config, str(path))
-        found = incoming(data, config, {"classes": artifact.classes, "looks": _NOTHING_KNOWN})
-        examples, uses = found.split.renamed(name_of(data)), 0
+        found = incoming(data, config, {"classes": artifact.classes, "looks": {"train": artifact.description.look}})
+        examples, doubts, uses = found.split.renamed(name_of(data)), found.doubts, 0
     else:
         run = _run_of(path, artifact.description, runs_dir)
         examples = load_splits(run.config(), artifact.classes).named(split)
         uses = count_use(run, split)
-    evaluation, checkpoint = _measure(artifact, examples), artifact.description.checkpoint
-    found_out = Examination(evaluation, checkpoint, examples, data=None if data is None else str(data))
-    return found_out, {**found_out.to_json(), "run": str(path), "test_uses": uses}
+    examined = Examined(
+        evaluation=_measure(artifact, examples),
+        checkpoint=artifact.description.checkpoint,
+        split=examples,
+        data=None if data is None else str(data),
+        doubts=doubts,
+    )
+    return examined, {**examined.to_json(), "run": str(path), "test_uses": uses}
 
 
 def _run_of(path: Path, description: Description, runs_dir: Path) -> Run:
