@@ -165,7 +165,12 @@ def _receptive_field(subject: Subject, choice: Choice) -> Figure:
 
 
 def fields(subject: Subject, layer: str | None) -> list[Field]:
-    """Return what the middle of each layer's output sees of the image; layers that see the same as before left out."""
+    """Return what the middle of each layer's output sees of the image: of those layers that see more than all before.
+
+    Args:
+        subject: The network.
+        layer: Name of a layer to show alone, or None.
+    """
     found: list[Field] = []
     for step in walk(subject.config.nodes, subject.config.input_shape):
         if step.field is None or len(step.field) != 2 or (layer is not None and step.node.name != layer):
@@ -175,7 +180,8 @@ def fields(subject: Subject, layer: str | None) -> list[Field]:
             for reach, length in zip(step.field, step.output_shape, strict=False)
         ]
         field = Field(step.node.name, *starts, *(reach.size for reach in step.field))
-        if not found or (field.height, field.width) != (found[-1].height, found[-1].width):
+        before = max((seen.height + seen.width for seen in found), default=2 if layer is None else 0)
+        if field.height + field.width > before:
             found.append(field)
     return found
 

@@ -103,5 +103,5 @@ def fields_figure(pixels: npt.NDArray[np.uint8], fields: Sequence[Field], title:
     axes.set_ylim(high + margin - 0.5, low - margin - 0.5)
     axes.set_facecolor("#dddddd")
     axes.set_frame_on(True)
-    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False, title="sees (pixels)")
+    figure.legend(loc="outside right center", fontsize=8, frameon=False, title="sees (pixels)")
     return figure

@@ -21,6 +21,7 @@ MOST_ACROSS = 16
 MOST_LAYERS = 16
 """Layers that are drawn below each other; of a deeper network, as many spread evenly."""
 MOST_CHANNELS = 10
+PREPARING = ("ZeroPadding2D", "BatchNormalization", "Rescaling", "Normalization")
 
 
 def kernels_figure(kernels: Kernels) -> Figure:
@@ -160,9 +161,11 @@ def layer_figure(found: FeatureMaps, title: str) -> Figure:
 
 
 def _spread(maps: Sequence[FeatureMaps], most: int) -> list[FeatureMaps]:
-    """Return at most so many, first and last among them."""
+    """Return at most so many, first and last among them; layers that only prepare others go first."""
     if len(maps) <= most:
         return list(maps)
+    maps = [found for found in maps if found.kind not in PREPARING]
+    most = min(most, len(maps))
     return [maps[round(i * (len(maps) - 1) / (most - 1))] for i in range(most)]
 
 
