@@ -9,8 +9,8 @@ from cnncli.config.schema import Config
 from cnncli.engine.progress import Progress
 from cnncli.errors import RunError
 
-SAME = ("seed", "data", "nodes")
-"""Parts of a config that make it another experiment when they change."""
+SAME = {"seed": "seed", "data": "data", "nodes": "model"}
+"""Parts of a config, and their keys, that make it another experiment when they change."""
 
 SAME_IN_TRAIN = ("batch_size", "precision", "accumulate", "distribute", "threads")
 """Keys of `train` that a checkpoint in the middle of an epoch cannot outlive."""
@@ -18,7 +18,7 @@ SAME_IN_TRAIN = ("batch_size", "precision", "accumulate", "distribute", "threads
 
 def refuse_other_experiment(before: Config, after: Config) -> None:
     """Raise RunError if a run's new config is not a continuation of its old one."""
-    changed = [name for name in SAME if getattr(before, name) != getattr(after, name)]
+    changed = [key for name, key in SAME.items() if getattr(before, name) != getattr(after, name)]
     changed += [f"train.{name}" for name in SAME_IN_TRAIN if getattr(before.train, name) != getattr(after.train, name)]
     if changed:
         raise RunError(
@@ -42,9 +42,24 @@ def schedule_change(before: Config, after: Config, progress: Progress, steps_per
         return None
     kind = after.train.schedule.type_name()
     jump = "goes on at" if old == new else f"goes from {old:.3g} to"
-    return (
-        f"{after.train.epochs} epochs instead of {before.train.epochs}: with {kind} the learning rate {jump} {new:.3g}"
-    )
+    longer = before.train.epochs != after.train.epochs
+    epochs = f"{after.train.epochs} epochs instead of {before.train.epochs}: " if longer else ""
+    return f"{epochs}with {kind} the learning rate {jump} {new:.3g}"
+
+
+def standstill(config: Config, progress: Progress) -> str | None:
+    """Say why there is nothing left to train, if so, and what makes the run go on."""
+    train = config.train
+    if progress.epoch >= train.epochs:
+        return f"all {train.epochs} epochs are trained; --set train.epochs={2 * train.epochs} goes on"
+    if progress.stopped_early(train):
+        return (
+            f"early stopping ended the run after epoch {progress.epoch}; "
+            "more patience or --set train.early_stopping=null goes on"
+        )
+    if progress.out_of_time(train):
+        return f"the run has used its {train.max_minutes:g} minutes; --set train.max_minutes=null goes on"
+    return None
 
 
 def _rate(config: Config, progress: Progress, steps_per_epoch: int) -> float:

@@ -28,9 +28,12 @@ def injected(what: str, step: int) -> Iterator[None]:
         made(self, config, model, *rest)
         learners.append(self)
         if what == "output":
-            dense = model.layers[-1]
-            call = dense.call
-            dense.call = lambda *args, **kwargs: spoil(call(*args, **kwargs))
+            call = model.layers[-1].call
+
+            def spoiled_call(*arguments: Any, **named: Any) -> Any:
+                return spoil(call(*arguments, **named))
+
+            model.layers[-1].call = spoiled_call
 
     def strikes() -> Any:
         iterations = next(v for name, v in learners[-1].updates.state().items() if name.endswith("/iteration"))
@@ -43,6 +46,9 @@ def injected(what: str, step: int) -> Iterator[None]:
     def spoil_gradient(values: Any) -> Any:
         return tf.identity(values), spoil
 
+    def spoiled_input(self: Any, images: Any) -> Any:
+        return spoil(to_float(self, images))
+
     def spoiled_loss(self: Any, labels: Any, logits: Any) -> Any:
         if what == "gradient":
             return loss(self, labels, spoil_gradient(logits))
@@ -50,7 +56,7 @@ def injected(what: str, step: int) -> Iterator[None]:
 
     learner_module.Learner.__init__ = remember
     if what == "input":
-        Preprocessing.to_float = lambda self, images: spoil(to_float(self, images))
+        Preprocessing.to_float = spoiled_input
     CrossEntropy.__call__ = spoiled_loss
     try:
         yield
