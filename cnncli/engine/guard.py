@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from cnncli.engine.learner import Learner
+from cnncli.engine.learner import Batch, Learner
 from cnncli.errors import CnnError, RunError
 from cnncli.runs.run import Run
 
@@ -43,19 +43,18 @@ class Finding:
     labels: list[int]
 
 
-def locate(learner: Learner, images: tf.Tensor, labels: tf.Tensor) -> tuple[str, str | None]:
+def locate(learner: Learner, batch: Batch) -> tuple[str, str | None]:
     """Return what was not finite first for a batch, and in which layer."""
     model = learner.model
-    inputs = learner.preprocessing.to_float(images)
-    if not _finite(inputs):
+    if not _finite(batch.inputs):
         return "input", None
     names = [layer.name for layer in model.layers]
     with tf.GradientTape() as tape:
-        outputs = keras.Model(model.inputs, [layer.output for layer in model.layers])(inputs, training=True)
+        outputs = keras.Model(model.inputs, [layer.output for layer in model.layers])(batch.inputs, training=True)
         for name, output in zip(names, outputs, strict=True):
             if not _finite(output):
                 return "output", name
-        loss = learner.loss(labels, outputs[-1])
+        loss = learner.loss(batch.targets, outputs[-1])
     if not _finite(loss):
         return "loss", None
     weights = [(layer.name, v) for layer in model.layers for v in layer.trainable_variables]

@@ -25,7 +25,7 @@ class Means(NamedTuple):
     accuracy: float
 
 
-class _Batch(NamedTuple):
+class Batch(NamedTuple):
     """What a step learns from: float32 inputs, what the loss compares with, and the class numbers."""
 
     inputs: tf.Tensor
@@ -106,7 +106,7 @@ class Learner:
 
         def step(done: tf.Tensor, finite: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, ...]:
             indices = plan[done]
-            batch = self._augmented(tf.gather(images, indices), tf.gather(labels, indices), first_step + done)
+            batch = self.batch(tf.gather(images, indices), tf.gather(labels, indices), first_step + done)
             loss, finite = self._step(batch, rates[done])
             return done + tf.cast(finite, tf.int32), finite, losses.write(done, loss)
 
@@ -115,13 +115,14 @@ class Learner:
         done, _, losses = tf.while_loop(more, step, state, parallel_iterations=1)
         return losses.stack()[:done]
 
-    def _augmented(self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> _Batch:
+    def batch(self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> Batch:
+        """Return what step `step` (from 0) makes of uint8 images and their class numbers: scaled, augmented."""
         inputs = self.preprocessing.to_float(images)
         if not self._augmentation:
-            return _Batch(inputs, labels, labels)
-        return _Batch(*self._augmentation(inputs, labels, tf.stack([self._seed, step])), labels)
+            return Batch(inputs, labels, labels)
+        return Batch(*self._augmentation(inputs, labels, tf.stack([self._seed, step])), labels)
 
-    def _step(self, batch: _Batch, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _step(self, batch: Batch, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Take one step unless its loss or gradients are not finite; return the loss and whether they were."""
         with tf.GradientTape() as tape:
             logits = self.model(batch.inputs, training=True)

@@ -162,7 +162,7 @@ class Trainer:
         """Find out what was not finite in a batch of a chunk, keep the evidence, and return the error."""
         indices = chunk.plan[batch]
         images, labels = tf.gather(chunk.images, indices), tf.gather(chunk.labels, indices)
-        what, layer = where or guard.locate(self.learner, images, labels)
+        what, layer = where or guard.locate(self.learner, self.learner.batch(images, labels, self.progress.step))
         # Steps whose loss or gradient is not finite are not taken, so they are not counted yet.
         not_taken = 0 if what == "weights" else 1
         finding = guard.Finding(
