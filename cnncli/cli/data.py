@@ -92,9 +92,8 @@ def _lines(every: float = 10.0) -> Callable[[int, int], None]:
 
 
 def _document(passport: dict[str, Any], found: tuple[Problem, ...], samples: Path | None) -> dict[str, Any]:
-    listed = [
-        {"code": p.code, "severity": p.severity, "path": p.path, "message": p.message, "hint": p.hint} for p in found
-    ]
+    names = ("file", "line", "column", "path", "code", "severity", "message", "hint")
+    listed = [{name: getattr(problem, name) for name in names} for problem in found]
     return {**passport, "problems": listed, "samples": None if samples is None else str(samples)}
 
 

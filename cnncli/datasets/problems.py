@@ -56,9 +56,9 @@ def _files(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
         named = _some([f"{item['file']} ({item['reason']})" for item in bad])
         if config.data.on_bad_image == "error":
             hint = "Mend or remove them, or leave them out with data.on_bad_image: skip."
-            yield Finding("E401", f"{_number(bad, 'file')} cannot be read: {named}", hint)
+            yield Finding("E401", f"{_count(len(bad), 'file')} cannot be read: {named}", hint)
         else:
-            yield Finding("W401", f"{_number(bad, 'file')} cannot be read: {named}", "They are left out.")
+            yield Finding("W401", f"{_count(len(bad), 'file')} cannot be read: {named}", "They are left out.")
     if passport["ignored_folders"]:
         named = _some(passport["ignored_folders"])
         hint = "Beside a train folder, only validation and test folders are read."
@@ -66,7 +66,8 @@ def _files(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
     if passport["constant"]["num_images"]:
         examples = [item["id"] for item in passport["constant"]["examples"]]
         count = passport["constant"]["num_images"]
-        yield Finding("W403", f"{count:,} images are of one colour: {_some(examples, count)}", "Look at them.")
+        message = f"{_count(count, 'image')} of one colour: {_some(examples, count)}"
+        yield Finding("W403", message, "A file that was saved empty, or covered by the lens cap?")
 
 
 def _classes(passport: dict[str, Any]) -> Iterator[Finding]:
@@ -78,7 +79,7 @@ def _classes(passport: dict[str, Any]) -> Iterator[Finding]:
                 else ("Their accuracy cannot be told: they are reported with no examples.")
             )
             yield Finding(
-                "W404", f"the {split} split has no image of {_number(missing, 'class')}: {_some(missing)}", hint
+                "W404", f"the {split} split has no image of {_count(len(missing), 'class')}: {_some(missing)}", hint
             )
     counts = {name: number for name, number in passport["counts"]["train"].items() if number}
     if counts and max(counts.values()) > _RATIO * min(counts.values()):
@@ -95,25 +96,25 @@ def _repetitions(passport: dict[str, Any]) -> Iterator[Finding]:
         if found["num_images"]:
             yield Finding(
                 "W406",
-                f"{found['num_images']:,} images stand in two splits ({pair}): {_pairs(found)}",
+                f"{_count(found['num_images'], 'image')} in two splits ({pair}): {_pairs(found, '=')}",
                 "The measured accuracy would be too high: remove them from one of the splits.",
             )
     for pair, found in passport["near_duplicates"].items():
         if found["num_images"]:
             yield Finding(
                 "W407",
-                f"{found['num_images']:,} images look like one of another split ({pair}): {_pairs(found)}",
+                f"{_count(found['num_images'], 'image')} like one of another split ({pair}): {_pairs(found, '≈')}",
                 "If they show the same thing, the measured accuracy is too high.",
             )
     contradictions = passport["contradictions"]
     if contradictions["num_images"]:
         first = contradictions["examples"][0]
         named = ", ".join(f"{item['id']} as {item['class']}" for item in first[:_NAMED])
-        message = f"{contradictions['num_images']:,} equal images have different labels: {named}"
+        message = f"{_count(contradictions['num_images'], 'image')} with contradicting labels: {named}"
         yield Finding("W408", message, "At least one of the labels is wrong.")
     for split, found in passport["duplicates"]["within"].items():
         if found["num_images"]:
-            message = f"{found['num_images']:,} images of the {split} split repeat another: {_pairs(found)}"
+            message = f"{_count(found['num_images'], 'image')} repeated within the {split} split: {_pairs(found, '=')}"
             yield Finding("W409", message, "Each counts as often as it stands there.")
 
 
@@ -126,9 +127,9 @@ def _looks(passport: dict[str, Any]) -> Iterator[Finding]:
                 yield Finding("W410", f"{split}: {doubt}", hint)
 
 
-def _number(things: list[Any], noun: str) -> str:
+def _count(number: int, noun: str) -> str:
     plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{len(things):,} {noun if len(things) == 1 else plural}"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def _some(names: list[str], total: int | None = None) -> str:
@@ -136,5 +137,5 @@ def _some(names: list[str], total: int | None = None) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _pairs(found: dict[str, Any]) -> str:
-    return _some([" = ".join(group[:3]) for group in found["examples"]], found["num_images"])
+def _pairs(found: dict[str, Any], sign: str) -> str:
+    return _some([f" {sign} ".join(group[:3]) for group in found["examples"]], found["num_images"])

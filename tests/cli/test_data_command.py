@@ -1,0 +1,122 @@
+"""`cnn data` and `cnn check --data`: what they print, their documents and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from cnncli.cli import console, data
+from cnncli.cli.app import app
+
+CONFIG = """
+name: pets
+data: {source: folder, path: images, image_size: [8, 8], channels: 3, validation: 0.0}
+model: {layers: [Flatten, {Dense: {units: 2}}]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def pets(tmp_path, monkeypatch):
+    """Work in a folder with a config and a small set of images; the cache is the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    (tmp_path / "pets.yaml").write_text(CONFIG, encoding="utf-8")
+    generator = np.random.default_rng(0)
+    for folder, count in {"train/cat": 12, "train/dog": 3, "test/dog": 2}.items():
+        (tmp_path / "images" / folder).mkdir(parents=True)
+        for number in range(count):
+            pixels = generator.integers(0, 256, (6, 9, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / folder / f"{number}.png")
+    return tmp_path
+
+
+def run(*arguments):
+    """Run a command in this process."""
+    for made in (console.out, console.err):
+        made.cache_clear()
+    return CliRunner().invoke(app, arguments)
+
+
+def test_the_table():
+    """Classes by split with bars, totals, and what was found."""
+    result = run("data", "pets.yaml")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "pets: 17 images of 2 classes from folder images"
+    assert lines[2:8] == [
+        "Class  Train                Test",
+        "──────────────────────────────────────────────",
+        "cat       12  ████████████     0",
+        "dog        3  ███              2  ████████████",
+        "──────────────────────────────────────────────",
+        "Total     15                   2",
+    ]
+    assert "Sizes          6 × 9" in result.stdout
+    assert "W404" in result.stderr
+
+
+def test_the_document():
+    """With --json the passport and its problems are one document, alone on stdout."""
+    result = run("data", "pets.yaml", "--json")
+    found = json.loads(result.stdout)
+    assert found["classes"] == ["cat", "dog"]
+    assert found["counts"] == {"train": {"cat": 12, "dog": 3}, "test": {"cat": 0, "dog": 2}}
+    assert found["sizes"]["most_common"] == [{"size": [6, 9], "num_images": 17}]
+    assert found["modes"] == {"RGB": 17}
+    assert found["bad_files"] == []
+    assert found["duplicates"]["across"] == {"train/test": {"num_images": 0, "examples": []}}
+    assert [problem["code"] for problem in found["problems"]] == ["W404"]
+
+
+def test_samples_are_drawn():
+    """--samples writes a PNG and tells where; the document names it."""
+    result = run("data", "pets.yaml", "--samples", "out/grid.png", "--json")
+    assert json.loads(result.stdout)["samples"] == "out/grid.png"
+    with Image.open("out/grid.png") as image:
+        assert image.format == "PNG"
+        assert min(image.size) > 100
+
+
+def test_bad_files_end_with_1_after_the_passport(pets):
+    """With on_bad_image error, the passport is printed all the same, and the exit code is 1."""
+    (pets / "images/train/cat/torn.jpg").write_bytes(b"\xff\xd8\xff")
+    result = run("data", "pets.yaml", "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert [bad["file"] for bad in found["bad_files"]] == ["train/cat/torn.jpg"]
+    assert found["problems"][0]["code"] == "E401"
+    assert run("data", "pets.yaml", "--json", "--set", "data.on_bad_image=skip").exit_code == 0
+
+
+def test_check_with_data_looks_at_the_examples(pets):
+    """Check --data adds what the examples tell to what the config tells; without it they are not opened."""
+    shutil.copy(pets / "images/train/dog/0.png", pets / "images/test/dog/again.png")
+    result = run("check", "pets.yaml", "--data", "--json")
+    codes = {problem["code"] for problem in json.loads(result.stdout)["problems"]}
+    assert {"W404", "W406"} <= codes
+    assert "W406" not in {p["code"] for p in json.loads(run("check", "pets.yaml", "--json").stdout)["problems"]}
+
+
+def test_the_head_must_fit_the_folder():
+    """Outputs that are not as many as the folder's classes are an error at the last layer."""
+    result = run("check", "pets.yaml", "--data", "--json", "--set", "model.layers[1].Dense.units=3")
+    found = [p for p in json.loads(result.stdout)["problems"] if p["code"] == "E301"]
+    assert found[0]["path"].startswith("model.layers[1]")
+    assert result.exit_code == 1
+
+
+def test_progress_is_told_now_and_then(monkeypatch, capsys):
+    """Where there is no terminal, a line tells how far the pass is, at most every ten seconds."""
+    clock = iter([0.0, 5.0, 11.0, 11.0, 12.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    tell = data._lines()
+    for done in (1, 2, 3):
+        tell(done, 3)
+    assert capsys.readouterr().err == "measured 2 of 3 images\n"
