@@ -12,12 +12,28 @@ from cnncli.config.schema import Train
 
 @dataclass(frozen=True)
 class Best:
-    """The epoch (from 1) and step at which the monitored number was best."""
+    """The epoch (from 1) and step at which the monitored number was best.
+
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        step: Number of steps since the beginning.
+        monitor: Name of the metric.
+        value: Its value.
+        loss: Loss on the same split, which decides between epochs of equal value: accuracy on a small
+            split takes few values.
+    """
 
     epoch: int
     step: int
     monitor: str
     value: float
+    loss: float
+
+    def beats(self, other: Best | None) -> bool:
+        """Say whether this epoch is better than the best before it."""
+        if other is None or self.value == other.value:
+            return other is None or self.loss < other.loss
+        return is_better(self.value, other.value, self.monitor)
 
 
 @dataclass(frozen=True)
@@ -98,10 +114,10 @@ class Progress:
     def after_epoch(self, metrics: dict[str, float], train: Train) -> Progress:
         """Return the progress after an epoch that ended with `metrics`."""
         monitor = best_monitor(train, metrics)
-        value = metrics[monitor]
-        best = self.best
-        if isfinite(value) and (best is None or is_better(value, best.value, monitor)):
-            best = Best(self.epoch + 1, self.step, monitor, value)
+        loss = metrics["validation_loss" if monitor.startswith("validation_") else "loss"]
+        candidate, best = Best(self.epoch + 1, self.step, monitor, metrics[monitor], loss), self.best
+        if isfinite(candidate.value) and candidate.beats(best):
+            best = candidate
         ended = replace(self, epoch=self.epoch + 1, batch=0, seconds=0.0, best=best)
         return ended._watched_for_stopping(metrics, train)._watched_for_plateau(metrics, train)
 
