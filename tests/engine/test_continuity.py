@@ -60,7 +60,7 @@ def test_another_learning_rate_is_told(done: Any) -> None:
     _, (note,) = resumed(done, "train.optimizer={Adam: {learning_rate: 0.1}}", "train.epochs=3")
     assert note.startswith("3 epochs instead of 2: with CosineDecay the learning rate goes from ")
     _, (note, _) = resumed(done, "train.schedule=Constant")
-    assert note == "with Constant the learning rate goes from 0.000274 to 0.1"
+    assert note == "with Constant the learning rate goes from 0.00019 to 0.1"
 
 
 def test_resuming_a_finished_run_changes_nothing(done: Any) -> None:

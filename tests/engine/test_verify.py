@@ -1,0 +1,96 @@
+"""`cnn verify` trains twice, kills once, compares bit by bit, and can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cnncli.errors import RunError
+from cnncli.runs import verification
+from cnncli.runs.checkpoint import Checkpoint
+from cnncli.runs.events import Silence
+from cnncli.runs.run import Run
+from cnncli.runs.verification import Verdict, verify
+
+pytestmark = pytest.mark.engine
+
+
+def test_verified_run(small_config: Callable[..., Any], tmp_path: Path) -> None:
+    """Killed in mid-epoch and resumed, the second training ends like the first and like the run itself."""
+    from cnncli.engine.train import train
+
+    run = Run.open(Path(train(small_config("train.epochs=2"), tmp_path / "runs", Silence()).run))
+    before = sorted(run.path.rglob("*"))
+    told: list[str] = []
+    verdict = verify(run, told.append)
+    assert verdict.identical
+    assert verdict.same_as_run
+    assert (verdict.epochs, verdict.steps) == (2, 24)
+    assert 0 < verdict.resumed_at_step < 24
+    assert verdict.resumed_at_step % 12 != 0
+    assert verdict.num_arrays > 10
+    assert verdict.num_metrics == 2 * 7
+    assert [line[:6] for line in told] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert sorted(run.path.rglob("*")) == before
+
+
+def test_failing_training(small_config: Callable[..., Any], tmp_path: Path) -> None:
+    """A training that fails is an error, not a verdict."""
+    from cnncli.config.dump import dump
+
+    config = small_config("data.source=npz", "data.path=missing.npz")
+    run = Run.create(tmp_path / "runs", "small", dump(config))
+    with pytest.raises(RunError, match="exit code 1"):
+        verify(run, lambda line: None)
+
+
+def end(arrays: dict[str, np.ndarray], accuracy: float = 0.5, best: int = 1) -> verification._End:
+    """Return how a run of one epoch ended."""
+    meta = {"progress": {"step": 3, "best": {"epoch": best}, "trained_seconds": np.random.default_rng().random()}}
+    line = {"epoch": 1, "step": 3, "seconds": meta["progress"]["trained_seconds"], "train": {"accuracy": accuracy}}
+    return verification._End(Checkpoint(Path("step-3"), 3, arrays, meta), [line])
+
+
+def test_every_difference_is_told() -> None:
+    """One bit of one array, a metric, a counter, a missing array, another type: each is seen; the clock is not."""
+    array = np.arange(6, dtype=np.float32)
+    flipped = array.copy()
+    flipped.view(np.uint32)[2] ^= 1
+    first = end({"w": array})
+    assert list(verification._differences(first, end({"w": array.copy()}))) == []
+    assert list(verification._differences(first, end({"w": flipped}))) == ["w: 1 of 6 values differ"]
+    assert list(verification._differences(first, end({"v": array}))) == [f"{n} is in one of them only" for n in "vw"]
+    assert list(verification._differences(first, end({"w": array.astype(float)}))) == ["w has another type or shape"]
+    assert list(verification._differences(first, end({"w": array}, accuracy=0.6))) == ["the metrics of epoch 1 differ"]
+    counters = list(verification._differences(first, end({"w": array}, best=2)))
+    assert counters == ["best epoch, early stopping or plateau differ"]
+    longer = replace(first, metrics=[*first.metrics, {"epoch": 2}])
+    assert list(verification._differences(longer, first)) == ["the metrics of epoch 2 differ"]
+    assert list(verification._differences(first, longer)) == ["the metrics of epoch 2 differ"]
+
+
+def test_negative_zero_and_nan() -> None:
+    """Bits are compared, not values: −0.0 differs from 0.0, a NaN equals the same NaN."""
+    zeros, nans = np.zeros(2), np.full(2, np.nan)
+    assert list(verification._differences(end({"w": zeros}), end({"w": -zeros})))
+    assert not list(verification._differences(end({"w": nans}), end({"w": nans.copy()})))
+
+
+@pytest.mark.parametrize("identical", [True, False])
+def test_exit_code(identical: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 0 if identical, else 1 with what differs."""
+    from cnncli.cli.app import app
+
+    Run.create(tmp_path, "small", "name: small\n")
+    verdict = Verdict("x", identical, 3, 36, 1, 18, 20, 1000, 21, () if identical else ("w: 1 of 6",), None)
+    monkeypatch.setattr(verification, "verify", lambda run, tell: verdict)
+    result = CliRunner().invoke(app, ["verify", "small", "--runs-dir", str(tmp_path)])
+    assert result.exit_code == (0 if identical else 1)
+    assert result.stdout.startswith("identical: 20 arrays (1,000 values)" if identical else "different: of 20 arrays")
+    assert ("w: 1 of 6" in result.stdout) is not identical
