@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from cnncli.cli.train import Json, RunsDir, Sets, finish, make_listener
+from cnncli.cli.train import Device, DeviceName, Json, RunsDir, Sets, choose_device, finish, make_listener
 
 
 def resume_cli(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")] = "latest",
     sets: Sets = None,
     runs_dir: RunsDir = Path("runs"),
+    device: Device = DeviceName.auto,
     as_json: Json = False,
 ) -> None:
     """Go on with a run exactly where it stopped.
@@ -27,6 +28,7 @@ def resume_cli(
     # Locked before TensorFlow is imported, so that a second process hears at once who holds the run.
     with found.lock():
         config = load(found.config_file, list(sets or ()))
+        choose_device(device)
         from cnncli.engine.train import resume
 
         result = resume(found, config, make_listener())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,11 +22,23 @@ Sets = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
+class DeviceName(str, Enum):
+    """Where to train."""
+
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+Device = Annotated[DeviceName, typer.Option("--device", help="auto takes a GPU where there is one.")]
+
+
 def train_cli(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config of the zoo.")],
     sets: Sets = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; the config's by default.")] = None,
     runs_dir: RunsDir = Path("runs"),
+    device: Device = DeviceName.auto,
     as_json: Json = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Take a few steps and forecast memory and time; write nothing.")
@@ -43,12 +56,21 @@ def train_cli(
     overrides = list(sets or ()) + ([f"name={name}"] if name else [])
     loaded = load(config, overrides)
     show_warnings(loaded)
+    choose_device(device)
     if dry_run or overfit_batch:
         _rehearse(loaded, dry_run, overfit_batch, as_json)
         return
     from cnncli.engine.train import train
 
     finish(train(loaded, runs_dir, make_listener()), as_json)
+
+
+def choose_device(device: DeviceName) -> None:
+    """Tell TensorFlow where to train, if the user said so; CnnError if there is no such device."""
+    if device != DeviceName.auto:
+        from cnncli.engine.runtime import choose_device
+
+        choose_device(device.value)
 
 
 def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool) -> None:
@@ -113,8 +135,14 @@ def finish(result: Result, as_json: bool) -> None:
 
 
 def _print_result(result: Result) -> None:
+    """Print the curves, the best epoch, and how to go on with a run that was stopped."""
+    from cnncli.report.sparkline import curve_lines
+    from cnncli.runs.run import Run
+
+    for line in curve_lines(Run(Path(result.run)).metrics(), out().width):
+        print_line(line)
     if result.best is not None:
         monitor = result.best["monitor"].replace("_", " ")
-        out().print(f"best epoch {result.best['epoch']}: {monitor} {result.best['value']:.4f}")
+        print_line(f"best epoch {result.best['epoch']}: {monitor} {result.best['value']:.4f}")
     if result.status == "interrupted":
-        err().print(f"Stopped after {result.epochs} epochs. Go on with: cnn resume {result.run}", soft_wrap=True)
+        print_note(f"Stopped after {result.epochs} epochs. Go on with: cnn resume {result.run}")

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from cnncli.config.schema import Config
+from cnncli.errors import CnnError
 from cnncli.runs.environment import versions
 
 
@@ -41,6 +42,21 @@ def configure(config: Config, recorded_threads: int | None = None) -> dict[str, 
     return environment(threads)
 
 
+def choose_device(device: str) -> None:
+    """Use only the CPU ("cpu"), or insist on a GPU ("gpu").
+
+    Raises:
+        CnnError: If there is no GPU that TensorFlow can use.
+    """
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    elif not tf.config.list_physical_devices("GPU"):
+        raise CnnError(
+            "--device gpu: TensorFlow finds no GPU on this machine",
+            "Install cnncli[gpu] and a driver, look at `cnn doctor`, or train with --device cpu.",
+        )
+
+
 def environment(threads: int) -> dict[str, Any]:
     """Describe what bit-equal results depend on besides the config and the data."""
     return {
@@ -53,7 +69,7 @@ def environment(threads: int) -> dict[str, Any]:
 
 def device_name() -> str:
     """Return the name of the device that trains: the first GPU, or the CPU's model."""
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name))
     return f"CPU {_cpu_field('model name') or platform.processor() or platform.machine()}"

@@ -124,3 +124,14 @@ def test_mistakes_are_told_in_a_few_lines(runs_dir: Path, arguments: list[str], 
 def test_wrong_usage_ends_with_2(runs_dir: Path) -> None:
     """An unknown option is wrong usage: exit code 2."""
     cnn("train", "digits_lenet", "--no-such-option", runs_dir=runs_dir, expect=2)
+
+
+def test_a_gpu_that_is_not_there_is_an_error(runs_dir: Path) -> None:
+    """Who asks for a GPU is never given the CPU in silence."""
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU")
+    done = cnn("train", "digits_lenet", "--device", "gpu", runs_dir=runs_dir, expect=1)
+    assert "--device gpu" in done.stderr
+    assert len(done.stderr.splitlines()) <= 3
