@@ -20,6 +20,7 @@ class Kind(StrEnum):
     onnx = "onnx"
     litert = "litert"
     python = "python"
+    web = "web"
 
 
 class Quantize(StrEnum):

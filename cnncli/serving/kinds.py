@@ -6,10 +6,10 @@ from pathlib import Path
 
 from cnncli.errors import ExportError
 
-SUFFIXES = {".keras": "keras", ".onnx": "onnx", ".tflite": "litert"}
+SUFFIXES = {".keras": "keras", ".onnx": "onnx", ".tflite": "litert", ".html": "web"}
 INSIDE = {"saved_model.pb": "saved_model", "network.py": "python"}
 
-PLAIN = ("onnx", "litert")
+PLAIN = ("onnx", "litert", "web")
 """Kinds that are opened without TensorFlow."""
 
 

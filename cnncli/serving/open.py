@@ -24,6 +24,10 @@ def open_artifact(path: Path) -> Artifact:
         from cnncli.serving.onnx_file import open_onnx
 
         return open_onnx(path)
-    from cnncli.serving.litert_file import open_litert
+    if kind == "litert":
+        from cnncli.serving.litert_file import open_litert
 
-    return open_litert(path)
+        return open_litert(path)
+    from cnncli.serving.web_page import open_web
+
+    return open_web(path)

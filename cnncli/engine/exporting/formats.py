@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,11 @@ from cnncli.engine.exporting.onnx_file import write_onnx
 from cnncli.engine.exporting.parity import EXACT, Tolerance
 from cnncli.engine.exporting.python_script import write_python
 from cnncli.engine.exporting.saved_model import write_saved_model
+from cnncli.engine.exporting.web_page import write_web
+from cnncli.engine.exporting.web_program import obstacles as web_obstacles
+from cnncli.errors import ExportError
 from cnncli.serving.packages import absent
+from cnncli.serving.web_page import absent as no_javascript
 
 if TYPE_CHECKING:
     from cnncli.engine.exporting.source import Source
@@ -35,7 +40,7 @@ class Format:
         suffix: What its name ends in, after the experiment's.
         write: Writes it to a path.
         quantize: "float16" or "int8", or None where the weights stay as they are.
-        packages: Optional packages that it needs.
+        absent: Returns an error where what it needs is not installed; None: it needs nothing.
         float32: Whether it computes in float32 whatever the run does.
         takes_any_size: Whether it resizes images by itself; None: never.
         limits: The layers of a network that it cannot hold, each with the reason; None: it holds all.
@@ -46,7 +51,7 @@ class Format:
     suffix: str
     write: Write
     quantize: str | None = None
-    packages: tuple[str, ...] = ()
+    absent: Callable[[], ExportError | None] | None = None
     float32: bool = False
     takes_any_size: Callable[[Data], bool] | None = None
     limits: Callable[[Source], Iterable[str]] | None = None
@@ -63,7 +68,7 @@ class Format:
 
     def obstacle(self, source: Source) -> tuple[str, str | None] | None:
         """Return why a network cannot be written in this format and what to do, or None if it can."""
-        error = absent(*self.packages)
+        error = self.absent() if self.absent else None
         if error is not None:
             return error.message, error.hint
         found = list(self.limits(source)) if self.limits else []
@@ -76,7 +81,7 @@ def _always(_: Data) -> bool:
     return True
 
 
-_LITERT: dict[str, Any] = {"packages": ("ai_edge_litert",), "float32": True, "limits": limits.of_litert}
+_LITERT: dict[str, Any] = {"absent": partial(absent, "ai_edge_litert"), "float32": True, "limits": limits.of_litert}
 
 FORMATS: tuple[Format, ...] = (
     Format("keras", ".keras", write_keras, takes_any_size=keras_takes_any_size),
@@ -85,7 +90,7 @@ FORMATS: tuple[Format, ...] = (
         "onnx",
         ".onnx",
         write_onnx,
-        packages=("tf2onnx", "onnx", "onnxruntime"),
+        absent=partial(absent, "tf2onnx", "onnx", "onnxruntime"),
         float32=True,
         takes_any_size=onnx_takes_any_size,
     ),
@@ -93,6 +98,15 @@ FORMATS: tuple[Format, ...] = (
     Format("litert", "-float16.tflite", write_float16, "float16", **_LITERT, tolerance=Tolerance(None, 0.01)),
     Format("litert", "-int8.tflite", write_int8, "int8", **_LITERT, tolerance=Tolerance(None, 0.01)),
     Format("python", "_python", write_python, takes_any_size=_always),
+    Format(
+        "web",
+        ".html",
+        write_web,
+        absent=no_javascript,
+        float32=True,
+        takes_any_size=_always,
+        limits=web_obstacles,
+    ),
 )
 """In the order in which `--all` writes them."""
 

@@ -1,0 +1,404 @@
+"use strict";
+// The network in plain JavaScript: float32 values as in training, sums in double precision.
+// `program` lists the layers with their shapes; `buffer` holds the weights one array after the other.
+function makeNetwork(program, buffer) {
+  const f = Math.fround;
+  const layers = program.layers.map((layer) => ({
+    ...layer,
+    weights: Object.fromEntries(
+      Object.entries(layer.weights).map(([name, [offset, size]]) => [name, new Float32Array(buffer, offset, size)]),
+    ),
+  }));
+
+  function erf(x) {
+    // Numerical Recipes' erfc by Chebyshev polynomials, error below 1.2e-7.
+    const z = Math.abs(x);
+    const t = 1 / (1 + z / 2);
+    const terms = [
+      0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368,
+      -1.26551223,
+    ];
+    const tail = t * Math.exp(-z * z + terms.reduce((sum, term) => sum * t + term, 0));
+    return x >= 0 ? 1 - tail : tail - 1;
+  }
+
+  const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+  const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+  const elu = (x) => (x > 0 ? x : Math.expm1(x));
+  const clip = (x, low, high) => Math.min(Math.max(x, low), high);
+  const ACTIVATIONS = {
+    celu: elu,
+    elu,
+    exponential: Math.exp,
+    gelu: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+    hard_sigmoid: (x) => clip(x / 6 + 0.5, 0, 1),
+    hard_silu: (x) => x * clip(x / 6 + 0.5, 0, 1),
+    hard_swish: (x) => x * clip(x / 6 + 0.5, 0, 1),
+    hard_tanh: (x) => clip(x, -1, 1),
+    leaky_relu: (x) => (x > 0 ? x : 0.2 * x),
+    linear: (x) => x,
+    log_sigmoid: (x) => -softplus(-x),
+    mish: (x) => x * Math.tanh(softplus(x)),
+    relu: (x) => (x > 0 ? x : 0),
+    relu6: (x) => clip(x, 0, 6),
+    selu: (x) => 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * Math.expm1(x)),
+    sigmoid,
+    silu: (x) => x * sigmoid(x),
+    softplus,
+    softsign: (x) => x / (1 + Math.abs(x)),
+    swish: (x) => x * sigmoid(x),
+    tanh: Math.tanh,
+    tanh_shrink: (x) => x - Math.tanh(x),
+  };
+
+  function softmax(values, size) {
+    const result = new Float32Array(values.length);
+    for (let start = 0; start < values.length; start += size) {
+      let largest = -Infinity;
+      for (let i = 0; i < size; i++) largest = Math.max(largest, values[start + i]);
+      let total = 0;
+      for (let i = 0; i < size; i++) total += Math.exp(values[start + i] - largest);
+      for (let i = 0; i < size; i++) result[start + i] = Math.exp(values[start + i] - largest) / total;
+    }
+    return result;
+  }
+
+  function activated(values, name, channels) {
+    if (!name || name === "linear") return values;
+    if (name === "softmax") return softmax(values, channels);
+    const activation = ACTIVATIONS[name];
+    for (let i = 0; i < values.length; i++) values[i] = activation(values[i]);
+    return values;
+  }
+
+  // Walks a window over an image: visit(output position, input position, tap) for every tap inside the image.
+  function slide(layer, visit) {
+    const [height, width] = layer.from[0];
+    const [rows, columns] = layer.shape;
+    const { size, strides, dilation, margin } = layer;
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        for (let down = 0; down < size[0]; down++) {
+          const y = row * strides[0] - margin[0] + down * dilation[0];
+          if (y < 0 || y >= height) continue;
+          for (let across = 0; across < size[1]; across++) {
+            const x = column * strides[1] - margin[1] + across * dilation[1];
+            if (x < 0 || x >= width) continue;
+            visit(row * columns + column, y * width + x, down * size[1] + across);
+          }
+        }
+      }
+    }
+  }
+
+  function convolve(layer, input) {
+    const channels = layer.from[0][2];
+    const [rows, columns, filters] = layer.shape;
+    const { kernel, bias } = layer.weights;
+    const each = channels / layer.groups;
+    const part = filters / layer.groups;
+    const sums = new Float64Array(rows * columns * filters);
+    slide(layer, (to, from, tap) => {
+      for (let group = 0; group < layer.groups; group++) {
+        for (let channel = 0; channel < each; channel++) {
+          const value = input[from * channels + group * each + channel];
+          if (value === 0) continue;
+          const first = (tap * each + channel) * filters + group * part;
+          const target = to * filters + group * part;
+          for (let i = 0; i < part; i++) sums[target + i] += value * kernel[first + i];
+        }
+      }
+    });
+    return finished(layer, sums, bias);
+  }
+
+  function finished(layer, sums, bias) {
+    const filters = layer.shape[layer.shape.length - 1];
+    const result = new Float32Array(sums.length);
+    for (let i = 0; i < sums.length; i++) result[i] = bias ? f(sums[i]) + bias[i % filters] : sums[i];
+    return activated(result, layer.activation, filters);
+  }
+
+  function depthwise(layer, input, kernel, multiplier) {
+    const channels = layer.from[0][2];
+    const [rows, columns] = layer.shape;
+    const sums = new Float64Array(rows * columns * channels * multiplier);
+    slide(layer, (to, from, tap) => {
+      for (let channel = 0; channel < channels; channel++) {
+        const value = input[from * channels + channel];
+        for (let m = 0; m < multiplier; m++) {
+          const place = channel * multiplier + m;
+          sums[to * channels * multiplier + place] += value * kernel[tap * channels * multiplier + place];
+        }
+      }
+    });
+    return sums;
+  }
+
+  function dense(layer, input) {
+    const { kernel, bias } = layer.weights;
+    const inputs = layer.from[0][layer.from[0].length - 1];
+    const units = layer.shape[layer.shape.length - 1];
+    const sums = new Float64Array((input.length / inputs) * units);
+    for (let row = 0; row < input.length / inputs; row++) {
+      for (let i = 0; i < inputs; i++) {
+        const value = input[row * inputs + i];
+        if (value === 0) continue;
+        for (let unit = 0; unit < units; unit++) sums[row * units + unit] += value * kernel[i * units + unit];
+      }
+    }
+    return finished(layer, sums, bias);
+  }
+
+  function pool(layer, input) {
+    const channels = layer.from[0][2];
+    const number = layer.shape[0] * layer.shape[1];
+    const values = new Float64Array(number * channels).fill(layer.largest ? -Infinity : 0);
+    const counts = new Float64Array(number);
+    slide(layer, (to, from) => {
+      counts[to] += 1;
+      for (let channel = 0; channel < channels; channel++) {
+        const value = input[from * channels + channel];
+        const place = to * channels + channel;
+        values[place] = layer.largest ? Math.max(values[place], value) : values[place] + value;
+      }
+    });
+    return Float32Array.from(values, (value, i) => (layer.largest ? value : value / counts[Math.floor(i / channels)]));
+  }
+
+  function poolAll(layer, input) {
+    const channels = layer.shape[layer.shape.length - 1];
+    const number = input.length / channels;
+    const values = new Float64Array(channels).fill(layer.largest ? -Infinity : 0);
+    for (let i = 0; i < input.length; i++) {
+      const channel = i % channels;
+      values[channel] = layer.largest ? Math.max(values[channel], input[i]) : values[channel] + input[i] / number;
+    }
+    return Float32Array.from(values);
+  }
+
+  // Values of one set are brought to mean 0 and variance 1; `setOf` says which set a value belongs to.
+  function normalize(layer, input, numSets, setOf) {
+    const channels = layer.shape[layer.shape.length - 1];
+    const { gamma, beta } = layer.weights;
+    const sums = new Float64Array(numSets);
+    const squares = new Float64Array(numSets);
+    const number = input.length / numSets;
+    input.forEach((value, i) => (sums[setOf(i)] += value));
+    input.forEach((value, i) => (squares[setOf(i)] += (value - sums[setOf(i)] / number) ** 2));
+    return Float32Array.from(input, (value, i) => {
+      const set = setOf(i);
+      const scale = (gamma ? gamma[i % channels] : 1) / Math.sqrt(squares[set] / number + layer.epsilon);
+      return (value - sums[set] / number) * scale + (beta ? beta[i % channels] : 0);
+    });
+  }
+
+  function localResponses(layer, input) {
+    const channels = layer.shape[layer.shape.length - 1];
+    return Float32Array.from(input, (value, i) => {
+      const channel = i % channels;
+      let total = 0;
+      const last = Math.min(channel + layer.depth_radius, channels - 1);
+      for (let c = Math.max(channel - layer.depth_radius, 0); c <= last; c++) total += input[i - channel + c] ** 2;
+      return value / (layer.bias + layer.alpha * total) ** layer.beta;
+    });
+  }
+
+  // Each pixel of the result comes from one of the input, or is 0: padding, cropping, enlarging.
+  function moved(layer, input, from) {
+    const [height, width, channels] = layer.from[0];
+    const [rows, columns] = layer.shape;
+    const result = new Float32Array(rows * columns * channels);
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const [y, x] = from(row, column);
+        if (y < 0 || y >= height || x < 0 || x >= width) continue;
+        const start = (y * width + x) * channels;
+        result.set(input.subarray(start, start + channels), (row * columns + column) * channels);
+      }
+    }
+    return result;
+  }
+
+  function concatenate(layer, inputs) {
+    const channels = layer.shape[layer.shape.length - 1];
+    const result = new Float32Array(layer.shape.reduce((a, b) => a * b));
+    let offset = 0;
+    inputs.forEach((input, index) => {
+      const own = layer.from[index][layer.from[index].length - 1];
+      for (let i = 0; i < input.length; i++) result[Math.floor(i / own) * channels + offset + (i % own)] = input[i];
+      offset += own;
+    });
+    return result;
+  }
+
+  function add(inputs) {
+    return inputs[0].map((value, i) => inputs.slice(1).reduce((sum, input) => f(sum + input[i]), value));
+  }
+
+  function rectify(layer, input) {
+    const { threshold, negative_slope: slope, max_value: most } = layer;
+    return input.map((value) => {
+      const result = value >= threshold ? value : slope * (value - threshold);
+      return most === null ? result : Math.min(result, most);
+    });
+  }
+
+  const LAYERS = {
+    conv: convolve,
+    depthwise: (layer, input) =>
+      finished(layer, depthwise(layer, input, layer.weights.kernel, layer.multiplier), layer.weights.bias),
+    separable: (layer, input) => {
+      const middle = Float32Array.from(depthwise(layer, input, layer.weights.depthwise_kernel, layer.multiplier));
+      const wide = layer.from[0][2] * layer.multiplier;
+      const weights = { kernel: layer.weights.pointwise_kernel, bias: layer.weights.bias };
+      return dense({ ...layer, from: [[wide]], weights }, middle);
+    },
+    dense,
+    pool,
+    poolAll,
+    affine: (layer, input) => {
+      const { scale, shift } = layer.weights;
+      return input.map((value, i) => value * scale[i % scale.length] + shift[i % shift.length]);
+    },
+    layerNorm: (layer, input) => {
+      const channels = layer.shape[layer.shape.length - 1];
+      return normalize(layer, input, input.length / channels, (i) => Math.floor(i / channels));
+    },
+    groupNorm: (layer, input) => {
+      const channels = layer.shape[layer.shape.length - 1];
+      return normalize(layer, input, layer.groups, (i) => Math.floor(((i % channels) * layer.groups) / channels));
+    },
+    localResponses,
+    activation: (layer, input) => activated(input.slice(), layer.activation, layer.shape[layer.shape.length - 1]),
+    rectify,
+    same: (layer, input) => input,
+    shift: (layer, input) => moved(layer, input, (row, column) => [row - layer.by[0], column - layer.by[1]]),
+    enlarge: (layer, input) =>
+      moved(layer, input, (row, column) => [Math.floor(row / layer.by[0]), Math.floor(column / layer.by[1])]),
+  };
+
+  // Returns what every layer makes of an image: uint8 values of the network's size, row by row.
+  function forward(pixels) {
+    const image = Float32Array.from(pixels, (value) => value / 255);
+    const outputs = [];
+    for (const layer of layers) {
+      const inputs = layer.inputs.map((i) => (i < 0 ? image : outputs[i]));
+      if (layer.kind === "add") outputs.push(add(inputs));
+      else if (layer.kind === "concatenate") outputs.push(concatenate(layer, inputs));
+      else outputs.push(LAYERS[layer.kind](layer, inputs[0]));
+    }
+    const logits = outputs.length ? outputs[outputs.length - 1] : image;
+    return { image, outputs, probabilities: softmax(logits, logits.length) };
+  }
+
+  // From here on: from an image of any size to what the network reads, by training's own rule and rounding.
+  function neighbours(length, newLength) {
+    const scale = f(length / newLength);
+    return Array.from({ length: newLength }, (_, i) => {
+      const place = f(f((i + 0.5) * scale) - 0.5);
+      const before = Math.floor(place);
+      return [Math.max(before, 0), Math.min(Math.ceil(place), length - 1), f(place - before)];
+    });
+  }
+
+  function under(length, newLength) {
+    const scale = f(length / newLength);
+    const at = (i) => Math.min(Math.floor(f((i + 0.5) * scale)), length - 1);
+    return Array.from({ length: newLength }, (_, i) => [at(i), at(i), 0]);
+  }
+
+  function roundHalfEven(value) {
+    const below = Math.floor(value);
+    const rest = value - below;
+    if (rest !== 0.5) return Math.round(value);
+    return below % 2 === 0 ? below : below + 1;
+  }
+
+  function scale(image, height, width) {
+    const taps = program.method === "nearest" ? under : neighbours;
+    const rows = taps(image.height, height);
+    const columns = taps(image.width, width);
+    const { channels } = image;
+    const pixels = new Uint8Array(height * width * channels);
+    const at = (y, x, c) => image.pixels[(y * image.width + x) * channels + c];
+    const between = (first, second, way) => f(first + f(f(second - first) * way));
+    rows.forEach(([above, below, down], row) =>
+      columns.forEach(([left, right, across], column) => {
+        for (let c = 0; c < channels; c++) {
+          const top = between(at(above, left, c), at(above, right, c), across);
+          const bottom = between(at(below, left, c), at(below, right, c), across);
+          pixels[(row * width + column) * channels + c] = roundHalfEven(between(top, bottom, down));
+        }
+      }),
+    );
+    return { pixels, height, width, channels };
+  }
+
+  function part(image, top, left, height, width) {
+    const { channels } = image;
+    const pixels = new Uint8Array(height * width * channels);
+    for (let row = 0; row < height; row++) {
+      const start = ((top + row) * image.width + left) * channels;
+      pixels.set(image.pixels.subarray(start, start + width * channels), row * width * channels);
+    }
+    return { pixels, height, width, channels };
+  }
+
+  function crop(image) {
+    const { height, width } = program;
+    const rows = clip(Math.floor((image.width * height) / width), 1, image.height);
+    const columns = clip(Math.floor((image.height * width) / height), 1, image.width);
+    const top = Math.floor((image.height - rows) / 2);
+    const left = Math.floor((image.width - columns) / 2);
+    return scale(part(image, top, left, rows, columns), height, width);
+  }
+
+  function pad(image) {
+    const { height, width } = program;
+    const tall = image.height * width >= image.width * height;
+    const wide = image.width * height >= image.height * width;
+    const rows = tall ? height : clip(Math.floor((image.height * width) / image.width), 1, height);
+    const columns = wide ? width : clip(Math.floor((image.width * height) / image.height), 1, width);
+    const scaled = scale(image, rows, columns);
+    const { channels } = image;
+    const pixels = new Uint8Array(height * width * channels);
+    const top = Math.floor((height - rows) / 2);
+    const left = Math.floor((width - columns) / 2);
+    for (let row = 0; row < rows; row++) {
+      const line = scaled.pixels.subarray(row * columns * channels, (row + 1) * columns * channels);
+      pixels.set(line, ((top + row) * width + left) * channels);
+    }
+    return { pixels, height, width, channels };
+  }
+
+  function inChannels(image) {
+    const { channels } = program;
+    if (image.channels === channels) return image;
+    const number = image.height * image.width;
+    const pixels = new Uint8Array(number * channels);
+    for (let i = 0; i < number; i++) {
+      if (channels === 3) pixels.fill(image.pixels[i], 3 * i, 3 * i + 3);
+      else {
+        const [red, green, blue] = image.pixels.subarray(3 * i, 3 * i + 3);
+        pixels[i] = Math.floor((19595 * red + 38470 * green + 7471 * blue + 32768) / 65536);
+      }
+    }
+    return { ...image, pixels, channels };
+  }
+
+  // Takes {pixels: Uint8Array, height, width, channels} of any size, returns the network's own size.
+  function preprocess(image) {
+    const own = inChannels(image);
+    if (own.height === program.height && own.width === program.width) return own;
+    if (program.fit === "crop") return crop(own);
+    return program.fit === "pad" ? pad(own) : scale(own, program.height, program.width);
+  }
+
+  return {
+    program,
+    forward,
+    preprocess,
+    predict: (image) => forward(preprocess(image).pixels).probabilities,
+  };
+}

@@ -1,0 +1,212 @@
+"use strict";
+const byId = (id) => document.getElementById(id);
+const network = makeNetwork(
+  JSON.parse(byId("network").textContent),
+  Uint8Array.from(atob(byId("weights").textContent), (character) => character.charCodeAt(0)).buffer,
+);
+const { program } = network;
+const MOST_TILES = 64;
+const pad = byId("pad");
+const pen = pad.getContext("2d", { willReadFrequently: true });
+const paper = program.dark ? "#000" : "#fff";
+const ink = program.dark ? "#fff" : "#000";
+let dropped = null;
+let waiting = false;
+
+function clear() {
+  dropped = null;
+  pen.fillStyle = paper;
+  pen.fillRect(0, 0, pad.width, pad.height);
+  soon();
+}
+
+function imageOf(canvas) {
+  const { data, width, height } = canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
+  const pixels = new Uint8Array(width * height * 3);
+  for (let i = 0; i < width * height; i++) pixels.set(data.subarray(4 * i, 4 * i + 3), 3 * i);
+  return { pixels, height, width, channels: 3 };
+}
+
+// Averages the drawing down to the size that the training images came in.
+function shrunk(source, box, height, width) {
+  const target = document.createElement("canvas");
+  [target.width, target.height] = [width, height];
+  const brush = target.getContext("2d", { willReadFrequently: true });
+  brush.fillStyle = paper;
+  brush.fillRect(0, 0, width, height);
+  brush.imageSmoothingQuality = "high";
+  brush.drawImage(source, box.x, box.y, box.size, box.size, 0, 0, width, height);
+  return target;
+}
+
+// Where the drawing lies, moved so that its ink is in the middle and fills five sevenths, as in MNIST.
+function inkBox() {
+  const whole = { x: 0, y: 0, size: pad.width };
+  if (!byId("centre").checked) return whole;
+  const { data } = pen.getImageData(0, 0, pad.width, pad.height);
+  let [left, right, top, bottom, mass, sumX, sumY] = [pad.width, -1, pad.height, -1, 0, 0, 0];
+  for (let y = 0; y < pad.height; y++) {
+    for (let x = 0; x < pad.width; x++) {
+      const amount = Math.abs(data[4 * (y * pad.width + x)] - (program.dark ? 0 : 255));
+      if (amount < 32) continue;
+      [left, right, top, bottom] = [Math.min(left, x), Math.max(right, x), Math.min(top, y), Math.max(bottom, y)];
+      mass += amount;
+      sumX += amount * x;
+      sumY += amount * y;
+    }
+  }
+  if (right < 0) return whole;
+  const size = (Math.max(right - left, bottom - top) + 1) * 1.4;
+  return { x: sumX / mass - size / 2, y: sumY / mass - size / 2, size };
+}
+
+function current() {
+  if (dropped) return dropped;
+  return imageOf(shrunk(pad, inkBox(), program.usual_size[0], program.usual_size[1]));
+}
+
+function soon() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    update();
+  });
+}
+
+function update() {
+  const image = network.preprocess(current());
+  const { outputs, probabilities } = network.forward(image.pixels);
+  drawImage(byId("seen"), image.pixels, image.height, image.width, image.channels);
+  answer(probabilities);
+  program.layers.forEach((layer, index) => drawLayer(layer, outputs[index], index));
+}
+
+function answer(probabilities) {
+  const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]);
+  const shown = probabilities.length <= 12 ? Array.from(probabilities.keys()) : order.slice(0, 10);
+  byId("answer").replaceChildren(
+    ...shown.map((index) => {
+      const row = document.createElement("tr");
+      row.className = index === order[0] ? "first" : "";
+      row.insertCell().textContent = program.classes[index];
+      row.insertCell().textContent = (100 * probabilities[index]).toFixed(1) + " %";
+      const cell = row.insertCell();
+      cell.className = "bar";
+      const bar = document.createElement("div");
+      bar.style.width = 100 * probabilities[index] + "%";
+      cell.append(bar);
+      return row;
+    }),
+  );
+}
+
+function drawImage(canvas, pixels, height, width, channels) {
+  [canvas.width, canvas.height] = [width, height];
+  const brush = canvas.getContext("2d");
+  const drawn = brush.createImageData(width, height);
+  for (let i = 0; i < height * width; i++) {
+    for (let c = 0; c < 3; c++) drawn.data[4 * i + c] = pixels[i * channels + (channels === 3 ? c : 0)];
+    drawn.data[4 * i + 3] = 255;
+  }
+  brush.putImageData(drawn, 0, 0);
+}
+
+// Draws a layer's values: an image as one tile a channel, a vector as one row; black is the smallest, white the largest.
+function drawLayer(layer, values, index) {
+  const canvas = layerCanvas(layer, index);
+  const flat = layer.shape.length === 1;
+  const [height, width, channels] = flat ? [1, layer.shape[0], 1] : layer.shape.length === 2 ? [1, ...layer.shape] : layer.shape;
+  const tiles = Math.min(channels, MOST_TILES);
+  const across = Math.min(tiles, Math.max(1, Math.floor(900 / (width + 1))), 16);
+  [canvas.width, canvas.height] = [across * (width + 1) - 1, Math.ceil(tiles / across) * (height + 1) - 1];
+  const zoom = Math.max(1, Math.min(flat ? 8 : Math.ceil(72 / height), Math.floor(900 / canvas.width)));
+  canvas.style.width = zoom * canvas.width + "px";
+  if (flat) canvas.style.height = "14px";
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  const brush = canvas.getContext("2d");
+  const drawn = brush.createImageData(canvas.width, canvas.height);
+  for (let tile = 0; tile < tiles; tile++) {
+    const [top, left] = [Math.floor(tile / across) * (height + 1), (tile % across) * (width + 1)];
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const value = (255 * (values[(y * width + x) * channels + tile] - low)) / (high - low || 1);
+        const place = 4 * ((top + y) * canvas.width + left + x);
+        drawn.data.set([value, value, value, 255], place);
+      }
+    }
+  }
+  brush.putImageData(drawn, 0, 0);
+}
+
+function layerCanvas(layer, index) {
+  const known = byId("layer" + index);
+  if (known) return known;
+  const holder = document.createElement("div");
+  holder.className = "layer";
+  const title = document.createElement("b");
+  title.textContent = layer.name;
+  const about = document.createElement("span");
+  about.textContent = layer.type + " " + layer.shape.join("×");
+  const canvas = document.createElement("canvas");
+  canvas.id = "layer" + index;
+  holder.append(title, about, canvas);
+  byId("layers").append(holder);
+  return canvas;
+}
+
+async function open(file) {
+  const bitmap = await createImageBitmap(file);
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+  const brush = canvas.getContext("2d", { willReadFrequently: true });
+  brush.fillStyle = "#fff";
+  brush.fillRect(0, 0, canvas.width, canvas.height);
+  brush.drawImage(bitmap, 0, 0);
+  pen.fillStyle = paper;
+  pen.fillRect(0, 0, pad.width, pad.height);
+  const size = Math.min(pad.width / canvas.width, pad.height / canvas.height);
+  const [width, height] = [canvas.width * size, canvas.height * size];
+  pen.drawImage(canvas, (pad.width - width) / 2, (pad.height - height) / 2, width, height);
+  dropped = imageOf(canvas);
+  soon();
+}
+
+function draw(event) {
+  if (!program.pad || !(event.buttons & 1)) return;
+  if (dropped) clear();
+  const scale = pad.width / pad.clientWidth;
+  const [x, y] = [event.offsetX * scale, event.offsetY * scale];
+  pen.strokeStyle = ink;
+  pen.lineWidth = pad.width / 13;
+  pen.lineCap = pen.lineJoin = "round";
+  pen.beginPath();
+  const from = event.type === "pointerdown" ? [x, y] : [x - event.movementX * scale, y - event.movementY * scale];
+  pen.moveTo(...from);
+  pen.lineTo(x, y);
+  pen.stroke();
+  soon();
+}
+
+byId("about").textContent = program.pad
+  ? "Draw with the mouse or a finger, or drop an image. Everything is computed in this page; nothing is sent anywhere."
+  : "Drop an image, or open one. Everything is computed in this page; nothing is sent anywhere.";
+byId("centring").hidden = !program.pad;
+byId("centre").checked = program.centre;
+byId("centre").addEventListener("change", soon);
+byId("clear").addEventListener("click", clear);
+byId("file").addEventListener("change", (event) => event.target.files[0] && open(event.target.files[0]));
+pad.addEventListener("pointerdown", (event) => {
+  pad.setPointerCapture(event.pointerId);
+  draw(event);
+});
+pad.addEventListener("pointermove", draw);
+for (const name of ["dragover", "dragleave", "drop"]) {
+  addEventListener(name, (event) => {
+    event.preventDefault();
+    document.body.classList.toggle("over", name === "dragover");
+    if (name === "drop" && event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
+  });
+}
+clear();

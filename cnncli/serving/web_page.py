@@ -1,0 +1,131 @@
+"""Exported pages, their JavaScript run by Node or a browser without a window."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from cnncli.errors import ExportError
+from cnncli.serving.artifact import Answer, Artifact, Pixels, Probabilities
+from cnncli.serving.description import Description, missing
+
+NODES = ("node", "nodejs")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+
+_NODE = """
+const fs = require("fs");
+const [page, images, answers, number, height, width, channels] = process.argv.slice(1);
+const part = (id) => fs.readFileSync(page, "utf8").match(new RegExp(`<script[^>]* id="${id}">([^]*?)</script>`))[1];
+const make = new Function(part("engine") + "; return makeNetwork;")();
+const weights = Buffer.from(part("weights"), "base64");
+const buffer = weights.buffer.slice(weights.byteOffset, weights.byteOffset + weights.length);
+const network = make(JSON.parse(part("network")), buffer);
+const pixels = new Uint8Array(fs.readFileSync(images));
+const size = height * width * channels;
+const found = [];
+for (let i = 0; i < number; i++) {
+  const part = pixels.subarray(i * size, (i + 1) * size);
+  found.push(...network.predict({ pixels: part, height: +height, width: +width, channels: +channels }));
+}
+fs.writeFileSync(answers, Buffer.from(Float32Array.from(found).buffer));
+"""
+
+_BROWSER = """<script>
+{
+  const pixels = Uint8Array.from(atob("%s"), (c) => c.charCodeAt(0));
+  const [number, height, width, channels] = %s;
+  const size = height * width * channels;
+  const found = [];
+  for (let i = 0; i < number; i++) {
+    const image = { pixels: pixels.subarray(i * size, (i + 1) * size), height, width, channels };
+    found.push(...network.predict(image));
+  }
+  const bytes = new Uint8Array(Float32Array.from(found).buffer);
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  document.body.innerHTML = "ANSWER " + btoa(text) + " END";
+}
+</script>"""
+"""What is put behind a page to ask it about images."""
+
+
+def absent() -> ExportError | None:
+    """Return an error where no JavaScript can be run here."""
+    if _first(NODES) or _first(BROWSERS):
+        return None
+    return ExportError(
+        "a page is proven by running it, and neither node nor a Chromium browser was found", "Install Node.js."
+    )
+
+
+def _first(names: tuple[str, ...]) -> str | None:
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def open_web(path: Path) -> Artifact:
+    """Open a page that `cnn export` wrote.
+
+    Raises:
+        ExportError: If it says nothing about itself, or no JavaScript can be run here.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise missing(str(path)) from None
+    found = re.search(r'<script type="application/json" id="network">(.*?)</script>', text, re.DOTALL)
+    if found is None:
+        raise missing(str(path))
+    description = Description.from_json(json.loads(found[1])["description"], str(path))
+    error = absent()
+    if error is not None:
+        raise error
+    return Artifact("web", description, in_node(path) if _first(NODES) else in_browser(path))
+
+
+def in_node(path: Path) -> Answer:
+    """Return what asks a page's network in Node."""
+    node = _first(NODES)
+
+    def answer(images: Pixels) -> Probabilities:
+        with tempfile.TemporaryDirectory() as folder:
+            asked, answered = Path(folder) / "images", Path(folder) / "answers"
+            asked.write_bytes(images.tobytes())
+            command = [str(node), "-e", _NODE, str(path), str(asked), str(answered), *map(str, images.shape)]
+            _run(command, path)
+            return np.frombuffer(answered.read_bytes(), "<f4").reshape(len(images), -1)
+
+    return answer
+
+
+def in_browser(path: Path) -> Answer:
+    """Return what asks a page's network in a Chromium browser without a window."""
+    browser = _first(BROWSERS)
+
+    def answer(images: Pixels) -> Probabilities:
+        with tempfile.TemporaryDirectory() as folder:
+            page = Path(folder) / "page.html"
+            script = _BROWSER % (base64.b64encode(images.tobytes()).decode(), json.dumps(list(images.shape)))
+            page.write_text(path.read_text(encoding="utf-8") + script, encoding="utf-8")
+            flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile"]
+            heard = _run([str(browser), *flags, "--dump-dom", page.as_uri()], path)
+            found = re.search(r"ANSWER (\S*) END", heard)
+            if found is None:
+                raise ExportError(f"{path}: the browser gave no answer")
+            return np.frombuffer(base64.b64decode(found[1]), "<f4").reshape(len(images), -1)
+
+    return answer
+
+
+def _run(command: list[str], path: Path) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a JavaScript runtime
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if "Error" in line] or ["no message"]
+        raise ExportError(f"{path}: its JavaScript fails: {lines[0][:200]}")
+    return done.stdout

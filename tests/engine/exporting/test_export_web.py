@@ -1,0 +1,225 @@
+"""The page with the network inside: its arithmetic, its size, and that it asks nobody for anything."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.errors import ExportError
+from cnncli.serving import web_page
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(web_page.absent() is not None, reason="neither Node nor Chromium is installed"),
+]
+BROWSER = web_page._first(web_page.BROWSERS)
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium browser is installed")
+Make = Callable[..., Any]
+
+NETS = {
+    "two axes": """
+      - Rescaling: {scale: 2.0, offset: -1.0}
+      - Normalization: {mean: [0.1], variance: [0.5]}
+      - ZeroPadding2D: {padding: [[1, 2], [0, 3]]}
+      - Cropping2D: {cropping: [[1, 0], [0, 1]]}
+      - DepthwiseConv2D: {kernel_size: 3, depth_multiplier: 3, padding: same, strides: 1}
+      - LeakyReLU
+      - SeparableConv2D: {filters: 6, kernel_size: 3, padding: same, activation: mish}
+      - ReLU: {max_value: 1.0, negative_slope: 0.1, threshold: 0.05}
+      - BatchNormalization
+      - GroupNormalization: {groups: 2}
+      - LayerNormalization
+      - SpatialDropout2D: {rate: 0.2}
+      - UpSampling2D: {size: [2, 3]}
+      - AveragePooling2D: {pool_size: 3, strides: 2, padding: same}
+      - MaxPooling2D: {pool_size: [2, 3], strides: [1, 2]}
+      - Conv2D: {filters: 12, kernel_size: 3, strides: 2, padding: same, groups: 2, activation: gelu}
+      - LocalResponseNormalization: {depth_radius: 2, alpha: 0.5, beta: 0.75}
+      - Parallel:
+        - [{Conv2D: {filters: 4, kernel_size: 2, padding: same, dilation_rate: 2}}]
+        - [{Conv2D: {filters: 3, kernel_size: 1}}]
+        - []
+      - Residual: {layers: [{Conv2D: {filters: 19, kernel_size: 1}}]}
+      - Parallel: [[GlobalAveragePooling2D], [GlobalMaxPooling2D], [Flatten]]
+      - Dropout: {rate: 0.5}
+      - Softmax
+      - Dense: {units: 10}""",
+    "one axis": """
+      - Reshape: {target_shape: [16, 4]}
+      - Conv1D: {filters: 6, kernel_size: 3, padding: causal, dilation_rate: 2, groups: 2, activation: elu}
+      - MaxPooling1D: {pool_size: 3, strides: 1, padding: same}
+      - Conv1D: {filters: 8, kernel_size: 3, padding: same, strides: 2, activation: softmax}
+      - AveragePooling1D
+      - Parallel: [[GlobalAveragePooling1D], [GlobalMaxPooling1D], [Flatten]]
+      - Activation: {activation: tanh}
+      - Dense: {units: 10}""",
+}
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_every_layer_of_the_page(net: str, make_source: Make, write: Make) -> None:
+    """The page computes every layer that it is said to compute, at every size of image."""
+    kept = write("web", make_source(NETS[net]))
+    assert kept.parity.max_abs_diff <= 1e-5
+
+
+def test_nets_hold_all_that_the_page_computes() -> None:
+    """No layer of the list is left out above."""
+    from cnncli.engine.exporting.web_program import STEPS
+
+    merges = {"Add": "Residual", "Concatenate": "Parallel"}
+    assert [name for name in STEPS if not any(merges.get(name, name) in net for net in NETS.values())] == []
+
+
+def test_every_activation(make_source: Make, write: Make) -> None:
+    """The page computes every activation that it is said to compute."""
+    from cnncli.engine.exporting.web_program import ACTIVATIONS
+
+    branches = ", ".join(f"[{{Activation: {{activation: {name}}}}}]" for name in ACTIVATIONS)
+    layers = (
+        f"[{{Conv2D: {{filters: 4, kernel_size: 3}}}}, {{Parallel: [{branches}]}}, Flatten, {{Dense: {{units: 10}}}}]"
+    )
+    assert write("web", make_source(layers)).parity.max_abs_diff <= 1e-5
+
+
+@pytest.mark.parametrize("resize", ["bilinear, fit: crop", "nearest, fit: pad", "nearest, fit: stretch"])
+def test_every_resize_of_the_page(resize: str, make_source: Make, write: Make) -> None:
+    """Images of other sizes, and coloured ones, come out as in training."""
+    overrides = (f"data.resize={{method: {resize}}}", "data.image_size=[11, 14]", "data.channels=3")
+    write("web", make_source("[Flatten, {Dense: {units: 10}}]", *overrides))
+
+
+def test_what_the_page_cannot_hold(make_source: Make) -> None:
+    """Layers, activations and resizes that the page lacks are said before it is written."""
+    from cnncli.engine.exporting.formats import FORMATS
+
+    layers = """
+      - Conv2DTranspose: {filters: 2, kernel_size: 3}
+      - Conv2D: {filters: 2, kernel_size: 3, activation: sparsemax}
+      - Flatten
+      - Dense: {units: 10}"""
+    source = make_source(layers, "data.resize={method: area}")
+    message, _ = next(kind for kind in FORMATS if kind.kind == "web").obstacle(source)
+    for part in ("conv2d_transpose (Conv2DTranspose)", "conv2d (activation sparsemax)", "data.resize.method area"):
+        assert part in message
+
+
+@pytest.fixture(scope="module")
+def page(make_source: Make, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """Return LeNet-5's page, and the network."""
+    from dataclasses import replace
+
+    from cnncli.engine.exporting.web_page import write_web
+
+    layers = """
+      - Conv2D: {filters: 6, kernel_size: 5, padding: same, activation: relu}
+      - MaxPooling2D
+      - Conv2D: {filters: 16, kernel_size: 5, activation: relu}
+      - MaxPooling2D
+      - Flatten
+      - Dense: {units: 120, activation: relu}
+      - Dense: {units: 84, activation: relu}
+      - Dense: {units: 10}"""
+    source = make_source(layers, "data.image_size=[28, 28]")
+    path = tmp_path_factory.mktemp("page") / "lenet.html"
+    about = replace(source.description, any_size=True, look={"mean": [0.13], "num_images": 1})
+    write_web(source, about, path)
+    return path, source
+
+
+def test_small_and_alone(page: tuple[Path, Any]) -> None:
+    """LeNet-5's page has less than 2 MB, names no address, and forbids every request."""
+    text = page[0].read_text(encoding="utf-8")
+    assert len(text) < 2_000_000
+    assert re.findall(r"https?://|//cdn|@import|url\(|\bfetch\(|XMLHttpRequest|WebSocket", text) == []
+    assert "default-src 'none'" in text
+
+
+@needs_browser
+def test_browser_answers_as_the_run(page: tuple[Path, Any]) -> None:
+    """In headless Chromium, 100 images get the run's probabilities to 1e-4, at two sizes."""
+    path, source = page
+    images = np.random.default_rng(0).integers(0, 256, (100, 28, 28, 1), dtype=np.uint8)
+    images[:50] = np.repeat(np.repeat(source.splits.test.images[:50], 4, 1), 4, 2)[:, 2:30, 2:30]
+    answer = web_page.in_browser(path)
+    assert np.abs(answer(images) - source.probabilities(images)).max() <= 1e-5
+    odd = images[:10, :25, :19]
+    assert np.abs(answer(odd) - source.probabilities(odd)).max() <= 1e-5
+
+
+def browse(page: Path, folder: Path) -> tuple[Any, set[str]]:
+    """Open a page in headless Chromium; return the finished process and the addresses it asked."""
+    log = folder / f"{page.stem}-net.json"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    flags += ["--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--virtual-time-budget=3000"]
+    flags += [f"--user-data-dir={folder / page.stem}", f"--log-net-log={log}", "--dump-dom", page.as_uri()]
+    done = subprocess.run([str(BROWSER), *flags], capture_output=True, text=True, check=True, timeout=120)
+    return done, set(re.findall(r'"url":"((?:https?|wss?|ftp)://[^/"]*)', log.read_text(errors="replace")))
+
+
+@needs_browser
+def test_browser_asks_nobody(page: tuple[Path, Any], tmp_path: Path) -> None:
+    """The page opens from a file, runs without an error, draws all layers, and no request leaves the browser."""
+    empty, copy = tmp_path / "empty.html", tmp_path / "page.html"
+    empty.write_text("<!doctype html><title>empty</title>", encoding="utf-8")
+    count = "document.title = 'tiles ' + document.querySelectorAll('.layer canvas').length"
+    probe = f"<script>setTimeout(() => {{ {count} }}, 500)</script>"
+    copy.write_text(page[0].read_text(encoding="utf-8") + probe, encoding="utf-8")
+    done, asked = browse(copy, tmp_path)
+    assert "<title>tiles 8</title>" in done.stdout
+    assert "Uncaught" not in done.stderr
+    assert "Content Security Policy" not in done.stderr
+    # What the browser asks by itself, it asks for an empty page too.
+    _, own = browse(empty, tmp_path)
+    assert asked <= own
+
+
+@needs_browser
+def test_the_watch_can_fail(page: tuple[Path, Any], tmp_path: Path) -> None:
+    """A request that a page does make is seen by the test above."""
+    asking = tmp_path / "asking.html"
+    asking.write_text('<!doctype html><img src="http://127.0.0.1:9/x.png">', encoding="utf-8")
+    assert "http://127.0.0.1:9" in browse(asking, tmp_path)[1]
+
+
+def test_class_names_cannot_break_out(page: tuple[Path, Any], tmp_path: Path) -> None:
+    """A class called like a closing tag stays a name."""
+    from dataclasses import replace
+
+    from cnncli.engine.exporting.web_page import write_web
+    from cnncli.serving.open import open_artifact
+
+    _, source = page
+    classes = ("</script><script>evil()</script>", "<!--", '"', "'", "$x", "ß", "\\", "&amp;", "a", "b")
+    about = replace(source.description, any_size=True, classes=classes, name="<b>net</b>")
+    write_web(source, about, tmp_path / "p.html")
+    artifact = open_artifact(tmp_path / "p.html")
+    assert artifact.classes == classes
+    assert "<b>net</b>" not in (tmp_path / "p.html").read_text(encoding="utf-8").replace("\\u003c", "")
+    assert artifact.probabilities(np.zeros((1, 28, 28, 1), np.uint8)).shape == (1, 10)
+
+
+def test_no_runtime_is_one_line(page: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Node and a browser, the error says what to install."""
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ExportError, match="neither node nor a Chromium browser") as raised:
+        web_page.open_web(page[0])
+    assert raised.value.hint == "Install Node.js."
+
+
+def test_description_is_inside(page: tuple[Path, Any]) -> None:
+    """The page's data name the classes and the preprocessing."""
+    text = page[0].read_text(encoding="utf-8")
+    (found,) = re.findall(r'id="network">(.*?)</script>', text)
+    document = json.loads(found)
+    assert document["classes"] == [str(i) for i in range(10)]
+    assert (document["height"], document["method"], document["pad"], document["dark"]) == (28, "bilinear", True, True)
