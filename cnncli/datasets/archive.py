@@ -38,6 +38,8 @@ class Archive:
         DataError: If it is missing, no zip file, or lists more than the limits allow.
     """
 
+    has_times = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._entries: dict[str, zipfile.ZipInfo] = {}

@@ -28,7 +28,7 @@ def from_store(store: Store, origin: str, data: Data, classes: Classes | None, w
     """
     listing = store.listing()
     found = layout.by_folders(listing, origin)
-    collection = _measured(store, listing, found, data, classes, watch)
+    collection = measured(store, listing, found, data, classes, watch)
     if not len(collection.parts["train"]):
         raise DataError(f"{origin} holds no image that can be read for training")
     return collection
@@ -62,15 +62,20 @@ def from_csv(path: Path, data: Data, classes: Classes | None, watch: Watch | Non
         train_classes=tuple(sorted({label for label, split in zip(labels, splits, strict=True) if split == "train"})),
         ignored=0,
     )
-    collection = _measured(store, listing, found, data, classes, watch)
+    collection = measured(store, listing, found, data, classes, watch)
     if not len(collection.parts["train"]):
         raise DataError(f"{path} names no training image that can be read")
     return collection
 
 
-def _measured(
+def measured(
     store: Store, listing: Listing, found: Layout, data: Data, classes: Classes | None, watch: Watch | None
 ) -> Collection:
+    """Return the examples that a layout finds in a store, measured; bad files are set apart.
+
+    Raises:
+        DataError: If a split has a class that is not among `classes`, or that training has not.
+    """
     named = classes or found.train_classes
     _refuse_unknown(found, named)
     rows = found.rows

@@ -60,7 +60,7 @@ def scan(files: Files, sizes: npt.NDArray[np.int64], stamps: npt.NDArray[np.int6
     missing = _recall(known, Known(files.names, sizes, stamps, found.facts, found.reasons))
     if missing:
         _measure(files, missing, found, watch)
-        keep = np.arange(len(files)) if identity.startswith("zip:") else np.flatnonzero(stamps < begun - _SETTLED)
+        keep = np.flatnonzero(stamps < begun - _SETTLED) if files.store.has_times else np.arange(len(files))
         rows = keep.tolist()
         names, reasons = [files.names[i] for i in rows], [found.reasons[i] for i in rows]
         cache.save(identity, files.channels, Known(names, sizes[keep], stamps[keep], found.facts.take(keep), reasons))

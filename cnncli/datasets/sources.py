@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cnncli.config.schema import Data
-from cnncli.datasets import arrays, builtin, cache, facts
+from cnncli.datasets import arrays, builtin, cache, facts, tfds
 from cnncli.datasets.archive import Archive
 from cnncli.datasets.arrays import Arrays
 from cnncli.datasets.cache import Known
@@ -34,6 +34,8 @@ def collect(data: Data, classes: Classes | None = None, watch: Watch | None = No
     known = classes or builtin.CLASSES.get(data.source)
     if data.source == "digits":
         return _from_arrays(arrays.read(builtin.EMBEDDED), data, known, None)
+    if data.source == "tfds":
+        return tfds.collect(data, known, watch)
     if data.path is None:
         if data.source not in builtin.CLASSES:
             raise DataError(f"data.source {data.source} needs data.path", hint="Set data.path to where the data are.")

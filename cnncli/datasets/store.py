@@ -43,7 +43,10 @@ class Listing:
 
 
 class Store(Protocol):
-    """A folder or an archive."""
+    """A folder, an archive, or another place that holds encoded images."""
+
+    has_times: bool
+    """Whether the stamps of a listing are times of change."""
 
     @property
     def identity(self) -> str:
@@ -70,6 +73,8 @@ class Folder:
     Raises:
         DataError: If there is no such folder.
     """
+
+    has_times = True
 
     def __init__(self, root: Path) -> None:
         self.root = root

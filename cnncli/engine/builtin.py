@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import pickle
 import sys
 import tarfile
 import tempfile
@@ -68,8 +69,11 @@ def read_archive(source: str, path: Path) -> dict[str, npt.NDArray[Any]]:
                 hint="Download it again.",
             )
         file.seek(0)
-        with tarfile.open(fileobj=file, mode="r:gz") as archive:
-            return _batches(archive, folder, source)
+        try:
+            with tarfile.open(fileobj=file, mode="r:gz") as archive:
+                return _batches(archive, folder, source)
+        except (tarfile.TarError, pickle.UnpicklingError, KeyError, ValueError, EOFError) as error:
+            raise DataError(f"{path} is no archive of {source}: {error}") from error
 
 
 def _batches(archive: tarfile.TarFile, folder: str, source: str) -> dict[str, npt.NDArray[Any]]:
