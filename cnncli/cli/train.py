@@ -130,12 +130,15 @@ def finish(result: Result, as_json: bool) -> None:
     else:
         _print_result(result)
         print_line(result.run)
+    if result.status == "interrupted":
+        longer = "" if result.signal is not None else " --set train.max_minutes=null"
+        print_note(f"Stopped after {result.epochs} epochs. Go on with: cnn resume {result.run}{longer}")
     if result.signal is not None:
         raise typer.Exit(128 + result.signal)
 
 
 def _print_result(result: Result) -> None:
-    """Print the curves, the best epoch, and how to go on with a run that was stopped."""
+    """Print the curves and the best epoch."""
     from cnncli.report.sparkline import curve_lines
     from cnncli.runs.run import Run
 
@@ -144,5 +147,3 @@ def _print_result(result: Result) -> None:
     if result.best is not None:
         monitor = result.best["monitor"].replace("_", " ")
         print_line(f"best epoch {result.best['epoch']}: {monitor} {result.best['value']:.4f}")
-    if result.status == "interrupted":
-        print_note(f"Stopped after {result.epochs} epochs. Go on with: cnn resume {result.run}")

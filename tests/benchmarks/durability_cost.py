@@ -92,8 +92,8 @@ def main() -> None:
         checkpoints = usual / medians["without checkpoints"] - 1
         determinism = usual / medians["without determinism"] - 1
         print(
-            f"{name}: checkpoints {checkpoints:+.1%} (to be below 2 %), determinism {determinism:+.1%} (to be below 5 %); "
-            f"TensorFlow's switch would add {medians['op determinism'] / usual - 1:+.1%}"
+            f"{name}: checkpoints {checkpoints:+.1%} (to be below 2 %), determinism {determinism:+.1%} "
+            f"(to be below 5 %); TensorFlow's switch would add {medians['op determinism'] / usual - 1:+.1%}"
         )
 
 

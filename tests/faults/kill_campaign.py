@@ -245,7 +245,7 @@ def _tell(trials: list[Trial], num_kills: int) -> None:
     if trials[-1].wrong:
         print(f"  {trials[-1].variant}: {'; '.join(trials[-1].wrong)} after {trials[-1].kills}", flush=True)
     kills = sum(len(t.kills) for t in trials)
-    if kills % 20 == 0:
+    if kills // 20 > (kills - len(trials[-1].kills)) // 20:
         print(f"  {kills}/{num_kills} kills", file=sys.stderr, flush=True)
 
 
@@ -286,9 +286,7 @@ def main() -> None:
         if arguments.one_run:
             trials = [one_run(Path(folder), arguments.one_run, arguments.seed)]
         else:
-            trials = campaign(
-                Path(folder), arguments.kills, arguments.seed, arguments.parallel, arguments.variants
-            )
+            trials = campaign(Path(folder), arguments.kills, arguments.seed, arguments.parallel, arguments.variants)
     report(trials, time.monotonic() - begun)
 
 
@@ -296,7 +294,9 @@ def report(trials: list[Trial], seconds: float) -> None:
     """Print what came out, and end with 1 if anything was wrong."""
     kills = [kill for t in trials for kill in t.kills]
     good = [t for t in trials if not t.wrong]
-    print(f"{len(kills)} kills in {len(trials)} runs: {len(good)} of {len(trials)} ended bit-identical ({seconds:.0f} s)")
+    print(
+        f"{len(kills)} kills in {len(trials)} runs: {len(good)} of {len(trials)} ended bit-identical ({seconds:.0f} s)"
+    )
     print("  moments:", ", ".join(f"{name} {n}" for name, n in Counter(k.moment for k in kills).most_common()))
     print("  killed in:", ", ".join(f"{name} {n}" for name, n in Counter(k.phase for k in kills).most_common()))
     lost = sorted(k.lost for k in kills)
