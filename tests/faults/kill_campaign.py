@@ -264,7 +264,8 @@ def one_run(folder: Path, num_kills: int, seed: int) -> Trial:
         if kills[-1].phase == "ended":
             break
     place.finish()
-    assert place.run is not None and whole.run is not None
+    assert place.run is not None
+    assert whole.run is not None
     wrong = differences(place.run, whole.run)
     wrong += [f"{kill.lost} steps lost" for kill in kills if kill.lost > STEPS_PER_EPOCH]
     if len(kills) < num_kills:
