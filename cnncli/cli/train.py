@@ -60,9 +60,12 @@ def train_cli(
     if dry_run or overfit_batch:
         _rehearse(loaded, dry_run, overfit_batch, as_json)
         return
+    from cnncli.datasets.background import begin_loading
+
+    splits = begin_loading(loaded)
     from cnncli.engine.train import train
 
-    finish(train(loaded, runs_dir, make_listener()), as_json)
+    finish(train(loaded, runs_dir, make_listener(), splits), as_json)
 
 
 def choose_device(device: DeviceName) -> None:

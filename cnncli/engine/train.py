@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from cnncli.engine.signals import StopRequest
 from cnncli.engine.tensorboard import EventLog
 from cnncli.engine.trainer import Trainer
 from cnncli.errors import CnnError, DataError
+from cnncli.report.resolved import origins
 from cnncli.report.tables import summary_markdown, summary_text
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import Listener
@@ -55,17 +57,24 @@ class Result:
         return document
 
 
-def train(config: Config, runs_dir: Path, listener: Listener) -> Result:
+def train(config: Config, runs_dir: Path, listener: Listener, examples: Callable[[], Splits] | None = None) -> Result:
     """Train a new run of `config` under `runs_dir`.
+
+    Args:
+        config: The experiment.
+        runs_dir: Folder of all runs.
+        listener: Hears of progress.
+        examples: Returns the config's examples where they are being loaded already.
 
     Raises:
         CnnError: If the data are missing, or training diverges; what was reached is kept.
     """
     settings = configure(config)
-    splits = load_splits(config)
+    splits = (examples or partial(load_splits, config))()
     source = _source(config, runs_dir)
     run = Run.create(runs_dir, config.name, dump(config), {"seed": config.seed, **settings})
     with run.lock(), _failure_recorded(run):
+        run.write_json(run.origins_file, origins(config))
         trainer = Trainer(config, run, splits, listener)
         trainer.begin(source)
         return _train(trainer, splits)
@@ -102,8 +111,15 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
         told = recorded.get("no_longer_exact", [])
         run.update(no_longer_exact=[*told, {"step": trainer.progress.step, "because": differences}])
     run.write_text(run.config_file, dump(config))
+    run.write_json(run.origins_file, _origins_from_here_on(run, config))
     with _failure_recorded(run):
         return _train(trainer, splits)
+
+
+def _origins_from_here_on(run: Run, config: Config) -> dict[str, str]:
+    """Return where each value came from: what this process was told, and of the rest what the run knows."""
+    known = run.origins()
+    return {path: known.get(path, place) if place != "--set" else place for path, place in origins(config).items()}
 
 
 def _source(config: Config, runs_dir: Path) -> Checkpoint | None:

@@ -1,0 +1,26 @@
+"""Loading the examples while something else goes on: TensorFlow takes seconds to import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from cnncli.config.schema import Config
+from cnncli.datasets.load import load
+from cnncli.datasets.splits import Splits
+
+
+def begin_loading(config: Config) -> Callable[[], Splits]:
+    """Begin to load a config's examples, and return a function that waits for them.
+
+    A set that has to be fetched first is loaded only then, since fetching imports TensorFlow itself.
+
+    The returned function raises DataError as `load` does.
+    """
+    if config.data.path is None and config.data.source != "digits":
+        return partial(load, config)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="loading")
+    future = pool.submit(load, config)
+    pool.shutdown(wait=False)
+    return future.result
