@@ -4,8 +4,8 @@
 
 Each trial starts `cnn train` in a process of its own and sends a signal at a moment drawn from the whole life
 of the process; in one trial of four a second one follows, which must end it at once. Expected: exit code 130
-or 143 within 5 s plus one step, no traceback, and a run that `cnn resume` brings to the same end, to the last bit, as if
-nothing had been. A signal may also come when the process has just ended (exit code 0). Signals that come before
+or 143 within 5 s plus one step, no traceback, and a run that `cnn resume` brings to the same end, to the last bit,
+as if nothing had been. A signal may also come when the process has just ended (exit code 0). Signals that come before
 Python has reached the command line's first line are only counted: no program can answer those.
 """
 
@@ -73,7 +73,8 @@ def trial(folder: Path, variant: str, seed: int, reference: Reference) -> Trial:
         seconds = time.monotonic() - begun
     if code == 0:
         phase = "ended"
-    wrong = [] if phase == "before main" else _judge(place, code, number, seconds, AT_ONCE if twice and phase == "training" else LIMIT)
+    limit = AT_ONCE if twice and phase == "training" else LIMIT
+    wrong = [] if phase == "before main" else _judge(place, code, number, seconds, limit)
     try:
         place.finish()
         assert place.run is not None

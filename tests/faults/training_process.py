@@ -31,11 +31,11 @@ train: {epochs: 12, batch_size: 32}
 
 STEPS_PER_EPOCH = 37
 
-MOVED = "data.augmentation=[{RandomTranslation: {height_factor: 0.1, width_factor: 0.1}}, {RandomRotation: {factor: 0.05}}]"
+MOVES = "[{RandomTranslation: {height_factor: 0.1, width_factor: 0.1}}, {RandomRotation: {factor: 0.05}}, MixUp]"
 
 VARIANTS: dict[str, list[str]] = {
     "dropout and batch norm": [],
-    "augmentation": [MOVED],
+    "augmentation": [f"data.augmentation={MOVES}"],
     "plateau": [
         "train.schedule={ReduceLROnPlateau: {monitor: validation_accuracy, patience: 1, min_delta: 0.05, factor: 0.5}}"
     ],
@@ -137,8 +137,11 @@ class Workplace:
 
 def newest_checkpoint(run: Path) -> Path | None:
     """Return the newest checkpoint's directory."""
-    names = [path for path in run.glob("checkpoints/step-*")]
-    return max(names, key=lambda path: [int(number) for number in path.name.split("-")[1:]], default=None)
+    return max(
+        run.glob("checkpoints/step-*"),
+        key=lambda path: [int(number) for number in path.name.split("-")[1:]],
+        default=None,
+    )
 
 
 def step_of(checkpoint: Path | None) -> int:
