@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from cnncli.analysis.explain import explain
 from cnncli.analysis.summary import summarize
+from cnncli.config.dump import dump, dump_document, with_defaults
+from cnncli.config.schema import Config
 from cnncli.engine import insight_images
 from cnncli.engine.insight_answers import answers, best, evaluation, known_profile, usual_split, worst
 from cnncli.engine.insight_subject import Subject
@@ -43,7 +45,7 @@ def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Mat
         path=str(run.path),
         record=run.record,
         status=run.status,
-        config_text=run.config_file.read_text(encoding="utf-8"),
+        config_text=_with_origins(run, subject.config),
         summary=summarize(subject.config),
         explanation=explain(subject.config),
         metrics=run.metrics(),
@@ -52,6 +54,12 @@ def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Mat
         invariance=profile,
         pictures=pictures,
     )
+
+
+def _with_origins(run: Run, config: Config) -> str:
+    """Return the config with every default, and behind each value where it came from as far as the run knows."""
+    places = run.origins()
+    return dump_document(with_defaults(config), lambda path: places.get(path, "")) if places else dump(config)
 
 
 def _pictures(subject: Subject, run: Run, split: str) -> Pictures:

@@ -94,7 +94,7 @@ def config(material: Material) -> Html:
     return section(
         "config",
         "Config",
-        note("Resolved: every value in it, defaults too."),
+        note("Every value, defaults too; behind it where it came from."),
         scrolling(text, "config.yaml", tall=True),
     )
 

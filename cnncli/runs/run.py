@@ -39,6 +39,7 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config_file = path / "config.yaml"
+        self.origins_file = path / "origins.json"
         self.record_file = path / "run.json"
         self.metrics_file = path / "metrics.jsonl"
         self.summary_file = path / "summary.txt"
@@ -200,6 +201,14 @@ class Run:
     def write_json(self, file: Path, document: Any) -> None:
         """Write a document as JSON like `write_text`; NaN and infinities become null."""
         self.write_text(file, durable.to_json(metrics.strict(document)))
+
+    def origins(self) -> dict[str, str]:
+        """Return where each value of the config came from, as `cnn train` was told; nothing where nobody wrote it."""
+        try:
+            found: dict[str, str] = json.loads(self.origins_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found
 
     def passport(self) -> dict[str, Any]:
         """Return what data.json holds.
