@@ -7,6 +7,7 @@ import io
 import stat
 import struct
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -99,6 +100,13 @@ def test_a_lying_bomb_stops_at_its_claim(tmp_path):
     path.write_bytes(content)
     with pytest.raises(DataError, match="damaged"):
         Archive(path).read("a/1.png")
+
+
+def test_inflating_stops_at_the_claim():
+    """No more is inflated than an entry says it holds, so that a lie costs no memory."""
+    packer = zlib.compressobj(wbits=-15)
+    raw = packer.compress(bytes(10**7)) + packer.flush()
+    assert len(archive._inflate(raw, 100, "x")) == 101
 
 
 def test_overlapping_entries_are_refused(tmp_path):

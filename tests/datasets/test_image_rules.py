@@ -124,6 +124,7 @@ def test_float_pixels_have_no_range(encode):
         decode(encode(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), 1, "x")
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("side", [10_000, 60_000])
 def test_too_many_pixels_are_refused_unread(side):
     """A few bytes that stand for billions of pixels cost no memory."""

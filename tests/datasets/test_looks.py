@@ -48,6 +48,13 @@ def test_spoilt_images_are_told(spoil, word, number, digits):
     assert any(re.search(word, doubt) for doubt in doubts), doubts
 
 
+def test_small_differences_are_no_doubt():
+    """Where all training images are alike, a little more light is still no doubt."""
+    even = np.tile(np.arange(100, 150, dtype=np.uint8).reshape(1, 5, 10, 1), (30, 1, 1, 1))
+    assert differences(seen(even + 10), seen(even)) == ()
+    assert differences(seen(even + 60), seen(even)) != ()
+
+
 def test_grey_against_colour(make_folder, make_config):
     """Grey images are doubted where training had colour, and the other way round, even read in grey."""
     colour = make_folder({"a": 20, "b": 20})

@@ -127,6 +127,16 @@ def test_the_second_time_nothing_is_decoded(make_folder, make_config, monkeypatc
     assert decoded == [0]
 
 
+def test_another_size_is_another_file(make_folder, make_config):
+    """A file of another size is looked at again even if its time of change was set back."""
+    folder = make_folder({"a": 2, "b": 2})
+    for size in (3, 40):
+        Image.new("RGB", (size, size)).save(folder / "a/000.png", compress_level=0)
+        os.utime(folder / "a/000.png", ns=(10**18, 10**18))
+        found = passport(make_config, folder)
+    assert found["sizes"]["largest"] == [40, 40]
+
+
 def test_files_changed_just_now_are_looked_at_again(make_folder, make_config, monkeypatch):
     """A file may change twice within one tick of the clock, so fresh ones are not trusted."""
     folder = make_folder({"a": 2, "b": 2})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 
 import numpy as np
@@ -110,6 +111,21 @@ def test_decoders_that_disagree_leave_all_to_pillow(folder, monkeypatch):
     assert files.plain.any()
     assert not decoder._plain.any()
     assert np.array_equal(streamed(decoder), expected(files, decoder))
+
+
+def test_slow_files_keep_their_place(folder, monkeypatch):
+    """Files are decoded side by side, but come in order, however long each takes."""
+    files = files_of(Folder(folder))
+    files = Files.of(files.store, files.names, 3)
+    decoder = decoder_of(files)
+    whole, honest = expected(files, decoder), decoder._decode
+
+    def slow(index):
+        time.sleep(0.05 * (int(index) % 4 == 0))
+        return honest(index)
+
+    monkeypatch.setattr(decoder, "_decode", slow)
+    assert np.array_equal(streamed(decoder), whole)
 
 
 def test_a_file_that_goes_bad_is_named(folder):

@@ -52,6 +52,14 @@ def test_values_are_divided_by_255():
     np.testing.assert_allclose(values, IMAGES / 255, atol=1e-7)
 
 
+def test_values_are_rounded():
+    """A resized value is the nearest whole number, as Keras's resizing gives it unrounded."""
+    import tensorflow as tf
+
+    resized = preprocessing((9, 11)).resize_uint8(IMAGES)
+    assert np.array_equal(resized, np.rint(tf.image.resize(IMAGES, (9, 11))))
+
+
 def test_crop_keeps_the_middle():
     """Crop cuts the longer side evenly."""
     cropped = preprocessing((20, 20), fit="crop").resize_uint8(IMAGES)
