@@ -95,12 +95,13 @@ def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
     run.export_dir.mkdir(exist_ok=True)
     counted = any(kind.tolerance.max_abs_diff is None for kind in formats)
     number = num_examples(source, counted)
-    proofs: dict[str, Proof] = {}
+    proofs: dict[tuple[str, int], Proof] = {}
     for kind in formats:
         own = source.in_float32() if kind.float32 else source
         # The run itself is asked wherever it computes in the same precision.
         asked = source if own.description.precision == source.description.precision else own
-        proof = proofs.setdefault(asked.description.precision, Proof(asked, number))
+        key = asked.description.precision, min(number, kind.most_examples or number)
+        proof = proofs.setdefault(key, Proof(asked, key[1]))
         yield write_one(run, own, kind, proof)
 
 

@@ -16,6 +16,7 @@ from cnncli.engine.exporting.litert_file import write_float16, write_float32, wr
 from cnncli.engine.exporting.onnx_file import takes_any_size as onnx_takes_any_size
 from cnncli.engine.exporting.onnx_file import write_onnx
 from cnncli.engine.exporting.parity import EXACT, Tolerance
+from cnncli.engine.exporting.proof import NUM_EXAMPLES
 from cnncli.engine.exporting.python_script import write_python
 from cnncli.engine.exporting.saved_model import write_saved_model
 from cnncli.engine.exporting.web_page import write_web
@@ -45,6 +46,7 @@ class Format:
         takes_any_size: Whether it resizes images by itself; None: never.
         limits: The layers of a network that it cannot hold, each with the reason; None: it holds all.
         tolerance: What it may differ by.
+        most_examples: Most real examples that its slow runtime is asked about, or None.
     """
 
     kind: str
@@ -56,6 +58,7 @@ class Format:
     takes_any_size: Callable[[Data], bool] | None = None
     limits: Callable[[Source], Iterable[str]] | None = None
     tolerance: Tolerance = EXACT
+    most_examples: int | None = None
 
     def resizes(self, data: Data) -> bool:
         """Whether an artifact takes images of any size."""
@@ -106,6 +109,7 @@ FORMATS: tuple[Format, ...] = (
         float32=True,
         takes_any_size=_always,
         limits=web_obstacles,
+        most_examples=NUM_EXAMPLES,
     ),
 )
 """In the order in which `--all` writes them."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.analysis.summary import summarize
 from cnncli.engine.exporting.source import Source
 from cnncli.layers.base import Layer, Shape
 from cnncli.layers.graph import Node, input_shapes, shapes
@@ -25,6 +26,9 @@ ACTIVATIONS = (
 
 MOST_BYTES = 64 * 2**20
 """Most bytes of weights in a page."""
+
+MOST_MACS = 200_000_000
+"""Most multiply-accumulates an image: half a second in a browser."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,9 @@ def obstacles(source: Source) -> Iterable[str]:
             yield f"{node.name} (UpSampling2D by interpolation)"
     if source.config.data.resize.method not in ("bilinear", "nearest"):
         yield f"data.resize.method {source.config.data.resize.method}"
+    macs = summarize(source.config).macs
+    if macs > MOST_MACS:
+        yield f"{macs / 1e6:,.0f} million multiply-accumulates an image in a page (at most {MOST_MACS / 1e6:,.0f})"
     size = 4 * source.trained.model.count_params()
     if size > MOST_BYTES:
         yield f"{size:,} bytes of weights in a page (at most {MOST_BYTES:,})"
