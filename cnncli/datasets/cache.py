@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import sys
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,13 +108,15 @@ def save_document(key: str, document: dict[str, Any]) -> None:
 
 
 def _write(path: Path, content: bytes | memoryview) -> None:
+    """Replace a file at once; a disk that is full or read-only leaves no trace."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            file.write(content)
-        Path(file.name).replace(path)
+        temporary.write_bytes(content)
+        temporary.replace(path)
     except OSError:
-        return
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _join(texts: Sequence[str]) -> npt.NDArray[np.uint8]:
