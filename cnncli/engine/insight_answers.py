@@ -44,12 +44,13 @@ class Answered:
         return self.true == self.predicted
 
 
-def usual_split(run: Run) -> str:
-    """Return the split to show answers of: test once it has been used, else validation where there is one.
+def usual_split(run: Run, checkpoint: str = "best") -> str:
+    """Return the split to show answers of: test once this checkpoint was measured on it, else validation if there is.
 
     Looking at the test split is a use of it, so nothing but `cnn eval` or a user's word begins with that.
     """
-    if run.evaluation_file("test").exists():
+    wanted = find_checkpoint(run, checkpoint).path.name
+    if _known(run.evaluation_file("test"), wanted) is not None:
         return "test"
     return "validation" if "validation" in run.passport()["num_examples"] else "test"
 

@@ -107,7 +107,7 @@ def _saliency(subject: Subject, choice: Choice) -> Figure:
 
 def _confusion(subject: Subject, choice: Choice) -> Figure:
     run = _run(subject)
-    split = choice.split or usual_split(run)
+    split = choice.split or usual_split(run, subject.checkpoint)
     document = evaluation(run, split, subject.checkpoint)
     title = (
         f"{run.name}, {document['checkpoint']}: {full(document['num_examples'])} examples of {split}, "
@@ -118,7 +118,7 @@ def _confusion(subject: Subject, choice: Choice) -> Figure:
 
 def _mistakes(subject: Subject, choice: Choice) -> Figure:
     run = _run(subject)
-    split = choice.split or usual_split(run)
+    split = choice.split or usual_split(run, subject.checkpoint)
     document = evaluation(run, split, subject.checkpoint)
     found = answers(run, split)
     wrong = sum(not answer.is_right for answer in found)
@@ -128,7 +128,7 @@ def _mistakes(subject: Subject, choice: Choice) -> Figure:
 
 def _hits(subject: Subject, choice: Choice) -> Figure:
     run = _run(subject)
-    split = choice.split or usual_split(run)
+    split = choice.split or usual_split(run, subject.checkpoint)
     document = evaluation(run, split, subject.checkpoint)
     found = best(answers(run, split), choice.count)
     title = f"{run.name}, {document['checkpoint']}: the surest right answers on {split}, class by class"
@@ -137,7 +137,7 @@ def _hits(subject: Subject, choice: Choice) -> Figure:
 
 def _invariance(subject: Subject, choice: Choice) -> Figure:
     run = _run(subject)
-    split = choice.split or usual_split(run)
+    split = choice.split or usual_split(run, subject.checkpoint)
     document = invariance_profile(run, split, subject.checkpoint)
     title = f"{run.name}, {document['checkpoint']}: {full(document['num_examples'])} examples of {split}"
     return figures_invariance.invariance_figure(document, title)

@@ -32,7 +32,7 @@ def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Mat
     passport = run.passport() if run.data_file.exists() else {}
     measured, profile, pictures = None, None, Pictures()
     try:
-        chosen = split or usual_split(run)
+        chosen = split or usual_split(run, checkpoint)
         measured = evaluation(run, chosen, checkpoint)
     except (CheckpointError, DataError) as error:
         pictures = Pictures(missing=(f"No answers are shown: {error.message}",))
