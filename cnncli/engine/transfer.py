@@ -36,9 +36,7 @@ class Transfer:
         return taken, "fresh weights for " + ", ".join(f"{name} ({reason})" for name, reason in self.left.items())
 
 
-def take_weights(
-    model: keras.Model, arrays: Mapping[str, npt.NDArray[Any]], pattern: str, source: str
-) -> Transfer:
+def take_weights(model: keras.Model, arrays: Mapping[str, npt.NDArray[Any]], pattern: str, source: str) -> Transfer:
     """Fill the layers of `model` whose names match `pattern` from another network's arrays.
 
     A layer is taken whole or not at all: every weight must be there with the same shape. Seed

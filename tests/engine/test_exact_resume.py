@@ -28,12 +28,10 @@ VARIANTS = {
     "accumulation and clipping": ["train.accumulate=3", "train.clip_norm=0.5"],
     "groups": ["train.groups=[{layers: dense, learning_rate: 0.01}, {layers: 'conv*', trainable: false}]"],
     "checkpoints in mid-epoch": ["train.checkpoint={every: {steps: 4}}"],
-    "augmentation": [
-        "data.augmentation=[{RandomTranslation: {height_factor: 0.1, width_factor: 0.1}}, {MixUp: {alpha: 0.2}}]"
-    ],
     "bfloat16": ["train.precision=mixed_bfloat16"],
     "augmentation": [
-        "data.augmentation=[{RandomTranslation: {height_factor: 0.2, width_factor: 0.2}}, RandAugment, RandomErasing, MixUp]"
+        "data.augmentation=[{RandomTranslation: {height_factor: 0.2, width_factor: 0.2}},"
+        " RandAugment, RandomErasing, MixUp]"
     ],
 }
 
