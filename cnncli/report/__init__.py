@@ -1,1 +1,1 @@
-"""TODO"""
+"""Rows and numbers as tables, figures and pages: draws, never computes."""

@@ -29,10 +29,7 @@ VARIANTS = {
     "groups": ["train.groups=[{layers: dense, learning_rate: 0.01}, {layers: 'conv*', trainable: false}]"],
     "checkpoints in mid-epoch": ["train.checkpoint={every: {steps: 4}}"],
     "bfloat16": ["train.precision=mixed_bfloat16"],
-    "augmentation": [
-        "data.augmentation=[{RandomTranslation: {height_factor: 0.2, width_factor: 0.2}},"
-        " RandAugment, RandomErasing, MixUp]"
-    ],
+    "augmentation": ["data.augmentation=[{RandomCrop: {padding: 1}}, RandAugment, RandomErasing, MixUp]"],
 }
 
 
