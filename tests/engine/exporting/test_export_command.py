@@ -197,3 +197,33 @@ def test_script_needs_no_cnncli(exported: list[dict[str, Any]], run: Any, tmp_pa
     subprocess.run([sys.executable, "-c", code, path], cwd=tmp_path, check=True, capture_output=True)
     assert np.load(tmp_path / "answer.npy").tobytes() == source.probabilities(images).tobytes()
     assert keras.config.backend() == "tensorflow"
+
+
+@pytest.mark.parametrize("kind", ["onnx", "litert", "web"])
+def test_asked_without_tensorflow(exported: list[dict[str, Any]], run: Any, tmp_path: Path, kind: str) -> None:
+    """`cnn eval` and `cnn predict` of an ONNX, LiteRT or HTML artifact say what the run says, without TensorFlow."""
+    import subprocess
+    import sys
+
+    from PIL import Image
+
+    from cnncli.engine.examination import examine
+
+    path = next((row["path"] for row in exported if (row["format"], row["quantize"]) == (kind, None)), None)
+    if path is None:
+        pytest.skip(f"{kind} was left out")
+    image = tmp_path / "digit.png"
+    Image.fromarray(np.full((20, 9), 200, np.uint8)).save(image)
+    code = "import sys; from cnncli.__main__ import main\ntry: main()\nexcept SystemExit as end: code = end.code\n"
+    code += "sys.stderr.write('ENGINE ' + ' '.join(n for n in ('tensorflow', 'keras') if n in sys.modules))"
+    documents = []
+    for arguments in (["eval", path], ["predict", path, str(image), "--top", "10"]):
+        command = [sys.executable, "-c", code, *arguments, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stderr.splitlines()[-1] == "ENGINE "
+        documents.append(json.loads(done.stdout))
+    plain = examine(run, "best", "test").evaluation
+    assert documents[0]["accuracy"] == plain.accuracy
+    assert documents[0]["loss"] == pytest.approx(plain.loss, abs=1e-5)
+    assert len(documents[1][0]["predictions"]) == 10
+    assert any("look inverted" in doubt for doubt in documents[1][0]["doubts"])
