@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from cnncli.interrupts import leaving_at_once
+from cnncli.serving.quiet import quiet
 
 OPTIONAL = ("sklearn", "pandas", "scipy", "matplotlib", "matplotlib.pyplot")
 """Packages that Keras loads if they are installed, for wrappers and plots that cnncli does not use.
@@ -35,30 +35,9 @@ def _without(packages: tuple[str, ...]) -> Iterator[None]:
             del sys.modules[name]
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back what C++ code writes to stderr while a block runs; let it out if the block fails.
-
-    TensorFlow greets with several lines that no setting turns off.
-    """
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(stderr, held.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "tensorflow" not in sys.modules:
-    with leaving_at_once(), _quiet(), _without(OPTIONAL):
+    with leaving_at_once(), quiet(), _without(OPTIONAL):
         import keras  # noqa: F401 - for its effect: loaded under these conditions
         import tensorflow  # noqa: F401

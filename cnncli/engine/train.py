@@ -21,7 +21,7 @@ from cnncli.engine.runtime import configure
 from cnncli.engine.signals import StopRequest
 from cnncli.engine.tensorboard import EventLog
 from cnncli.engine.trainer import Trainer
-from cnncli.errors import CnnError, DataError
+from cnncli.errors import CnnError, DataError, RunError
 from cnncli.report.resolved import origins
 from cnncli.report.tables import summary_markdown, summary_text
 from cnncli.runs.checkpoint import Checkpoint
@@ -94,6 +94,11 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
     before = run.config()
     continuity.refuse_other_experiment(before, config)
     recorded = run.record
+    if recorded.get("imported"):
+        raise RunError(
+            f"{run.path} holds imported weights, no training to go on with",
+            f"Train a new run from them: cnn train CONFIG --set 'train.start_from={{run: {run.path}}}'",
+        )
     settings = configure(config, recorded.get("threads"))
     splits = load_splits(config)
     _refuse_other_data(run, splits)

@@ -82,7 +82,7 @@ def _both(lines: Sequence[Mapping[str, Any]], name: str) -> list[Series]:
 
 def data(material: Material) -> Html:
     """Return the passport of the data."""
-    if not material.passport:
+    if "source" not in material.passport:
         return section("data", "Data", note("The run holds no passport of its data."))
     page = passport_page(material.name, dict(material.passport))
     return section("data", "Data", from_page(page, "Examples by class and split"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,19 +104,15 @@ def open_keras(path: Path) -> Artifact:
     return Artifact("keras", description, answer)
 
 
-class _reading:  # noqa: N801 - used as a word before a block
-    """Turn whatever a damaged file raises into one error."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """Raise ExportError for what Keras, zipfile and h5py raise."""
-        if isinstance(error, Exception) and not isinstance(error, ExportError):
-            raise ExportError(f"{self._path} cannot be loaded by Keras: {str(error)[:200]}") from error
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever Keras, zipfile and h5py raise for a damaged file into one error."""
+    try:
+        yield
+    except ExportError:
+        raise
+    except Exception as error:
+        raise ExportError(f"{path} cannot be loaded by Keras: {str(error)[:200]}") from error
 
 
 def _foreign_modules(config: Any) -> set[str]:
