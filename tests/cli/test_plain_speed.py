@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from time import perf_counter
 from typing import NamedTuple
 
 import pytest
@@ -26,17 +26,28 @@ class Cost(NamedTuple):
     memory: int
 
 
+MEASURE = """
+import json, os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen([sys.executable, *sys.argv[1:]], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+unit = 1 if sys.platform == "darwin" else 1024
+seconds = time.perf_counter() - start
+print(json.dumps([process.returncode, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit]))
+"""
+"""Starts a process from one that is small itself: a child's peak memory begins with its parent's."""
+
+
 def cost(*arguments: str, times: int = 1) -> Cost:
     """Return the least that a fresh Python process with these arguments takes."""
     found = []
     for _ in range(times):
-        start = perf_counter()
-        process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, cwd=ROOT)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        unit = 1 if sys.platform == "darwin" else 1024
-        found.append(Cost(perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit))
+        command_line = [sys.executable, "-c", MEASURE, *arguments]
+        done = subprocess.run(command_line, capture_output=True, text=True, cwd=ROOT, check=True)
+        code, *measured = json.loads(done.stdout)
+        assert code == 0, done.stderr
+        found.append(Cost(*measured))
     return Cost(*map(min, zip(*found, strict=True)))  # type: ignore[arg-type]
 
 
