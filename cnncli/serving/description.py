@@ -32,7 +32,7 @@ class Description:
         method: How an image of another size is resized: bilinear, nearest, bicubic or area.
         fit: What happens to another aspect ratio: stretch, crop or pad.
         any_size: Whether the artifact resizes by itself, or wants images of `height` and `width`.
-        config: The run's resolved config as YAML, without the path of the data.
+        config: The run's resolved config as YAML; of the path of the data, only the last name.
         config_sha256: Digest of the config as the run holds it.
         data_content_hash: The data passport's hash of all examples.
         data_split_hash: The data passport's hash of which example is in which split.

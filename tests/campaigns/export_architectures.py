@@ -68,7 +68,8 @@ def main(wanted: list[str]) -> int:
     from cnncli.runs.run import Run
 
     failed = []
-    print(f"{'architecture':22}{'format':16}{'max |dp|':>10}{'agree':>9}{'bytes':>13}{'examples':>10}  seconds")
+    columns = f"{'max |dp|':>10}{'|dlog p|':>10}{'agree':>9}{'bytes':>13}{'examples':>10}  seconds"
+    print(f"{'architecture':22}{'format':16}{columns}")
     with tempfile.TemporaryDirectory() as folder:
         for config in configs(wanted):
             run = Run.open(Path(train(config, Path(folder), Silence()).run))
@@ -85,7 +86,7 @@ def main(wanted: list[str]) -> int:
                     continue
                 row = kept.to_json()
                 print(
-                    f"{config.name:22}{title(row):16}{row['max_abs_diff']:10.1e}{row['agreement']:9.2%}"
+                    f"{config.name:22}{title(row):16}{row['max_abs_diff']:10.1e}{row['max_log_diff']:10.1e}{row['agreement']:9.2%}"
                     f"{row['bytes']:13,}{row['num_examples']:10,}  {perf_counter() - start:.0f}",
                     flush=True,
                 )

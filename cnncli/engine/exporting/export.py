@@ -15,7 +15,7 @@ from cnncli.engine.evaluate import load_trained
 from cnncli.engine.exporting import parity
 from cnncli.engine.exporting.formats import FORMATS, Format, choose
 from cnncli.engine.exporting.open import open_artifact
-from cnncli.engine.exporting.parity import Parity, Tolerance
+from cnncli.engine.exporting.parity import Parity
 from cnncli.engine.exporting.proof import Proof, num_examples
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
@@ -123,7 +123,7 @@ def _possible(source: Source, wanted: Wanted, note: Note) -> list[Format]:
 def _with_drop(kind: Format, max_drop: float | None) -> Format:
     if max_drop is None or kind.quantize is None:
         return kind
-    return replace(kind, tolerance=Tolerance(kind.tolerance.max_abs_diff, max_drop))
+    return replace(kind, tolerance=replace(kind.tolerance, max_drop=max_drop))
 
 
 def write_one(run: Run, source: Source, kind: Format, proof: Proof) -> Kept:

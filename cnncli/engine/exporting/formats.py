@@ -98,8 +98,8 @@ FORMATS: tuple[Format, ...] = (
         takes_any_size=onnx_takes_any_size,
     ),
     Format("litert", ".tflite", write_float32, **_LITERT),
-    Format("litert", "-float16.tflite", write_float16, "float16", **_LITERT, tolerance=Tolerance(None, 0.01)),
-    Format("litert", "-int8.tflite", write_int8, "int8", **_LITERT, tolerance=Tolerance(None, 0.01)),
+    Format("litert", "-float16.tflite", write_float16, "float16", **_LITERT, tolerance=Tolerance(None, None, 0.01)),
+    Format("litert", "-int8.tflite", write_int8, "int8", **_LITERT, tolerance=Tolerance(None, None, 0.01)),
     Format("python", "_python", write_python, takes_any_size=_always),
     Format(
         "web",

@@ -25,15 +25,21 @@ class Tolerance:
 
     Attributes:
         max_abs_diff: Largest difference of any probability, or None where only the accuracy counts.
+        max_log_diff: Largest difference of the logarithm of any probability above `FAINT`. Where a thousand classes
+            are about equally probable, all probabilities are small, and so would be every difference.
         max_drop: Largest drop of the accuracy on the real examples, as a share.
     """
 
     max_abs_diff: float | None
+    max_log_diff: float | None
     max_drop: float
 
 
-EXACT = Tolerance(max_abs_diff=1e-5, max_drop=0.0)
+EXACT = Tolerance(max_abs_diff=1e-5, max_log_diff=1e-3, max_drop=0.0)
 """What float32 rounding explains."""
+
+FAINT = 1e-6
+"""Probabilities below it are rounding errors of the others."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Parity:
 
     Attributes:
         max_abs_diff: Largest difference of any probability in any case.
+        max_log_diff: Largest difference of the logarithm of any probability above `FAINT` in any case.
         agreement: Share of real examples whose most probable class is the same.
         num_examples: Number of real examples.
         split: The split they are of.
@@ -49,10 +56,11 @@ class Parity:
         run_accuracy: The run's.
         accuracy_drop: The run's minus the artifact's.
         accuracy_drop_interval: Its 95 % interval, the examples being the same.
-        cases: For each kind of case: case, num_images, max_abs_diff, agreement.
+        cases: For each kind of case: case, num_images, max_abs_diff, max_log_diff, agreement.
     """
 
     max_abs_diff: float
+    max_log_diff: float
     agreement: float
     num_examples: int
     split: str
@@ -79,6 +87,7 @@ def compare(artifact: Artifact, proof: Proof) -> Parity:
     right, run_right = (p.argmax(axis=1) == labels for p in (found[0], proof.real.expected))
     return Parity(
         max_abs_diff=max(row["max_abs_diff"] for row in rows.values()),
+        max_log_diff=max(row["max_log_diff"] for row in rows.values()),
         agreement=rows[proof.real.name]["agreement"],
         num_examples=len(labels),
         split=proof.split.name,
@@ -104,6 +113,12 @@ def check(parity: Parity, tolerance: Tolerance, what: str) -> None:
                 f"{what} does not answer as the run: a probability differs by {parity.max_abs_diff:.2g} "
                 f"({worst['case']}; allowed: {limit:.0e}); {parity.agreement:.2%} of {parity.num_examples:,} examples "
                 "have the same most probable class",
+                "Nothing was kept.",
+            )
+        if tolerance.max_log_diff is not None and not parity.max_log_diff <= tolerance.max_log_diff:
+            raise ExportError(
+                f"{what} does not answer as the run: a probability differs by {parity.max_log_diff:.2%} of itself "
+                f"(allowed: {tolerance.max_log_diff:.1%})",
                 "Nothing was kept.",
             )
         other = [row["case"] for row in parity.cases if row["agreement"] < 1]
@@ -161,8 +176,15 @@ def _add(row: dict[str, Any], case: Case, answer: Probabilities) -> None:
     same = _same_class(answer, case.expected)
     before = row["num_images"]
     row["max_abs_diff"] = max(row.get("max_abs_diff", 0.0), worst)
+    row["max_log_diff"] = max(row.get("max_log_diff", 0.0), _log_difference(answer, case.expected))
     row["agreement"] = (row.get("agreement", 0.0) * before + float(same.sum())) / (before + len(same))
     row["num_images"] = before + len(same)
+
+
+def _log_difference(answer: Probabilities, expected: Probabilities) -> float:
+    """Return the largest difference of the logarithms where the run's probability is not faint."""
+    seen = expected > FAINT
+    return float(np.abs(np.log(np.maximum(answer[seen], 1e-12)) - np.log(expected[seen])).max())
 
 
 def _same_class(answer: Probabilities, expected: Probabilities) -> Flags:

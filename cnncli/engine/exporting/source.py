@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -146,6 +147,6 @@ def _usual_size(passport: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def _without_path(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a config that does not tell where the examples lie on the machine that trained."""
-    data = {key: value for key, value in document["data"].items() if key != "path"}
-    return {**document, "data": data}
+    """Return a config that does not tell in which folder the examples lie on the machine that trained."""
+    path = document["data"].get("path")
+    return {**document, "data": {**document["data"], "path": path and Path(path).name}}

@@ -45,12 +45,12 @@ def copy_of(source: Any, change: Callable[[list[np.ndarray]], None]) -> Any:
     return replace(source, trained=replace(source.trained, model=model))
 
 
-def perturbed(source: Any) -> Any:
+def perturbed(source: Any, amount: float = 1e-3) -> Any:
     """Every weight is off by a thousandth."""
 
     def change(weights: list[np.ndarray]) -> None:
         for weight in weights:
-            weight += np.random.default_rng(0).choice([-1e-3, 1e-3], weight.shape)
+            weight += np.random.default_rng(0).choice([-amount, amount], weight.shape)
 
     return copy_of(source, change)
 
@@ -110,6 +110,7 @@ def attempt(title: str, written: Any, good: Any, proof: Any, folder: Path) -> No
     from cnncli.engine.exporting.export import prove
     from cnncli.engine.exporting.formats import FORMATS
 
+    folder.mkdir(exist_ok=True)
     kind = next(kind for kind in FORMATS if kind.title == title)
     path = folder / f"net{kind.suffix}"
     written = written.in_float32() if kind.float32 else written
@@ -129,6 +130,17 @@ def test_broken_artifact_is_caught(broken: Any, title: str, good: Any, proof: An
     """Weights off by a thousandth, channels swapped, the scale forgotten, classes permuted: refused, each of them."""
     with pytest.raises(ExportError, match=r"does not answer as the run|another classes of itself"):
         attempt(title, broken(good), good, proof, tmp_path)
+
+
+def test_small_probabilities_hide_nothing(make_source: Make, tmp_path: Path) -> None:
+    """Where a thousand classes are about equally probable, every difference is small; the gate sees it all the same."""
+    from cnncli.engine.exporting.proof import Proof
+
+    wide = make_source("[{Conv2D: {filters: 8, kernel_size: 3}}, Flatten, {Dense: {units: 1000}}]", "data.channels=3")
+    wide = copy_of(wide, lambda weights: [w.__imul__(0.1) for w in weights[2:]])
+    attempt("saved_model", wide, wide, Proof(wide, 100), tmp_path / "whole")
+    with pytest.raises(ExportError, match="of itself"):
+        attempt("saved_model", perturbed(wide, 1e-4), wide, Proof(wide, 100), tmp_path / "broken")
 
 
 def test_not_a_number_is_caught(good: Any, proof: Any) -> None:

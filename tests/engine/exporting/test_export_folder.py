@@ -1,0 +1,72 @@
+"""Exports of a run on a folder of photographs, each of its own size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
+
+CONFIG = """
+name: photos
+data: {source: folder, path: %s, image_size: [12, 16], channels: 3, resize: {fit: crop}, validation: 0.25}
+model:
+  layers: [{Conv2D: {filters: 4, kernel_size: 3}}, BatchNormalization, GlobalAveragePooling2D, {Dense: {units: 3}}]
+train: {epochs: 1, batch_size: 8}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return a run on 60 images in three folders."""
+    from cnncli.config.load import loads
+    from cnncli.engine.train import train
+    from cnncli.runs.events import Silence
+    from cnncli.runs.run import Run
+
+    folder = tmp_path_factory.mktemp("data")
+    generator = np.random.default_rng(0)
+    for split, number in (("train", 14), ("test", 6)):
+        for place, name in enumerate(("größe", "b c", "a&b")):
+            (folder / split / name).mkdir(parents=True)
+            for i in range(number):
+                height, width = generator.integers(9, 40, 2)
+                pixels = generator.integers(0, 100, (height, width, 3)) + 50 * place
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / split / name / f"{i}.png")
+    config = loads(CONFIG % folder)
+    return Run.open(Path(train(config, tmp_path_factory.mktemp("runs"), Silence()).run))
+
+
+@pytest.mark.parametrize("kind", ["saved_model", "onnx", "keras"])
+def test_files_of_all_sizes(run: Any, kind: str) -> None:
+    """Every file gets the run's answer from the artifact, by its own size where the format resizes."""
+    from cnncli.engine.exporting.export import Wanted, export
+    from cnncli.engine.exporting.open import open_artifact
+
+    (kept,) = export(run, Wanted(kinds=(kind,)), print)
+    sizes = [case["num_images"] for case in kept.parity.cases if case["case"] == "other sizes"]
+    assert bool(sizes) == (kind != "keras")
+    artifact = open_artifact(kept.path)
+    assert set(artifact.classes) == {"größe", "b c", "a&b"}
+    assert str(run.config().data.path) not in artifact.description.config
+
+
+def test_artifact_is_measured_on_files(run: Any, tmp_path: Path) -> None:
+    """`cnn eval` of the artifact equals the run's, on the run's own test files and on the same files as a folder."""
+    from cnncli.engine.examination import examine
+    from cnncli.engine.exporting.export import Wanted, export
+    from cnncli.engine.exporting.open import open_artifact
+    from cnncli.serving.evaluate import ask
+
+    (kept,) = export(run, Wanted(kinds=("onnx",)), print)
+    artifact, plain = open_artifact(kept.path), examine(run, "best", "test").evaluation
+    elsewhere = Path(run.config().data.path) / "test"
+    for data in (None, elsewhere):
+        found, _ = ask(artifact, kept.path, "test", data, Path("nowhere"))
+        assert found.evaluation.accuracy == plain.accuracy
+        assert found.evaluation.loss == pytest.approx(plain.loss, abs=1e-5)
