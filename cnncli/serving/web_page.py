@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +20,19 @@ from cnncli.serving.description import Description, missing
 NODES = ("node", "nodejs")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 
-_NODE = """
+_NETWORK = """
 const fs = require("fs");
-const [page, images, answers, number, height, width, channels] = process.argv.slice(1);
-const part = (id) => fs.readFileSync(page, "utf8").match(new RegExp(`<script[^>]* id="${id}">([^]*?)</script>`))[1];
+const text = fs.readFileSync(process.argv[1], "utf8");
+const part = (id) => text.match(new RegExp(`<script[^>]* id="${id}">([^]*?)</script>`))[1];
 const make = new Function(part("engine") + "; return makeNetwork;")();
 const weights = Buffer.from(part("weights"), "base64");
 const buffer = weights.buffer.slice(weights.byteOffset, weights.byteOffset + weights.length);
 const network = make(JSON.parse(part("network")), buffer);
+"""
+"""Takes a page's network out of it, in Node."""
+
+_ANSWER = """
+const [images, answers, number, height, width, channels] = process.argv.slice(2);
 const pixels = new Uint8Array(fs.readFileSync(images));
 const size = height * width * channels;
 const found = [];
@@ -35,6 +41,29 @@ for (let i = 0; i < number; i++) {
   found.push(...network.predict({ pixels: part, height: +height, width: +width, channels: +channels }));
 }
 fs.writeFileSync(answers, Buffer.from(Float32Array.from(found).buffer));
+"""
+
+_MEASURE = """
+const { height, width, channels } = network.program;
+const pixels = Uint8Array.from({ length: height * width * channels }, (_, i) => (i * 7919) % 256);
+const image = { pixels, height, width, channels };
+const time = (size) => {
+  const start = performance.now();
+  for (let i = 0; i < size; i++) network.predict(image);
+  return (performance.now() - start) / 1000;
+};
+const times = (size) => {
+  for (let i = 0; i < 3; i++) time(size);
+  const found = [];
+  let total = 0;
+  while (found.length < 100 && (found.length < 5 || total < 3)) {
+    found.push(time(size));
+    total += found[found.length - 1];
+  }
+  return found;
+};
+const found = { 1: times(1), 32: times(32) };
+console.log(JSON.stringify({ times: found, peak_memory_bytes: process.resourceUsage().maxRSS * 1024 }));
 """
 
 _BROWSER = """<script>
@@ -97,11 +126,28 @@ def in_node(path: Path) -> Answer:
         with tempfile.TemporaryDirectory() as folder:
             asked, answered = Path(folder) / "images", Path(folder) / "answers"
             asked.write_bytes(images.tobytes())
-            command = [str(node), "-e", _NODE, str(path), str(asked), str(answered), *map(str, images.shape)]
+            command = [
+                str(node),
+                "-e",
+                _NETWORK + _ANSWER,
+                str(path),
+                str(asked),
+                str(answered),
+                *map(str, images.shape),
+            ]
             _run(command, path)
             return np.frombuffer(answered.read_bytes(), "<f4").reshape(len(images), -1)
 
     return answer
+
+
+def measured(path: Path) -> dict[str, Any] | None:
+    """Return the seconds of calls with 1 and with 32 images, and the peak memory, in Node; None without Node."""
+    node = _first(NODES)
+    if node is None:
+        return None
+    found: dict[str, Any] = json.loads(_run([node, "-e", _NETWORK + _MEASURE, str(path)], path))
+    return found
 
 
 def in_browser(path: Path) -> Answer:

@@ -29,4 +29,4 @@ def _open(path: Path) -> Artifact:
 
 
 if __name__ == "__main__":
-    report(_open(Path(sys.argv[1])))
+    report(_open(Path(sys.argv[1])), Path(sys.argv[1]))
