@@ -28,8 +28,5 @@ def invariance_page(document: Mapping[str, Any]) -> Page:
             numbers = f"{point['amount']:g}".replace("-", "−"), f"{point['accuracy']:.4f}", f"{point['agreement']:.4f}"
             rows.append((name, *numbers, bar(point["accuracy"])))
             name = ""
-    title = (
-        f"Invariance on {full(document['num_examples'])} examples of {document['split']}: "
-        f"accuracy {document['accuracy']:.4f} without distortion"
-    )
+    title = f"Invariance: {full(document['num_examples'])} examples of {document['split']}"
     return Page((Title(title), "", Grid(COLUMNS, rows)))

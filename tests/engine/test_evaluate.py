@@ -87,6 +87,8 @@ def test_predict_equals_eval(run: Run, tmp_path: Path) -> None:
         said = {place.name: place.probability for place in answer.ranking}
         assert [said[name] for name in evaluation.classes] == row.tolist()
     assert [answer.ranking[0].name for answer in answers] == [evaluation.classes[i] for i in evaluation.predicted]
+    alone = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path / "0123.png")]), usual, top=10))
+    assert alone[0].ranking == answers[123].ranking
 
 
 def test_another_folder_equals_the_split(run: Run, tmp_path: Path) -> None:

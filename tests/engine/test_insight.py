@@ -14,17 +14,19 @@ from cnncli.runs.events import Silence
 
 pytestmark = pytest.mark.engine
 
+# Without biases, and with targets that no certainty reaches, each class needs something that speaks for it: none can be
+# answered for want of the other's stripes.
 CORNER = """
 name: corner
-data: {{source: npz, path: {path}, image_size: [32, 32], channels: 1, validation: 0.1}}
+data: {{source: npz, path: {path}, image_size: [32, 32], channels: 3, validation: 0.1}}
 model:
   layers:
-    - Conv2D: {{filters: 8, kernel_size: 3, padding: same, activation: relu}}
+    - Conv2D: {{filters: 8, kernel_size: 3, padding: same, activation: relu, use_bias: false}}
     - MaxPooling2D: {{pool_size: 2}}
-    - Conv2D: {{filters: 8, kernel_size: 3, padding: same, activation: relu, name: last}}
+    - Conv2D: {{filters: 8, kernel_size: 3, padding: same, activation: relu, use_bias: false, name: last}}
     - GlobalAveragePooling2D
-    - Dense: {{units: 2}}
-train: {{epochs: 6, batch_size: 50, optimizer: {{Adam: {{learning_rate: 0.01}}}}}}
+    - Dense: {{units: 2, use_bias: false}}
+train: {{epochs: 20, batch_size: 50, loss: {{label_smoothing: 0.1}}, optimizer: {{Adam: {{learning_rate: 0.01}}}}}}
 """
 
 PLAIN = """
@@ -43,21 +45,21 @@ model:
 
 
 def corner_images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return noise with bright spots, whose class is the direction of the stripes in the lower right quadrant."""
+    """Return images with blue spots, whose class is the direction of the red stripes in the lower right quadrant."""
     generator = np.random.default_rng(seed)
-    noise = generator.normal(30, 10, (count, 32, 32))
+    images = np.zeros((count, 32, 32, 3))
     labels = generator.integers(0, 2, count)
     rows, columns = np.mgrid[:32, :32]
-    for image in noise:
-        for row, column in ((8, 8), (8, 24), (24, 8)):
-            top, left = row + generator.integers(-3, 4), column + generator.integers(-3, 4)
-            image += generator.integers(60, 200) * np.exp(-((rows - top) ** 2 + (columns - left) ** 2) / 18)
-    images = noise.clip(0, 255).astype(np.uint8)
     for image, label in zip(images, labels, strict=True):
-        stripes = np.zeros((10, 10), np.uint8)
-        stripes[::4] = stripes[1::4] = 255
-        image[19:29, 19:29] = stripes if label else stripes.T
-    return images, labels
+        for place in generator.permutation(3)[: generator.integers(0, 4)]:
+            row, column = ((8, 8), (8, 24), (24, 8))[place]
+            top, left = row + generator.integers(-3, 4), column + generator.integers(-3, 4)
+            spot = np.exp(-((rows - top) ** 2 + (columns - left) ** 2) / 18)
+            image[..., 2] += generator.integers(30, 250) * spot
+        stripes = np.zeros((10, 10))
+        stripes[::4] = stripes[1::4] = 230
+        image[19:29, 19:29, 0] = stripes if label else stripes.T
+    return images.clip(0, 255).astype(np.uint8), labels
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def corner(tmp_path_factory: pytest.TempPathFactory) -> Any:
     (x_train, y_train), (x_test, y_test) = corner_images(600, 1), corner_images(100, 2)
     np.savez(folder / "corner.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     result = train(loads(CORNER.format(path=folder / "corner.npz")), folder / "runs", Silence())
-    return load_trained(Run.open(Path(result.run))), x_test[..., None], y_test
+    return load_trained(Run.open(Path(result.run)), "last"), x_test, y_test
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def plain() -> Any:
 
 
 def test_gradcam_finds_the_corner(corner: Any) -> None:
-    """On images whose class hangs on one quadrant, at least 90 % of the heat lies in it, for all that were answered."""
+    """On images whose class hangs on one quadrant, at least 90 % of each image's heat lies in it."""
     from cnncli.engine.evaluate import Predictor
     from cnncli.engine.insight import gradcam
 
@@ -99,8 +101,7 @@ def test_gradcam_finds_the_corner(corner: Any) -> None:
     assert heat.shape == (100, 32, 32)
     assert heat.max() == pytest.approx(1)
     shares = heat[:, 16:, 16:].sum(axis=(1, 2)) / heat.sum(axis=(1, 2))
-    assert shares.mean() >= 0.9
-    assert np.median(shares) >= 0.9
+    assert shares.min() >= 0.9
 
 
 def test_saliency_finds_the_corner(corner: Any) -> None:
@@ -143,7 +144,8 @@ def test_saliency_equals_finite_differences(plain: Any) -> None:
         for column in range(12):
             step = np.zeros_like(inputs)
             step[0, row, column, 0] = 1e-2
-            ends = np.asarray(model(np.concatenate([inputs + step, inputs - step]), training=False))[:, 4]
+            logits = np.asarray(model(np.concatenate([inputs + step, inputs - step]), training=False))
+            ends = logits[:, 4]
             slopes[row, column] = abs(ends[0] - ends[1]) / 2e-2
     assert heat == pytest.approx(slopes / slopes.max(), abs=0.02)
 
