@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from signal import SIGINT, SIGTERM
+from typing import NoReturn
 
 from cnncli.errors import CnnError
 from cnncli.interrupts import leave_from_here_on, raise_on_sigterm
@@ -22,7 +25,11 @@ def main() -> None:
         print_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        _leave(128 + SIGINT)
+    except SystemExit as end:
+        if end.code in (128 + SIGINT, 128 + SIGTERM):
+            _leave(end.code)
+        raise
     except BrokenPipeError:
         # The reader (`| head`) has gone; Python would complain once more when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -30,6 +37,14 @@ def main() -> None:
     finally:
         # A signal in the interpreter's own last moments would print a traceback.
         leave_from_here_on()
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process without waiting for its threads: one that reads a large folder would be waited for."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,30 @@ def test_signal_while_starting(tmp_path: Path, number: signal.Signals) -> None:
     assert place.stderr() == ""
 
 
+SLOW_DATA = """
+import sys, time
+from cnncli.datasets import background
+background.load = lambda config: time.sleep(60)
+from cnncli.__main__ import main
+main()
+"""
+"""Data that take a minute to load, in a thread of their own."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_data_are_loaded(tmp_path: Path, number: signal.Signals) -> None:
+    """The process does not wait for the thread that loads the data."""
+    command = [sys.executable, "-c", SLOW_DATA, "train", "digits_lenet", "--runs-dir", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(8)
+        begun = time.monotonic()
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert time.monotonic() - begun < 5
+    assert "Traceback" not in stderr
+
+
 def test_stopped_run_is_resumable(tmp_path: Path) -> None:
     """SIGTERM while training: exit code 143, what to do next, and a run that ends like one never stopped."""
     place, whole = Workplace(tmp_path / "stopped", []), Workplace(tmp_path / "whole", [])
