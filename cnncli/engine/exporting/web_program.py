@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cnncli.analysis.summary import summarize
 from cnncli.engine.exporting.source import Source
+from cnncli.engine.exporting.web_steps import ACTIVATIONS, STEPS, Floats, Step
 from cnncli.layers.base import Layer, Shape
 from cnncli.layers.graph import Node, input_shapes, shapes
-from cnncli.layers.sliding import Sliding
-
-Floats = npt.NDArray[np.float32]
-
-ACTIVATIONS = (
-    *("celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu"),
-    *("linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign"),
-    *("swish", "tanh", "tanh_shrink"),
-)
-"""Activations that the page computes."""
 
 MOST_BYTES = 64 * 2**20
 """Most bytes of weights in a page."""
 
 MOST_MACS = 200_000_000
 """Most multiply-accumulates an image: half a second in a browser."""
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One layer while it becomes a step.
-
-    Attributes:
-        layer: Our layer.
-        keras: Keras's, with the weights.
-        given: Shapes of its inputs.
-        shape: Shape of its output.
-    """
-
-    layer: Any
-    keras: Any
-    given: tuple[Shape, ...]
-    shape: Shape
-
-    def weight(self, name: str) -> Floats | None:
-        """Return a weight of the layer, or None where it has none of that name."""
-        found = [np.asarray(w, np.float32) for w in self.keras.weights if w.name == name]
-        return found[0] if found else None
-
-    def weights(self, *names: str) -> dict[str, Floats]:
-        """Return the weights of some names that there are."""
-        return {name: weight for name in names if (weight := self.weight(name)) is not None}
 
 
 @dataclass
@@ -78,10 +42,10 @@ class Program:
         for node, shape in zip(source.nodes, outputs, strict=True):
             given = input_shapes(node, outputs, source.config.input_shape)
             keras_layer = source.trained.model.get_layer(node.name)
-            program._add(node, _Step(node.layer, keras_layer, given, shape))
+            program._add(node, Step(node.layer, keras_layer, given, shape))
         return program
 
-    def _add(self, node: Node, step: _Step) -> None:
+    def _add(self, node: Node, step: Step) -> None:
         """Append a step; sequences become images of one row."""
         made = STEPS[node.layer.type_name()](step)
         arrays = made.pop("arrays", {})
@@ -114,142 +78,6 @@ class Program:
 def _image(shape: Shape) -> list[int]:
     """Return a sequence's shape as that of an image of one row."""
     return [1, *shape] if len(shape) == 2 else list(shape)
-
-
-def _window(step: _Step) -> dict[str, Any]:
-    """Return how a window slides: one entry an image axis."""
-    layer: Sliding = step.layer
-    slides, windows = layer.slides(), layer.windows(step.given[0]) or ()
-    return {
-        "size": _pair([slide.size for slide in slides], 1),
-        "strides": _pair([slide.stride for slide in slides], 1),
-        "dilation": _pair([slide.dilation for slide in slides], 1),
-        "margin": _pair([int(window.before) for window in windows], 0),
-        "image": True,
-    }
-
-
-def _pair(numbers: Sequence[int], before: int) -> list[int]:
-    return [before, *numbers] if len(numbers) == 1 else list(numbers)
-
-
-def _convolution(step: _Step) -> dict[str, Any]:
-    arrays = step.weights("kernel", "bias")
-    return {
-        "kind": "conv",
-        **_window(step),
-        "groups": step.layer.groups,
-        "activation": step.layer.activation,
-        "arrays": arrays,
-    }
-
-
-def _depthwise(step: _Step) -> dict[str, Any]:
-    own = {"multiplier": step.layer.depth_multiplier, "activation": step.layer.activation}
-    return {"kind": "depthwise", **_window(step), **own, "arrays": step.weights("kernel", "bias")}
-
-
-def _separable(step: _Step) -> dict[str, Any]:
-    own = {"multiplier": step.layer.depth_multiplier, "activation": step.layer.activation}
-    arrays = step.weights("depthwise_kernel", "pointwise_kernel", "bias")
-    return {"kind": "separable", **_window(step), **own, "arrays": arrays}
-
-
-def _dense(step: _Step) -> dict[str, Any]:
-    return {"kind": "dense", "activation": step.layer.activation, "arrays": step.weights("kernel", "bias")}
-
-
-def _pooling(largest: bool) -> Callable[[_Step], dict[str, Any]]:
-    return lambda step: {"kind": "pool", "largest": largest, **_window(step)}
-
-
-def _pooling_of_all(largest: bool) -> Callable[[_Step], dict[str, Any]]:
-    return lambda _: {"kind": "poolAll", "largest": largest}
-
-
-def _affine(scale: Any, shift: Any) -> dict[str, Any]:
-    arrays = {
-        "scale": np.atleast_1d(np.asarray(scale, np.float32)),
-        "shift": np.atleast_1d(np.asarray(shift, np.float32)),
-    }
-    return {"kind": "affine", "arrays": arrays}
-
-
-def _batch_normalization(step: _Step) -> dict[str, Any]:
-    mean, variance = (np.asarray(step.weight(f"moving_{n}"), np.float64) for n in ("mean", "variance"))
-    gamma, beta = step.weight("gamma"), step.weight("beta")
-    scale = (1.0 if gamma is None else gamma) / np.sqrt(variance + step.layer.epsilon)
-    return _affine(scale, (0.0 if beta is None else beta) - mean * scale)
-
-
-def _normalization(step: _Step) -> dict[str, Any]:
-    mean, variance = (np.asarray(v, np.float64).reshape(-1) for v in (step.keras.mean, step.keras.variance))
-    scale = 1 / np.maximum(np.sqrt(variance), 1e-7)
-    return _affine(scale, -mean * scale)
-
-
-def _learned_normalization(kind: str) -> Callable[[_Step], dict[str, Any]]:
-    def make(step: _Step) -> dict[str, Any]:
-        groups = getattr(step.layer, "groups", 1)
-        groups = step.given[0][-1] if groups == -1 else groups
-        arrays = step.weights("gamma", "beta")
-        return {"kind": kind, "epsilon": step.layer.epsilon, "groups": groups, "arrays": arrays}
-
-    return make
-
-
-def _arguments(kind: str, *names: str) -> Callable[[_Step], dict[str, Any]]:
-    """Return a step that takes a layer's own arguments along."""
-    return lambda step: {"kind": kind, **{name: getattr(step.layer, name) for name in names}}
-
-
-def _leaky(step: _Step) -> dict[str, Any]:
-    return {"kind": "rectify", "threshold": 0.0, "negative_slope": step.layer.negative_slope, "max_value": None}
-
-
-def _moved(kind: str, sign: int, name: str) -> Callable[[_Step], dict[str, Any]]:
-    def make(step: _Step) -> dict[str, Any]:
-        edges = getattr(step.layer, name)
-        return {"kind": kind, "by": [sign * edges[0][0], sign * edges[1][0]]}
-
-    return make
-
-
-STEPS: dict[str, Callable[[_Step], dict[str, Any]]] = {
-    "Conv1D": _convolution,
-    "Conv2D": _convolution,
-    "DepthwiseConv2D": _depthwise,
-    "SeparableConv2D": _separable,
-    "MaxPooling1D": _pooling(True),
-    "MaxPooling2D": _pooling(True),
-    "AveragePooling1D": _pooling(False),
-    "AveragePooling2D": _pooling(False),
-    "GlobalAveragePooling1D": _pooling_of_all(False),
-    "GlobalAveragePooling2D": _pooling_of_all(False),
-    "GlobalMaxPooling1D": _pooling_of_all(True),
-    "GlobalMaxPooling2D": _pooling_of_all(True),
-    "Dense": _dense,
-    "Flatten": _arguments("same"),
-    "Reshape": _arguments("same"),
-    "Dropout": _arguments("same"),
-    "SpatialDropout2D": _arguments("same"),
-    "BatchNormalization": _batch_normalization,
-    "LayerNormalization": _learned_normalization("layerNorm"),
-    "GroupNormalization": _learned_normalization("groupNorm"),
-    "LocalResponseNormalization": _arguments("localResponses", "depth_radius", "bias", "alpha", "beta"),
-    "Activation": _arguments("activation", "activation"),
-    "ReLU": _arguments("rectify", "max_value", "negative_slope", "threshold"),
-    "LeakyReLU": _leaky,
-    "Softmax": lambda _: {"kind": "activation", "activation": "softmax"},
-    "ZeroPadding2D": _moved("shift", 1, "padding"),
-    "Cropping2D": _moved("shift", -1, "cropping"),
-    "UpSampling2D": lambda step: {"kind": "enlarge", "by": list(step.layer.size)},
-    "Rescaling": lambda step: _affine(step.layer.scale, step.layer.offset),
-    "Normalization": _normalization,
-    "Add": _arguments("add"),
-    "Concatenate": _arguments("concatenate"),
-}
-"""The layers that the page computes."""
 
 
 def obstacles(source: Source) -> Iterable[str]:

@@ -74,7 +74,7 @@ def test_every_layer_of_the_page(net: str, make_source: Make, write: Make) -> No
 
 def test_nets_hold_all_that_the_page_computes() -> None:
     """No layer of the list is left out above."""
-    from cnncli.engine.exporting.web_program import STEPS
+    from cnncli.engine.exporting.web_steps import STEPS
 
     merges = {"Add": "Residual", "Concatenate": "Parallel"}
     assert [name for name in STEPS if not any(merges.get(name, name) in net for net in NETS.values())] == []
@@ -82,7 +82,7 @@ def test_nets_hold_all_that_the_page_computes() -> None:
 
 def test_every_activation(make_source: Make, write: Make) -> None:
     """The page computes every activation that it is said to compute."""
-    from cnncli.engine.exporting.web_program import ACTIVATIONS
+    from cnncli.engine.exporting.web_steps import ACTIVATIONS
 
     branches = ", ".join(f"[{{Activation: {{activation: {name}}}}}]" for name in ACTIVATIONS)
     layers = (
