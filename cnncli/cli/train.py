@@ -60,11 +60,14 @@ def train_cli(
     if dry_run or overfit_batch:
         _rehearse(loaded, dry_run, overfit_batch, as_json)
         return
+    from cnncli.cli.data import measuring
     from cnncli.datasets.background import begin_loading
 
-    splits = begin_loading(loaded)
-    from cnncli.engine.train import train
+    with measuring() as watch:
+        loading = begin_loading(loaded, watch)
+        from cnncli.engine.train import train
 
+        splits = loading()
     finish(train(loaded, runs_dir, make_listener(), splits), as_json)
 
 

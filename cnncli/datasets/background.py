@@ -8,19 +8,24 @@ from functools import partial
 
 from cnncli.config.schema import Config
 from cnncli.datasets.load import load
+from cnncli.datasets.scan import Watch
 from cnncli.datasets.splits import Splits
 
 
-def begin_loading(config: Config) -> Callable[[], Splits]:
+def begin_loading(config: Config, watch: Watch) -> Callable[[], Splits]:
     """Begin to load a config's examples, and return a function that waits for them.
 
     A set that has to be fetched first is loaded only then, since fetching imports TensorFlow itself.
 
+    Args:
+        config: The experiment.
+        watch: Hears how many files of how many are measured.
+
     The returned function raises DataError as `load` does.
     """
     if config.data.path is None and config.data.source != "digits":
-        return partial(load, config)
+        return partial(load, config, watch=watch)
     pool = ThreadPoolExecutor(1, thread_name_prefix="loading")
-    future = pool.submit(load, config)
+    future = pool.submit(load, config, watch=watch)
     pool.shutdown(wait=False)
     return future.result

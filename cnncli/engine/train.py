@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,20 +56,20 @@ class Result:
         return document
 
 
-def train(config: Config, runs_dir: Path, listener: Listener, examples: Callable[[], Splits] | None = None) -> Result:
+def train(config: Config, runs_dir: Path, listener: Listener, splits: Splits | None = None) -> Result:
     """Train a new run of `config` under `runs_dir`.
 
     Args:
         config: The experiment.
         runs_dir: Folder of all runs.
         listener: Hears of progress.
-        examples: Returns the config's examples where they are being loaded already.
+        splits: The config's examples, where they are loaded already.
 
     Raises:
         CnnError: If the data are missing, or training diverges; what was reached is kept.
     """
     settings = configure(config)
-    splits = (examples or partial(load_splits, config))()
+    splits = splits or load_splits(config)
     source = _source(config, runs_dir)
     run = Run.create(runs_dir, config.name, dump(config), {"seed": config.seed, **settings})
     with run.lock(), _failure_recorded(run):
@@ -100,7 +99,7 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
             f"Train a new run from them: cnn train CONFIG --set 'train.start_from={{run: {run.path}}}'",
         )
     settings = configure(config, recorded.get("threads"))
-    splits = load_splits(config)
+    splits = load_splits(config, run.passport()["classes"] if run.data_file.exists() else None)
     _refuse_other_data(run, splits)
     trainer = Trainer(config, run, splits, listener)
     checkpoint = run.checkpoints.latest()
