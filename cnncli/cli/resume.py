@@ -21,12 +21,13 @@ def resume_cli(
 
     Example: cnn resume latest --set train.epochs=20
     """
-    from cnncli.config.load import load
     from cnncli.runs.find import find
 
     found = find(run, runs_dir)
-    # Locked before TensorFlow is imported, so that a second process hears at once who holds the run.
+    # Locked before anything slow is imported, so that a second process hears at once who holds the run.
     with found.lock():
+        from cnncli.config.load import load
+
         config = load(found.config_file, list(sets or ()))
         choose_device(device)
         from cnncli.engine.train import resume
