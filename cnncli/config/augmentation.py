@@ -4,8 +4,6 @@ Every parameter without a unit is a share: of the image's height or width, of a 
 of pixel values. A single factor `f` means the range from −f to f, a pair its two ends.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

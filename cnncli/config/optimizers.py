@@ -1,7 +1,5 @@
 """The optimizers a config can name, with Keras's names, arguments and defaults."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field

@@ -4,10 +4,8 @@ A schedule multiplies the optimizer's learning rate (and that of every group of 
 epochs, not in steps, so that another batch size or data set keeps the shape of the curve.
 """
 
-from __future__ import annotations
-
 from math import cos, pi
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -92,7 +90,7 @@ class PiecewiseConstant(Schedule):
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> PiecewiseConstant:
+    def _fits(self) -> Self:
         if list(self.boundaries) != sorted(set(self.boundaries)):
             raise ValueError(f"The boundaries must rise; read {list(self.boundaries)}.")
         if len(self.values) != len(self.boundaries) + 1:

@@ -1,8 +1,6 @@
 """The config as one object: what every other part of cnncli is handed."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, model_validator
 
@@ -61,7 +59,7 @@ class Data(Section):
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> Data:
+    def _fits(self) -> Self:
         if self.path is None and self.source in ("npz", "folder", "csv", "tfds"):
             raise ValueError(f"The source {self.source} needs a path: where the examples are.")
         for change in self.augmentation:

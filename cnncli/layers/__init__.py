@@ -1,4 +1,8 @@
-"""The layer vocabulary: everything about a network but its weights, without TensorFlow."""
+"""The layer vocabulary: everything about a network but its weights, without TensorFlow.
+
+Modules with pydantic models do without `from __future__ import annotations`: pydantic reads the
+annotations of all of them at every start, and would compile each text anew.
+"""
 
 from cnncli.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from cnncli.layers.base import Layer

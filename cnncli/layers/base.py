@@ -1,7 +1,5 @@
 """What every layer of the vocabulary can say about itself without TensorFlow."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from math import prod

@@ -1,7 +1,5 @@
 """Layers made of layers. They hold only what a config says; `graph.flatten` turns them into nodes."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field, InstanceOf

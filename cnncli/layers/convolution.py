@@ -1,8 +1,6 @@
 """Convolutions with learned or fixed kernels."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
@@ -54,7 +52,7 @@ class Convolution(Sliding):
     bias_regularizer: RegularizerArgument = None
 
     @model_validator(mode="after")
-    def _check(self) -> Convolution:
+    def _check(self) -> Self:
         check_dilation(self.strides, self.dilation_rate)
         if self.filters % self.groups:
             numbers = {"filters": self.filters, "groups": self.groups}
@@ -193,7 +191,7 @@ class Conv2D(Convolution):
         return {**follows, **given}
 
     @model_validator(mode="after")
-    def _check_kernel(self) -> Conv2D:
+    def _check_kernel(self) -> Self:
         if self.kernel is None:
             return self
         rows, columns = _size(self.kernel[0])

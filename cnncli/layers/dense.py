@@ -1,7 +1,5 @@
 """The fully connected layer."""
 
-from __future__ import annotations
-
 from cnncli.layers.arguments import ActivationName, Positive
 from cnncli.layers.base import Factor, Layer, Shape, Term, Weight
 from cnncli.layers.convolution import bias

@@ -1,8 +1,6 @@
 """Convolutions that treat each channel by itself."""
 
-from __future__ import annotations
-
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -34,7 +32,7 @@ class PerChannel(Sliding):
     bias_regularizer: RegularizerArgument = None
 
     @model_validator(mode="after")
-    def _check(self) -> PerChannel:
+    def _check(self) -> Self:
         if self.strides[0] != self.strides[1] and max(self.dilation_rate) == 1:
             raise PydanticCustomError("strides", "TensorFlow needs the same strides for height and width here")
         return self

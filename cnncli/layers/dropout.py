@@ -1,7 +1,5 @@
 """Layers that drop values in training."""
 
-from __future__ import annotations
-
 from cnncli.layers.arguments import Share
 from cnncli.layers.base import Layer, Shape
 from cnncli.layers.sliding import check_rank

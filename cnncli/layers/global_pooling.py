@@ -1,7 +1,5 @@
 """Global pooling: one number for a channel."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from cnncli.layers.base import Layer, Shape, Window

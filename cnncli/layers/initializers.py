@@ -1,7 +1,5 @@
 """How weights begin. Names, arguments and defaults are Keras's; the seed follows from the config's."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

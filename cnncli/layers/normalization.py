@@ -3,9 +3,7 @@
 Their statistics may come from a whole image or batch; windows leave them out, as is usual for receptive fields.
 """
 
-from __future__ import annotations
-
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -94,7 +92,7 @@ class GroupNormalization(Affine):
     groups: Annotated[int, Field(ge=-1)] = 32
 
     @model_validator(mode="after")
-    def _check(self) -> GroupNormalization:
+    def _check(self) -> Self:
         if self.groups == 0:
             raise PydanticCustomError("groups", "groups must be at least 1, or -1 for one group a channel")
         return self

@@ -1,7 +1,5 @@
 """Pooling: one number for a window."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from cnncli.layers.arguments import Padding, Size1, Size2, Size3

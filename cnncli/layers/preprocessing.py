@@ -1,8 +1,6 @@
 """Layers that bring the input's values to scale."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
@@ -45,7 +43,7 @@ class Normalization(Layer):
     variance: PerChannel | None = None
 
     @model_validator(mode="after")
-    def _check(self) -> Normalization:
+    def _check(self) -> Self:
         if (self.mean is None) != (self.variance is None):
             raise PydanticCustomError("normalization", "mean and variance must be given together, or neither")
         if _count(self.mean) != _count(self.variance):

@@ -1,7 +1,5 @@
 """Penalties on the size of weights, added to the loss. Names, arguments and defaults are Keras's."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,9 +1,7 @@
 """Layers that only arrange values anew."""
 
-from __future__ import annotations
-
 from math import prod
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -47,7 +45,7 @@ class Reshape(Layer):
     target_shape: Annotated[tuple[Annotated[int, Field(ge=-1)], ...], BeforeValidator(_tuple), Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _check(self) -> Reshape:
+    def _check(self) -> Self:
         if 0 in self.target_shape or self.target_shape.count(-1) > 1:
             raise PydanticCustomError("target_shape", "target_shape needs numbers of at least 1, and at most one -1")
         return self

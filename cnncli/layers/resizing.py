@@ -1,7 +1,5 @@
 """Layers that change an image's height and width without weights."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from typing import Annotated, Any
 

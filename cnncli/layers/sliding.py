@@ -1,7 +1,5 @@
 """A window that slides over the spatial axes: what convolutions and poolings have in common."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,9 +1,7 @@
 """Convolutions that enlarge."""
 
-from __future__ import annotations
-
 from fractions import Fraction
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -50,7 +48,7 @@ class Conv2DTranspose(Layer):
     bias_regularizer: RegularizerArgument = None
 
     @model_validator(mode="after")
-    def _check(self) -> Conv2DTranspose:
+    def _check(self) -> Self:
         check_dilation(self.strides, self.dilation_rate)
         if any(p >= s for p, s in zip(self.output_padding or (0, 0), self.strides, strict=True)):
             raise PydanticCustomError("output_padding", "output_padding must be below strides on both axes")
