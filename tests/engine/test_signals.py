@@ -78,7 +78,7 @@ def test_signal_while_starting(tmp_path: Path, number: signal.Signals) -> None:
 SLOW_DATA = """
 import sys, time
 from cnncli.datasets import background
-background.load = lambda config: time.sleep(60)
+background.load = lambda config, watch: time.sleep(60)
 from cnncli.__main__ import main
 main()
 """
