@@ -16,6 +16,8 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     try:
         raise_on_sigterm()
+        # pydantic would look for plugins in the metadata of every package that is installed.
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
         from cnncli.cli.app import app
 
         app(prog_name="cnn")

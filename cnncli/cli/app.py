@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
 from keyword import iskeyword
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "Train": ("train", "resume", "eval", "predict", "export", "find-lr", "bench"),
@@ -17,6 +18,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "Start and set-up": ("init", "import", "zoo", "schema", "doctor"),
 }
 """Commands by the panel they stand in; `cnncli/cli/<name>.py` holds `<name>_cli`."""
+
+PANELS = {name: panel for panel, names in COMMANDS.items() for name in names}
+"""The panel of each command, in the order of `cnn --help`."""
 
 
 def module_name(command: str) -> str:
@@ -52,19 +56,33 @@ def _root(
     """
 
 
-def _make_app() -> typer.Typer:
-    app = typer.Typer(
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_root)
-    for panel, names in COMMANDS.items():
-        for name in names:
-            if find_spec(f"cnncli.cli.{module_name(name)}") is None:
-                continue
-            app.command(name, rich_help_panel=panel)(function_of(name))
-    return app
+class _LazyGroup(TyperGroup):
+    """A group whose commands are imported when they are asked for, so that none waits for all the others.
+
+    Contexts and commands are `Any` here: Typer keeps their types private.
+    """
+
+    def list_commands(self, _ctx: Any) -> list[str]:
+        return list(PANELS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        # For a name that is unknown, Typer looks through all commands for the nearest.
+        for name in (cmd_name,) if cmd_name in PANELS else PANELS:
+            if name not in self.commands:
+                self.add_command(_command(name), name)
+        return super().get_command(ctx, cmd_name)
 
 
-app = _make_app()
+def _command(name: str) -> Any:
+    alone = typer.Typer(add_completion=False)
+    alone.command(name, rich_help_panel=PANELS[name])(function_of(name))
+    return get_command(alone)
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback()(_root)

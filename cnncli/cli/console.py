@@ -44,11 +44,16 @@ def print_line(text: str) -> None:
 
 def print_page(page: Page) -> None:
     """Print a page: in a terminal in its width and with colours, elsewhere plain and with nothing cut off."""
-    if out().is_terminal:
+    if _may_be_terminal() and out().is_terminal:
         out().print(page)
         return
     columns = os.environ.get("COLUMNS", "")
     print_line(page.text(int(columns) if columns.isdigit() else None))
+
+
+def _may_be_terminal() -> bool:
+    """Say whether rich could take stdout for a terminal, without the time that importing rich takes."""
+    return sys.stdout.isatty() or "FORCE_COLOR" in os.environ or "TTY_COMPATIBLE" in os.environ
 
 
 def print_note(text: str) -> None:

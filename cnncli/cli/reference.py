@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cnncli.errors import RunError
+
 if TYPE_CHECKING:
     from cnncli.config.schema import Config
 
@@ -26,11 +28,11 @@ def load_reference(reference: str, runs_dir: Path, overrides: Sequence[str] = ()
     """
     from cnncli.config import zoo
     from cnncli.config.load import load
-    from cnncli.errors import RunError
-    from cnncli.runs.find import find
 
     if Path(reference).is_file() or zoo.find(reference):
         return load(reference, overrides)
+    from cnncli.runs.find import find
+
     try:
         run = find(reference, runs_dir)
     except RunError:
