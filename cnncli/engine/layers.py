@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnncli.layers.base import Layer
-from cnncli.layers.convolution import Conv2D
+from cnncli.layers.kernels import Matrix
 
 
 @keras.saving.register_keras_serializable(package="cnncli")
@@ -52,14 +52,15 @@ def needs_float32(layer: Layer) -> bool:
     return layer.type_name() in FLOAT32_LAYERS or getattr(layer, "activation", None) == "sparsemax"
 
 
-def fixed_kernel(layer: Conv2D, shape: tuple[int, int, int, int]) -> np.ndarray[Any, np.dtype[np.float32]]:
+def fixed_kernel(
+    kernels: tuple[Matrix, ...], shape: tuple[int, int, int, int]
+) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the weights that a layer's fixed kernels stand for.
 
     Args:
-        layer: A layer with kernels: filter f takes the f-th in turn, for the mean of the channels it sees.
+        kernels: Filter f takes the f-th in turn, for the mean of the channels it sees.
         shape: The weights' shape: kernel height, kernel width, channels seen, filters.
     """
     height, width, channels, filters = shape
-    kernels = layer.kernel or ()
     chosen = np.stack([np.asarray(kernels[f % len(kernels)]) for f in range(filters)], axis=-1)
     return np.broadcast_to(chosen[:, :, None, :] / channels, (height, width, channels, filters)).astype(np.float32)

@@ -2,53 +2,105 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
 
+from cnncli.config.schema import Config
 from cnncli.engine.feed import Feed
 from cnncli.engine.preprocessing import Preprocessing
+from cnncli.layers.convolution import Conv2D
+from cnncli.layers.kernels import WHITENING
 
 BATCH_SIZE = 512
 
 MAX_IMAGES = 100_000
 """Of a larger training split, an even sample of this size is measured."""
 
+WHITENING_IMAGES = 10_000
+"""Images whose patches are whitened; their patches are many more."""
 
-def measure(model: keras.Model, feed: Feed, preprocessing: Preprocessing) -> None:
-    """Give every `Normalization` without a mean and variance those of its own inputs, channel by channel.
+FLOOR = 5e-4
+"""Share of a patch's mean variance that is added to each component's: without it, one that hardly varies would be
+all noise, enlarged."""
+
+Values = Callable[[Any, int], Iterator[npt.NDArray[np.float64]]]
+"""From a layer and a number of images to what the layer is given for them, a batch at a time."""
+
+
+def measure(config: Config, model: keras.Model, feed: Feed, preprocessing: Preprocessing) -> None:
+    """Give layers without a start of their own what they take from their inputs on the training split.
+
+    A `Normalization` without a mean and variance gets those of its channels, a convolution with whitening
+    kernels the principal components of its patches; each sees what the layers before it, measured already, make of it.
 
     Args:
+        config: The experiment.
         model: Network, changed in place.
         feed: The training split.
         preprocessing: What scales them.
     """
-    layers = _measured_layers(model)
-    images = feed.sample(MAX_IMAGES) if layers else ()
-    for layer in layers:
+
+    def values(layer: Any, max_images: int) -> Iterator[npt.NDArray[np.float64]]:
+        images = feed.sample(max_images)
         inputs = keras.Model(model.inputs, layer.input)
-        count, total, squares = 0, 0.0, 0.0
         for start in range(0, len(images), BATCH_SIZE):
             batch = preprocessing.to_float(images[start : start + BATCH_SIZE])
-            values = np.asarray(inputs(batch, training=False), np.float64)
-            values = values.reshape(-1, values.shape[-1])
-            count += len(values)
-            total = total + values.sum(axis=0)
-            squares = squares + (values**2).sum(axis=0)
-        mean = total / count
-        layer.adapt_mean.assign(mean)
-        layer.adapt_variance.assign(np.maximum(squares / count - mean**2, 0.0))
-        layer.count.assign(count)
-        layer.finalize_state()
+            yield np.asarray(tf.cast(inputs(batch, training=False), tf.float32), np.float64)
+
+    whitening = {node.name for node in config.nodes if _is_whitening(node.layer)}
+    for layer in model.layers:
+        if _is_unmeasured(layer):
+            _standardize(layer, values)
+        elif layer.name in whitening:
+            layer.kernel.assign(_whitening_kernel(layer, values))
 
 
 def settle(model: keras.Model) -> None:
     """Let measured layers use what was just assigned to their variables: Keras copies them into constants."""
-    for layer in _measured_layers(model):
+    for layer in filter(_is_unmeasured, model.layers):
         layer.finalize_state()
 
 
-def _measured_layers(model: keras.Model) -> list[Any]:
-    layers = (layer for layer in model.layers if isinstance(layer, keras.layers.Normalization))
-    return [layer for layer in layers if layer.input_mean is None]
+def _is_unmeasured(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.Normalization) and layer.input_mean is None
+
+
+def _is_whitening(layer: Any) -> bool:
+    return isinstance(layer, Conv2D) and layer.kernel == WHITENING
+
+
+def _standardize(layer: Any, values: Values) -> None:
+    count, total, squares = 0, 0.0, 0.0
+    for batch in values(layer, MAX_IMAGES):
+        rows = batch.reshape(-1, batch.shape[-1])
+        count += len(rows)
+        total = total + rows.sum(axis=0)
+        squares = squares + (rows**2).sum(axis=0)
+    mean = total / count
+    layer.adapt_mean.assign(mean)
+    layer.adapt_variance.assign(np.maximum(squares / count - mean**2, 0.0))
+    layer.count.assign(count)
+    layer.finalize_state()
+
+
+def _whitening_kernel(layer: Any, values: Values) -> npt.NDArray[np.float64]:
+    """Return the components of a layer's patches, the strongest first, then the same negated; shape of its kernel."""
+    rows, columns, channels, filters = layer.kernel.shape
+    count, total, products = 0, 0.0, 0.0
+    for batch in values(layer, WHITENING_IMAGES):
+        sizes, rates = [1, rows, columns, 1], [1, *layer.dilation_rate, 1]
+        patches = tf.image.extract_patches(batch, sizes, [1, 1, 1, 1], rates, "VALID").numpy()
+        patches = patches.reshape(-1, patches.shape[-1])
+        count += len(patches)
+        total = total + patches.sum(axis=0)
+        products = products + patches.T @ patches
+    mean = total / count
+    variances, components = np.linalg.eigh(products / count - np.outer(mean, mean))
+    scaled = components / np.sqrt(np.maximum(variances, 0.0) + FLOOR * variances.mean())
+    strongest = scaled[:, ::-1][:, : filters // 2]
+    return np.concatenate([strongest, -strongest], axis=1).reshape(rows, columns, channels, filters)

@@ -14,6 +14,7 @@ from cnncli.layers.base import Merge, Shape
 from cnncli.layers.convolution import Conv2D, Convolution
 from cnncli.layers.dropout import Dropout, SpatialDropout2D
 from cnncli.layers.graph import INPUT, Node
+from cnncli.layers.kernels import WHITENING
 from cnncli.layers.transpose import Conv2DTranspose
 
 
@@ -37,8 +38,9 @@ def build(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
         dtype = "float32" if node is nodes[-1] or needs_float32(node.layer) else None
         layer = _keras_layer(node, [seed, index], dtype)
         tensors.append(layer(given if isinstance(node.layer, Merge) else given[0]))
-        if isinstance(node.layer, Conv2D) and node.layer.kernel is not None:
-            layer.kernel.assign(fixed_kernel(node.layer, tuple(layer.kernel.shape)))
+        kernels = node.layer.kernel if isinstance(node.layer, Conv2D) else None
+        if kernels is not None and kernels != WHITENING:
+            layer.kernel.assign(fixed_kernel(kernels, tuple(layer.kernel.shape)))
     return keras.Model(inputs, tensors[-1])
 
 

@@ -63,7 +63,7 @@ def find_rate(config: Config, lowest: float = 1e-6, highest: float = 10.0, num_s
     model = build(config)
     weights = class_weights(config.train.loss.class_weights, splits.classes, splits.train.labels)
     feed = make_feed(splits.train, preprocessing, config.seed, config.train.batch_size)
-    measure(model, feed, preprocessing)
+    measure(config, model, feed, preprocessing)
     learner = Learner(config, model, preprocessing, CrossEntropy(config.train.loss, weights))
     rates = np.geomspace(lowest, highest, num_steps)
     losses = _losses(learner, feed, rates, config.train.batch_size)

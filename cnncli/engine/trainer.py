@@ -14,7 +14,7 @@ from cnncli.analysis.evaluation import Evaluation
 from cnncli.config.schema import Config
 from cnncli.datasets.splits import Splits
 from cnncli.datasets.weights import class_weights
-from cnncli.engine import guard
+from cnncli.engine import guard, precision
 from cnncli.engine.evaluate import BATCH_SIZE, Predictor, evaluated_weights
 from cnncli.engine.feed import Chunk
 from cnncli.engine.learner import Learner
@@ -75,13 +75,15 @@ class Trainer:
 
     def begin(self, source: Checkpoint | None = None) -> None:
         """Give a new run's network what is measured on the data, and what it takes from another run's checkpoint."""
-        measure(self.model, self.feed, self._preprocessing)
+        measure(self.config, self.model, self.feed, self._preprocessing)
         start = self.config.train.start_from
         if start is not None and source is not None:
             arrays = evaluated_weights(source.arrays)
             taken = take_weights(self.model, arrays, start.layers, f"{start.run} {source.path.name}")
             self.notes += taken.lines()
         settle(self.model)
+        faster = precision.hint(self.config, self.feed.num_examples)
+        self.notes += () if faster is None else (faster,)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go to where a checkpoint was written.

@@ -1,5 +1,6 @@
 """Convolutions with learned or fixed kernels."""
 
+import math
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import ConfigDict, model_validator
@@ -18,7 +19,7 @@ from cnncli.layers.arguments import (
 )
 from cnncli.layers.base import Factor, Shape, Term, Weight
 from cnncli.layers.initializers import GlorotUniform, InitializerArgument, Zeros
-from cnncli.layers.kernels import KernelArgument, Matrix
+from cnncli.layers.kernels import WHITENING, KernelArgument, Kernels, Matrix
 from cnncli.layers.regularizers import RegularizerArgument
 from cnncli.layers.sliding import Slide, Sliding
 
@@ -149,6 +150,10 @@ class Conv2D(Convolution):
     `groups` those of its part, so that `groups` equal to the channels treats each channel by itself. With a
     kernel, `kernel_size` and `filters` follow from it: as many filters as kernels, in each group.
 
+    `kernel: whitening` measures the filters on the training split: the principal components of the patches that
+    the layer sees, each divided by its standard deviation, so that what they find is uncorrelated and equally strong.
+    Every component comes twice, as it is and negated; `filters` of them, the strongest first.
+
     Args:
         filters: Number of output channels.
         kernel_size: Height and width of the patch in pixels.
@@ -156,14 +161,15 @@ class Conv2D(Convolution):
         padding: "same" adds zeros so that stride 1 keeps the size; "valid" uses only patches that fit.
         dilation_rate: Distance between the patch's neighbouring taps in pixels.
         groups: Parts into which channels and filters are divided; a filter sees the channels of its part.
-        kernel: Name of a fixed kernel (sobel_x, gaussian, …), a matrix, or a list of these.
+        kernel: Name of a fixed kernel (sobel_x, gaussian, …), a matrix, a list of these, or whitening.
 
     Input shape: (height, width, channels).
     Output shape: (ceil(height / strides), ceil(width / strides), filters) for "same".
     Parameters: kernel height · kernel width · channels / groups · filters, plus filters with a bias.
-    Raises: ShapeError if no patch fits.
+    Raises: ShapeError if no patch fits, or a patch has fewer components than are asked for.
     Example: Conv2D(filters=16, kernel_size=5).num_params((32, 32, 3)) == 1216
-    Reference: LeCun et al., Proceedings of the IEEE 86 (11), 1998, section II.
+    Reference: LeCun et al., Proceedings of the IEEE 86 (11), 1998, section II; for whitening Page, "How to Train Your
+        ResNet 8", 2019.
     """
 
     num_axes: ClassVar[int] = 2
@@ -173,7 +179,7 @@ class Conv2D(Convolution):
     strides: Size2 = (1, 1)
     padding: Padding = "valid"
     dilation_rate: Size2 = (1, 1)
-    kernel: Annotated[tuple[Matrix, ...], KernelArgument()] | None = None
+    kernel: Annotated[Kernels, KernelArgument()] | None = None
 
     model_config = ConfigDict(json_schema_extra=_need_size_or_kernel)
 
@@ -187,12 +193,16 @@ class Conv2D(Convolution):
             kernels = KernelArgument().read(given["kernel"])
         except PydanticCustomError:  # told at the argument itself, and without a complaint about what follows from it
             kernels = (((0.0,),),)
+        if kernels == WHITENING:
+            return given
         follows = {"filters": len(kernels) * (groups if type(groups) is int else 1), "kernel_size": _size(kernels[0])}
         return {**follows, **given}
 
     @model_validator(mode="after")
     def _check_kernel(self) -> Self:
-        if self.kernel is None:
+        if self.kernel == WHITENING:
+            self._check_whitening()
+        if self.kernel is None or self.kernel == WHITENING:
             return self
         rows, columns = _size(self.kernel[0])
         if self.kernel_size != (rows, columns):
@@ -204,6 +214,25 @@ class Conv2D(Convolution):
                 "kernel", "{filters} filters cannot be shared out to {kernels} kernels in {groups} groups", numbers
             )
         return self
+
+    def _check_whitening(self) -> None:
+        if self.groups > 1 or self.filters % 2:
+            numbers = {"filters": self.filters, "groups": self.groups}
+            raise PydanticCustomError(
+                "kernel", "whitening needs an even number of filters in one group; read {filters} in {groups}", numbers
+            )
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the positions and, for each, one number a filter."""
+        shape = super().output_shape(input_shape)
+        most = 2 * math.prod(self.kernel_size) * input_shape[-1]
+        if self.kernel == WHITENING and self.filters > most:
+            raise ShapeError(
+                f"{self.filters} whitening filters, but a patch of this input has {most // 2} components",
+                f"choose at most {most} filters, or a larger kernel_size",
+                "E043",
+            )
+        return shape
 
 
 class Conv3D(Convolution):

@@ -6,7 +6,7 @@ written, without turning it over.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -14,6 +14,12 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Matrix = tuple[tuple[float, ...], ...]
 """Rows of a kernel, top first."""
+
+WHITENING: Final = "whitening"
+"""Name of the kernels that are measured on the training split instead of written down."""
+
+Kernels = tuple[Matrix, ...] | Literal["whitening"]
+"""What `kernel` becomes."""
 
 
 def _matrix(rows: list[list[float]], divisor: float = 1.0) -> Matrix:
@@ -36,11 +42,13 @@ horizontal ones that brighten downwards."""
 class KernelArgument:
     """Pydantic annotation: a kernel's name, a matrix, or a list of these.
 
-    Becomes a tuple of matrices of one size.
+    Becomes a tuple of matrices of one size; "whitening" stays as it is.
     """
 
-    def read(self, given: Any) -> tuple[Matrix, ...]:
-        """Return the matrices."""
+    def read(self, given: Any) -> Kernels:
+        """Return the matrices, or "whitening"."""
+        if given == WHITENING:
+            return WHITENING
         several = isinstance(given, (list, tuple)) and bool(given) and not _is_row(given[0])
         matrices = tuple(_read_matrix(kernel) for kernel in (given if several else [given]))
         if len({(len(m), len(m[0])) for m in matrices}) > 1:
@@ -53,7 +61,7 @@ class KernelArgument:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         row = {"type": "array", "items": {"type": "number"}, "minItems": 1}
         one: list[JsonSchemaValue] = [{"enum": sorted(KERNELS)}, {"type": "array", "items": row, "minItems": 1}]
-        return {"anyOf": [*one, {"type": "array", "items": {"anyOf": one}, "minItems": 1}]}
+        return {"anyOf": [{"const": WHITENING}, *one, {"type": "array", "items": {"anyOf": one}, "minItems": 1}]}
 
 
 def _is_row(given: Any) -> bool:
@@ -64,7 +72,7 @@ def _read_matrix(given: Any) -> Matrix:
     if isinstance(given, str):
         if given in KERNELS:
             return KERNELS[given]
-        known = ", ".join(sorted(KERNELS))
+        known = ", ".join([*sorted(KERNELS), WHITENING])
         raise PydanticCustomError("kernel_name", "Input should be a matrix or one of {known}", {"known": known})
     if not (isinstance(given, (list, tuple)) and given and all(map(_is_row, given))):
         raise PydanticCustomError("kernel", "Input should be a kernel's name or a matrix: rows of numbers")
