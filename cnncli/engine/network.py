@@ -8,13 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from cnncli.engine.convolution import rework
+from cnncli.engine import convolution, normalization
 from cnncli.engine.layers import OWN_LAYERS, fixed_kernel, needs_float32
 from cnncli.layers.base import Merge, Shape
 from cnncli.layers.convolution import Conv2D, Convolution
 from cnncli.layers.dropout import Dropout, SpatialDropout2D
 from cnncli.layers.graph import INPUT, Node
 from cnncli.layers.kernels import WHITENING
+from cnncli.layers.normalization import BatchNormalization
 from cnncli.layers.transpose import Conv2DTranspose
 
 
@@ -58,7 +59,9 @@ def _keras_layer(node: Node, entropy: list[int], dtype: str | None) -> Any:
     layer = keras_class(name=node.name, dtype=dtype, **arguments)
     layer.trainable = node.layer.trainable  # not every Keras layer takes it as an argument
     if isinstance(node.layer, (Convolution, Conv2DTranspose)):
-        rework(layer)
+        convolution.rework(layer)
+    if isinstance(node.layer, BatchNormalization):
+        normalization.rework(layer)
     return layer
 
 
