@@ -29,6 +29,7 @@ VARIANTS = {
     "groups": ["train.groups=[{layers: dense, learning_rate: 0.01}, {layers: 'conv*', trainable: false}]"],
     "checkpoints in mid-epoch": ["train.checkpoint={every: {steps: 4}}"],
     "bfloat16": ["train.precision=mixed_bfloat16"],
+    "replay": ["train.replay=true"],
     "augmentation": ["data.augmentation=[{RandomCrop: {padding: 1}}, RandAugment, RandomErasing, MixUp]"],
 }
 
@@ -76,9 +77,14 @@ def metrics_of(run: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
 
 
+def replay_of(run: Path) -> dict[str, bytes]:
+    """Return the files of the run's replay; none if it keeps none."""
+    return {path.name: path.read_bytes() for path in sorted(run.glob("replay/*"))}
+
+
 @pytest.mark.parametrize("overrides", VARIANTS.values(), ids=VARIANTS.keys())
 def test_resumed_run_is_bit_identical(small_config: Callable[..., Any], tmp_path: Path, overrides: list[str]) -> None:
-    """Stopped three times, in mid-epoch and at epochs' ends, a run ends with the same arrays and metrics."""
+    """Stopped three times, in mid-epoch and at epochs' ends, a run ends with the same arrays, metrics and replay."""
     from cnncli.engine.train import resume, train
     from cnncli.runs.run import Run
 
@@ -98,6 +104,8 @@ def test_resumed_run_is_bit_identical(small_config: Callable[..., Any], tmp_path
     assert metrics_of(Path(parts.run)) == metrics_of(Path(whole.run))
     assert parts.best == whole.best
     assert digest_of(Path(parts.run)) == digest_of(Path(whole.run))
+    assert replay_of(Path(parts.run)) == replay_of(Path(whole.run))
+    assert bool(replay_of(Path(whole.run))) == config.train.replay
 
 
 def test_a_changed_seed_is_seen(small_config: Callable[..., Any], tmp_path: Path) -> None:
