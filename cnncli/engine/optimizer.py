@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnncli.config.schema import Group, Train
+from cnncli.engine.fused import FUSED
 
 
 class _Part(NamedTuple):
@@ -88,11 +89,12 @@ class Updates:
 
 
 def make_optimizer(train: Train, group: Group | None = None) -> keras.optimizers.Optimizer:
-    """Return the config's optimizer as Keras has it, with a group's own settings."""
+    """Return the config's optimizer: Keras's, or one of the same formulas, with a group's own settings."""
     arguments = train.optimizer.keras_arguments()
     if group is not None and group.weight_decay is not None:
         arguments["weight_decay"] = group.weight_decay
-    optimizer = getattr(keras.optimizers, train.optimizer.type_name())(
+    name = train.optimizer.type_name()
+    optimizer = (FUSED.get(name) or getattr(keras.optimizers, name))(
         **arguments,
         name="optimizer",
         global_clipnorm=train.clip_norm,

@@ -1,0 +1,47 @@
+"""Optimizers whose update is one operation change weights as Keras's do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("SGD", {}),
+        ("SGD", {"momentum": 0.9}),
+        ("SGD", {"momentum": 0.8, "nesterov": True, "weight_decay": 0.01}),
+        ("Adam", {}),
+        ("Adam", {"beta_1": 0.7, "beta_2": 0.95, "epsilon": 1e-3, "weight_decay": 0.01}),
+        ("Adam", {"amsgrad": True}),
+        ("AdamW", {"weight_decay": 0.1}),
+    ],
+)
+def test_updates_equal_keras(name: str, arguments: dict[str, Any]) -> None:
+    """After thirty steps on the same gradients, at changing rates, weights and state are Keras's."""
+    import keras
+
+    from cnncli.engine.fused import FUSED
+
+    rng = np.random.default_rng(0)
+    start = [rng.normal(size=(4, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32)]
+    gradients = [[rng.normal(size=w.shape).astype(np.float32) for w in start] for _ in range(30)]
+    ends = []
+    for make in (FUSED[name], getattr(keras.optimizers, name)):
+        weights = [keras.Variable(w, name=f"weight_{number}") for number, w in enumerate(start)]
+        optimizer = make(**arguments, use_ema=True, ema_momentum=0.9, global_clipnorm=2.0)
+        optimizer.build(weights)
+        for step, gradient in enumerate(gradients):
+            optimizer.learning_rate.assign(0.1 / (1 + step))
+            optimizer.apply(gradient, weights)
+        ends.append([*weights, *(v for v in optimizer.variables)])
+    assert len(ends[0]) == len(ends[1])
+    for ours, theirs in zip(*ends, strict=True):
+        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=2e-5, atol=1e-6)
+        assert ours.path.split("/")[-1] == theirs.path.split("/")[-1]
+    assert not np.allclose(np.asarray(ends[0][0]), start[0], atol=1e-2)
