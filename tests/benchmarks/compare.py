@@ -3,7 +3,9 @@
 Usage:
 
     python tests/benchmarks/compare.py lenet5 --data mnist.npz --repeats 5 --precision float32
-        [--rival keras] [--rival torch] [--torch-python PATH] [--epochs 10]
+        [--rival keras] [--rival torch] [--torch-python PATH] [--epochs 10] [--rival-precision float32]
+
+`--data` is an npz file, or a zip of folders train/CLASS/ and test/CLASS/ of images, which is decoded once before.
 
 All three train the same network with the same batch, epochs and validation. Prints the median
 seconds of each, and the ratios to `cnn train` with their spread. PyTorch is not a dependency of
@@ -20,8 +22,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 from statistics import median
+
+import numpy as np
+from PIL import Image
 
 HERE = Path(__file__).parent
 CONFIGS = {"lenet5": "mnist_lenet5", "cifar_net": "tests/benchmarks/cifar_net.yaml"}
@@ -47,7 +53,7 @@ def command_of(who: str, options: argparse.Namespace, runs_dir: str) -> list[str
         options.network,
         options.data,
         str(options.epochs),
-        options.precision,
+        options.rival_precision or options.precision,
     ]
 
 
@@ -87,18 +93,42 @@ def peak_memory(who: str, options: argparse.Namespace) -> float:
 
 
 def main() -> None:
-    """Run the contenders in turn and print medians and ratios."""
+    """Read the options and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", choices=sorted(CONFIGS))
     parser.add_argument("--data", required=True)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--rival-precision", help="of the rivals, where it is not the same")
     parser.add_argument("--rival", action="append", choices=["keras", "torch"])
     parser.add_argument("--torch-python", default=sys.executable)
     parser.add_argument("--memory", action="store_true", help="measure peak memory instead of time")
     options = parser.parse_args()
-    options.data = str(Path(options.data).resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        if not options.data.endswith(".npz"):
+            options.data = decoded(Path(options.data), Path(folder) / "images.npz")
+        options.data = str(Path(options.data).resolve())
+        compare(options)
+
+
+def decoded(archive: Path, npz: Path) -> str:
+    """Write the images of a zip of train/CLASS/ and test/CLASS/ as arrays; return the npz file's path."""
+    arrays: dict[str, np.ndarray] = {}
+    with zipfile.ZipFile(archive) as files:
+        names = sorted(name for name in files.namelist() if name.endswith((".jpg", ".jpeg", ".png")))
+        classes = sorted({name.split("/")[-2] for name in names})
+        for split in ("train", "test"):
+            own = [name for name in names if name.split("/")[-3] == split]
+            arrays[f"x_{split}"] = np.stack([np.asarray(Image.open(files.open(name))) for name in own])
+            arrays[f"y_{split}"] = np.array([classes.index(name.split("/")[-2]) for name in own])
+    order = np.random.default_rng(0).permutation(len(arrays["y_train"]))  # a plain script holds back the end of it
+    np.savez(npz, **arrays | {name: arrays[name][order] for name in ("x_train", "y_train")})
+    return str(npz)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Run the contenders in turn and print what they took."""
     contenders = ["cnn", *(options.rival or ["keras"])]
     if options.memory:
         peaks = {who: peak_memory(who, options) for who in contenders}
