@@ -14,11 +14,13 @@ import tensorflow as tf
 
 from cnncli.analysis.summary import summarize
 from cnncli.config.schema import Config
+from cnncli.engine import parts
 from cnncli.engine.evaluate import BATCH_SIZE, Predictor
 from cnncli.engine.feed import Chunk
 from cnncli.engine.learner import Learner
 from cnncli.engine.loss import CrossEntropy
 from cnncli.engine.model import build
+from cnncli.engine.parts import in_parts
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.engine.runtime import configure, device_name
 
@@ -132,13 +134,13 @@ def _layer_time(layer: keras.layers.Layer, batch_size: int, macs: int) -> LayerT
 
     @tf.function
     def forward() -> tf.Tensor:
-        return layer(given, training=True)
+        return in_parts(lambda part: layer(part, training=True), given, parts.number())
 
     @tf.function
     def both() -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            output = layer(given, training=True)
+            output = forward()
         sources = [*inputs, *(variable.value for variable in layer.trainable_variables)]
         return [gradient for gradient in tape.gradient(output, sources) if gradient is not None]
 
@@ -151,9 +153,9 @@ def _layer_time(layer: keras.layers.Layer, batch_size: int, macs: int) -> LayerT
 def _peak_flops(precision: str) -> float:
     """Return the operations a second of a large matrix product: the best of several."""
     kind = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}.get(precision, tf.float32)
-    matrix = tf.cast(tf.random.normal((MATRIX_SIZE, MATRIX_SIZE)), kind)
-    multiply = tf.function(lambda: tf.matmul(matrix, matrix))
-    return 2 * MATRIX_SIZE**3 / min(_times(multiply, REPEATS))
+    matrices = [tf.cast(tf.random.normal((MATRIX_SIZE, MATRIX_SIZE)), kind) for _ in range(parts.number())]
+    multiply = tf.function(lambda: [tf.matmul(matrix, matrix) for matrix in matrices])
+    return 2 * MATRIX_SIZE**3 * len(matrices) / min(_times(multiply, REPEATS))
 
 
 def _examples(number: int, shape: tuple[int, int, int]) -> tf.Tensor:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.config.schema import Config
+from cnncli.engine import parts
 from cnncli.engine.learner import assign, model_variables
 from cnncli.engine.measured import settle
 from cnncli.engine.model import build
@@ -41,6 +42,7 @@ class Predictor:
     def __init__(self, model: keras.Model, preprocessing: Preprocessing) -> None:
         self._model = model
         self._preprocessing = preprocessing
+        self._parts = parts.number()
 
     def logits(self, images: Images) -> npt.NDArray[np.float32]:
         """Return float32 logits (examples, classes) for uint8 images of the network's size."""
@@ -56,7 +58,10 @@ class Predictor:
 
     @tf.function(reduce_retracing=True)
     def _forward(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self._model(self._preprocessing.to_float(images), training=False), tf.float32)
+        logits = parts.in_parts(
+            lambda part: self._model(self._preprocessing.to_float(part), training=False), images, self._parts
+        )
+        return tf.cast(logits, tf.float32)
 
 
 @dataclass(frozen=True)

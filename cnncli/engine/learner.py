@@ -10,10 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from cnncli.config.schema import Config
+from cnncli.engine import parts
 from cnncli.engine.augmentation import Augmentation
 from cnncli.engine.feed import Chunk
 from cnncli.engine.loss import CrossEntropy
 from cnncli.engine.optimizer import Updates
+from cnncli.engine.parts import in_parts
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.errors import CheckpointError, CnnError
 
@@ -50,6 +52,7 @@ class Learner:
         self.loss = loss
         self._augmentation = Augmentation(config.data.augmentation, model.output_shape[-1])
         self._seed = config.seed
+        self._parts = 1 if _takes_means_over_batches(model) else parts.number()
         # In float16 the optimizer itself skips a step whose enlarged gradients overflow.
         self._guards_gradients = config.train.precision != "mixed_float16"
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, name="loss_sum")
@@ -125,7 +128,7 @@ class Learner:
     def _step(self, batch: Batch, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Take one step unless its loss or gradients are not finite; return the loss and whether they were."""
         with tf.GradientTape() as tape:
-            logits = self.model(batch.inputs, training=True)
+            logits = in_parts(lambda inputs: self.model(inputs, training=True), batch.inputs, self._parts)
             losses = self.loss(batch.targets, logits)
             loss = tf.reduce_mean(losses) + sum(self.model.losses)
             scaled = self.updates.scale_loss(loss)
@@ -185,6 +188,10 @@ class Learner:
         variables |= self.updates.state()
         sums = (self._loss_sum, self._num_correct, self._num_seen)
         return variables | {f"epoch/{v.name.split(':')[0]}": v for v in sums}
+
+
+def _takes_means_over_batches(model: keras.Model) -> bool:
+    return any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
 
 
 def _is_finite(variable: Any) -> tf.Tensor:

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from cnncli.config.schema import Config
+from cnncli.engine import parts
 from cnncli.errors import CnnError
 from cnncli.runs.environment import versions
 
@@ -31,12 +32,7 @@ def configure(config: Config, recorded_threads: int | None = None) -> dict[str, 
         recorded_threads: Number of threads that a run began with; it goes on with as many.
     """
     threads = config.train.threads or recorded_threads or available_threads()
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-    except RuntimeError:
-        # TensorFlow fixes its pools at the first operation; a second run in one process keeps them.
-        threads = tf.config.threading.get_intra_op_parallelism_threads() or threads
+    threads = parts.set_threads(threads, parts.parts_for(config, threads))
     keras.config.set_dtype_policy(config.train.precision)
     keras.utils.set_random_seed(config.seed)
     return environment(threads)
