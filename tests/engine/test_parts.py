@@ -21,7 +21,8 @@ from cnncli.engine.train import train
 from cnncli.runs.events import Silence
 if sys.argv[2] == "whole":
     parts.MOST = 1
-config = load("mnist_lenet5", ["data.source=digits", "train.epochs=1", "train.batch_size=118", "train.threads=2", "train.optimizer=SGD"])
+sets = ["data.source=digits", "train.epochs=1", "train.batch_size=118", "train.threads=2", "train.optimizer=SGD"]
+config = load("mnist_lenet5", sets)
 run = train(config, Path(sys.argv[1]), Silence()).run
 print(json.dumps({"run": run, "parts": parts.number()}))
 """

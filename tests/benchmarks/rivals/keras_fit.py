@@ -9,6 +9,7 @@ import sys
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
+import statistics
 import time
 
 import keras
@@ -69,8 +70,27 @@ model.compile(
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     metrics=["accuracy"],
 )
-begun = time.perf_counter()
-model.fit(x, y, batch_size=128, epochs=epochs, validation_data=(x_validation, y_validation), verbose=2)
-seconds = time.perf_counter() - begun
+
+
+class TrainingTime(keras.callbacks.Callback):
+    """Measures each epoch up to its validation."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start the watch."""
+        self.begun = time.perf_counter()
+
+    def on_test_begin(self, logs=None):
+        """Stop it."""
+        self.seconds.append(time.perf_counter() - self.begun)
+
+
+watch = TrainingTime()
+validation = (x_validation, y_validation)
+model.fit(x, y, batch_size=128, epochs=epochs, validation_data=validation, verbose=2, callbacks=[watch])
+seconds = statistics.median(watch.seconds[1:] or watch.seconds)
 _, accuracy = model.evaluate(x_test, y_test, batch_size=128, verbose=0)
-print(f"RESULT accuracy {accuracy:.4f} fit_seconds {seconds:.2f} images_per_second {epochs * len(x) / seconds:.0f}")
+print(f"RESULT accuracy {accuracy:.4f} epoch_seconds {seconds:.2f} images_per_second {len(x) / seconds:.0f}")

@@ -24,6 +24,6 @@ for filters in (32, 64):
     stack += [layers.Conv2D(filters, 3, activation="relu"), layers.MaxPooling2D(2)]
 stack += [layers.Flatten(), layers.Dropout(0.5), layers.Dense(10, activation="softmax")]
 model = keras.Sequential(stack)
-model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.fit(x, y, batch_size=128, epochs=15, validation_split=0.1, verbose=0)
 print(model.evaluate(x_test, y_test, verbose=0)[1])
