@@ -102,7 +102,7 @@ def test_edge_detection_by_convolution_and_by_matrix() -> None:
 
 @pytest.mark.parametrize("name", sorted(PARAMETERS))
 def test_no_shipped_network_has_errors(name: str) -> None:
-    """What the check doubts about published networks is known: dense heads, two linear layers, mere edges, odd sizes."""
+    """What the check doubts about published networks is known: dense heads, linear layers, mere edges, odd sizes."""
     codes = {problem.code for problem in check(load(name))}
     assert codes <= {"W305", "W307", "W309", "W310", "W314"}
     assert ("W305" in codes) == (name == "cifar10_fast")
