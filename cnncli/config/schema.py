@@ -155,9 +155,7 @@ class Train(Section):
     distribute: Literal["none", "mirrored", "multi_worker"] = Field(
         default="none", description="One device, all of this machine, or several machines."
     )
-    threads: Positive | None = Field(
-        default=None, description="Processor threads for one operation; null: as many as there are."
-    )
+    threads: Positive | None = Field(default=None, description="Processor threads in all; null: as many as there are.")
 
 
 class Document(Section):

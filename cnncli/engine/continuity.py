@@ -70,7 +70,7 @@ def _rate(config: Config, progress: Progress, steps_per_epoch: int) -> float:
 
 def _flat(environment: Mapping[str, Any]) -> dict[str, str]:
     versions = {name: str(value) for name, value in environment.get("versions", {}).items()}
-    others = ("device", "threads", "cpu_features")
+    others = ("device", "threads", "parts", "cpu_features")
     return versions | {name: _text(environment[name]) for name in others if name in environment}
 
 

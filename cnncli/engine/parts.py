@@ -51,7 +51,8 @@ def set_threads(threads: int, parts: int) -> int:
 def number() -> int:
     """Return the number of parts that TensorFlow's threads were set for."""
     intra = tf.config.threading.get_intra_op_parallelism_threads()
-    return max(1, tf.config.threading.get_inter_op_parallelism_threads() // intra) if intra else 1
+    inter = tf.config.threading.get_inter_op_parallelism_threads()
+    return min(MOST, max(1, inter // intra)) if intra else 1
 
 
 def in_parts(function: Callable[[Any], tf.Tensor], batch: Any, parts: int) -> tf.Tensor:

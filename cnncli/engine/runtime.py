@@ -59,6 +59,7 @@ def environment(threads: int) -> dict[str, Any]:
         "versions": versions(),
         "device": device_name(),
         "threads": threads,
+        "parts": parts.number(),
         "cpu_features": cpu_features(),
     }
 

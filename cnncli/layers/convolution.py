@@ -135,8 +135,9 @@ def _size(matrix: Matrix) -> tuple[int, int]:
 
 
 def _need_size_or_kernel(schema: dict[str, Any]) -> None:
-    """Say in the JSON Schema that a kernel stands for filters and kernel_size."""
-    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["kernel"]}]
+    """Say in the JSON Schema that a kernel stands for filters and kernel_size, but whitening does not."""
+    written_down = {"required": ["kernel"], "not": {"properties": {"kernel": {"const": WHITENING}}}}
+    schema["anyOf"] = [{"required": schema.pop("required")}, written_down]
 
 
 class Conv2D(Convolution):
@@ -225,14 +226,26 @@ class Conv2D(Convolution):
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the positions and, for each, one number a filter."""
         shape = super().output_shape(input_shape)
+        if self.kernel == WHITENING:
+            self._check_patches(input_shape)
+        return shape
+
+    def _check_patches(self, input_shape: Shape) -> None:
+        """Check that the input has patches to measure, and that they have as many components as are asked for."""
+        windows = [(size - 1) * rate + 1 for size, rate in zip(self.kernel_size, self.dilation_rate, strict=True)]
+        if any(window > length for window, length in zip(windows, input_shape, strict=False)):
+            raise ShapeError(
+                f"no whole patch of {windows[0]}×{windows[1]} fits into this input, and whitening measures whole ones",
+                "choose a smaller kernel_size or dilation_rate",
+                "E043",
+            )
         most = 2 * math.prod(self.kernel_size) * input_shape[-1]
-        if self.kernel == WHITENING and self.filters > most:
+        if self.filters > most:
             raise ShapeError(
                 f"{self.filters} whitening filters, but a patch of this input has {most // 2} components",
                 f"choose at most {most} filters, or a larger kernel_size",
                 "E043",
             )
-        return shape
 
 
 class Conv3D(Convolution):

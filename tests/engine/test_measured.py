@@ -20,7 +20,7 @@ LAYERS = """
 """
 
 
-def trained(small_config: Callable[..., Any], tmp_path: Path, filters: int, size: int) -> Any:
+def trained(small_config: Callable[..., Any], tmp_path: Path, filters: int, size: int, *sets: str) -> Any:
     """Train a small network with a whitening layer for an epoch; return its run."""
     from cnncli.config.load import load
     from cnncli.engine.train import train
@@ -32,7 +32,7 @@ def trained(small_config: Callable[..., Any], tmp_path: Path, filters: int, size
     head, _, tail = text.partition("  layers:")
     layers = LAYERS % (filters, size)
     (tmp_path / "white.yaml").write_text(f"{head}  layers:{layers}{tail[tail.index('train:') :]}", encoding="utf-8")
-    config = load(tmp_path / "white.yaml", ["train.epochs=1"])
+    config = load(tmp_path / "white.yaml", ["train.epochs=1", *sets])
     return Run.open(Path(train(config, tmp_path / "runs", Silence()).run))
 
 
@@ -71,6 +71,19 @@ def test_components_are_scikit_learns(small_config: Callable[..., Any], tmp_path
     np.testing.assert_array_equal(kernel[:, 4:], -kernel[:, :4])
 
 
+def test_images_that_are_all_alike_are_told(small_config: Callable[..., Any], tmp_path: Path) -> None:
+    """Without any variance there is nothing to whiten: an error, and no weight that is not a number."""
+    from cnncli.errors import CnnError
+
+    pixels = np.full((40, 8, 8), 7, np.uint8)
+    labels = np.arange(40) % 10
+    np.savez(tmp_path / "same.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+    with pytest.raises(CnnError, match="whitened cannot be whitened"):
+        trained(
+            small_config, tmp_path, 4, 2, "data.source=npz", "data.validation=0", f"data.path={tmp_path / 'same.npz'}"
+        )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -78,6 +91,8 @@ def test_components_are_scikit_learns(small_config: Callable[..., Any], tmp_path
         ("filters: 7, kernel_size: 2", "even number of filters"),
         ("filters: 8, kernel_size: 3, groups: 2", "in one group"),
         ("kernel_size: 2", "filters"),
+        ("filters: 2, kernel_size: 9, padding: same", "whole patch of 9×9 fits into this input"),
+        ("filters: 2, kernel_size: 3, padding: same, dilation_rate: 4", "whole patch of 9×9 fits into this input"),
     ],
 )
 def test_what_cannot_be_whitened_is_told(small_config: Callable[..., Any], arguments: str, message: str) -> None:

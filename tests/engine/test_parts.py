@@ -47,6 +47,18 @@ def test_parts_change_nothing_but_rounding(tmp_path: Path) -> None:
         np.testing.assert_allclose(found[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+def test_dropout_in_halves_resumes_to_the_bit(tmp_path: Path) -> None:
+    """LeNet with dropout, in halves, trained to the end twice in other processes, once stopped: `cnn verify` agrees."""
+    common = ["--runs-dir", str(tmp_path), "--json"]
+    sets = ["--set", "train.epochs=2", "--set", "train.threads=2"]
+    cnn = [sys.executable, "-m", "cnncli"]
+    made = subprocess.run([*cnn, "train", "digits_lenet", *sets, *common], capture_output=True, text=True, check=True)
+    run = json.loads(made.stdout)["run"]
+    assert json.loads((Path(run) / "run.json").read_text(encoding="utf-8"))["parts"] == 2
+    found = subprocess.run([*cnn, "verify", run, *common], capture_output=True, text=True, check=True)
+    assert json.loads(found.stdout)["identical"]
+
+
 def test_who_is_computed_in_parts() -> None:
     """Small networks on several threads; not large ones, none with batch normalization, none on a single thread."""
     from cnncli.config.load import load

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +17,6 @@ from typer.testing import CliRunner
 from cnncli.errors import RunError
 from cnncli.runs import verification
 from cnncli.runs.checkpoint import Checkpoint
-from cnncli.runs.events import Silence
 from cnncli.runs.run import Run
 from cnncli.runs.verification import Verdict, verify
 
@@ -23,9 +25,12 @@ pytestmark = pytest.mark.engine
 
 def test_verified_run(small_config: Callable[..., Any], tmp_path: Path) -> None:
     """Killed in mid-epoch and resumed, the second training ends like the first and like the run itself."""
-    from cnncli.engine.train import train
-
-    run = Run.open(Path(train(small_config("train.epochs=2"), tmp_path / "runs", Silence()).run))
+    small_config()
+    # In a process of its own, as users train: the threads of this one were set by whatever trained here first.
+    config, runs = str(tmp_path / "small.yaml"), str(tmp_path / "runs")
+    command = ["train", config, "--set", "train.epochs=2", "--runs-dir", runs, "--json"]
+    made = subprocess.run([sys.executable, "-m", "cnncli", *command], capture_output=True, text=True, check=True)
+    run = Run.open(Path(json.loads(made.stdout)["run"]))
     before = sorted(run.path.rglob("*"))
     told: list[str] = []
     verdict = verify(run, told.append)

@@ -55,6 +55,8 @@ def test_json_schema_is_valid(name):
         ({"filters": 4, "kernel_size": 3, "kernel_regularizer": {"L2": {"l2": 1e-4}}}, True),
         ({"kernel": "sobel_x", "trainable": False}, True),
         ({"kernel": [[1, 2], [3, 4]]}, True),
+        ({"kernel": "whitening", "filters": 4, "kernel_size": 3}, True),
+        ({"kernel": "whitening"}, False),
         ({"kernel": ["sobel_x", [[1, 2, 3], [4, 5, 6], [7, 8, 9]]]}, True),
         ({"filters": 4}, False),
         ({"filters": 0, "kernel_size": 3}, False),
