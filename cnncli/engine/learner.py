@@ -125,6 +125,9 @@ class Learner:
             return Batch(inputs, labels, labels)
         return Batch(*self._augmentation(inputs, labels, tf.stack([self._seed, step])), labels)
 
+    # A function of its own inside the loop: in a loop's graph, with its cycles, TensorFlow may come to the gradient of
+    # a max-pooling before the max-pooling, and then leaves it a kernel several times slower: in one process of twelve.
+    @tf.function(experimental_attributes={"_noinline": True})
     def _step(self, batch: Batch, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Take one step unless its loss or gradients are not finite; return the loss and whether they were."""
         with tf.GradientTape() as tape:
