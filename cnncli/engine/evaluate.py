@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.config.schema import Config
-from cnncli.engine import parts
+from cnncli.engine import folding, parts
 from cnncli.engine.learner import assign, model_variables
 from cnncli.engine.measured import settle
 from cnncli.engine.model import build
@@ -40,26 +40,26 @@ class Predictor:
     """
 
     def __init__(self, model: keras.Model, preprocessing: Preprocessing) -> None:
-        self._model = model
+        self._forward = folding.forward(model)
         self._preprocessing = preprocessing
         self._parts = parts.number()
 
     def logits(self, images: Images) -> npt.NDArray[np.float32]:
         """Return float32 logits (examples, classes) for uint8 images of the network's size."""
-        parts = [self._batch(images[start : start + BATCH_SIZE]) for start in range(0, len(images), BATCH_SIZE)]
-        return np.concatenate(parts)
+        starts = range(0, len(images), BATCH_SIZE)
+        return np.concatenate([self._batch(images[start : start + BATCH_SIZE]) for start in starts])
 
     def _batch(self, images: tf.Tensor) -> npt.NDArray[np.float32]:
         # A batch is always filled up: the kernels, and so the last bits, may depend on its size.
         missing = BATCH_SIZE - len(images)
         if missing:
             images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
-        return np.asarray(self._forward(images))[: BATCH_SIZE - missing]
+        return np.asarray(self._answer(images))[: BATCH_SIZE - missing]
 
     @tf.function(reduce_retracing=True)
-    def _forward(self, images: tf.Tensor) -> tf.Tensor:
+    def _answer(self, images: tf.Tensor) -> tf.Tensor:
         logits = parts.in_parts(
-            lambda part: self._model(self._preprocessing.to_float(part), training=False), images, self._parts
+            lambda part: self._forward(self._preprocessing.to_float(part), training=False), images, self._parts
         )
         return tf.cast(logits, tf.float32)
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnncli.config.schema import Config
-from cnncli.engine import parts
+from cnncli.engine import folding, parts
 from cnncli.engine.augmentation import Augmentation
 from cnncli.engine.feed import Chunk
 from cnncli.engine.loss import CrossEntropy
@@ -48,6 +48,7 @@ class Learner:
     def __init__(self, config: Config, model: keras.Model, preprocessing: Preprocessing, loss: CrossEntropy) -> None:
         self.model = model
         self.updates = Updates(config.train, model)
+        self._forward = folding.forward(model)
         self.preprocessing = preprocessing
         self.loss = loss
         self._augmentation = Augmentation(config.data.augmentation, model.output_shape[-1])
@@ -131,7 +132,7 @@ class Learner:
     def _step(self, batch: Batch, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Take one step unless its loss or gradients are not finite; return the loss and whether they were."""
         with tf.GradientTape() as tape:
-            logits = in_parts(lambda inputs: self.model(inputs, training=True), batch.inputs, self._parts)
+            logits = in_parts(lambda inputs: self._forward(inputs, training=True), batch.inputs, self._parts)
             losses = self.loss(batch.targets, logits)
             loss = tf.reduce_mean(losses) + sum(self.model.losses)
             scaled = self.updates.scale_loss(loss)
