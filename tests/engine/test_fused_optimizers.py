@@ -45,3 +45,32 @@ def test_updates_equal_keras(name: str, arguments: dict[str, Any]) -> None:
         np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=2e-5, atol=1e-6)
         assert ours.path.split("/")[-1] == theirs.path.split("/")[-1]
     assert not np.allclose(np.asarray(ends[0][0]), start[0], atol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_added_up_and_enlarged_gradients(name: str) -> None:
+    """In a function, with gradients of three steps added up and the loss enlarged as float16 needs it: Keras's too."""
+    import keras
+    import tensorflow as tf
+
+    from cnncli.engine.fused import FUSED
+
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=(4, 3)).astype(np.float32)
+    gradients = tf.constant(rng.normal(size=(7, 4, 3)), tf.float32)
+    ends = []
+    for make in (FUSED[name], getattr(keras.optimizers, name)):
+        weight = keras.Variable(start)
+        inner = make(learning_rate=0.1, gradient_accumulation_steps=3)
+        optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0)
+        optimizer.build([weight])
+
+        @tf.function
+        def step(gradient: tf.Tensor, optimizer: Any = optimizer, weight: Any = weight) -> None:
+            optimizer.apply([optimizer.scale_loss(gradient)], [weight])
+
+        for gradient in gradients:
+            step(gradient)
+        ends.append(np.asarray(weight))
+    np.testing.assert_allclose(*ends, rtol=2e-5, atol=1e-6)
+    assert not np.allclose(ends[0], start, atol=1e-2)

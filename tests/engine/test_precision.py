@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 pytestmark = pytest.mark.engine
@@ -19,3 +23,23 @@ def test_a_long_training_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert precision.hint(load("cifar10_small_alexnet", ["train.precision=mixed_bfloat16"]), 45_000) is None
     monkeypatch.setattr(precision, "cpu_features", lambda: ["avx2"])
     assert precision.hint(long, 45_000) is None
+
+
+def test_a_run_says_it_before_its_first_epoch(
+    small_config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hint is among the notes that a listener gets when training starts."""
+    from cnncli.engine import precision
+    from cnncli.engine.train import train
+    from cnncli.runs.events import Silence, Started
+
+    monkeypatch.setattr(precision, "cpu_features", lambda: ["avx512_bf16"])
+    monkeypatch.setattr(precision, "WORTHWHILE", 0.0)
+    notes: list[str] = []
+
+    class Listener(Silence):
+        def started(self, event: Started) -> None:
+            notes.extend(event.notes)
+
+    train(small_config("train.epochs=1"), tmp_path / "runs", Listener())
+    assert any("mixed_bfloat16" in note for note in notes)

@@ -39,6 +39,28 @@ def test_batch_normalization_equals_keras(input_shape: tuple[int, ...], argument
         np.testing.assert_allclose(ours_, theirs_, rtol=1e-4, atol=1e-4)
 
 
+def test_batch_normalization_in_bfloat16() -> None:
+    """In few bits it is as near to Keras's in float32 as those bits allow, and measures its means as exactly."""
+    import keras
+    import tensorflow as tf
+
+    from cnncli.engine.network import build
+
+    images = tf.cast(np.random.default_rng(0).normal(1.0, 2.0, (50, 4, 4, 6)), tf.bfloat16)
+    exact = keras.layers.BatchNormalization()
+    expected = exact(tf.cast(images, tf.float32), training=True)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build(flatten([BatchNormalization()]), (4, 4, 6), 0)
+        found = model(images, training=True)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert found.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(found, tf.float32), expected, atol=0.02)
+    for ours, theirs in zip(model.get_weights(), exact.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
 def test_a_frozen_batch_normalization_keeps_its_running_means() -> None:
     """With `trainable: false` it normalizes by them in training too, and leaves them alone."""
     from cnncli.engine.network import build
@@ -76,13 +98,21 @@ def test_gradients_of_small_images_with_many_channels(
     monkeypatch.setattr(convolution, "_weights_gradient", lambda *given: calls.append(given) or compute(*given))
     images, weights = rounded(8, 5, 6, 192), rounded(*model.trainable_weights[0].shape)
     model.trainable_weights[0].assign(weights)
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch([images, weights])
-        result = model(images)
-        reference = tf.nn.conv2d(images, weights, 1, padding.upper())
-    upstream = rounded(*reference.shape)
-    found = tape.gradient(result, [images, model.trainable_weights[0].value], tf.reshape(upstream, tf.shape(result)))
-    expected = tape.gradient(reference, [images, weights], upstream)
+    upstream = rounded(*tf.nn.conv2d(images, weights, 1, padding.upper()).shape)
+
+    @tf.function
+    def gradients() -> Any:
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch([images, weights])
+            result = model(images)
+            reference = tf.nn.conv2d(images, weights, 1, padding.upper())
+        kernel = model.trainable_weights[0].value
+        return (
+            tape.gradient(result, [images, kernel], tf.reshape(upstream, tf.shape(result))),
+            tape.gradient(reference, [images, weights], upstream),
+        )
+
+    found, expected = gradients()
     assert calls
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=0.01 * np.abs(theirs).max())
