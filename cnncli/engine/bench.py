@@ -20,7 +20,6 @@ from cnncli.engine.feed import Chunk
 from cnncli.engine.learner import Learner
 from cnncli.engine.loss import CrossEntropy
 from cnncli.engine.model import build
-from cnncli.engine.parts import in_parts
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.engine.runtime import configure, device_name
 
@@ -61,7 +60,7 @@ class Bench:
         step_ms: Milliseconds of a training step.
         peak_gflops: Billions of operations a second of a large matrix product in the same precision.
         peak_share: Operations of the training step (three times the forward pass's) as a share of that peak.
-        layers: Each layer alone.
+        layers: Each layer alone, its images not folded: their sum can exceed the step's time.
     """
 
     device: str
@@ -134,7 +133,7 @@ def _layer_time(layer: keras.layers.Layer, batch_size: int, macs: int) -> LayerT
 
     @tf.function
     def forward() -> tf.Tensor:
-        return in_parts(lambda part: layer(part, training=True), given, parts.number())
+        return parts.in_parts(lambda part: layer(part, training=True), given, parts.number())
 
     @tf.function
     def both() -> list[tf.Tensor]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.config.schema import Config
-from cnncli.engine import folding, parts
+from cnncli.engine import parts
 from cnncli.engine.learner import assign, model_variables
 from cnncli.engine.measured import settle
 from cnncli.engine.model import build
@@ -40,7 +40,7 @@ class Predictor:
     """
 
     def __init__(self, model: keras.Model, preprocessing: Preprocessing) -> None:
-        self._forward = folding.forward(model)
+        self._model = model
         self._preprocessing = preprocessing
         self._parts = parts.number()
 
@@ -54,12 +54,12 @@ class Predictor:
         missing = BATCH_SIZE - len(images)
         if missing:
             images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
-        return np.asarray(self._answer(images))[: BATCH_SIZE - missing]
+        return np.asarray(self._forward(images))[: BATCH_SIZE - missing]
 
     @tf.function(reduce_retracing=True)
-    def _answer(self, images: tf.Tensor) -> tf.Tensor:
+    def _forward(self, images: tf.Tensor) -> tf.Tensor:
         logits = parts.in_parts(
-            lambda part: self._forward(self._preprocessing.to_float(part), training=False), images, self._parts
+            lambda part: self._model(self._preprocessing.to_float(part), training=False), images, self._parts
         )
         return tf.cast(logits, tf.float32)
 

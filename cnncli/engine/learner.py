@@ -15,7 +15,6 @@ from cnncli.engine.augmentation import Augmentation
 from cnncli.engine.feed import Chunk
 from cnncli.engine.loss import CrossEntropy
 from cnncli.engine.optimizer import Updates
-from cnncli.engine.parts import in_parts
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.errors import CheckpointError, CnnError
 
@@ -53,6 +52,7 @@ class Learner:
         self.loss = loss
         self._augmentation = Augmentation(config.data.augmentation, model.output_shape[-1])
         self._seed = config.seed
+        # The threads may be set for another network of this process: this one's means must be over whole batches.
         self._parts = 1 if _takes_means_over_batches(model) else parts.number()
         # In float16 the optimizer itself skips a step whose enlarged gradients overflow.
         self._guards_gradients = config.train.precision != "mixed_float16"
@@ -132,7 +132,7 @@ class Learner:
     def _step(self, batch: Batch, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Take one step unless its loss or gradients are not finite; return the loss and whether they were."""
         with tf.GradientTape() as tape:
-            logits = in_parts(lambda inputs: self._forward(inputs, training=True), batch.inputs, self._parts)
+            logits = parts.in_parts(lambda inputs: self._forward(inputs, training=True), batch.inputs, self._parts)
             losses = self.loss(batch.targets, logits)
             loss = tf.reduce_mean(losses) + sum(self.model.losses)
             scaled = self.updates.scale_loss(loss)
