@@ -15,6 +15,12 @@ from cnncli.errors import CnnError
 View = Callable[[tf.Tensor], tf.Tensor]
 """uint8 images → uint8 images of the same size."""
 
+Shift = tuple[int, int]
+"""Pixels down and to the right."""
+
+STILL: Shift = (0, 0)
+CORNERS: tuple[Shift, ...] = ((-1, -1), (-1, 1), (1, -1), (1, 1))
+
 
 @dataclass(frozen=True)
 class Viewed:
@@ -38,8 +44,8 @@ class Viewed:
 def views_of(config: Config) -> tuple[View, ...]:
     """Return the views that a config's own augmentation says show the same.
 
-    Where training mirrored images from side to side, the mirror image; where it moved them, a move by one pixel up
-    and to the left, and one down and to the right; and each of the one with each of the other.
+    Where training mirrored images from side to side, the mirror image; where it moved them, a move by one pixel up or
+    down and to the left or the right; and each of the one with each of the other.
 
     Raises:
         CnnError: If training did neither: then a network was never told that they show the same.
@@ -52,20 +58,20 @@ def views_of(config: Config) -> tuple[View, ...]:
             "test-time augmentation has no views: training neither mirrored nor moved images",
             "It needs RandomFlip, RandomTranslation or RandomCrop in data.augmentation.",
         )
-    shifts = (0, -1, 1) if moves else (0,)
+    shifts = (STILL, *CORNERS) if moves else (STILL,)
     return tuple(_view(shift, flipped) for flipped in ((False, True) if mirrors else (False,)) for shift in shifts)
 
 
-def _view(shift: int, flipped: bool) -> View:
+def _view(shift: Shift, flipped: bool) -> View:
     def view(images: tf.Tensor) -> tf.Tensor:
-        moved = _moved(images, shift) if shift else images
+        moved = images if shift == STILL else _moved(images, shift)
         return tf.reverse(moved, [2]) if flipped else moved
 
     return view
 
 
-def _moved(images: tf.Tensor, shift: int) -> tf.Tensor:
-    """Return images moved down and right by a pixel, or up and left by one; the edge is mirrored."""
+def _moved(images: tf.Tensor, shift: Shift) -> tf.Tensor:
+    """Return images moved by a pixel each way; the edge is mirrored."""
     padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
-    start = 1 - shift
-    return padded[:, start : start + images.shape[1], start : start + images.shape[2]]
+    top, left = (1 - pixels for pixels in shift)
+    return padded[:, top : top + images.shape[1], left : left + images.shape[2]]

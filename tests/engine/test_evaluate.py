@@ -180,18 +180,19 @@ def test_a_split_that_is_not_there(run: Run) -> None:
 
 
 def test_views_are_averaged(run: Run) -> None:
-    """Test-time augmentation is the mean of the logits of the images as they are, and moved by a pixel both ways."""
+    """Test-time augmentation is the mean of the logits of the images, and of them moved by a pixel to each corner."""
     from cnncli.datasets import load
     from cnncli.engine.evaluate import load_trained
     from cnncli.engine.examination import examine
 
     found = examine(run, "last", "test", tta=True)
-    assert found.views == 3
+    assert found.views == 5
     assert found.evaluation.split == "test-tta"
     trained = load_trained(run, "last")
     images = np.asarray(trained.preprocessing.resize_uint8(load(run.config()).named("test").images))
     padded = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
-    views = images, padded[:, 2:, 2:], padded[:, :-2, :-2]
+    near, far = slice(None, -2), slice(2, None)
+    views = images, *(padded[:, rows, columns] for rows in (near, far) for columns in (near, far))
     logits = np.mean([np.asarray(trained.model(view / np.float32(255), training=False)) for view in views], axis=0)
     assert found.evaluation.probabilities == pytest.approx(special.softmax(logits, axis=1), abs=1e-5)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from cnncli.config.schema import Config, Data
@@ -98,8 +99,13 @@ def open_keras(path: Path) -> Artifact:
     with _reading(path):
         model = keras.saving.load_model(path, safe_mode=True, compile=False)
 
+    # In a graph, as Keras's own `predict` computes it: one operation at a time rounds otherwise in mixed precision.
+    @tf.function(reduce_retracing=True)
+    def forward_pass(images: tf.Tensor) -> tf.Tensor:
+        return model(images, training=False)
+
     def answer(images: Pixels) -> Probabilities:
-        return np.asarray(model(images, training=False))
+        return np.asarray(forward_pass(tf.constant(images)))
 
     return Artifact("keras", description, answer)
 

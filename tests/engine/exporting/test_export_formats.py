@@ -123,11 +123,21 @@ def test_every_resize(resize: str, title: str, make_source: Make, write: Make) -
     assert bool(sizes) == resizes[title]
 
 
+CONVOLUTIONS = """
+      - Conv2D: {filters: 6, kernel_size: 3, padding: same, activation: relu}
+      - MaxPooling2D
+      - Conv2D: {filters: 16, kernel_size: 3, activation: relu}
+      - Flatten
+      - Dense: {units: 32, activation: relu}
+      - Dense: {units: 10}"""
+
+
+@pytest.mark.parametrize("layers", [SMALL, CONVOLUTIONS], ids=["dense", "convolutions"])
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("title", EXACT)
-def test_mixed_precision(precision: str, title: str, make_source: Make, write: Make) -> None:
+def test_mixed_precision(precision: str, title: str, layers: str, make_source: Make, write: Make) -> None:
     """A run in mixed precision is exported as it is where the format can, else in float32, and says which."""
-    source = make_source(SMALL, f"train.precision={precision}")
+    source = make_source(layers, f"train.precision={precision}", "data.image_size=[20, 20]")
     kept = write(title, source)
     assert kept.parity.max_abs_diff <= 1e-5
     from cnncli.engine.exporting.open import open_artifact
