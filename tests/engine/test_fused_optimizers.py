@@ -58,19 +58,21 @@ def test_added_up_and_enlarged_gradients(name: str) -> None:
     rng = np.random.default_rng(0)
     start = rng.normal(size=(4, 3)).astype(np.float32)
     gradients = tf.constant(rng.normal(size=(7, 4, 3)), tf.float32)
-    ends = []
-    for make in (FUSED[name], getattr(keras.optimizers, name)):
+
+    def end(make: Any) -> np.ndarray:
         weight = keras.Variable(start)
         inner = make(learning_rate=0.1, gradient_accumulation_steps=3)
         optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0)
         optimizer.build([weight])
 
         @tf.function
-        def step(gradient: tf.Tensor, optimizer: Any = optimizer, weight: Any = weight) -> None:
+        def step(gradient: tf.Tensor) -> None:
             optimizer.apply([optimizer.scale_loss(gradient)], [weight])
 
         for gradient in gradients:
             step(gradient)
-        ends.append(np.asarray(weight))
-    np.testing.assert_allclose(*ends, rtol=2e-5, atol=1e-6)
-    assert not np.allclose(ends[0], start, atol=1e-2)
+        return np.asarray(weight)
+
+    ours, theirs = end(FUSED[name]), end(getattr(keras.optimizers, name))
+    np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
+    assert not np.allclose(ours, start, atol=1e-2)
