@@ -10,7 +10,7 @@ from cnncli.analysis.walk import Step
 from cnncli.config.schema import Config, Train
 
 FLOAT32 = 4
-_SLOTS = {"Adam": 2, "AdamW": 2, "Adagrad": 1, "Adadelta": 2, "Lion": 1, "Muon": 2}
+_SLOTS = {"Adam": 2, "AdamW": 2, "Adagrad": 1, "Adadelta": 2, "Lion": 1, "Muon": 1}
 """Values that an optimizer keeps for each weight, where its arguments do not matter."""
 
 

@@ -95,7 +95,7 @@ class Lion(Optimizer):
 
 
 class Muon(Optimizer):
-    """Momentum made orthogonal for the kernels of dense layers; AdamW for everything else.
+    """Updates made orthogonal for the kernels of convolutions and dense layers; AdamW for everything else.
 
     The output layer belongs to AdamW: name it in `exclude_layers`.
 

@@ -13,6 +13,10 @@ import tensorflow as tf
 
 from cnncli.config.schema import Group, Train
 from cnncli.engine.fused import FUSED
+from cnncli.engine.muon import Muon
+
+OURS: dict[str, type[keras.optimizers.Optimizer]] = {**FUSED, "Muon": Muon}
+"""Optimizers that take the place of Keras's of the same name."""
 
 
 class _Part(NamedTuple):
@@ -89,12 +93,12 @@ class Updates:
 
 
 def make_optimizer(train: Train, group: Group | None = None) -> keras.optimizers.Optimizer:
-    """Return the config's optimizer: Keras's, or one of the same formulas, with a group's own settings."""
+    """Return the config's optimizer: Keras's, or ours of that name, with a group's own settings."""
     arguments = train.optimizer.keras_arguments()
     if group is not None and group.weight_decay is not None:
         arguments["weight_decay"] = group.weight_decay
     name = train.optimizer.type_name()
-    optimizer = (FUSED.get(name) or getattr(keras.optimizers, name))(
+    optimizer = (OURS.get(name) or getattr(keras.optimizers, name))(
         **arguments,
         name="optimizer",
         global_clipnorm=train.clip_norm,
