@@ -97,7 +97,7 @@ class Lion(Optimizer):
 class Muon(Optimizer):
     """Updates made orthogonal for the kernels of convolutions and dense layers; AdamW for everything else.
 
-    The output layer belongs to AdamW: name it in `exclude_layers`.
+    Keras's own leaves convolutions to AdamW. The output layer belongs to AdamW: name it in `exclude_layers`.
 
     Reference: Jordan et al., 2024; Liu et al., Muon is scalable for LLM training, 2025.
     """

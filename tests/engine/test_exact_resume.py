@@ -28,6 +28,7 @@ VARIANTS = {
     "accumulation and clipping": ["train.accumulate=3", "train.clip_norm=0.5"],
     "groups": ["train.groups=[{layers: dense, learning_rate: 0.01}, {layers: 'conv*', trainable: false}]"],
     "checkpoints in mid-epoch": ["train.checkpoint={every: {steps: 4}}"],
+    "muon": ["train.optimizer={Muon: {exclude_layers: [dense]}}", "train.precision=mixed_bfloat16"],
     "bfloat16": ["train.precision=mixed_bfloat16"],
     "replay": ["train.replay=true"],
     "augmentation": ["data.augmentation=[{RandomCrop: {padding: 1}}, RandAugment, RandomErasing, MixUp]"],
