@@ -16,7 +16,8 @@ TINY = 1e-7
 class Muon(keras.optimizers.Muon):  # type: ignore[misc]
     """Keras's Muon, for kernels of convolutions too: as matrices (values of a patch, filters).
 
-    The products of matrices are in the precision of the layers: in bfloat16 with AMX they take a fifth of the time.
+    The products of matrices are in the precision of the layers: three iterations for a kernel of 3×3×256×256 took
+    8.3 ms in float32 and 4.3 ms in bfloat16 (2 CPU cores with AMX, TensorFlow 2.21).
 
     Reference: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024.
     """
@@ -34,7 +35,10 @@ class Muon(keras.optimizers.Muon):  # type: ignore[misc]
         variable.assign_sub(tf.reshape(self.lr_adjust(lr * update), variable.shape))
 
     def zeropower_via_newtonschulz5(self, x: tf.Tensor, steps: int) -> tf.Tensor:
-        """Return about U·Vᵀ of a matrix U·S·Vᵀ, float32 (rows, columns): its singular values brought near 1."""
+        """Return about U·Vᵀ of a matrix U·S·Vᵀ (rows, columns), its singular values brought near 1.
+
+        It comes in the precision of the layers.
+        """
         x = tf.cast(x / (tf.norm(x) + TINY), keras.config.dtype_policy().compute_dtype)
         tall = x.shape[0] > x.shape[1]
         for _ in range(steps):
