@@ -42,12 +42,12 @@ def training_fits_the_machine(subject: Subject) -> Iterator[Doubt]:
     available = machine_memory()
     need = memory(subject.config, subject.steps)
     if available is not None and need.training > available:
-        batch = subject.config.train.batch_size
+        whole = ", the whole training split" if need.batch_size < subject.config.train.batch_size else ""
         yield Doubt(
             "W314",
             "train.batch_size",
-            f"Training takes about {need.training / 1e9:,.1f} GB at batch size {batch:,}; this machine has "
-            f"{available / 1e9:,.1f} GB.",
+            f"Training takes about {need.training / 1e9:,.1f} GB at batch size {need.batch_size:,}{whole}; "
+            f"this machine has {available / 1e9:,.1f} GB.",
             "Use a smaller batch size, a smaller image, or precision: mixed_bfloat16.",
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import ceil
 
 from cnncli.analysis.doubt import Doubt, Subject, kind
-from cnncli.analysis.known_sets import KNOWN_SETS
+from cnncli.analysis.known_sets import num_training_examples
 
 _METRICS = ("loss", "accuracy")
 STALE = 0.05
@@ -43,7 +43,7 @@ def _why(monitor: str) -> str:
 
 def batch_fits_the_split(subject: Subject) -> Iterator[Doubt]:
     """A batch larger than the training split is never full."""
-    examples, batch = _examples(subject), subject.config.train.batch_size
+    examples, batch = num_training_examples(subject.config.data), subject.config.train.batch_size
     if examples is not None and batch > examples:
         yield Doubt(
             "W313",
@@ -56,7 +56,7 @@ def batch_fits_the_split(subject: Subject) -> Iterator[Doubt]:
 
 def running_means_arrive(subject: Subject) -> Iterator[Doubt]:
     """Running means that begin at 0 and 1 need several times 1 / (1 − momentum) steps to be of use."""
-    examples, train = _examples(subject), subject.config.train
+    examples, train = num_training_examples(subject.config.data), subject.config.train
     if examples is None:
         return
     epochs = min(train.epochs, train.early_stopping.patience + 1 if train.early_stopping else train.epochs)
@@ -73,14 +73,6 @@ def running_means_arrive(subject: Subject) -> Iterator[Doubt]:
                 "validation sees another network than training.",
                 "Use momentum: 0.9, more epochs or patience, or a smaller batch size.",
             )
-
-
-def _examples(subject: Subject) -> int | None:
-    """Return about how many examples train, None where the source has to be read to know."""
-    known, held = KNOWN_SETS.get(subject.config.data.source), subject.config.data.validation
-    if known is None:
-        return None
-    return round(known.num_train * (1 - held)) if isinstance(held, float) else known.num_train
 
 
 RULES = (monitors_exist, batch_fits_the_split, running_means_arrive)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from cnncli.analysis.known_sets import num_training_examples
 from cnncli.analysis.walk import Step
 from cnncli.config.schema import Config, Train
 
@@ -25,7 +26,7 @@ class Memory:
             weights, and for each example of a batch the activations and their gradients. What steps of
             six networks of the zoo took beside their weights was 0.5 to 1.1 times what this says
             (TensorFlow 2.21, two CPU cores).
-        batch_size: Examples in a batch.
+        batch_size: Examples in a batch: as many as the config says, but not more than there are, where that is known.
     """
 
     weights: int
@@ -43,8 +44,9 @@ def memory(config: Config, steps: Sequence[Step]) -> Memory:
     value = FLOAT32 if train.precision == "float32" else FLOAT32 // 2
     activations = value * sum(prod(step.output_shape) for step in steps)
     copies = 1 + optimizer_slots(train) + (train.ema is not None)
-    batch = train.batch_size * (2 * activations + FLOAT32 * prod(config.input_shape))
-    return Memory(weights, activations, weights + copies * trainable + batch, train.batch_size)
+    batch_size = min(train.batch_size, num_training_examples(config.data) or train.batch_size)
+    batch = batch_size * (2 * activations + FLOAT32 * prod(config.input_shape))
+    return Memory(weights, activations, weights + copies * trainable + batch, batch_size)
 
 
 def optimizer_slots(train: Train) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cnncli.analysis import doubts_of_size
@@ -220,6 +222,20 @@ def test_training_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "this machine has 1.0 GB" in found["W314"].message
     monkeypatch.setattr(doubts_of_size, "machine_memory", lambda: None)
     assert "W314" not in {problem.code for problem in check(load("vgg16"))}
+
+
+def test_training_memory_of_a_batch_larger_than_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is never larger than the 1,298 examples that train: what is forecast is what such a batch takes."""
+    monkeypatch.setattr(doubts_of_size, "machine_memory", lambda: 10**6)
+    whole, huge = (
+        {problem.code: problem for problem in check(loads(config(GOOD, 30).replace("batch_size: 8", text)))}
+        for text in ("batch_size: 1298", "batch_size: 100000000")
+    )
+    (taken,), (said,) = (re.findall(r"about ([\d.]+) GB", found["W314"].message) for found in (whole, huge))
+    assert taken == said
+    assert "at batch size 1,298;" in whole["W314"].message
+    assert "at batch size 1,298, the whole training split;" in huge["W314"].message
+    assert "W313" in huge
 
 
 def test_the_machine_has_memory() -> None:

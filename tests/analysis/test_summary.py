@@ -122,3 +122,19 @@ def test_training_bytes_add_up() -> None:
     image = 4 * 8 * 8 * 3
     assert memory.training == memory.weights + 4 * 1248 + 4 * (2 * memory.activations + image)
     assert small("train.ema=0.99").memory.training == memory.training + 4 * 1248
+
+
+def test_a_batch_is_at_most_the_training_split() -> None:
+    """Memory is that of what will run: with 1,298 digits that train, a larger batch size changes nothing."""
+    whole, huge, held_back = (
+        small(*sets).memory
+        for sets in (
+            ("train.batch_size=1298",),
+            ("train.batch_size=100000000",),
+            ("train.batch_size=100000000", "data.validation=0.5"),
+        )
+    )
+    assert (huge.training, huge.batch_size) == (whole.training, 1298)
+    assert held_back.batch_size == 721
+    other = small("train.batch_size=100000000", "data.source=folder", "data.path=images").memory
+    assert other.batch_size == 100_000_000  # how many there are is not known without reading them
