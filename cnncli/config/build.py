@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from cnncli.config.origins import Origins
 from cnncli.config.places import Problems, problem
 from cnncli.config.schedules import SCHEDULES
 from cnncli.config.schema import Config, Data, Document, Model, Section, Train
-from cnncli.config.tree import Mapping, Sequence, Value
+from cnncli.config.tree import Entry, Mapping, Scalar, Sequence, Value
 from cnncli.config.validation import Part, sentence
 from cnncli.config.words import suggestion
 from cnncli.errors import ConfigError, Problem
@@ -60,9 +61,9 @@ class _Builder:
     """One document on its way to a Config."""
 
     def __init__(self, tree: Mapping) -> None:
-        self.tree = tree
-        self.origins = Origins(tree)
         self.problems = Problems()
+        self.tree = self.without_distribute(tree)
+        self.origins = Origins(self.tree)
 
     def config(self) -> Config:
         """Make the Config, or raise with all problems."""
@@ -84,6 +85,19 @@ class _Builder:
             document=document(top, data, train, self.tree),
             origins=self.origins,
         )
+
+    def without_distribute(self, tree: Mapping) -> Mapping:
+        """Leave out `train.distribute`: the configs of older runs say `none`, which is all that there is."""
+        train = tree.get("train")
+        if not isinstance(train, Mapping) or "distribute" not in train.entries:
+            return tree
+        entry, path = train.entries["distribute"], "train.distribute"
+        if not (isinstance(entry.value, Scalar) and entry.value.value == "none"):
+            message = "Not yet: training on several devices or machines is not there yet."
+            self.problems.append(problem("E010", message, entry.key, "Leave the key out: one device trains.", path))
+        kept = {key: each for key, each in train.entries.items() if key != "distribute"}
+        section = Entry(tree.entries["train"].key, replace(train, entries=kept))
+        return replace(tree, entries={**tree.entries, "train": section})
 
     def top(self, data: Data | None, train: Train | None) -> Document | None:
         """Validate the keys at the top; sections that failed have told their problems already."""

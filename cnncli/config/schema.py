@@ -152,9 +152,6 @@ class Train(Section):
     )
     checkpoint: Checkpoint = Field(default=Checkpoint(), description="How often the state is written.")
     replay: bool = Field(default=False, description="Record the filters after every epoch, to be played back.")
-    distribute: Literal["none", "mirrored", "multi_worker"] = Field(
-        default="none", description="One device, all of this machine, or several machines."
-    )
     threads: Positive | None = Field(default=None, description="Processor threads in all; null: as many as there are.")
 
 

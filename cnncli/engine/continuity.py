@@ -12,7 +12,7 @@ from cnncli.errors import RunError
 SAME = {"seed": "seed", "data": "data", "nodes": "model"}
 """Parts of a config, and their keys, that make it another experiment when they change."""
 
-SAME_IN_TRAIN = ("batch_size", "precision", "accumulate", "distribute", "threads")
+SAME_IN_TRAIN = ("batch_size", "precision", "accumulate", "threads")
 """Keys of `train` that a checkpoint in the middle of an epoch cannot outlive."""
 
 

@@ -17,7 +17,6 @@ EXTRAS = {
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
     "litert": ("ai_edge_litert",),
     "tfds": ("tensorflow_datasets",),
-    "sweep": ("optuna",),
 }
 
 

@@ -387,3 +387,13 @@ def test_problems_have_a_file_even_without_a_line_of_text(tmp_path: Path) -> Non
         load(tmp_path / "x.yaml")
     (problem,) = caught.value.problems
     assert (problem.code, problem.line, problem.column) == ("E002", 2, 4)
+
+
+def test_configs_of_older_runs_are_read() -> None:
+    """Their config.yaml says `distribute: none`, which is what every run does; another value is not there yet."""
+    now, older = loads(HEAD + BODY, "now.yaml"), loads(f"{HEAD}{BODY}  distribute: none\n", "older.yaml")
+    assert older == now.model_copy(update={"origins": older.origins})
+    assert "distribute" not in older.document["train"]
+    assert loads(HEAD + BODY, "now.yaml", ["train.distribute=none"]).train == now.train
+    for value in ("mirrored", "multi_worker", "null", "[none]", "2"):
+        assert codes(HEAD + BODY, f"train.distribute={value}") == ["E010"]
