@@ -22,8 +22,9 @@ class Conv2DTranspose(Layer):
         kernel_size: Height and width of the patch in pixels.
         strides: Distance between neighbouring patches in the output.
         padding: "same" makes the output `strides` times the input; "valid" keeps the patches whole.
-        output_padding: Rows and columns added to the smallest possible output; below strides.
-        dilation_rate: Distance between the patch's neighbouring taps; TensorFlow needs 1 to train on a CPU.
+        output_padding: Rows and columns added to the smallest possible output; below strides, and for "same" at least
+            1 where the patch is even. Left out, the output is as large as "Output shape" says.
+        dilation_rate: Distance between the patch's neighbouring taps.
 
     Input shape: (height, width, channels).
     Output shape: (height · strides, width · strides, filters) for "same".
@@ -52,7 +53,21 @@ class Conv2DTranspose(Layer):
         check_dilation(self.strides, self.dilation_rate)
         if any(p >= s for p, s in zip(self.output_padding or (0, 0), self.strides, strict=True)):
             raise PydanticCustomError("output_padding", "output_padding must be below strides on both axes")
+        if self.padding == "same" and self.output_padding is not None:
+            self._check_last_patch(self.output_padding)
         return self
+
+    def _check_last_patch(self, output_padding: tuple[int, int]) -> None:
+        """Check that the last input's patch is in the output, without which TensorFlow refuses."""
+        for axis, extent, extra in zip(AXES[2], self.extents, output_padding, strict=True):
+            if extent % 2 == extra == 0:
+                numbers = {"extent": extent, "axis": axis}
+                raise PydanticCustomError(
+                    "output_padding",
+                    "with padding: same a patch of even {axis} ({extent}) needs an output_padding of at least 1 there, "
+                    "or none at all",
+                    numbers,
+                )
 
     @property
     def extents(self) -> tuple[int, int]:

@@ -86,12 +86,12 @@ def pooling(axes):
 
 @st.composite
 def transposed(draw):
-    """Draw the arguments of a transposed convolution; output_padding stays below the strides."""
+    """Draw the arguments of a transposed convolution; output_padding stays below the strides, above 0 for "same"."""
     arguments = draw(convolution(2, **kernel()))
     stride = arguments.get("strides", 1)
     smallest = min(stride) if isinstance(stride, list) else stride
     if smallest > 1 and draw(optional):
-        arguments["output_padding"] = draw(st.integers(0, smallest - 1))
+        arguments["output_padding"] = draw(st.integers(arguments.get("padding") == "same", smallest - 1))
     return arguments
 
 

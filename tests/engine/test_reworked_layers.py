@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.layers import BatchNormalization, Conv2D, Flatten
+from cnncli.layers import BatchNormalization, Conv1D, Conv2D, Conv2DTranspose, Conv3D, Flatten
 from cnncli.layers.graph import flatten
 
 pytestmark = pytest.mark.engine
@@ -116,3 +116,128 @@ def test_gradients_of_small_images_with_many_channels(
     assert calls
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=0.01 * np.abs(theirs).max())
+
+
+def windows_of(images: np.ndarray, layer: Any) -> np.ndarray:
+    """Return the windows that a convolution sees: (images, positions …, channels, taps …)."""
+    axes = range(1, images.ndim - 1)
+    borders = [(0, 0)] * images.ndim
+    for axis, size, stride in zip(axes, layer.kernel_size, layer.strides, strict=True):
+        length = images.shape[axis]
+        zeros = max((-(-length // stride) - 1) * stride + size - length, 0)
+        borders[axis] = {"same": (zeros // 2, zeros - zeros // 2), "causal": (size - 1, 0), "valid": (0, 0)}[
+            layer.padding
+        ]
+    seen = np.lib.stride_tricks.sliding_window_view(np.pad(images, borders), layer.kernel_size, tuple(axes))
+    return seen[(slice(None), *(slice(None, None, stride) for stride in layer.strides))]
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    ("layer", "input_shape"),
+    [
+        (Conv2D(filters=4, kernel_size=[5, 4], strides=[1, 4], padding="same"), (6, 2, 1)),
+        (Conv2D(filters=16, kernel_size=[1, 5], strides=[1, 2]), (6, 6, 1)),
+        (Conv2D(filters=2, kernel_size=4, strides=[1, 2], padding="same"), (8, 1, 3)),
+        (Conv2D(filters=32, kernel_size=5, strides=[2, 4], padding="same"), (4, 2, 16)),
+        (Conv2D(filters=8, kernel_size=[4, 3], strides=[3, 4], padding="same"), (3, 8, 4)),
+        (Conv1D(filters=8, kernel_size=5, strides=4, padding="causal"), (3, 2)),
+        (Conv1D(filters=8, kernel_size=3, strides=7), (9, 2)),
+        (Conv3D(filters=3, kernel_size=[2, 3, 3], strides=[2, 1, 4], padding="same"), (3, 5, 2, 2)),
+    ],
+)
+def test_strides_with_a_single_window(layer: Any, input_shape: tuple[int, ...], precision: str) -> None:
+    """A stride along an axis with one window changes nothing; oneDNN computes that wrongly, now and then."""
+    import keras
+    import tensorflow as tf
+
+    from cnncli.engine.network import build
+
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = build(flatten([layer.model_copy(update={"use_bias": False}), Flatten()]), input_shape, 0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+    @tf.function
+    def step(images: tf.Tensor, upstream: tf.Tensor) -> Any:
+        with tf.GradientTape() as tape:
+            outputs = model(images)
+        return outputs, tape.gradient(outputs, model.trainable_weights[0].value, tf.cast(upstream, outputs.dtype))
+
+    rng = np.random.default_rng(0)
+    kernel = np.asarray(model.trainable_weights[0], np.float64)
+    spatial = tuple(range(1, len(input_shape)))
+    taps = tuple(range(-len(spatial), 0))
+    for _ in range(10):
+        images = rng.normal(size=(5, *input_shape))
+        seen = np.moveaxis(windows_of(images, layer), (*taps, -len(spatial) - 1), tuple(range(-len(spatial) - 1, 0)))
+        expected = np.tensordot(seen, kernel, len(spatial) + 1)
+        upstream = rng.normal(size=expected.shape)
+        outputs, gradient = step(images.astype(np.float32), upstream.reshape(5, -1).astype(np.float32))
+        slope = np.tensordot(seen, upstream, ((0, *spatial), (0, *spatial)))
+        for found, exact in ((outputs, expected.reshape(5, -1)), (gradient, slope)):
+            limit = (1e-5 if precision == "float32" else 0.03) * np.abs(exact).max()
+            np.testing.assert_allclose(np.asarray(found, np.float64), exact, rtol=0, atol=limit)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"kernel_size": 3, "dilation_rate": 2},
+        {"kernel_size": [2, 3], "dilation_rate": [3, 1], "padding": "same"},
+        {"kernel_size": [4, 2], "dilation_rate": [1, 3], "padding": "same"},
+        {"kernel_size": [3, 2], "dilation_rate": 2, "padding": "same", "output_padding": 0, "activation": "relu"},
+    ],
+)
+def test_dilated_transposed_convolutions(arguments: dict[str, Any], precision: str) -> None:
+    """Every input writes the kernel's taps apart from one another, and gets the gradient of what it wrote.
+
+    TensorFlow's own has no gradient on a CPU where oneDNN does not compute it, as in float16 on most.
+    """
+    import keras
+    import tensorflow as tf
+
+    from cnncli.engine.network import build
+
+    layer = Conv2DTranspose(filters=4, **arguments)
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = build(flatten([layer, Flatten()]), (5, 6, 3), 0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    rng = np.random.default_rng(0)
+    bias = rng.normal(size=4)
+    model.trainable_weights[1].assign(bias)
+    kernel = np.asarray(model.trainable_weights[0], np.float64)
+    images = tf.constant(rng.normal(size=(2, 5, 6, 3)), tf.float32)
+    upstream = rng.normal(size=(2, *layer.output_shape((5, 6, 3))))
+
+    def written(images: Any, kernel: np.ndarray) -> np.ndarray:
+        (height, width), (down, right) = layer.extents, layer.dilation_rate
+        whole = np.zeros((2, 4 + height, 5 + width, 4))
+        for (row, column), tap in zip(np.ndindex(*layer.kernel_size), kernel.reshape(-1, 4, 3), strict=True):
+            whole[:, row * down :, column * right :][:, :5, :6] += np.asarray(images, np.float64) @ tap.T
+        top, left = ((height - 1) // 2, (width - 1) // 2) if layer.padding == "same" else (0, 0)
+        return whole[:, top:, left:][:, : upstream.shape[1], : upstream.shape[2]]
+
+    expected = written(images, kernel) + bias
+    active = expected > 0 if layer.activation == "relu" else np.ones_like(expected)
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        outputs = model(images)
+        total = tf.reduce_sum(tf.cast(outputs, tf.float32) * upstream.reshape(2, -1).astype(np.float32))
+    of_images, of_kernel, of_bias = tape.gradient(total, [images, *(w.value for w in model.trainable_weights)])
+    share = {"float32": 1e-5, "mixed_bfloat16": 0.05, "mixed_float16": 0.005}[precision]
+    np.testing.assert_allclose(outputs, (expected * active).reshape(2, -1), rtol=0, atol=share * np.abs(expected).max())
+    weighed = upstream * active
+    for _ in range(5):  # what is written is linear in both: the gradient along a direction is what it writes
+        image, tap = rng.normal(size=images.shape), rng.normal(size=kernel.shape)
+        for gradient, direction, effect in (
+            (of_images, image, written(image, kernel)),
+            (of_kernel, tap, written(images, tap)),
+        ):
+            limit = share * np.linalg.norm(gradient) * 3
+            assert abs(np.sum(gradient * direction) - np.sum(weighed * effect)) < limit
+    np.testing.assert_allclose(of_bias, weighed.sum((0, 1, 2)), rtol=0, atol=share * np.abs(weighed).sum())

@@ -96,6 +96,12 @@ def test_schema_and_validation_agree(arguments, accepted):
         ("Conv1D", {"filters": 1, "kernel_size": [3, 3]}, ("kernel_size",), "a whole number of at least 1"),
         ("DepthwiseConv2D", {"kernel_size": 3, "strides": [1, 2]}, (), "same strides for height and width"),
         ("Conv2DTranspose", {"filters": 1, "kernel_size": 3, "output_padding": 1}, (), "below strides"),
+        (
+            "Conv2DTranspose",
+            {"filters": 4, "kernel_size": [3, 4], "strides": 2, "padding": "same", "output_padding": [0, 0]},
+            (),
+            "a patch of even width (4) needs an output_padding of at least 1 there",
+        ),
         ("Reshape", {"target_shape": [-1, -1]}, (), "at most one -1"),
         ("GroupNormalization", {"groups": 0}, (), "at least 1, or -1"),
         ("Normalization", {"mean": 0.5}, (), "together, or neither"),
