@@ -7,6 +7,7 @@ from math import ceil
 
 from cnncli.analysis.doubt import Doubt, Subject, kind
 from cnncli.analysis.known_sets import num_training_examples
+from cnncli.analysis.processor import cpu_features, lacks_float16
 
 _METRICS = ("loss", "accuracy")
 STALE = 0.05
@@ -75,4 +76,17 @@ def running_means_arrive(subject: Subject) -> Iterator[Doubt]:
             )
 
 
-RULES = (monitors_exist, batch_fits_the_split, running_means_arrive)
+def processor_has_the_precision(subject: Subject) -> Iterator[Doubt]:
+    """Float16 is only fast where the processor computes with it."""
+    if subject.config.train.precision == "mixed_float16" and lacks_float16():
+        other = "mixed_bfloat16" if "avx512_bf16" in cpu_features() else "float32"
+        yield Doubt(
+            "W316",
+            "train.precision",
+            "This processor has no instructions for float16 (AVX-512 FP16, AMX FP16): TensorFlow then takes about ten "
+            "times as long for a convolution as in float32.",
+            f"Use precision: {other}, or a machine with a GPU.",
+        )
+
+
+RULES = (monitors_exist, batch_fits_the_split, running_means_arrive, processor_has_the_precision)

@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cnncli.engine.runtime import available_threads, cpu_features, device_name
+from cnncli.analysis.processor import cpu_features
+from cnncli.engine.runtime import available_threads, device_name
 from cnncli.runs.environment import versions
 
 EXTRAS = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from cnncli.analysis.processor import cpu_features
 from cnncli.analysis.summary import summarize
 from cnncli.config.schema import Config
-from cnncli.engine.runtime import cpu_features
 
 WORTHWHILE = 10e12
 """Floating-point operations of a training that are worth a word: on two cores about half a minute."""

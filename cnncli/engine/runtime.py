@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cnncli.analysis.processor import cpu_features, cpu_field
 from cnncli.config.schema import Config
 from cnncli.engine import parts
 from cnncli.errors import CnnError
@@ -69,18 +70,4 @@ def device_name() -> str:
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name))
-    return f"CPU {_cpu_field('model name') or platform.processor() or platform.machine()}"
-
-
-def cpu_features() -> list[str]:
-    """Return the instruction sets that decide which arithmetic kernels run (Linux; elsewhere empty)."""
-    wanted = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_tile", "fma")
-    return sorted(set(wanted) & set((_cpu_field("flags") or "").split()))
-
-
-def _cpu_field(field: str) -> str | None:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - a device file, not a path of ours
-            return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), None)
-    except OSError:
-        return None
+    return f"CPU {cpu_field('model name') or platform.processor() or platform.machine()}"

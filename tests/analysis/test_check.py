@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from cnncli.analysis import doubts_of_size
+from cnncli.analysis import doubts_of_size, processor
 from cnncli.analysis.check import check
 from cnncli.config.load import load, loads
 from cnncli.errors import Problem
@@ -266,3 +267,31 @@ def test_repeated_layers_are_doubted_once() -> None:
     """A layer that is written once and used many times gives one doubt."""
     block = f"{{Repeat: {{times: 5, layers: [{conv(activation='linear')}, BatchNormalization, ReLU]}}}}"
     assert codes(f"{block}, Flatten, {{Dense: {{units: 10}}}}").count("W311") == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "gpu", "hint"),
+    [
+        ("fma avx2 avx512f avx512_bf16", False, "mixed_bfloat16"),
+        ("fma avx2", False, "float32"),
+        ("fma avx2 avx512f avx512_bf16 avx512_fp16", False, None),
+        ("fma avx2", True, None),
+        (None, False, None),
+    ],
+)
+def test_float16_without_the_instructions(
+    flags: str | None, gpu: bool, hint: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A processor without float16 is told of, with what it has instead; not where a GPU trains, or nothing is known."""
+    cpuinfo, device = tmp_path / "cpuinfo", tmp_path / "gpu"
+    if flags is not None:
+        cpuinfo.write_text(f"processor\t: 0\nmodel name\t: A CPU\nflags\t\t: {flags}\n", encoding="ascii")
+    if gpu:
+        device.touch()
+    monkeypatch.setattr(processor, "_CPUINFO", cpuinfo)
+    monkeypatch.setattr(processor, "_GPUS", (device,))
+    text = config(GOOD, 30, train=", precision: mixed_float16")
+    found = [(problem.code, problem.path, problem.hint) for problem in check(loads(text))]
+    expected = [("W316", "train.precision", f"Use precision: {hint}, or a machine with a GPU.")]
+    assert found == (expected if hint else [])
+    assert "W316" not in codes(GOOD, 30, train=", precision: mixed_bfloat16")
