@@ -33,6 +33,8 @@ def environment_changes(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> 
     for name in flat_now:
         if name in flat_before and flat_before[name] != flat_now[name]:
             yield f"{name} was {flat_before[name]} and is {flat_now[name]}: this run is no longer exact to the bit"
+    if "arithmetic" in now and "arithmetic" not in recorded:
+        yield "the run does not record how its steps were computed, so that its last bits may differ from here on"
 
 
 def schedule_change(before: Config, after: Config, progress: Progress, steps_per_epoch: int) -> str | None:
@@ -71,8 +73,11 @@ def _rate(config: Config, progress: Progress, steps_per_epoch: int) -> float:
 def _flat(environment: Mapping[str, Any]) -> dict[str, str]:
     versions = {name: str(value) for name, value in environment.get("versions", {}).items()}
     others = ("device", "threads", "parts", "cpu_features")
-    return versions | {name: _text(environment[name]) for name in others if name in environment}
+    arithmetic = {f"arithmetic.{name}": _text(value) for name, value in environment.get("arithmetic", {}).items()}
+    return versions | {name: _text(environment[name]) for name in others if name in environment} | arithmetic
 
 
 def _text(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    if isinstance(value, dict):
+        return _text([f"{name}: {item}" for name, item in value.items()])
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value)

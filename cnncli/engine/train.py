@@ -14,6 +14,7 @@ from cnncli.config.schema import Config
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.splits import Splits
 from cnncli.engine import continuity
+from cnncli.engine.arithmetic import arithmetic
 from cnncli.engine.evaluate import find_checkpoint
 from cnncli.engine.replay import Replay
 from cnncli.engine.runtime import configure
@@ -75,6 +76,7 @@ def train(config: Config, runs_dir: Path, listener: Listener, splits: Splits | N
     with run.lock(), _failure_recorded(run):
         run.write_json(run.origins_file, origins(config))
         trainer = Trainer(config, run, splits, listener)
+        run.update(arithmetic=arithmetic(config.train, trainer.model))
         trainer.begin(source)
         return _train(trainer, splits)
 
@@ -102,8 +104,11 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
     splits = load_splits(config, run.passport()["classes"] if run.data_file.exists() else None)
     _refuse_other_data(run, splits)
     trainer = Trainer(config, run, splits, listener)
+    settings["arithmetic"] = arithmetic(config.train, trainer.model)
     checkpoint = run.checkpoints.latest()
     if checkpoint is None:
+        recorded = {**recorded, "arithmetic": settings["arithmetic"]}
+        run.update(arithmetic=settings["arithmetic"])
         run.truncate_metrics(0)
         trainer.begin(_source(config, run.path.parent.parent))
     else:

@@ -114,6 +114,52 @@ def test_another_environment_is_told(done: Any) -> None:
     assert done.record["no_longer_exact"] == [{"step": 24, "because": exact}]
 
 
+def test_another_arithmetic_is_told(done: Any) -> None:
+    """A newer cnncli that computes steps otherwise says so; a run of one that recorded nothing, that it cannot know."""
+    recorded = done.record["arithmetic"]
+    assert recorded["replaced_layers"] == ["batch_normalization"]
+    resumed(done)
+    assert "no_longer_exact" not in done.record
+    done.update(arithmetic={**recorded, "revision": 0, "replaced_layers": [], "folding": {"conv2d": 2}})
+    _, (*notes, _) = resumed(done)
+    assert [note.partition(": this run")[0] for note in notes] == [
+        f"arithmetic.revision was 0 and is {recorded['revision']}",
+        "arithmetic.folding was conv2d: 2 and is none",
+        "arithmetic.replaced_layers was none and is batch_normalization",
+    ]
+    assert done.record["no_longer_exact"] == [{"step": 24, "because": notes}]
+    record = done.record
+    del record["arithmetic"]
+    done.write_json(done.record_file, record)
+    _, (note, _) = resumed(done)
+    assert note == "the run does not record how its steps were computed, so that its last bits may differ from here on"
+    assert done.record["no_longer_exact"][1:] == [{"step": 24, "because": [note]}]
+
+
+def test_what_is_recorded_of_the_arithmetic() -> None:
+    """The layers on folded images with their rows, those computed otherwise than Keras's, and fused updates."""
+    from cnncli.config.load import load
+    from cnncli.engine.arithmetic import REVISION, arithmetic
+    from cnncli.engine.model import build
+
+    lenet = load("mnist_lenet5")
+    assert arithmetic(lenet.train, build(lenet)) == {
+        "revision": REVISION,
+        "folding": {"c1": 4, "c3": 2},  # before the two poolings that halve the height each
+        "fused_updates": True,
+        "replaced_layers": [],
+    }
+    grouped = load(
+        "mnist_lenet5",
+        [
+            "train.optimizer=Adadelta",
+            "model.layers[0]={Conv2D: {filters: 6, kernel_size: 5, padding: same, strides: 2, name: c1}}",
+        ],
+    )
+    found = arithmetic(grouped.train, build(grouped))
+    assert (found["folding"], found["fused_updates"], found["replaced_layers"]) == ({}, False, ["c1"])
+
+
 def test_environment_is_compared_by_name() -> None:
     """Nothing is told of what is the same or was not recorded."""
     from cnncli.engine.continuity import environment_changes
