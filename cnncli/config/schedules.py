@@ -177,7 +177,9 @@ class ReduceLROnPlateau(Schedule):
     factor: Decrease = Field(default=0.1, description="What the rate is multiplied by.")
     patience: Annotated[int, Field(ge=1)] = Field(default=10, description="Epochs without improvement before that.")
     min_delta: Epochs = Field(default=1e-4, description="Smallest change that counts as an improvement.")
-    cooldown: Annotated[int, Field(ge=0)] = Field(default=0, description="Epochs after a reduction that do not count.")
+    cooldown: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Epochs after a reduction until they count again."
+    )
 
 
 def _half_cosine(start: float, end: float, progress: float) -> float:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from math import inf, isfinite
 from typing import Any
 
+import numpy as np
+
 from cnncli.config.schedules import ReduceLROnPlateau
 from cnncli.config.schema import Train
 
@@ -61,7 +63,8 @@ class Progress:
         seconds: Training time of the current epoch so far.
         best: Best epoch so far.
         stopping: Early stopping's watch.
-        plateau: Watch of `ReduceLROnPlateau`; counts down from minus the cooldown.
+        plateau: Watch of `ReduceLROnPlateau`.
+        plateau_cooling: Epochs of its cooldown that are left.
         plateau_factor: What the plateau schedule has made of the learning rate so far.
         trained_seconds: Training time since the beginning.
     """
@@ -73,6 +76,7 @@ class Progress:
     best: Best | None = None
     stopping: Watch = Watch()
     plateau: Watch = Watch()
+    plateau_cooling: int = 0
     plateau_factor: float = 1.0
     trained_seconds: float = 0.0
 
@@ -83,15 +87,16 @@ class Progress:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Progress:
         """Rebuild from `to_json`."""
-        best = document["best"]
-        return cls(
-            **{
-                **document,
-                "best": Best(**best) if best else None,
-                "stopping": Watch(**document["stopping"]),
-                "plateau": Watch(**document["plateau"]),
-            }
-        )
+        best, plateau = document["best"], Watch(**document["plateau"])
+        found = {
+            **document,
+            "best": Best(**best) if best else None,
+            "stopping": Watch(**document["stopping"]),
+            "plateau": plateau,
+        }
+        if plateau.waited < 0:  # Early checkpoints counted the cooldown so.
+            found |= {"plateau": Watch(plateau.value, 0), "plateau_cooling": -plateau.waited}
+        return cls(**found)
 
     def after_steps(self, steps: int, seconds: float) -> Progress:
         """Return the progress after `steps` more steps of the epoch."""
@@ -131,11 +136,28 @@ class Progress:
         rule = train.schedule
         if not isinstance(rule, ReduceLROnPlateau):
             return self
-        watch = self.plateau.after(metrics[rule.monitor], rule.monitor, rule.min_delta)
+        # As Keras's callback: in the cooldown nothing is waited for, but its last epoch counts again.
+        value, cooling = metrics[rule.monitor], max(self.plateau_cooling - 1, 0)
+        watch = replace(self.plateau, waited=0) if self.plateau_cooling else self.plateau
+        if watch.value is None or _improves(value, watch.value, rule):
+            watch = Watch(value, 0)
+        elif not cooling:
+            watch = replace(watch, waited=watch.waited + 1)
         if watch.waited < rule.patience:
-            return replace(self, plateau=watch)
-        cooling = Watch(watch.value, -rule.cooldown)
-        return replace(self, plateau=cooling, plateau_factor=self.plateau_factor * rule.factor)
+            return replace(self, plateau=watch, plateau_cooling=cooling)
+        return replace(
+            self,
+            plateau=replace(watch, waited=0),
+            plateau_cooling=rule.cooldown,
+            plateau_factor=self.plateau_factor * rule.factor,
+        )
+
+
+def _improves(value: float, than: float, rule: ReduceLROnPlateau) -> bool:
+    """Say whether a monitored number improves as Keras's callback asks it: in float32, and never on NaN."""
+    if rule.monitor.endswith("loss"):
+        return bool(np.float32(value + rule.min_delta) < np.float32(than))
+    return bool(np.float32(value - rule.min_delta) > np.float32(than))
 
 
 def best_monitor(train: Train, metrics: dict[str, float]) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from itertools import product
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from cnncli.config.schedules import ReduceLROnPlateau
@@ -40,10 +43,62 @@ def test_early_stopping_waits_for_its_patience() -> None:
 
 
 def test_plateau_reduces_after_patience_and_cooldown() -> None:
-    """The rate falls when the loss has not improved for 2 epochs; the epoch of the cooldown does not count."""
-    rule = ReduceLROnPlateau(patience=2, factor=0.5, cooldown=1, min_delta=0.0)
+    """The rate falls when the loss has not improved for 2 epochs; after it the second epoch counts again."""
+    rule = ReduceLROnPlateau(patience=2, factor=0.5, cooldown=2, min_delta=0.0)
     found = after(Train(schedule=rule), [0.5] * 7, [1.0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9])
     assert [progress.plateau_factor for progress in found] == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("monitor", ["validation_loss", "validation_accuracy"])
+def test_plateau_equals_the_callback_of_keras(monitor: str) -> None:
+    """For 200 random courses, each with every patience and cooldown, the rate falls at the same epochs.
+
+    The values have one decimal, so that changes of exactly `min_delta` occur; some are not a number.
+    """
+    from keras.callbacks import ReduceLROnPlateau as Callback
+
+    from cnncli.engine.progress import Progress
+
+    rng = np.random.default_rng(0)
+    mode = "min" if monitor.endswith("loss") else "max"
+    cooled = 0
+    for number in range(200):
+        values = rng.integers(0, 8, 12) / 10
+        values[rng.random(12) < 0.02] = np.nan
+        min_delta = (0.0, 0.1, 0.15)[number % 3]
+        for patience, cooldown in product((1, 2, 3), (0, 1, 2, 3)):
+            settings = {"factor": 0.5, "patience": patience, "cooldown": cooldown, "min_delta": min_delta}
+            callback = Callback("watched", mode=mode, **settings)
+            model = SimpleNamespace(optimizer=SimpleNamespace(learning_rate=1.0))
+            callback.set_model(model)
+            callback.on_train_begin()
+            train, progress = Train(schedule=ReduceLROnPlateau(monitor=monitor, **settings)), Progress()
+            ours, expected = [], []
+            for epoch, value in enumerate(values.tolist()):
+                callback.on_epoch_end(epoch, {"watched": value})
+                expected.append(model.optimizer.learning_rate)
+                metrics = {"loss": 1.0, "accuracy": 0.5, "validation_loss": 1.0, "validation_accuracy": 0.5}
+                progress = progress.after_epoch(metrics | {monitor: value}, train)
+                ours.append(progress.plateau_factor)
+            assert ours == expected, (values, settings)
+            cooled += cooldown > 1 and expected[-1] < 0.5
+    assert cooled > 100
+
+
+def test_a_plateau_of_an_early_checkpoint_goes_on_cooling() -> None:
+    """Checkpoints once held what is left of the cooldown as a negative wait: two epochs, of which the second counts."""
+    from cnncli.engine.progress import Progress
+
+    document = Progress(plateau_factor=0.5).to_json() | {"plateau": {"value": 0.9, "waited": -2}}
+    del document["plateau_cooling"]
+    progress = Progress.from_json(document)
+    train = Train(schedule=ReduceLROnPlateau(patience=2, factor=0.5, cooldown=0))
+    factors = []
+    for _ in range(3):
+        metrics = {"loss": 1.0, "accuracy": 0.5, "validation_loss": 0.9, "validation_accuracy": 0.5}
+        progress = progress.after_epoch(metrics, train)
+        factors.append(progress.plateau_factor)
+    assert factors == [0.5, 0.5, 0.25]
 
 
 def test_a_loss_that_is_not_finite_is_never_best() -> None:
