@@ -49,6 +49,10 @@ class Updates:
         for group in dict.fromkeys(groups):
             indices = [index for index, other in enumerate(groups) if other == group]
             self._parts.append(self._make_part(train, group, indices))
+        self._clip_norm = train.clip_norm
+        if self._clip_norm is not None and len(self._parts) > 1:
+            for part in self._parts:  # Keras's own norm would be of the optimizer's gradients alone
+                _inner(part.optimizer)._clip_gradients = self._clip
         self.base_rates = np.array([part.base_rate for part in self._parts])
 
     def _make_part(self, train: Train, group: Group | None, indices: list[int]) -> _Part:
@@ -64,9 +68,45 @@ class Updates:
 
     def apply(self, gradients: Sequence[tf.Tensor], rates: tf.Tensor) -> None:
         """Change the weights by their gradients, with the rate of each group (groups,)."""
-        for number, part in enumerate(self._parts):
+        shares = [[gradients[index] for index in part.indices] for part in self._parts]
+        if len(self._parts) > 1:
+            shares = self._in_own_scales(shares)
+            if self._clip_norm is not None:
+                self._norm = self._norm_of_all(shares)
+        for number, (part, share) in enumerate(zip(self._parts, shares, strict=True)):
             _inner(part.optimizer).learning_rate.assign(rates[number])
-            part.optimizer.apply([gradients[index] for index in part.indices], part.variables)
+            part.optimizer.apply(share, part.variables)
+
+    def _in_own_scales(self, shares: list[list[tf.Tensor]]) -> list[list[tf.Tensor]]:
+        """Return gradients as each group's optimizer expects them; outside float16 they stay as they are.
+
+        In float16 an optimizer skips gradients that are not finite, and lowers its scale; but each sees only its own
+        group's. Here all groups take or skip a step together. The loss was enlarged by the first one's scale; others
+        can differ in runs of early versions.
+        """
+        scales = [scale for part in self._parts if (scale := _loss_scale(part)) is not None]
+        if not scales:
+            return shares
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for share in shares for gradient in share])
+        factors = [tf.where(finite, scale / scales[0], np.nan) for scale in scales]
+        return [[gradient * factor for gradient in share] for share, factor in zip(shares, factors, strict=True)]
+
+    def _norm_of_all(self, shares: list[list[tf.Tensor]]) -> tf.Tensor:
+        """Return the norm of what Keras clips: true gradients, with `accumulate` the mean of several steps'."""
+        clipped: list[tf.Tensor] = []
+        for part, share in zip(self._parts, shares, strict=True):
+            scale, inner = _loss_scale(part), _inner(part.optimizer)
+            true = share if scale is None else [gradient / scale for gradient in share]
+            steps = inner.gradient_accumulation_steps
+            if steps:
+                true = [(new + sum_) / steps for new, sum_ in zip(true, inner._accumulated_gradients, strict=True)]
+            clipped += true
+        return tf.linalg.global_norm(clipped)
+
+    def _clip(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Clip one group's gradients by the norm of all groups'."""
+        clipped, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=self._norm)
+        return list(clipped)
 
     def state(self) -> dict[str, Any]:
         """Return every variable of the optimizers by name; "average/<weight>" is the running average of a weight."""
@@ -127,6 +167,12 @@ def _group_of(groups: Sequence[Group], layer: str) -> Group | None:
 
 def _inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
     return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _loss_scale(part: _Part) -> tf.Tensor | None:
+    """Return what the optimizer divides float16's gradients by; None in other precisions."""
+    scale = getattr(part.optimizer, "dynamic_scale", None)
+    return None if scale is None else tf.convert_to_tensor(scale)
 
 
 def _average_pairs(part: _Part) -> list[tuple[Any, Any]]:
