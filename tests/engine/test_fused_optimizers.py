@@ -76,3 +76,51 @@ def test_added_up_and_enlarged_gradients(name: str) -> None:
     ours, theirs = end(FUSED[name]), end(getattr(keras.optimizers, name))
     np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
     assert not np.allclose(ours, start, atol=1e-2)
+
+
+def updates_of_two_groups(*sets: str) -> tuple[Any, Any]:
+    """Return a network of two dense layers that are trained at different rates, and its updates."""
+    from cnncli.config.load import loads
+    from cnncli.engine.model import build
+    from cnncli.engine.optimizer import Updates
+
+    text = """
+        name: two
+        data: {source: digits, image_size: [2, 2]}
+        model: {layers: [Flatten, {Dense: {units: 3, name: hidden}}, {Dense: {units: 2, name: last}}]}
+        train: {optimizer: SGD, groups: [{layers: last, learning_rate: 0.1}]}
+    """
+    config = loads(text, overrides=sets)
+    model = build(config)
+    return model, Updates(config.train, model)
+
+
+def test_groups_in_float16_skip_a_step_together() -> None:
+    """An infinite gradient in one group keeps all weights as they are and halves the scale of all."""
+    import tensorflow as tf
+
+    model, updates = updates_of_two_groups("train.precision=mixed_float16", "train.clip_norm=1.0")
+    before = model.get_weights()
+    gradients = [tf.ones(weight.shape) for weight in model.trainable_weights]
+    updates.apply([*gradients[:3], tf.constant([1.0, np.inf])], tf.constant([0.01, 0.1]))
+    for ours, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, expected)
+    scales = [float(value) for name, value in updates.state().items() if name.endswith("dynamic_scale")]
+    assert scales == [2.0**14, 2.0**14]
+
+
+@pytest.mark.parametrize("second_scale", [2.0**15, 2.0**12])
+def test_groups_in_float16_are_clipped_by_their_true_norm(second_scale: float) -> None:
+    """The norm is of gradients as they are before the loss is enlarged, whatever scale a group's optimizer has."""
+    import tensorflow as tf
+
+    model, updates = updates_of_two_groups("train.precision=mixed_float16", "train.clip_norm=1.0")
+    scale = updates.state()["optimizer/1/scaled/dynamic_scale"]
+    scale.assign(second_scale)
+    before = model.get_weights()
+    gradients = [np.full(weight.shape, number + 1, np.float32) for number, weight in enumerate(before)]
+    updates.apply([updates.scale_loss(tf.constant(gradient)) for gradient in gradients], tf.constant([0.01, 0.1]))
+    norm = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
+    rates = (0.01, 0.01, 0.1, 0.1)
+    for now, start, gradient, rate in zip(model.get_weights(), before, gradients, rates, strict=True):
+        np.testing.assert_allclose(now, start - rate * gradient / norm, rtol=1e-5, atol=1e-7)
