@@ -144,12 +144,17 @@ def finish(result: Result, as_json: bool) -> None:
 
 
 def _print_result(result: Result) -> None:
-    """Print the curves and the best epoch."""
+    """Print the curves, what the regularizers add to the loss, and the best epoch."""
+    from cnncli.report.penalty import penalty_sentence
     from cnncli.report.sparkline import curve_lines
     from cnncli.runs.run import Run
 
-    for line in curve_lines(Run(Path(result.run)).metrics(), out().width):
+    metrics = Run(Path(result.run)).metrics()
+    for line in curve_lines(metrics, out().width):
         print_line(line)
+    penalty = penalty_sentence(metrics)
+    if penalty is not None:
+        print_line(penalty)
     if result.best is not None:
         monitor = result.best["monitor"].replace("_", " ")
         print_line(f"best epoch {result.best['epoch']}: {monitor} {result.best['value']:.4f}")

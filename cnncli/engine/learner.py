@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -18,12 +19,27 @@ from cnncli.engine.optimizer import Updates
 from cnncli.engine.preprocessing import Preprocessing
 from cnncli.errors import CheckpointError, CnnError
 
+PENALTY_SUM = "epoch/penalty_sum"
+"""Name of the sum that only networks with regularizers have."""
+
 
 class Means(NamedTuple):
-    """Mean training loss and accuracy over the examples of an epoch seen so far."""
+    """What training measured, as means over the examples of an epoch seen so far.
+
+    Attributes:
+        loss: Cross-entropy.
+        accuracy: Share of examples that were right.
+        regularization_loss: What the regularizers added to the cross-entropy; None without regularizers, and in an
+            epoch that an earlier version of cnncli began, which did not sum it up.
+    """
 
     loss: float
     accuracy: float
+    regularization_loss: float | None = None
+
+    def by_name(self) -> dict[str, float]:
+        """Return those that are known."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class Batch(NamedTuple):
@@ -59,6 +75,10 @@ class Learner:
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, name="loss_sum")
         self._num_correct = tf.Variable(0, dtype=tf.int64, name="num_correct")
         self._num_seen = tf.Variable(0, dtype=tf.int64, name="num_seen")
+        self._sums = [self._loss_sum, self._num_correct, self._num_seen]
+        self._penalty_sum = tf.Variable(0.0, dtype=tf.float64, name="penalty_sum") if model.losses else None
+        if self._penalty_sum is not None:
+            self._sums.append(self._penalty_sum)
 
     def run(self, chunk: Chunk, rates: np.ndarray, first_step: int) -> np.ndarray:
         """Take one step for every batch of `chunk`.
@@ -134,7 +154,8 @@ class Learner:
         with tf.GradientTape() as tape:
             logits = parts.in_parts(lambda inputs: self._forward(inputs, training=True), batch.inputs, self._parts)
             losses = self.loss(batch.targets, logits)
-            loss = tf.reduce_mean(losses) + sum(self.model.losses)
+            penalty = sum(self.model.losses)
+            loss = tf.reduce_mean(losses) + penalty
             scaled = self.updates.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in self.updates.variables])
         finite = tf.math.is_finite(loss)
@@ -146,7 +167,10 @@ class Learner:
             correct = tf.equal(tf.argmax(logits, -1, tf.int32), batch.labels)
             self._loss_sum.assign_add(tf.cast(tf.reduce_sum(losses), tf.float64))
             self._num_correct.assign_add(tf.math.count_nonzero(correct))
-            self._num_seen.assign_add(tf.shape(batch.labels, tf.int64)[0])
+            number = tf.shape(batch.labels, tf.int64)[0]
+            self._num_seen.assign_add(number)
+            if self._penalty_sum is not None:
+                self._penalty_sum.assign_add(tf.cast(penalty, tf.float64) * tf.cast(number, tf.float64))
             return tf.constant(True)
 
         return loss, tf.cond(finite, apply, lambda: tf.constant(False))
@@ -166,13 +190,19 @@ class Learner:
         return tf.reduce_all([_is_finite(variable) for variable in self.model.weights])
 
     def means(self) -> Means:
-        """Return the epoch's mean loss and accuracy so far."""
+        """Return the epoch's means so far."""
         seen = max(int(self._num_seen), 1)
-        return Means(float(self._loss_sum) / seen, int(self._num_correct) / seen)
+        penalty = float("nan") if self._penalty_sum is None else float(self._penalty_sum) / seen
+        known = None if math.isnan(penalty) else penalty
+        return Means(float(self._loss_sum) / seen, int(self._num_correct) / seen, known)
+
+    def penalty(self) -> float | None:
+        """Return what the regularizers add to the loss of the weights as they are; None without regularizers."""
+        return float(sum(self.model.losses)) if self.model.losses else None
 
     def reset_means(self) -> None:
         """Begin a new epoch's sums."""
-        for variable in (self._loss_sum, self._num_correct, self._num_seen):
+        for variable in self._sums:
             variable.assign(tf.zeros_like(variable))
 
     def state(self) -> dict[str, np.ndarray]:
@@ -185,13 +215,16 @@ class Learner:
         Raises:
             CheckpointError: If names, shapes or types are not exactly those of this network and optimizer.
         """
+        if self._penalty_sum is not None and PENALTY_SUM not in arrays:
+            # A checkpoint of before there was this sum: of the epoch's steps so far it is not known.
+            unknown = np.array(np.nan if arrays.get("epoch/num_seen", 0) else 0.0)
+            arrays = {**arrays, PENALTY_SUM: unknown}
         assign(self._variables(), arrays)
 
     def _variables(self) -> dict[str, Any]:
         variables = model_variables(self.model)
         variables |= self.updates.state()
-        sums = (self._loss_sum, self._num_correct, self._num_seen)
-        return variables | {f"epoch/{v.name.split(':')[0]}": v for v in sums}
+        return variables | {f"epoch/{v.name.split(':')[0]}": v for v in self._sums}
 
 
 def _takes_means_over_batches(model: keras.Model) -> bool:

@@ -146,7 +146,8 @@ class _Batch:
         self._learner.reset_means()
         if not self._take(1):
             return float("nan"), 0.0
-        return self._learner.means()
+        means = self._learner.means()
+        return means.loss, means.accuracy
 
     def _without_gradient(self) -> tuple[str, ...]:
         """Return the layers whose gradients are all zero, or are none."""

@@ -129,8 +129,16 @@ class Trainer:
             num_validation=0 if self.validation is None else len(self.validation.labels),
             num_params=self.model.count_params(),
             resumed_at=self.progress.step or None,
-            notes=self.notes,
+            notes=self.notes + self._about_the_loss(),
         )
+
+    def _about_the_loss(self) -> tuple[str, ...]:
+        """Return a line about what the loss shown leaves out, if that is anything."""
+        penalty = self.learner.penalty()
+        if penalty is None:
+            return ()
+        added = f"the regularizers now add {penalty:.4f} to it"
+        return (f"The loss shown is the cross-entropy; {added} (regularization_loss in metrics.jsonl).",)
 
     def _train_epoch(self, stop: StopRequest) -> None:
         """Take the rest of the epoch's steps, or those until a stop is asked for."""
@@ -157,7 +165,14 @@ class Trainer:
         means = self.learner.means()
         rate = chunk.plan.size / seconds
         self.listener.steps_done(
-            StepsDone(self.progress.epoch + 1, self.progress.batch, *means, rate, float(rates[-1, 0]))
+            StepsDone(
+                epoch=self.progress.epoch + 1,
+                batch=self.progress.batch,
+                loss=means.loss,
+                accuracy=means.accuracy,
+                images_per_second=rate,
+                learning_rate=float(rates[-1, 0]),
+            )
         )
 
     def _diverged(self, chunk: Chunk, batch: int, where: tuple[str, str | None] | None = None) -> guard.DivergedError:
@@ -198,7 +213,7 @@ class Trainer:
             learning_rate=float(self.rates(self.progress.step - 1, 1)[0, 0]),
             seconds=seconds,
             images_per_second=self.feed.num_examples / seconds,
-            train=means._asdict(),
+            train=means.by_name(),
             validation=validation,
         )
         self.progress = self.progress.after_epoch(event.named(), self.config.train)

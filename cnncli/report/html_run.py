@@ -12,6 +12,7 @@ from cnncli.report.html_material import Material
 from cnncli.report.html_parts import from_page, note
 from cnncli.report.numbers import full, short
 from cnncli.report.passport import passport_page
+from cnncli.report.penalty import penalty_sentence
 
 
 def glance(material: Material) -> Html:
@@ -64,7 +65,8 @@ def curves(material: Material) -> Html:
             [Series("learning rate", [(line["epoch"], line.get("learning_rate")) for line in lines], "first")],
         ),
     ]
-    return section("curves", "Curves", element("div", charts, class_="charts"))
+    penalty = penalty_sentence(lines)
+    return section("curves", "Curves", element("div", charts, class_="charts"), penalty and note(penalty))
 
 
 def _to_one(series: Sequence[Series]) -> tuple[float, float]:

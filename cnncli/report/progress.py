@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 def _epoch_line(event: EpochDone, epochs: int) -> str:
     width = len(str(epochs))
+    penalty = event.train.get("regularization_loss")
+    added = f" (the regularizers add {penalty:.4f})" if penalty is not None else ""
     parts = [
         f"epoch {event.epoch:>{width}}/{epochs}",
-        f"loss {event.train['loss']:.4f}",
+        f"loss {event.train['loss']:.4f}{added}",
         f"accuracy {event.train['accuracy']:.4f}",
     ]
     if event.validation:

@@ -64,7 +64,7 @@ class EpochDone:
         learning_rate: Of the epoch's last step.
         seconds: Training time of the epoch, without validation.
         images_per_second: Training examples a second.
-        train: Mean loss and accuracy while training.
+        train: Mean loss and accuracy while training; with regularizers also regularization_loss, what they added.
         validation: Loss and accuracy after the epoch; empty without a validation split.
         is_best: Whether no earlier epoch was better.
     """
@@ -91,7 +91,7 @@ class EpochDone:
         }
 
     def named(self) -> dict[str, float]:
-        """Return the numbers that a monitor can name: loss, accuracy, validation_loss, validation_accuracy."""
+        """Return the numbers by name, among them a monitor's: loss, accuracy, validation_loss, validation_accuracy."""
         return self.train | {f"validation_{name}": value for name, value in self.validation.items()}
 
 

@@ -26,6 +26,12 @@ VARIANTS = {
     ],
     "early stopping": ["train.early_stopping={patience: 1, min_delta: 0.3}", "train.epochs=6"],
     "accumulation and clipping": ["train.accumulate=3", "train.clip_norm=0.5"],
+    "clipping of groups, regularizers": [
+        "train.accumulate=2",
+        "train.clip_norm=0.5",
+        "train.groups=[{layers: dense, learning_rate: 0.01}]",
+        "model.layers[6].Dense.kernel_regularizer={L2: {l2: 0.05}}",
+    ],
     "groups": ["train.groups=[{layers: dense, learning_rate: 0.01}, {layers: 'conv*', trainable: false}]"],
     "checkpoints in mid-epoch": ["train.checkpoint={every: {steps: 4}}"],
     "muon": ["train.optimizer={Muon: {exclude_layers: [dense]}}", "train.precision=mixed_bfloat16"],
