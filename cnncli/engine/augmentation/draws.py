@@ -8,6 +8,8 @@ Bounds = float | tuple[float, float]
 """A range of a config: its two ends, or one number whose meaning the change states."""
 
 _ALGORITHM = "philox"
+_TINY = 1e-37
+"""Sum of two draws of a gamma distribution below which their shares mean nothing."""
 
 
 class Draws:
@@ -43,7 +45,8 @@ class Draws:
         alpha = tf.maximum(tf.convert_to_tensor(alpha, tf.float32), 1e-6)
         first, second = self._gamma(alpha), self._gamma(alpha)
         total = first + second
-        return tf.where(total > 0, first / tf.where(total > 0, total, 1.0), 1.0)
+        # Where both are too small for float32, TensorFlow returns the smallest number there is for either.
+        return tf.where(total > _TINY, first / total, 1.0)
 
     def order(self) -> tf.Tensor:
         """Return a permutation of the images: int32 (images,)."""
