@@ -104,3 +104,32 @@ def test_curves_are_those_of_keras(step: int) -> None:
     staircase = keras_schedules.ExponentialDecay(0.5, 2 * STEPS, 0.8, staircase=True)
     found = rates("ExponentialDecay", decay_rate=0.8, decay_epochs=2.0, staircase=True)
     assert found[step] == pytest.approx(float(staircase(step)), rel=1e-5)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("step", [0, 7, 29, 30, 31, 57, 100, 199])
+def test_curves_after_a_warm_up_are_those_of_keras(step: int) -> None:
+    """A decay begins where the warm-up of three epochs ends, and takes the rest of the run."""
+    from keras.optimizers import schedules as keras_schedules
+
+    warmup, rest = 3 * STEPS, 17 * STEPS
+    cosine = keras_schedules.CosineDecay(0.0, rest, 0.1, warmup_target=0.5, warmup_steps=warmup)
+    # Keras's first rate is zero; here the first step counts already.
+    expected = float(cosine(step + 1 if step < warmup else step))
+    assert rates("CosineDecay", warmup_epochs=3.0, alpha=0.1)[step] == pytest.approx(expected, rel=1e-5)
+    if step >= warmup:
+        line = keras_schedules.PolynomialDecay(0.5, rest, 0.05)
+        assert rates("LinearDecay", warmup_epochs=3.0, alpha=0.1)[step] == pytest.approx(float(line(step - warmup)))
+        power = keras_schedules.ExponentialDecay(0.5, STEPS, 0.9)
+        found = rates("ExponentialDecay", warmup_epochs=3.0, decay_rate=0.9)
+        assert found[step] == pytest.approx(float(power(step - warmup)), rel=1e-5)
+
+
+def test_one_cycle_is_two_halves_of_a_cosine() -> None:
+    """From `start` to the base rate over `peak` of the run, then to `end`, a quarter of the way and half of it."""
+    found = rates("OneCycle", peak=0.4, start=0.2, end=0.1)
+    assert [found[i] for i in (0, 20, 40, 80)] == pytest.approx([0.1, 0.1 + 0.4 * (1 - cos(pi / 4)) / 2, 0.3, 0.5])
+    assert [found[i] for i in (110, 140)] == pytest.approx([0.05 + 0.45 * (1 + cos(pi / 4)) / 2, 0.275])
+    assert rates("OneCycle", peak=1.0)[-1] < 0.5
+    assert OneCycle(peak=1.0).rate(0.5, STEPS * EPOCHS, STEPS, EPOCHS) == pytest.approx(0.5)
+    assert OneCycle(peak=0.0).rate(0.5, 0, STEPS, EPOCHS) == pytest.approx(0.5)

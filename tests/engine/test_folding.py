@@ -62,6 +62,11 @@ CASES = {
         [2],
     ),
     "tanh": ((Conv2D(filters=5, kernel_size=3, activation="tanh"), MaxPooling2D(pool_size=2)), (18, 18, 1), [2]),
+    "swish, whose largest value is not of the largest sum": (
+        (Conv2D(filters=5, kernel_size=3, activation="swish"), MaxPooling2D(pool_size=2)),
+        (18, 18, 1),
+        [2],
+    ),
     "many filters at the end": ((*LENET[:2], Conv2D(filters=40, kernel_size=5), LENET[1]), (28, 28, 1), [4, 2]),
     "many channels in the middle": (
         (*LENET[:2], LENET[2], Conv2D(filters=9, kernel_size=5), LENET[1]),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 import cnncli.layers
 from cnncli.errors import ShapeError
-from cnncli.layers import VOCABULARY, Conv2D, DepthwiseConv2D, Reshape
+from cnncli.layers import VOCABULARY, Conv2D, DepthwiseConv2D, GroupNormalization, Reshape
 from cnncli.layers.base import Factor
 from cnncli.layers.preprocessing import Normalization
 
@@ -221,3 +221,22 @@ def test_measured_normalization_has_weights():
 def test_reshape_fills_one_axis_in():
     """-1 is whatever is left."""
     assert Reshape(target_shape=[-1, 4]).output_shape((6, 2, 1)) == (3, 4)
+
+
+@pytest.mark.parametrize(("filters", "fits"), [(24, True), (26, False)])
+def test_whitening_has_two_filters_for_each_value_of_a_patch(filters, fits):
+    """A patch of 2×2 pixels of 3 channels has 12 components, each of which a filter and its negative show."""
+    layer = Conv2D(filters=filters, kernel_size=2, kernel="whitening")
+    if fits:
+        assert layer.output_shape((5, 6, 3)) == (4, 5, 24)
+        return
+    with pytest.raises(ShapeError, match="26 whitening filters, but a patch of this input has 12 components"):
+        layer.output_shape((5, 6, 3))
+
+
+def test_groups_of_a_normalization_divide_the_channels():
+    """Groups that do, and one for each channel; not those that leave a rest."""
+    for groups in (1, 3, 6, -1):
+        assert GroupNormalization(groups=groups).output_shape((4, 5, 6)) == (4, 5, 6)
+    with pytest.raises(ShapeError, match=r"6 channels \(4×5×6\) cannot be divided into 4 groups"):
+        GroupNormalization(groups=4).output_shape((4, 5, 6))
