@@ -88,8 +88,8 @@ def _read_keras(path: Path) -> Imported:
             foreign = replace(foreign, document=about.config, classes=about.classes)
         imported = _imported(foreign, path)
         expected = _expected(imported.config)
-        with archive.unpacked(MEMBER, most_bytes(expected)) as file:
-            return replace(imported, weights=read_weights(file, expected))
+        with archive.unpacked(MEMBER, most_bytes(expected)) as member:
+            return replace(imported, weights=read_weights(member, expected))
 
 
 def _description(archive: Archive, path: Path) -> Description | None:

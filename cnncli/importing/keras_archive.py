@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from cnncli.importing.foreign import ForeignError
 
@@ -47,6 +47,8 @@ class Archive:
     def _check(self, member: zipfile.ZipInfo) -> None:
         """Refuse a member that points outside, though none is ever unpacked."""
         path = PurePosixPath(member.filename.replace("\\", "/"))
+        if not path.parts:
+            raise ForeignError(f"{self._where} has a member without a name")
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise ForeignError(f"{self._where}: its member {member.filename!r} points outside the archive")
         if stat.S_ISLNK(member.external_attr >> 16):
@@ -67,18 +69,22 @@ class Archive:
             raise ForeignError(f"{self._where}: {name} is no JSON: {str(error)[:100]}") from None
 
     @contextmanager
-    def unpacked(self, name: str, most: int) -> Iterator[IO[bytes]]:
-        """Give a member as a nameless temporary file.
+    def unpacked(self, name: str, most: int) -> Iterator[Path]:
+        """Give a member as a file in a folder of its own, which goes away with the block.
+
+        It is a file with a name because h5py's way of reading Python's file objects kills the process: where it fails
+        to open one, HDF5 still calls into Python when Python has ended.
 
         Args:
-            name: The member.
+            name: The member, of which only the last part names the file.
             most: Bytes that it may have.
         """
-        with tempfile.TemporaryFile() as target:
-            for block in self._blocks(name, most):
-                target.write(block)
-            target.seek(0)
-            yield target
+        with tempfile.TemporaryDirectory(prefix="cnncli-") as folder:
+            path = Path(folder) / PurePosixPath(name).name
+            with path.open("wb") as target:
+                for block in self._blocks(name, most):
+                    target.write(block)
+            yield path
 
     def _blocks(self, name: str, most: int) -> Iterator[bytes]:
         if name not in self._members:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cnncli.importing.foreign import ForeignError
 from cnncli.layers.base import Weight
@@ -33,17 +34,26 @@ def most_bytes(expected: Expected) -> int:
     Raises:
         ForeignError: If the network has more weights than are read.
     """
-    total = sum(4 * weight.size for _, _, weights in expected for weight in weights)
+    return most_bytes_of(sum(weight.size for _, _, weights in expected for weight in weights))
+
+
+def most_bytes_of(num_weights: int) -> int:
+    """Return how large the member of a network with so many weights may be.
+
+    Raises:
+        ForeignError: If those are more than are read.
+    """
+    total = 4 * num_weights
     if total > MOST_BYTES:
         raise ForeignError(f"the network has {total:,} bytes of weights; at most {MOST_BYTES:,} are read")
     return 2 * total + _OVERHEAD
 
 
-def read_weights(file: IO[bytes], expected: Expected) -> dict[str, Array]:
+def read_weights(path: Path, expected: Expected) -> dict[str, Array]:
     """Return arrays by "layer/weight".
 
     Args:
-        file: The unpacked member.
+        path: The unpacked member. h5py gets its name, never an open file of Python's (see `Archive.unpacked`).
         expected: What the network needs.
 
     Raises:
@@ -52,7 +62,7 @@ def read_weights(file: IO[bytes], expected: Expected) -> dict[str, Array]:
     import h5py
 
     try:
-        with h5py.File(file, "r") as opened:
+        with h5py.File(path, "r") as opened:
             return dict(_read(opened, expected))
     except ForeignError:
         raise

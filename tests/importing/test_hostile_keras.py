@@ -214,6 +214,50 @@ def test_damaged_weights(tmp_path: Path) -> None:
             continue
 
 
+READER = """
+import ctypes, sys
+from pathlib import Path
+from cnncli.importing.foreign import ForeignError
+from cnncli.importing.importing import read
+for name in sys.argv[1:]:
+    try:
+        read(Path(name))
+    except ForeignError as error:
+        print(error.message)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(error))
+"""
+"""Reads files and ends as large programs do: with objects that nobody has freed, here the errors and their frames."""
+
+
+def test_process_that_read_damaged_weights_ends_well(tmp_path: Path) -> None:
+    """A process that met damaged weights ends by itself: HDF5's last acts do not call into a Python that has ended."""
+    whole = weights()
+    kinds = {
+        "nothing": b"nothing",
+        "half": whole[: len(whole) // 2],
+        "superblock": b"\x89HDF\r\n\x1a\n" + b"\xff" * 500,
+    }
+    paths = [archive(tmp_path / f"{name}.keras", h5=content) for name, content in kinds.items()]
+    done = subprocess.run([sys.executable, "-c", READER, *map(str, paths)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["model.weights.h5 is damaged"] * 3
+
+
+def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The unpacked weights are gone after reading, whether they were whole or not."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    read(archive(tmp_path / "a.keras"))
+    refused(archive(tmp_path / "b.keras", h5=b"nothing"), "damaged")
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.mark.parametrize("name", [".", "./", ".\\"])
+def test_member_without_a_name(tmp_path: Path, name: str) -> None:
+    """An archive with a member that has no name is refused."""
+    refused(archive(tmp_path / "m.keras", **{name: b"x"}), "a member without a name")
+
+
 @pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "C:\\evil.txt", "..\\evil.txt"])
 def test_members_outside(tmp_path: Path, name: str) -> None:
     """An archive with a member outside itself is refused, though none is unpacked."""

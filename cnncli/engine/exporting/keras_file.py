@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,9 @@ from cnncli.config.schema import Config, Data
 from cnncli.engine.exporting.forward import forward
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
+from cnncli.importing.foreign import ForeignError
+from cnncli.importing.keras_archive import Archive, open_archive
+from cnncli.importing.keras_weights import MEMBER, most_bytes_of
 from cnncli.layers.base import Layer
 from cnncli.layers.normalization import LocalResponseNormalization
 from cnncli.serving.artifact import Artifact, Pixels, Probabilities
@@ -87,17 +89,18 @@ def open_keras(path: Path) -> Artifact:
     """Load a `.keras` file that `cnn export` wrote.
 
     Raises:
-        ExportError: If it is damaged, says nothing about itself, or needs more than Keras's own layers.
+        ExportError: If it says nothing about itself, or needs more than Keras's own layers.
+        ForeignError: If it is damaged.
     """
-    with _reading(path), zipfile.ZipFile(path) as archive:
-        if FILE not in archive.namelist():
+    with _reading(path), open_archive(path) as archive:
+        if FILE not in archive:
             raise missing(str(path))
-        description = Description.from_json(archive.read(FILE), str(path))
-        foreign = _foreign_modules(json.loads(archive.read("config.json")))
-    if foreign:
-        raise ExportError(f"{path} needs more than Keras: {', '.join(sorted(foreign))}")
-    with _reading(path):
-        model = keras.saving.load_model(path, safe_mode=True, compile=False)
+        description = Description.from_json(archive.text(FILE), str(path))
+        config = archive.json("config.json")
+        foreign = _foreign_modules(config)
+        if foreign:
+            raise ExportError(f"{path} needs more than Keras: {', '.join(sorted(foreign))}")
+        model = _model(config, archive)
 
     # In a graph, as Keras's own `predict` computes it: one operation at a time rounds otherwise in mixed precision.
     @tf.function(reduce_retracing=True)
@@ -110,12 +113,23 @@ def open_keras(path: Path) -> Artifact:
     return Artifact("keras", description, answer)
 
 
+def _model(config: Any, archive: Archive) -> keras.Model:
+    """Return the model of an archive, as `keras.saving.load_model` does, but with its weights in a file of their own.
+
+    That function hands them to h5py as an object of Python's, and a damaged one would kill the process at its end.
+    """
+    model = keras.saving.deserialize_keras_object({**config, "compile_config": None}, safe_mode=True)
+    with archive.unpacked(MEMBER, most_bytes_of(model.count_params())) as weights:
+        model.load_weights(weights)
+    return model
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever Keras, zipfile and h5py raise for a damaged file into one error."""
+    """Turn whatever Keras and h5py raise for a damaged file into one error."""
     try:
         yield
-    except ExportError:
+    except (ExportError, ForeignError):
         raise
     except Exception as error:
         raise ExportError(f"{path} cannot be loaded by Keras: {str(error)[:200]}") from error
