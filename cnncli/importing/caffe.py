@@ -8,7 +8,7 @@ from cnncli.importing.caffe_layers import LAYERS, Context
 from cnncli.importing.document import config_name
 from cnncli.importing.folding import folded
 from cnncli.importing.foreign import Blobs, Foreign, ForeignError
-from cnncli.importing.text_format import Message, parse, single
+from cnncli.importing.text_format import Message, parse, single, whole
 
 _IGNORED = {"accuracy", "softmaxwithloss", "softmaxloss", "split", "silence", "argmax", "hingeloss"}
 _SOURCES = {"data", "imagedata", "hdf5data", "memorydata", "input", "dummydata", "windowdata"}
@@ -90,14 +90,14 @@ class _Net:
             parameters = layer.get("input_param", [])
             shapes += [s for p in parameters if isinstance(p, dict) for s in p.get("shape", ()) if isinstance(s, dict)]
         found = [list(shape.get("dim", ())) for shape in shapes] or [list(self._net.get("input_dim", ()))]
-        return [int(n) for n in found[0]]
+        return [whole(n, f"{self._where}: the input's size", 1) for n in found[0]]
 
     def _crop(self) -> int | None:
         for layer in self._layers:
             for field in ("transform_param", "data_param", "image_data_param"):
                 for parameters in layer.get(field, ()):
                     if isinstance(parameters, dict) and "crop_size" in parameters:
-                        return int(single(parameters, "crop_size", 0))
+                        return whole(single(parameters, "crop_size", 0), f"{self._where}: crop_size")
         return None
 
     def _add(self, layer: Message, kind: str) -> str:
@@ -120,5 +120,5 @@ class _Net:
 def _phase(layer: Message) -> str | None:
     for rule in layer.get("include", ()):
         if isinstance(rule, dict) and "phase" in rule:
-            return str(rule["phase"][-1])
+            return str(single(rule, "phase", ""))
     return None

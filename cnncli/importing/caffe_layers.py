@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 from cnncli.importing.foreign import ForeignError, make_layer
-from cnncli.importing.text_format import Message, single
+from cnncli.importing.text_format import Message, number, single, whole
 from cnncli.layers.base import Layer
 
 
@@ -26,8 +26,26 @@ class Context:
 
     def parameters(self, field: str) -> Message:
         """Return the message that holds the layer's arguments."""
-        found = self.layer.get(field, [{}])[-1]
+        found = single(self.layer, field, {})
         return found if isinstance(found, dict) else {}
+
+    def whole(self, parameters: Message, field: str, default: int, least: int = 0) -> int:
+        """Return an argument that is a whole number."""
+        return whole(single(parameters, field, default), f"{self.name}: {field}", least)
+
+    def number(self, parameters: Message, field: str, default: float) -> float:
+        """Return an argument that is a number."""
+        return number(single(parameters, field, default), f"{self.name}: {field}")
+
+    def pair(self, parameters: Message, field: str, default: int) -> tuple[int, int]:
+        """Return height and width of an argument that is said once, twice, or as field_h and field_w."""
+        stem = "kernel" if field == "kernel_size" else field
+        if f"{stem}_h" in parameters:
+            return self.whole(parameters, f"{stem}_h", default, default), self.whole(
+                parameters, f"{stem}_w", default, default
+            )
+        values = [whole(value, f"{self.name}: {field}", default) for value in parameters.get(field) or [default]]
+        return values[0], values[-1]
 
     def make(self, kind: str, **arguments: Any) -> Layer:
         """Return a layer of the vocabulary."""
@@ -38,28 +56,19 @@ Made = list[tuple[str, Layer]]
 """Suffix of the name and layer."""
 
 
-def _pair(parameters: Message, field: str, default: int) -> tuple[int, int]:
-    """Return height and width of a field that is said once, twice, or as field_h and field_w."""
-    stem = {"kernel_size": "kernel"}.get(field, field)
-    if f"{stem}_h" in parameters:
-        return int(single(parameters, f"{stem}_h", default)), int(single(parameters, f"{stem}_w", default))
-    values = [int(value) for value in parameters.get(field, [default])]
-    return values[0], values[-1]
-
-
 def _convolution(context: Context) -> Made:
     parameters = context.parameters("convolution_param")
-    size, stride = _pair(parameters, "kernel_size", 1), _pair(parameters, "stride", 1)
-    pad, dilation = _pair(parameters, "pad", 0), _pair(parameters, "dilation", 1)
+    size, stride = context.pair(parameters, "kernel_size", 1), context.pair(parameters, "stride", 1)
+    pad, dilation = context.pair(parameters, "pad", 0), context.pair(parameters, "dilation", 1)
     same = stride == (1, 1) and all(2 * p == (k - 1) * d for p, k, d in zip(pad, size, dilation, strict=True))
     convolution = context.make(
         "Conv2D",
-        filters=int(single(parameters, "num_output", 0)),
+        filters=context.whole(parameters, "num_output", 0),
         kernel_size=size,
         strides=stride,
         padding="same" if same and pad != (0, 0) else "valid",
         dilation_rate=dilation,
-        groups=int(single(parameters, "group", 1)),
+        groups=context.whole(parameters, "group", 1),
         use_bias=bool(single(parameters, "bias_term", True)),
     )
     if same or pad == (0, 0):
@@ -73,8 +82,8 @@ def _pooling(context: Context) -> Made:
     if single(parameters, "global_pooling", False) is True:
         kind = "GlobalAveragePooling2D" if average else "GlobalMaxPooling2D"
         return [("", context.make(kind))]
-    size, stride = _pair(parameters, "kernel_size", 1), _pair(parameters, "stride", 1)
-    pad = _pair(parameters, "pad", 0)
+    size, stride = context.pair(parameters, "kernel_size", 1), context.pair(parameters, "stride", 1)
+    pad = context.pair(parameters, "pad", 0)
     edges = [_edges(*axis) for axis in zip(context.shape[:2], size, stride, pad, strict=True)]
     kind = "AveragePooling2D" if average else "MaxPooling2D"
     pool = {"pool_size": size, "strides": stride}
@@ -105,27 +114,27 @@ def _is_same(length: int, size: int, stride: int, edge: tuple[int, int]) -> bool
 
 def _dense(context: Context) -> Made:
     parameters = context.parameters("inner_product_param")
-    units, bias = int(single(parameters, "num_output", 0)), bool(single(parameters, "bias_term", True))
+    units, bias = context.whole(parameters, "num_output", 0), bool(single(parameters, "bias_term", True))
     dense = context.make("Dense", units=units, use_bias=bias)
     return [("", dense)] if len(context.shape) == 1 else [("_flatten", context.make("Flatten")), ("", dense)]
 
 
 def _responses(context: Context) -> Made:
     parameters = context.parameters("lrn_param")
-    size = int(single(parameters, "local_size", 5))
+    size = context.whole(parameters, "local_size", 5, least=1)
     if str(single(parameters, "norm_region", "ACROSS_CHANNELS")) in ("WITHIN_CHANNEL", "1"):
         context.note(f"{context.name}: normalizes within a channel in Caffe, across {size} channels here")
     arguments = {
         "depth_radius": (size - 1) // 2,
-        "alpha": float(single(parameters, "alpha", 1.0)) / size,
-        "beta": float(single(parameters, "beta", 0.75)),
-        "bias": float(single(parameters, "k", 1.0)),
+        "alpha": context.number(parameters, "alpha", 1.0) / size,
+        "beta": context.number(parameters, "beta", 0.75),
+        "bias": context.number(parameters, "k", 1.0),
     }
     return [("", context.make("LocalResponseNormalization", **arguments))]
 
 
 def _batch_normalization(context: Context) -> Made:
-    epsilon = float(single(context.parameters("batch_norm_param"), "eps", 1e-5))
+    epsilon = context.number(context.parameters("batch_norm_param"), "eps", 1e-5)
     return [("", context.make("BatchNormalization", epsilon=epsilon, center=False, scale=False))]
 
 
@@ -136,7 +145,7 @@ def _scale(context: Context) -> Made:
 
 
 def _relu(context: Context) -> Made:
-    slope = float(single(context.parameters("relu_param"), "negative_slope", 0.0))
+    slope = context.number(context.parameters("relu_param"), "negative_slope", 0.0)
     return [("", context.make("LeakyReLU", negative_slope=slope) if slope else context.make("ReLU"))]
 
 
@@ -145,9 +154,8 @@ def _activation(name: str) -> Callable[[Context], Made]:
 
 
 def _dropout(context: Context) -> Made:
-    return [
-        ("", context.make("Dropout", rate=float(single(context.parameters("dropout_param"), "dropout_ratio", 0.5))))
-    ]
+    rate = context.number(context.parameters("dropout_param"), "dropout_ratio", 0.5)
+    return [("", context.make("Dropout", rate=rate))]
 
 
 def _eltwise(context: Context) -> Made:

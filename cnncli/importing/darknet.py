@@ -63,10 +63,11 @@ class _Net:
     def read(self, name: str, sections: list[tuple[str, Options]]) -> Foreign:
         """Translate all sections."""
         options = sections[0][1]
-        size = [self._number(options, key, None) for key in ("height", "width", "channels")]
+        size = [self._number(options, key, None, 1) for key in ("height", "width", "channels")]
         if sections[1:] and sections[1][0] == "crop":
             crop = sections[1][1]
-            size[:2] = [self._number(crop, "crop_height", size[0]), self._number(crop, "crop_width", size[1])]
+            size[0] = self._number(crop, "crop_height", size[0], 1)
+            size[1] = self._number(crop, "crop_width", size[1], 1)
         height, width, channels = size
         self._blobs.begin("-1", (height, width, channels))
         last = -1
@@ -82,12 +83,16 @@ class _Net:
             raise ForeignError(f"{self._where} has no layers")
         return Foreign(name, (height, width, channels), operations, tuple(dict.fromkeys(self._blobs.notes)))
 
-    def _number(self, options: Options, key: str, default: int | None) -> int:
+    def _number(self, options: Options, key: str, default: int | None, least: int = 0) -> int:
         text = options.get(key, "" if default is None else str(default))
         try:
-            return int(text)
+            number = int(text)
         except ValueError:
-            raise ForeignError(f"{self._where}: {key}={text or '(missing)'}: expected a whole number") from None
+            number = least - 1
+        if number < least:
+            expected = f"a whole number from {least}"
+            raise ForeignError(f"{self._where}: {key}={text[:60] or '(missing)'}: expected {expected}")
+        return number
 
     def _section(self, index: int, kind: str, options: Options) -> None:
         """Add what a section means."""
@@ -125,7 +130,7 @@ class _Net:
             self._add(place, "Activation", activation=ACTIVATIONS[name])
 
     def _convolutional(self, place: _Place, options: Options) -> None:
-        size, stride = self._number(options, "size", 1), self._number(options, "stride", 1)
+        size, stride = self._number(options, "size", 1, 1), self._number(options, "stride", 1, 1)
         pad = size // 2 if self._number(options, "pad", 0) else self._number(options, "padding", 0)
         same = stride == 1 and 2 * pad == size - 1
         if pad and not same:
@@ -146,8 +151,8 @@ class _Net:
         self._activate(place, options)
 
     def _maxpool(self, place: _Place, options: Options) -> None:
-        stride = self._number(options, "stride", 1)
-        size = self._number(options, "size", stride)
+        stride = self._number(options, "stride", 1, 1)
+        size = self._number(options, "size", stride, 1)
         total = self._number(options, "padding", size - 1)
         height, width = self._shape(place)[:2]
         edges = [_pool_edges(length, size, stride, total) for length in (height, width)]
@@ -173,7 +178,11 @@ class _Net:
         self._activate(place, options)
 
     def _dropout(self, place: _Place, options: Options) -> None:
-        self._add(place, "Dropout", rate=float(options.get("probability", "0.5")))
+        text = options.get("probability", "0.5")
+        try:
+            self._add(place, "Dropout", rate=float(text))
+        except ValueError:
+            raise ForeignError(f"{self._where}: probability={text[:60]}: expected a number") from None
 
     def _softmax(self, place: _Place, _: Options) -> None:
         if len(self._shape(place)) > 1:

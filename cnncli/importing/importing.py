@@ -67,7 +67,10 @@ def read(path: Path, image_size: tuple[int, int] | None = None, channels: int | 
         return _imported(read_caffe(path, _text(path), image_size, channels), path)
     if suffix == ".cfg":
         return _imported(read_darknet(path, _text(path)), path)
-    raise ForeignError(f"{path} is of no kind that is read", "Expected: a .keras, .prototxt or .cfg file.")
+    hint = "Expected: a .keras, .prototxt or .cfg file."
+    if suffix in (".h5", ".hdf5"):
+        hint = "Load it with Keras and save it anew: keras.models.load_model(….h5).save(….keras)."
+    raise ForeignError(f"{path} is of no kind that is read", hint)
 
 
 def _text(path: Path) -> str:

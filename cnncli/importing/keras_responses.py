@@ -42,7 +42,7 @@ def local_responses(config: Mapping[str, Any], name: str) -> Layer:
             "bias": _constant([s for s, k in zip(steps, kinds, strict=True) if k == "Add"][-1]),
             "beta": _constant(steps[kinds.index("Power")]),
         }
-    except (ValueError, IndexError, KeyError, TypeError):
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
         raise ForeignError(f"{name}: a model within the model is not in the vocabulary") from None
     return make_layer("LocalResponseNormalization", arguments, name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Any
 
 from cnncli.importing.foreign import ForeignError
@@ -36,7 +37,29 @@ def parse(text: str, where: str) -> Message:
 
 def single(message: Message, field: str, default: Any) -> Any:
     """Return a field's last value, or `default` where it has none."""
-    return message.get(field, [default])[-1]
+    return [default, *message.get(field, ())][-1]
+
+
+def whole(value: Any, what: str, least: int = 0) -> int:
+    """Return a value that must be a whole number.
+
+    Raises:
+        ForeignError: Where it is none, or less than `least`.
+    """
+    if type(value) is not int or value < least:
+        raise ForeignError(f"{what}: read {str(value)[:60]!r}, expected a whole number from {least}")
+    return value
+
+
+def number(value: Any, what: str) -> float:
+    """Return a value that must be a finite number.
+
+    Raises:
+        ForeignError: Where it is none.
+    """
+    if type(value) not in (int, float) or not isfinite(value):
+        raise ForeignError(f"{what}: read {str(value)[:60]!r}, expected a number")
+    return float(value)
 
 
 class _Parser:
