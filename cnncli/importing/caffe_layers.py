@@ -93,6 +93,8 @@ def _pooling(context: Context) -> Made:
         average and any(pad)
     ):
         return [("", context.make(kind, **pool, padding="same"))]
+    if average and any(after > margin for (_, after), margin in zip(edges, pad, strict=True)):
+        context.note(f"{context.name}: its last windows count zeros beyond the margin, in Caffe they end there")
     if not average:
         context.note(f"{context.name}: its margin counts as 0, in Caffe as less than everything (equal after a ReLU)")
     margins = tuple((max(0, before), max(0, after)) for before, after in edges)

@@ -100,7 +100,9 @@ def _leaf(operation: Operation) -> Any:
 
 
 def _short(key: str, value: Any) -> Any:
-    """Return one number for a size that is the same along every axis."""
-    if key in _SIZES and isinstance(value, list) and len(set(map(str, value))) == 1:
-        return _short(key, value[0])
-    return value
+    """Return one number for a size that is the same along every axis and on both sides."""
+    if key not in _SIZES or not isinstance(value, list):
+        return value
+    # One pair alone would be a height and a width, where both axes' pairs are before and after.
+    numbers = {n for item in value for n in (item if isinstance(item, list) else [item])}
+    return numbers.pop() if len(numbers) == 1 else value

@@ -31,6 +31,8 @@ NETS = {
       - Rescaling: {scale: 2.0, offset: -1.0}
       - ZeroPadding2D: {padding: [[1, 2], [0, 3]]}
       - Cropping2D: {cropping: [[1, 0], [0, 1]]}
+      - ZeroPadding2D: {padding: [[0, 1], [0, 1]]}
+      - Cropping2D: {cropping: [[0, 1], [0, 1]]}
       - DepthwiseConv2D: {kernel_size: 3, depth_multiplier: 3, padding: same}
       - LeakyReLU
       - SeparableConv2D: {filters: 6, kernel_size: 3, padding: same}

@@ -1,0 +1,252 @@
+"""Darknet's sections one by one: what each option means, by Darknet's own formulas."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.importing.foreign import ForeignError
+from cnncli.importing.importing import Imported, read
+from cnncli.layers.graph import shapes
+
+
+def imported(folder: Path, sections: str, size: tuple[int, int] = (12, 10), channels: int = 3) -> Imported:
+    """Import sections, and behind them a classifier of four classes."""
+    head = f"[net]\nheight={size[0]}\nwidth={size[1]}\nchannels={channels}\n"
+    path = folder / "net.cfg"
+    path.write_text(f"{head}{sections}\n[connected]\noutput=4\nactivation=linear\n", encoding="utf-8")
+    return read(path)
+
+
+def rows(found: Imported) -> list[tuple[str, dict[str, Any]]]:
+    """Return type and Keras arguments of the layers before the classifier and its Flatten."""
+    nodes = [(node.layer.type_name(), node.layer.keras_arguments()) for node in found.config.nodes]
+    return [row for row in nodes[:-1] if row[0] != "Flatten"]
+
+
+def shape_before_end(found: Imported) -> tuple[int, ...]:
+    """Return the shape of what the classifier reads."""
+    nodes = found.config.nodes
+    place = next(i for i, node in enumerate(nodes) if node.layer.type_name() == "Flatten") - 1
+    return tuple(shapes(nodes, found.config.input_shape)[place])
+
+
+def pooled(images: np.ndarray, size: int, stride: int, padding: int) -> np.ndarray:
+    """Return what maxpool_layer.c computes of (height, width, channels)."""
+    height, width, channels = images.shape
+    number = [(length + padding - size) // stride + 1 for length in (height, width)]
+    answer = np.full((*number, channels), -np.inf)
+    for row, column, n, m in product(*map(range, number), range(size), range(size)):
+        y, x = row * stride + n - padding // 2, column * stride + m - padding // 2
+        if 0 <= y < height and 0 <= x < width:
+            answer[row, column] = np.maximum(answer[row, column], images[y, x])
+    return answer
+
+
+POOLS = [
+    (size, stride, padding)
+    for size, stride, padding in product((1, 2, 3, 5), (1, 2, 3), (None, 0, 1, 2))
+    if stride <= size and (padding or 0) < size
+]
+
+
+@pytest.mark.engine
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("length", [8, 9])
+def test_pooling(tmp_path: Path, length: int) -> None:
+    """Keras computes of the imported layers what Darknet's loop computes of what follows a ReLU."""
+    import keras
+
+    images = np.random.default_rng(0).random((1, length, 7, 3), np.float32)
+    for size, stride, padding in POOLS:
+        options = f"size={size}\nstride={stride}\n" + ("" if padding is None else f"padding={padding}\n")
+        found = imported(tmp_path, f"[maxpool]\n{options}", (length, 7))
+        answer: Any = images
+        for kind, arguments in rows(found):
+            answer = getattr(keras.layers, kind)(**arguments)(answer)
+        expected = pooled(images[0], size, stride, size - 1 if padding is None else padding)
+        np.testing.assert_allclose(np.asarray(answer)[0], expected, err_msg=f"{size} {stride} {padding}")
+        zeros = [kind for kind, _ in rows(found)].count("ZeroPadding2D")
+        assert zeros == len([note for note in found.notes if "a max-pooling's margin counts as 0" in note])
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "stride"), [("", 1, 1), ("stride=2", 2, 2), ("size=3", 3, 1), ("size=3\nstride=2", 3, 2)]
+)
+def test_defaults_of_pooling(tmp_path: Path, options: str, size: int, stride: int) -> None:
+    """The size is the stride where it is not said, the stride 1, the margin one less than the size."""
+    found = imported(tmp_path, f"[maxpool]\n{options}")
+    # parser.c: stride 1; size = stride; padding = size - 1; maxpool_layer.c: (length + padding - size) / stride + 1
+    assert shape_before_end(found) == (*((n - 1) // stride + 1 for n in (12, 10)), 3)
+    pool = rows(found)[-1][1]
+    assert (pool["pool_size"], pool["strides"] or pool["pool_size"]) == ((size, size), (stride, stride))
+
+
+@pytest.mark.parametrize(
+    ("options", "kernel", "stride", "pad", "groups"),
+    [
+        ("", 1, 1, 0, 1),
+        ("size=3", 3, 1, 0, 1),
+        ("size=3\npad=1", 3, 1, 1, 1),
+        ("size=5\npad=1\nstride=2", 5, 2, 2, 1),
+        ("size=3\npad=1\nstride=2\ngroups=3", 3, 2, 1, 3),
+        ("size=3\npadding=2", 3, 1, 2, 1),
+        ("size=5\npadding=2", 5, 1, 2, 1),
+        ("size=3\npad=1\npadding=2", 3, 1, 1, 1),
+        ("size=4\npad=1", 4, 1, 2, 1),
+        ("size=3\npad=0\npadding=0\nstride=3", 3, 3, 0, 1),
+    ],
+)
+@pytest.mark.parametrize("normalized", [False, True])
+def test_convolution(
+    tmp_path: Path, options: str, kernel: int, stride: int, pad: int, groups: int, normalized: bool
+) -> None:
+    """`pad` is half the kernel, `padding` a number; a normalized convolution has no bias."""
+    text = f"[convolutional]\nfilters=6\nactivation=linear\n{options}\nbatch_normalize={int(normalized)}\n"
+    found = imported(tmp_path, text)
+    # convolutional_layer.c: (length + 2 * pad - size) / stride + 1
+    assert shape_before_end(found) == (*((n + 2 * pad - kernel) // stride + 1 for n in (12, 10)), 6)
+    kinds = [kind for kind, _ in rows(found)]
+    assert kinds[-1] == ("BatchNormalization" if normalized else "Conv2D")
+    if normalized:
+        assert rows(found)[-1][1]["epsilon"] == 1e-5
+    conv = dict(rows(found))["Conv2D"]
+    assert (conv["kernel_size"], conv["strides"], conv["groups"]) == ((kernel, kernel), (stride, stride), groups)
+    assert conv["use_bias"] == (not normalized)
+    margins = [arguments["padding"] for kind, arguments in rows(found) if kind == "ZeroPadding2D"]
+    same = stride == 1 and kernel == 2 * pad + 1 and pad > 0
+    assert margins == ([((pad, pad), (pad, pad))] if pad and not same else [])
+    assert conv["padding"] == ("same" if same else "valid")
+
+
+def test_one_filter_and_logistic_are_the_defaults(tmp_path: Path) -> None:
+    """A convolution says neither filters nor activation: one filter, a sigmoid; a connected layer likewise."""
+    (_, conv), (kind, activation) = rows(imported(tmp_path, "[convolutional]\nsize=3\n"))
+    assert (conv["filters"], kind, activation["activation"]) == (1, "Activation", "sigmoid")
+    (_, dense), (kind, activation) = rows(imported(tmp_path, "[connected]\n"))
+    assert (dense["units"], kind, activation["activation"]) == (1, "Activation", "sigmoid")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("relu", ("ReLU", {})),
+        ("leaky", ("LeakyReLU", {"negative_slope": 0.1})),
+        *((name, ("Activation", {"activation": name})) for name in ("tanh", "elu", "swish", "mish", "selu", "gelu")),
+        ("logistic", ("Activation", {"activation": "sigmoid"})),
+        ("linear", None),
+    ],
+)
+def test_activations(tmp_path: Path, name: str, expected: tuple[str, dict[str, Any]] | None) -> None:
+    """Every activation of Darknet is the one of the same function, behind a normalization too."""
+    for normalized in (0, 1):
+        text = f"[convolutional]\nfilters=2\nbatch_normalize={normalized}\nactivation={name}\n"
+        found = rows(imported(tmp_path, text))[1 + normalized :]
+        assert len(found) == (expected is not None)
+        if expected is not None:
+            assert found[0][0] == expected[0]
+            assert {key: found[0][1][key] for key in expected[1]} == expected[1]
+
+
+def test_normalized_connected_layer(tmp_path: Path) -> None:
+    """A normalized connected layer has no bias, and a Flatten stands before the first one only."""
+    text = "[connected]\noutput=5\nbatch_normalize=1\nactivation=relu\n[softmax]\n"
+    nodes = imported(tmp_path, text).config.nodes
+    kinds = [node.layer.type_name() for node in nodes]
+    assert kinds == ["Flatten", "Dense", "BatchNormalization", "ReLU", "Softmax", "Dense"]
+    assert nodes[1].layer.keras_arguments()["use_bias"] is False
+    assert nodes[5].layer.keras_arguments()["use_bias"] is True
+    assert nodes[2].layer.keras_arguments()["epsilon"] == 1e-5
+
+
+def test_softmax_of_an_image(tmp_path: Path) -> None:
+    """A softmax reads one number a class: an image is flattened first."""
+    kinds = [node.layer.type_name() for node in imported(tmp_path, "[softmax]\n").config.nodes]
+    assert kinds == ["Flatten", "Softmax", "Dense"]
+
+
+@pytest.mark.parametrize(("text", "rate"), [("", 0.5), ("probability=.25", 0.25)])
+def test_dropout(tmp_path: Path, text: str, rate: float) -> None:
+    """The probability is that of being dropped; a half where it is not said."""
+    ((kind, arguments),) = rows(imported(tmp_path, f"[dropout]\n{text}\n"))
+    assert (kind, arguments["rate"]) == ("Dropout", rate)
+
+
+FOUR = "".join(f"[convolutional]\nfilters={n}\nactivation=linear\n" for n in (4, 5, 6, 7))
+
+
+@pytest.mark.parametrize(
+    ("layers", "channels"),
+    [("-1", 7), ("-2", 6), ("-4", 4), ("0", 4), ("1", 5), ("3", 7), ("-1,-3", 12), ("0,-1", 11), ("1, 2", 11)],
+)
+def test_routes(tmp_path: Path, layers: str, channels: int) -> None:
+    """A number below 0 counts back from the section, another from the first one; several are put together."""
+    found = imported(tmp_path, f"{FOUR}[route]\nlayers={layers}\n[softmax]\n")
+    nodes = found.config.nodes
+    before = next(i for i, node in enumerate(nodes) if node.layer.type_name() == "Flatten")
+    given = nodes[before].inputs
+    shape = shapes(nodes, found.config.input_shape)[given[0]] if given else ()
+    assert shape == (12, 10, channels)
+
+
+@pytest.mark.parametrize(("number", "filters"), [("-2", 5), ("-3", 4), ("0", 4), ("1", 5)])
+def test_shortcuts(tmp_path: Path, number: str, filters: int) -> None:
+    """A shortcut adds the layer that its number names to the one before it, and its activation follows the sum."""
+    text = "".join(f"[convolutional]\nfilters={n}\nactivation=linear\n" for n in (4, 5, filters))
+    found = imported(tmp_path, f"{text}[shortcut]\nfrom={number}\n")
+    assert [kind for kind, _ in rows(found)].count("Add") == 1
+    assert rows(found)[-1][0] == "Add"
+    with_relu = rows(imported(tmp_path, f"{text}[shortcut]\nfrom={number}\nactivation=relu\n"))
+    assert [kind for kind, _ in with_relu[-2:]] == ["Add", "ReLU"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        (f"{FOUR}[route]\nlayers=4\n", "section 5 reads layer 4, which is none"),
+        (f"{FOUR}[route]\nlayers=9\n", "section 5 reads layer 9, which is none"),
+        (f"{FOUR}[route]\nlayers=-6\n", "section 5 reads layer -6, which is none"),
+        (f"{FOUR}[route]\n", "'': expected the number of a layer"),
+        (f"{FOUR}[route]\nlayers=-1,x\n", "'x': expected the number of a layer"),
+        (f"{FOUR}[route]\nlayers=-1\ngroups=2\n", "[route] with groups"),
+        (f"{FOUR}[shortcut]\nfrom=-2\n", "section 5: [shortcut] adds different shapes"),
+        (f"{FOUR}[shortcut]\n", "'': expected the number of a layer"),
+        ("[maxpool]\nstride=0\n", "stride=0: expected a whole number from 1"),
+        ("[maxpool]\nsize=0\n", "size=0: expected a whole number from 1"),
+        ("[convolutional]\nstride=0\n", "stride=0: expected a whole number from 1"),
+        ("[convolutional]\nsize=0\n", "size=0: expected a whole number from 1"),
+        ("[convolutional]\npadding=-1\n", "padding=-1: expected a whole number from 0"),
+        ("[convolutional]\nfilters=0\n", "section 1: Conv2D.filters"),
+        ("[convolutional]\nactivation=hardtan\n", "activation=hardtan is not in the vocabulary"),
+        ("[dropout]\nprobability=x\n", "probability=x: expected a number"),
+        ("[dropout]\nprobability=2\n", "section 1: Dropout.rate"),
+        ("[cost]\n[avgpool]\n", "section 2, [avgpool], follows none that makes an image"),
+    ],
+)
+def test_what_is_wrong_is_told(tmp_path: Path, sections: str, message: str) -> None:
+    """Numbers that are none or name no layer are one error that says which."""
+    with pytest.raises(ForeignError) as raised:
+        imported(tmp_path, sections)
+    assert message in raised.value.message
+
+
+def test_crop_gives_the_size(tmp_path: Path) -> None:
+    """A random crop in front says the size of the network's input, and a note says that it is gone."""
+    found = imported(tmp_path, "[crop]\ncrop_height=6\ncrop_width=5\n[convolutional]\nfilters=2\nactivation=linear\n")
+    assert found.config.input_shape == (6, 5, 3)
+    assert found.notes == ("[crop] changes training images at random; only its size was taken",)
+    assert imported(tmp_path, "[crop]\n[avgpool]\n").config.input_shape == (12, 10, 3)
+
+
+def test_comments_and_spaces(tmp_path: Path) -> None:
+    """Both of Darknet's signs begin a comment, spaces mean nothing, and [network] is [net]."""
+    text = "# a\n[network]\n height = 6 ; b\nwidth=5# c\nchannels=1\n\n[ connected ]\n output = 2\nactivation = relu\n"
+    (tmp_path / "n.cfg").write_text(text, encoding="utf-8")
+    found = read(tmp_path / "n.cfg")
+    assert found.config.input_shape == (6, 5, 1)
+    assert [node.layer.type_name() for node in found.config.nodes] == ["Flatten", "Dense", "ReLU"]
+    assert found.classes == ("0", "1")
