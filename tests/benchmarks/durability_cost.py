@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 SCRIPT = """
@@ -79,19 +80,25 @@ def main() -> None:
         for kind in random.sample(KINDS, len(KINDS)):
             found[kind].append(measure(kind, data, arguments.epochs))
             print(f"  {kind}: {found[kind][-1]}", file=sys.stderr, flush=True)
+    for line in figures(found):
+        print(line)
+
+
+def figures(found: dict[str, list[dict[str, float]]]) -> Iterator[str]:
+    """Yield what is printed of the measured processes."""
     for kind in KINDS:
         wall, cpu = ([one[name] for one in found[kind]] for name in ("wall", "cpu"))
         spread = f"{min(wall):.2f} to {max(wall):.2f}"
-        print(f"{kind:20} wall {statistics.median(wall):6.2f} s ({spread}), processor {statistics.median(cpu):6.2f} s")
+        yield f"{kind:20} wall {statistics.median(wall):6.2f} s ({spread}), processor {statistics.median(cpu):6.2f} s"
     shares = [one["saving"] / one["wall"] for one in found["as it is"]]
     each = statistics.median(one["saving"] / one["saves"] for one in found["as it is"])
-    print(f"saving: {statistics.median(shares):.2%} of the run's time, {1000 * each:.1f} ms a checkpoint")
+    yield f"saving: {statistics.median(shares):.2%} of the run's time, {1000 * each:.1f} ms a checkpoint"
     for name in ("wall", "cpu"):
         medians = {kind: statistics.median(one[name] for one in found[kind]) for kind in KINDS}
         usual = medians["as it is"]
         checkpoints = usual / medians["without checkpoints"] - 1
         determinism = usual / medians["without determinism"] - 1
-        print(
+        yield (
             f"{name}: checkpoints {checkpoints:+.1%} (to be below 2 %), determinism {determinism:+.1%} "
             f"(to be below 5 %); TensorFlow's switch would add {medians['op determinism'] / usual - 1:+.1%}"
         )

@@ -30,6 +30,9 @@ ARCHITECTURES: dict[str, list[str]] = {
 }
 """Networks of the zoo, with what is changed."""
 
+KINDS = ("keras", "saved_model", "onnx", "litert", "litert-int8", "python", "web")
+"""Formats, one of them quantized."""
+
 EVERY_LAYER = "two axes"
 """Network of the tests with every layer of the vocabulary for images."""
 
@@ -58,8 +61,8 @@ def _nets() -> dict[str, str]:
     return nets
 
 
-def main(wanted: list[str]) -> int:
-    """Train and export each; return the exit code."""
+def campaign(folder: Path, wanted: list[str], kinds: tuple[str, ...] = KINDS) -> list[tuple[str, str]]:
+    """Train and export each, print a line an artifact, and return the names and formats that are not exact."""
     from cnncli.engine.exporting.export import Wanted, export
     from cnncli.engine.train import train
     from cnncli.errors import CnnError
@@ -70,26 +73,32 @@ def main(wanted: list[str]) -> int:
     failed = []
     columns = f"{'max |dp|':>10}{'|dlog p|':>10}{'agree':>9}{'bytes':>13}{'examples':>10}  seconds"
     print(f"{'architecture':22}{'format':16}{columns}")
+    for config in configs(wanted):
+        run = Run.open(Path(train(config, folder, Silence()).run))
+        for kind in kinds:
+            start = perf_counter()
+            name, _, quantize = kind.partition("-")
+            try:
+                asked = Wanted(kinds=(name,), quantize=quantize or None, max_drop=1.0)
+                (kept,) = export(run, asked, print)
+            except CnnError as error:
+                print(f"{config.name:22}{kind:16}{error.message}", flush=True)
+                if "cannot hold" not in error.message:
+                    failed.append((config.name, kind))
+                continue
+            row = kept.to_json()
+            print(
+                f"{config.name:22}{title(row):16}{row['max_abs_diff']:10.1e}{row['max_log_diff']:10.1e}{row['agreement']:9.2%}"
+                f"{row['bytes']:13,}{row['num_examples']:10,}  {perf_counter() - start:.0f}",
+                flush=True,
+            )
+    return failed
+
+
+def main(wanted: list[str]) -> int:
+    """Run the campaign; return the exit code."""
     with tempfile.TemporaryDirectory() as folder:
-        for config in configs(wanted):
-            run = Run.open(Path(train(config, Path(folder), Silence()).run))
-            for kind in ("keras", "saved_model", "onnx", "litert", "litert-int8", "python", "web"):
-                start = perf_counter()
-                name, _, quantize = kind.partition("-")
-                try:
-                    asked = Wanted(kinds=(name,), quantize=quantize or None, max_drop=1.0)
-                    (kept,) = export(run, asked, print)
-                except CnnError as error:
-                    print(f"{config.name:22}{kind:16}{error.message}", flush=True)
-                    if "cannot hold" not in error.message:
-                        failed.append((config.name, kind))
-                    continue
-                row = kept.to_json()
-                print(
-                    f"{config.name:22}{title(row):16}{row['max_abs_diff']:10.1e}{row['max_log_diff']:10.1e}{row['agreement']:9.2%}"
-                    f"{row['bytes']:13,}{row['num_examples']:10,}  {perf_counter() - start:.0f}",
-                    flush=True,
-                )
+        failed = campaign(Path(folder), wanted)
     print(f"not exact: {failed or 'none'}")
     return int(bool(failed))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 import yaml as pyyaml
@@ -23,6 +24,17 @@ def problem_of(text: str) -> Problem:
         yaml.parse(text, "test.yaml")
     (problem,) = caught.value.problems
     return problem
+
+
+def processor_time(work: Callable[[], object]) -> float:
+    """Return the least seconds of this process's own processor time, of three: other processes do not count."""
+
+    def once() -> float:
+        begun = time.process_time()
+        work()
+        return time.process_time() - begun
+
+    return min(once() for _ in range(3))
 
 
 @pytest.mark.parametrize(
@@ -117,9 +129,9 @@ def test_a_small_file_that_means_a_billion_values_is_refused_at_once() -> None:
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
     text = "\n".join(lines)
     assert len(text) < 600
-    began = time.process_time()
+    ordinary = "\n".join(f"a{i}: [1, 1, 1, 1, 1, 1, 1, 1]" for i in range(20))
     assert problem_of(text).code == "E007"
-    assert time.process_time() - began < 0.5
+    assert processor_time(lambda: problem_of(text)) < 10 * processor_time(lambda: yaml.parse(ordinary, "test.yaml"))
 
 
 def test_every_value_knows_its_line_column_and_length() -> None:
@@ -141,14 +153,10 @@ def test_the_problem_names_the_key_that_is_being_read() -> None:
 
 def test_time_grows_with_the_length_not_with_its_square() -> None:
     """Four times the text takes less than eight times as long."""
-
-    def seconds(number: int) -> float:
-        text = "layers:\n" + "  - Conv2D: {filters: 3, kernel_size: 3}\n" * number
-        began = time.process_time()
-        yaml.parse(text, "test.yaml")
-        return time.process_time() - began
-
-    assert min(seconds(1200) for _ in range(3)) < 8 * min(seconds(300) for _ in range(3))
+    short, long = ("layers:\n" + "  - Conv2D: {filters: 3, kernel_size: 3}\n" * number for number in (300, 1200))
+    assert processor_time(lambda: yaml.parse(long, "test.yaml")) < 8 * processor_time(
+        lambda: yaml.parse(short, "test.yaml")
+    )
 
 
 def test_plain_values_are_read_as_pyyaml_reads_them() -> None:

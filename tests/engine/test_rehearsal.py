@@ -16,17 +16,23 @@ from cnncli.runs.events import Silence
 pytestmark = pytest.mark.engine
 
 
-def test_forecast_fits_the_run(small_config: Callable[..., Any], tmp_path: Path) -> None:
-    """Steps, batch and checkpoint are the run's; the forecast time is of the same order as the run's own."""
-    from cnncli.engine.rehearsal import dry_run
+def test_forecast_fits_the_run(
+    small_config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps, batch and checkpoint are the run's; the forecast time is of the same order as the run's own.
+
+    Both are measured by this process's processor time: what else the machine does then does not count.
+    """
+    from cnncli.engine import rehearsal
     from cnncli.engine.train import train
     from cnncli.runs.run import Run
 
+    monkeypatch.setattr(rehearsal, "perf_counter", time.process_time)
     config = small_config("train.epochs=20")
-    forecast = dry_run(config)
-    begun = time.perf_counter()
+    forecast = rehearsal.dry_run(config)
+    begun = time.process_time()
     run = Run.open(Path(train(config, tmp_path / "runs", Silence()).run))
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     assert (forecast.batch_size, forecast.steps_per_epoch, forecast.epochs) == (100, 12, 20)
     assert 0 < forecast.step_seconds < forecast.compile_seconds
     assert forecast.validation_seconds > 0

@@ -23,24 +23,36 @@ from cnncli.runs.verification import Verdict, verify
 pytestmark = pytest.mark.engine
 
 
-def test_verified_run(small_config: Callable[..., Any], tmp_path: Path) -> None:
-    """Killed in mid-epoch and resumed, the second training ends like the first and like the run itself."""
-    small_config()
-    # In a process of its own, as users train: the threads of this one were set by whatever trained here first.
-    config, runs = str(tmp_path / "small.yaml"), str(tmp_path / "runs")
-    command = ["train", config, "--set", "train.epochs=2", "--runs-dir", runs, "--json"]
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return a run of LeNet with dropout, computed in halves.
+
+    It was trained in a process of its own, as users train: the threads of this one were set by whatever trained here
+    first.
+    """
+    sets = ["--set", "train.epochs=6", "--set", "train.threads=2"]
+    command = ["train", "digits_lenet", *sets, "--runs-dir", str(tmp_path_factory.mktemp("runs")), "--json"]
     made = subprocess.run([sys.executable, "-m", "cnncli", *command], capture_output=True, text=True, check=True)
-    run = Run.open(Path(json.loads(made.stdout)["run"]))
+    found = Run.open(Path(json.loads(made.stdout)["run"]))
+    assert found.record["parts"] == 2
+    return found
+
+
+def test_verified_run(run: Run) -> None:
+    """Killed in mid-epoch and resumed, the second training ends like the first and like the run itself.
+
+    Dropout in halves draws the same on both sides of the stop.
+    """
     before = sorted(run.path.rglob("*"))
     told: list[str] = []
     verdict = verify(run, told.append)
     assert verdict.identical
     assert verdict.same_as_run
-    assert (verdict.epochs, verdict.steps) == (2, 24)
-    assert 0 < verdict.resumed_at_step < 24
-    assert verdict.resumed_at_step % 12 != 0
+    assert (verdict.epochs, verdict.steps) == (6, 126)
+    assert 0 < verdict.resumed_at_step < 126
+    assert verdict.resumed_at_step % 21 != 0
     assert verdict.num_arrays > 10
-    assert verdict.num_metrics == 2 * 7
+    assert verdict.num_metrics == 6 * 7
     assert [line[:6] for line in told] == ["1 of 3", "2 of 3", "3 of 3"]
     assert sorted(run.path.rglob("*")) == before
 

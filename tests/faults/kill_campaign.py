@@ -72,7 +72,7 @@ class Trial:
     wrong: tuple[str, ...]
 
 
-def _glob_grows(pattern: str, size: bool = False) -> Callable[[Path], object]:
+def glob_grows(pattern: str, size: bool = False) -> Callable[[Path], object]:
     """Return a function whose value changes when files of that pattern come, or grow."""
 
     def look(folder: Path) -> object:
@@ -85,13 +85,13 @@ def _glob_grows(pattern: str, size: bool = False) -> Callable[[Path], object]:
 
 
 TELLING: dict[str, Callable[[Path], object]] = {
-    "run directory made": _glob_grows("runs/small/*"),
-    "checkpoint written": _glob_grows("runs/small/[!.]*/checkpoints/.new-*/*", size=True),
-    "checkpoint renamed": _glob_grows("runs/small/[!.]*/checkpoints/step-*"),
-    "old checkpoint removed": _glob_grows("runs/small/[!.]*/checkpoints/.old-*"),
-    "hint or record replaced": _glob_grows("runs/small/[!.]*/.*.tmp"),
-    "metrics line": _glob_grows("runs/small/[!.]*/metrics.jsonl", size=True),
-    "event written": _glob_grows("runs/small/[!.]*/tensorboard/*/*", size=True),
+    "run directory made": glob_grows("runs/small/*"),
+    "checkpoint written": glob_grows("runs/small/[!.]*/checkpoints/.new-*/*", size=True),
+    "checkpoint renamed": glob_grows("runs/small/[!.]*/checkpoints/step-*"),
+    "old checkpoint removed": glob_grows("runs/small/[!.]*/checkpoints/.old-*"),
+    "hint or record replaced": glob_grows("runs/small/[!.]*/.*.tmp"),
+    "metrics line": glob_grows("runs/small/[!.]*/metrics.jsonl", size=True),
+    "event written": glob_grows("runs/small/[!.]*/tensorboard/*/*", size=True),
 }
 """What can be waited for, by its name."""
 
@@ -115,14 +115,14 @@ def draw(rng: random.Random, reference: Reference) -> tuple[str, Callable[[Path]
     """Return what a kill waits for, and a function that says, given the folder, whether it is there."""
     kind = rng.random()
     if kind < 0.3:
-        return "whole life", _After(rng.uniform(0, reference.seconds))
+        return "whole life", After(rng.uniform(0, reference.seconds))
     if kind < 0.6:
-        return "training", _After(rng.uniform(0, reference.training_seconds), "runs/small/[!.]*/checkpoints/step-*")
+        return "training", After(rng.uniform(0, reference.training_seconds), "runs/small/[!.]*/checkpoints/step-*")
     name = rng.choice(sorted(TELLING))
-    return name, _Change(TELLING[name], rng.randint(1, 8), rng.choice([0.0, rng.uniform(0, 0.01)]))
+    return name, Change(TELLING[name], rng.randint(1, 8), rng.choice([0.0, rng.uniform(0, 0.01)]))
 
 
-class _After:
+class After:
     """Tells when some seconds have passed, from now on or since the first file of a pattern was there."""
 
     def __init__(self, seconds: float, pattern: str | None = None) -> None:
@@ -130,12 +130,13 @@ class _After:
         self._begun = None if pattern else time.monotonic()
 
     def __call__(self, folder: Path) -> bool:
+        """Look at the folder."""
         if self._begun is None and any(folder.glob(self._pattern)):
             self._begun = time.monotonic()
         return self._begun is not None and time.monotonic() >= self._begun + self._seconds
 
 
-class _Change:
+class Change:
     """Tells when something has changed a number of times, and a delay has passed."""
 
     def __init__(self, look: Callable[[Path], object], times: int, delay: float) -> None:
@@ -144,6 +145,7 @@ class _Change:
         self._seen = False
 
     def __call__(self, folder: Path) -> bool:
+        """Look at the folder."""
         now = self._look(folder)
         if self._seen and now != self._last:
             self._left -= 1
@@ -257,10 +259,10 @@ def one_run(folder: Path, num_kills: int, seed: int) -> Trial:
     place, rng, kills = Workplace(folder / "killed", overrides), random.Random(seed), []
     while len(kills) < num_kills:
         if rng.random() < 0.2:
-            kills.append(kill_once(place, "whole life", _After(rng.uniform(0, 5))))
+            kills.append(kill_once(place, "whole life", After(rng.uniform(0, 5))))
         else:
             name = rng.choice([name for name in TELLING if name != "run directory made"])
-            kills.append(kill_once(place, name, _Change(TELLING[name], 1, rng.choice([0.0, rng.uniform(0, 0.05)]))))
+            kills.append(kill_once(place, name, Change(TELLING[name], 1, rng.choice([0.0, rng.uniform(0, 0.05)]))))
         if kills[-1].phase == "ended":
             break
     place.finish()

@@ -18,12 +18,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from kill_campaign import POLL, _After, _Change, _glob_grows
+from kill_campaign import POLL, After, Change, glob_grows
 
 import cnncli
 
@@ -67,8 +68,8 @@ VARIANTS = {
 }
 
 TELLING = {
-    "backup written": _glob_grows("backup/*", size=True),
-    "log line": _glob_grows("log.csv", size=True),
+    "backup written": glob_grows("backup/*", size=True),
+    "log line": glob_grows("log.csv", size=True),
 }
 
 
@@ -122,16 +123,18 @@ def undisturbed(folder: Path, variant: str) -> tuple[float, float]:
     return time.monotonic() - begun, time.monotonic() - trained
 
 
-def trial(folder: Path, variant: str, seed: int, reference: Path, seconds: tuple[float, float]) -> Trial:
-    """Kill one training, start it again, and compare."""
-    rng = random.Random(seed)
+def draw(rng: random.Random, seconds: tuple[float, float]) -> Callable[[Path], bool]:
+    """Return a function that says, given the folder, whether the moment to kill has come."""
     kind = rng.random()
     if kind < 0.3:
-        is_there = _After(rng.uniform(0, seconds[0]))
-    elif kind < 0.6:
-        is_there = _After(rng.uniform(0, seconds[1]), "backup")
-    else:
-        is_there = _Change(TELLING[rng.choice(sorted(TELLING))], rng.randint(1, 8), rng.uniform(0, 0.01))
+        return After(rng.uniform(0, seconds[0]))
+    if kind < 0.6:
+        return After(rng.uniform(0, seconds[1]), "backup")
+    return Change(TELLING[rng.choice(sorted(TELLING))], rng.randint(1, 8), rng.uniform(0, 0.01))
+
+
+def trial(folder: Path, variant: str, is_there: Callable[[Path], bool], reference: Path) -> Trial:
+    """Kill one training at a moment, start it again, and compare."""
     with start(folder, variant) as process:
         while process.poll() is None and not is_there(folder):
             time.sleep(POLL)
@@ -141,9 +144,18 @@ def trial(folder: Path, variant: str, seed: int, reference: Path, seconds: tuple
     if killed:
         with start(folder, variant) as process:
             ended = process.wait() == 0
-    same_weights = ended and _weights(folder) == _weights(reference)
     same_log = ended and (folder / "log.csv").read_bytes() == (reference / "log.csv").read_bytes()
-    return Trial(variant, killed, same_weights, same_log, ended)
+    return Trial(variant, killed, ended and same_weights(folder, reference), same_log, ended)
+
+
+def random_trial(folder: Path, variant: str, seed: int, reference: Path, seconds: tuple[float, float]) -> Trial:
+    """Kill one training at a moment drawn with the seed."""
+    return trial(folder, variant, draw(random.Random(seed), seconds), reference)
+
+
+def same_weights(folder: Path, other: Path) -> bool:
+    """Tell whether two trainings ended with the same weights, bit by bit."""
+    return _weights(folder) == _weights(other)
 
 
 def _weights(folder: Path) -> list[bytes]:
@@ -158,17 +170,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parallel", type=int, default=2)
     arguments = parser.parse_args()
-    begun, names = time.monotonic(), list(VARIANTS)
+    begun, names, seed = time.monotonic(), list(VARIANTS), arguments.seed * 100_003
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(arguments.parallel) as pool:
         folder = Path(name)
         places = {variant: folder / f"reference-{n}" for n, variant in enumerate(names)}
         seconds = dict(zip(names, pool.map(undisturbed, places.values(), names), strict=True))
         again = {variant: folder / f"again-{n}" for n, variant in enumerate(names)}
         list(pool.map(undisturbed, again.values(), names))
-        exact = [variant for variant in names if _weights(again[variant]) == _weights(places[variant])]
+        exact = [variant for variant in names if same_weights(again[variant], places[variant])]
         print(f"undisturbed, twice: {len(exact)} of {len(names)} variants bit-identical")
         jobs = [
-            pool.submit(trial, folder / f"trial-{n}", v, arguments.seed * 100_003 + n, places[v], seconds[v])
+            pool.submit(random_trial, folder / f"trial-{n}", v, seed + n, places[v], seconds[v])
             for n, v in ((n, names[n % len(names)]) for n in range(arguments.kills))
         ]
         trials = [job.result() for job in jobs]

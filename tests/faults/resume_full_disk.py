@@ -32,6 +32,11 @@ SIZE = 4 << 20
 MOST_FREE = 160_000
 """Bytes; a whole run needs fewer."""
 
+
+class NotPermittedError(Exception):
+    """The system lets this process mount no file system."""
+
+
 OVERRIDES = [*VARIANTS["mid-epoch checkpoints"], "train.epochs=3"]
 
 
@@ -39,7 +44,11 @@ OVERRIDES = [*VARIANTS["mid-epoch checkpoints"], "train.epochs=3"]
 def small_disk(folder: Path) -> Iterator[None]:
     """Have a small file system at a folder while a block runs."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", folder], check=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NotPermittedError(f"{' '.join(command)}: {error}") from error
     try:
         yield
     finally:

@@ -18,11 +18,12 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from kill_campaign import Reference, undisturbed
+from kill_campaign import POLL, After, Reference, undisturbed
 from training_process import VARIANTS, Workplace, differences, newest_checkpoint
 
 LIMIT = 5.0
@@ -31,24 +32,65 @@ LIMIT = 5.0
 AT_ONCE = 1.0
 """The same for a second signal while it trains; before that, TensorFlow's import cannot be interrupted."""
 
+GUARD = 300.0
+"""Seconds after which a process that does not end is killed."""
+
 USED = ("dropout and batch norm", "mid-epoch checkpoints", "ema")
 
 
 @dataclass(frozen=True)
-class Trial:
+class Stop:
     """One process that was told to stop.
 
     Attributes:
         name: "SIGINT", "SIGTERM", and "twice" where a second signal followed.
         phase: "before main", "start-up", "training" or "ended".
+        code: The exit code, or None where it had to be killed.
         seconds: Time from the last signal to the end of the process.
-        wrong: What was not as expected.
+        stderr: What it said.
     """
 
     name: str
     phase: str
+    code: int | None
     seconds: float
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run that was stopped, and then went on.
+
+    Attributes:
+        stop: How it was stopped.
+        wrong: What was not as expected.
+    """
+
+    stop: Stop
     wrong: tuple[str, ...]
+
+
+def stop_once(
+    place: Workplace, is_there: Callable[[Path], bool], number: signal.Signals, second_after: float | None
+) -> Stop:
+    """Start or resume the training and send a signal at a moment, and where asked for a second one after a pause."""
+    with place.start() as process:
+        while process.poll() is None and not is_there(place.folder):
+            time.sleep(POLL)
+        phase = _phase(place)
+        process.send_signal(number)
+        if second_after is not None:
+            time.sleep(second_after)
+            process.send_signal(number)
+        begun = time.monotonic()
+        try:
+            code = process.wait(GUARD)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = None
+        seconds = time.monotonic() - begun
+    name = number.name if second_after is None else f"{number.name} twice"
+    return Stop(name, "ended" if code == 0 else phase, code, seconds, place.stderr())
 
 
 def trial(folder: Path, variant: str, seed: int, reference: Reference) -> Trial:
@@ -57,31 +99,19 @@ def trial(folder: Path, variant: str, seed: int, reference: Reference) -> Trial:
     place = Workplace(folder, VARIANTS[variant])
     number = rng.choice([signal.SIGINT, signal.SIGTERM])
     twice = rng.random() < 0.25
-    with place.start() as process:
-        time.sleep(rng.uniform(0, reference.seconds))
-        phase = _phase(place)
-        process.send_signal(number)
-        if twice:
-            time.sleep(rng.uniform(0, 0.2))
-            process.send_signal(number)
-        begun = time.monotonic()
-        try:
-            code = process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = None
-        seconds = time.monotonic() - begun
-    if code == 0:
-        phase = "ended"
-    limit = AT_ONCE if twice and phase == "training" else LIMIT
-    wrong = [] if phase == "before main" else _judge(place, code, number, seconds, limit)
+    moment, pause = After(rng.uniform(0, reference.seconds)), rng.uniform(0, 0.2)
+    stop = stop_once(place, moment, number, pause if twice else None)
+    wrong = [] if stop.phase == "before main" else judge(stop, number)
+    limit = AT_ONCE if twice and stop.phase == "training" else LIMIT
+    if stop.phase != "before main" and stop.seconds > limit:
+        wrong.append(f"took {stop.seconds:.1f} s")
     try:
         place.finish()
         assert place.run is not None
         wrong += differences(place.run, reference.run)
     except (RuntimeError, AssertionError) as error:
         wrong.append(str(error))
-    return Trial(f"{number.name}{' twice' if twice else ''}", phase, seconds, tuple(wrong))
+    return Trial(stop, tuple(wrong))
 
 
 def _phase(place: Workplace) -> str:
@@ -91,16 +121,13 @@ def _phase(place: Workplace) -> str:
     return "start-up" if run is None or newest_checkpoint(run) is None else "training"
 
 
-def _judge(place: Workplace, code: int | None, number: signal.Signals, seconds: float, limit: float) -> list[str]:
-    """Return what was not as expected when the process ended."""
+def judge(stop: Stop, number: signal.Signals) -> list[str]:
+    """Return what was not as expected when the process ended, besides its time."""
     wrong = []
-    if code not in (0, 128 + number):
-        wrong.append(f"exit code {code}")
-    if seconds > limit:
-        wrong.append(f"took {seconds:.1f} s")
-    said = place.stderr()
-    if any(word in said for word in ("Traceback", "Exception ignored", "Error")):
-        wrong.append(f"said {said[-500:]!r}")
+    if stop.code not in (0, 128 + number):
+        wrong.append(f"exit code {stop.code}")
+    if any(word in stop.stderr for word in ("Traceback", "Exception ignored", "Error")):
+        wrong.append(f"said {stop.stderr[-500:]!r}")
     return wrong
 
 
@@ -133,14 +160,15 @@ def main() -> None:
     bad = [t for t in trials if t.wrong]
     print(f"{len(trials)} signals: {len(trials) - len(bad)} as expected ({time.monotonic() - begun:.0f} s)")
     for what in ("name", "phase"):
-        counts = Counter(getattr(t, what) for t in trials)
+        counts = Counter(getattr(t.stop, what) for t in trials)
         print(f"  {what}:", ", ".join(f"{name} {count}" for name, count in counts.most_common()))
     for twice in (False, True):
-        seconds = sorted(t.seconds for t in trials if ("twice" in t.name) == twice and t.phase != "ended") or [0.0]
+        stops = [t.stop for t in trials if ("twice" in t.stop.name) == twice and t.stop.phase != "ended"]
+        seconds = sorted(stop.seconds for stop in stops) or [0.0]
         kind = "second" if twice else "one"
         print(f"  {kind} signal: ended after {seconds[len(seconds) // 2]:.2f} s (median), {seconds[-1]:.2f} s (most)")
     for t in bad:
-        print(f"  {t.name} in {t.phase}: {'; '.join(t.wrong)}")
+        print(f"  {t.stop.name} in {t.stop.phase}: {'; '.join(t.wrong)}")
     raise SystemExit(bool(bad))
 
 

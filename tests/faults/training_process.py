@@ -57,6 +57,11 @@ import os, sys
 from cnncli.__main__ import main
 from cnncli.report.progress import PlainLines
 name = sys.argv.pop(1)
+class Imports:
+    def find_spec(self, module, *_):
+        if module == "tensorflow":
+            os.close(os.open(f"{name}-import", os.O_CREAT))
+sys.meta_path.insert(0, Imports())
 file = os.open(name, os.O_WRONLY | os.O_CREAT)
 def steps_done(self, event):
     os.pwrite(file, f"{event.epoch} {event.batch}".ljust(32).encode(), 0)
@@ -66,7 +71,8 @@ main()
 """
 """The command line, and how far it has come in a file that outlives a kill: what a user sees move on the terminal.
 
-The file told-main says that Python itself has started and the command line's own code begins.
+The file told-main says that Python itself has started and the command line's own code begins, told-import that
+TensorFlow's import does.
 """
 
 
@@ -99,7 +105,8 @@ class Workplace:
         sets = [word for value in self.overrides for word in ("--set", value)]
         command = ["train", "small.yaml", "--runs-dir", "runs", *sets] if run is None else ["resume", str(run)]
         self.starts += 1
-        (self.folder / "told-main").unlink(missing_ok=True)
+        for name in ("told-main", "told-import"):
+            (self.folder / name).unlink(missing_ok=True)
         with (self.folder / f"stderr-{self.starts}.txt").open("w", encoding="utf-8") as stderr:
             return subprocess.Popen(
                 [sys.executable, "-c", TOLD, "told", *command],
@@ -114,6 +121,11 @@ class Workplace:
     def in_main(self) -> bool:
         """Whether the newest process has come to the command line's own code."""
         return (self.folder / "told-main").exists()
+
+    @property
+    def imports_tensorflow(self) -> bool:
+        """Whether the newest process has begun to import TensorFlow, which takes it seconds."""
+        return (self.folder / "told-import").exists()
 
     def stderr(self) -> str:
         """Return what the newest process wrote on stderr."""
@@ -130,7 +142,7 @@ class Workplace:
     def finish(self) -> None:
         """Train to the end."""
         with self.start() as process:
-            code = process.wait(timeout=300)
+            code = process.wait(timeout=600)
         if code != 0:
             raise RuntimeError(f"exit code {code}:\n{self.stderr()}")
 

@@ -19,6 +19,11 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 if CHROMIUM is None:
     pytest.skip("needs Chromium", allow_module_level=True)
 
+GUARD = 120_000
+"""Milliseconds after which a test gives up instead of hanging; a busy machine may need many."""
+
+playwright.expect.set_options(timeout=GUARD)
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -40,7 +45,7 @@ VIEWS = {
 def chromium() -> Iterator[Any]:
     """Start Chromium once."""
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=GUARD)
         yield browser
         browser.close()
 
@@ -64,6 +69,7 @@ def open_page(chromium: Any, material: Material, tmp_path: Path) -> Iterator[Any
         context = chromium.new_context(**settings)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(GUARD)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
@@ -168,8 +174,8 @@ def test_play_runs_to_the_end_and_stops(open_page: Any) -> None:
     page = open_page()
     page.locator("#replay-play").click()
     assert page.locator("#replay-play").inner_text() == "Pause"
-    playwright.expect(page.locator("#replay-epoch")).to_have_text("after epoch 3", timeout=10_000)
-    playwright.expect(page.locator("#replay-play")).to_have_text("Play", timeout=10_000)
+    playwright.expect(page.locator("#replay-epoch")).to_have_text("after epoch 3")
+    playwright.expect(page.locator("#replay-play")).to_have_text("Play")
 
 
 def test_page_without_script_shows_the_end(chromium: Any, material: Material, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def browse(page: Path, folder: Path) -> tuple[Any, set[str]]:
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     flags += ["--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--virtual-time-budget=3000"]
     flags += [f"--user-data-dir={folder / page.stem}", f"--log-net-log={log}", "--dump-dom", page.as_uri()]
-    done = subprocess.run([str(BROWSER), *flags], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([str(BROWSER), *flags], capture_output=True, text=True, check=True, timeout=300)
     return done, set(re.findall(r'"url":"((?:https?|wss?|ftp)://[^/"]*)', log.read_text(errors="replace")))
 
 
