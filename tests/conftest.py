@@ -1,9 +1,69 @@
-"""What holds for all tests: Ctrl-C is heard."""
+"""What holds for all tests: Ctrl-C is heard, and a test says what it needs besides the package.
+
+`@pytest.mark.needs("chromium")` skips a test where there is no Chromium. `pytest --require chromium` has such a test
+fail instead of being skipped, for whatever reason: for machines where what it needs is known to be there.
+"""
 
 from __future__ import annotations
 
+import shutil
 import signal
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
 
 # A shell that starts the tests in the background has them, and all that they start, ignore it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
+    "chromium": (lambda: any(map(shutil.which, BROWSERS)), "Chromium is not installed"),
+    "playwright": (lambda: find_spec("playwright") is not None, "the package playwright is not installed"),
+    "onnx": (lambda: find_spec("tf2onnx") is not None, "the extra onnx is not installed"),
+    "litert": (lambda: find_spec("ai_edge_litert") is not None, "the extra litert is not installed"),
+    "shared-data": (lambda: (SHARED / "mnist.npz").exists(), "there is no local copy of MNIST beside the checkout"),
+}
+"""What a test may need: whether it is there, and what is said where it is not."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--require`."""
+    parser.addoption("--require", action="append", default=[], metavar="NEED", help="fail tests skipped for this need")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known; refuse to require what no test can need."""
+    config.addinivalue_line("markers", "needs(*names): skipped where one of them is not there; see tests/conftest.py")
+    unknown = set(config.getoption("--require")) - NEEDS.keys()
+    if unknown:
+        raise pytest.UsageError(f"--require {', '.join(sorted(unknown))}: not one of {', '.join(NEEDS)}")
+
+
+def needs_of(item: pytest.Item) -> Iterator[str]:
+    """Yield the names of all that a test needs."""
+    for marker in item.iter_markers("needs"):
+        yield from marker.args
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test where something that it needs is not there."""
+    for name in needs_of(item):
+        is_there, reason = NEEDS[name]
+        if not is_there():
+            pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Have a test fail that was skipped though what it needs is required."""
+    report = yield
+    required = set(needs_of(item)) & set(item.config.getoption("--require"))
+    if report.skipped and required:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but {', '.join(sorted(required))} is required: {report.longrepr}"
+    return report

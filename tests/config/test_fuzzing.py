@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from cnncli.analysis.check import check
+from cnncli.config.load import load
 
 CAMPAIGN = Path(__file__).parents[1] / "campaigns" / "fuzz_configs.py"
 
@@ -25,12 +29,16 @@ def fuzzing() -> ModuleType:
 
 
 def test_five_hundred_fuzzed_configs_end_in_a_config_or_in_problems(fuzzing: ModuleType) -> None:
-    """No traceback, no hang, and every problem has its place, its key and its page."""
-    figures = fuzzing.campaign(500, seed=2)
+    """No traceback, no hang, and every problem has its place, its key and its page.
+
+    None takes 500 times the processor time of GoogLeNet's config, which is 50 times as long as most of them.
+    """
+    begun = time.process_time()
+    check(load("googlenet"))
+    figures = fuzzing.campaign(500, seed=2, limit_seconds=500 * (time.process_time() - begun))
     assert figures.failures == []
     assert figures.loaded + figures.refused == 500
     assert figures.loaded > 20
-    assert figures.slowest < fuzzing.LIMIT_SECONDS
 
 
 def test_a_failure_would_be_seen(fuzzing: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,12 +56,10 @@ def test_a_missing_local_copy_is_named(make_config):
         datasets.load(make_config(source="mnist", path="nowhere.npz"))
 
 
+@pytest.mark.needs("shared-data")
 def test_mnist_from_a_local_copy(make_config):
     """MNIST in Keras's layout is read as it is."""
-    path = SHARED / "mnist.npz"
-    if not path.exists():
-        pytest.skip("no local copy of MNIST")
-    splits = datasets.load(make_config(source="mnist", path=str(path), validation=0.1))
+    splits = datasets.load(make_config(source="mnist", path=str(SHARED / "mnist.npz"), validation=0.1))
     assert splits.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
     assert len(splits.train) + len(splits.validation) == 60_000
     assert abs(len(splits.validation) - 6000) <= 10

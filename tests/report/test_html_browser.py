@@ -12,17 +12,12 @@ import pytest
 from cnncli.report.html_material import Material
 from cnncli.report.html_page import report_page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.needs("chromium", "playwright")]
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("needs Chromium", allow_module_level=True)
 
 GUARD = 120_000
 """Milliseconds after which a test gives up instead of hanging; a busy machine may need many."""
-
-playwright.expect.set_options(timeout=GUARD)
 
 FLAGS = [
     "--no-sandbox",
@@ -44,7 +39,10 @@ VIEWS = {
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """Start Chromium once."""
-    with playwright.sync_playwright() as started:
+    from playwright import sync_api
+
+    sync_api.expect.set_options(timeout=GUARD)
+    with sync_api.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=GUARD)
         yield browser
         browser.close()
@@ -92,7 +90,9 @@ def test_page_fits_its_window(open_page: Any, view: dict[str, Any]) -> None:
 
 def test_axe_finds_nothing(open_page: Any, view: dict[str, Any]) -> None:
     """No finding of axe-core, serious or not, with a cell open and all disclosures open."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs the package axe-playwright-python")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="the package axe-playwright-python is not installed"
+    )
     page = open_page(**view)
     page.locator("#matrix button").first.click()
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
@@ -171,11 +171,13 @@ def test_slider_by_keyboard_and_mouse(open_page: Any) -> None:
 
 def test_play_runs_to_the_end_and_stops(open_page: Any) -> None:
     """The button plays from the start to the last epoch, and is ready to play again."""
+    from playwright.sync_api import expect
+
     page = open_page()
     page.locator("#replay-play").click()
     assert page.locator("#replay-play").inner_text() == "Pause"
-    playwright.expect(page.locator("#replay-epoch")).to_have_text("after epoch 3")
-    playwright.expect(page.locator("#replay-play")).to_have_text("Play")
+    expect(page.locator("#replay-epoch")).to_have_text("after epoch 3")
+    expect(page.locator("#replay-play")).to_have_text("Play")
 
 
 def test_page_without_script_shows_the_end(chromium: Any, material: Material, tmp_path: Path) -> None:

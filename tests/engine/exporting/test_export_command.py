@@ -14,9 +14,7 @@ from typer.testing import CliRunner
 from cnncli.cli.app import app
 from cnncli.errors import ExportError
 
-pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
-pytest.importorskip("ai_edge_litert", reason="the extra litert is not installed")
-pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore"), pytest.mark.needs("onnx", "litert")]
 
 CONFIG = """
 name: small

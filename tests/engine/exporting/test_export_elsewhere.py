@@ -14,9 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
-pytest.importorskip("ai_edge_litert", reason="the extra litert is not installed")
-pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore"), pytest.mark.needs("onnx", "litert")]
 
 HERE = Path(__file__).parent / "elsewhere"
 README = Path(__file__).parents[3] / "README.md"

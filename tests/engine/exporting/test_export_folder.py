@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
-pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore"), pytest.mark.needs("onnx")]
 
 CONFIG = """
 name: photos

@@ -12,9 +12,7 @@ import pytest
 
 from cnncli.errors import ExportError
 
-pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
-pytest.importorskip("ai_edge_litert", reason="the extra litert is not installed")
-pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore"), pytest.mark.needs("onnx", "litert")]
 
 NET = "[{Conv2D: {filters: 8, kernel_size: 3, activation: relu}}, Flatten, {Dense: {units: 10}}]"
 Make = Callable[..., Any]

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(web_page.absent() is not None, reason="neither Node nor Chromium is installed"),
 ]
 BROWSER = web_page._first(web_page.BROWSERS)
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium browser is installed")
+needs_browser = pytest.mark.needs("chromium")
 Make = Callable[..., Any]
 
 NETS = {
