@@ -1,4 +1,4 @@
-"""The README cannot lie: its reference is generated, its commands are those that run.
+"""The README cannot lie: its reference is generated, its commands are those that run, its configs are clean.
 
 `python tests/test_readme.py` writes the generated parts anew.
 """
@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 COMMAND_LINE = re.compile(r"^(?:\$ )?cnn (\w+)", re.MULTILINE)
+CONFIGS = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def commands() -> str:
@@ -64,6 +65,43 @@ def test_every_command_shown_exists() -> None:
     shown = set(COMMAND_LINE.findall(README.read_text(encoding="utf-8")))
     assert shown
     assert shown <= {name for names in COMMANDS.values() for name in names}
+
+
+def test_there_is_a_config() -> None:
+    """The next test has something to check."""
+    assert CONFIGS
+
+
+@pytest.mark.parametrize("text", CONFIGS, ids=lambda text: text.splitlines()[0])
+def test_every_config_shown_is_clean(text: str, tmp_path: Path) -> None:
+    """`cnn check` has nothing to say about it: no error, no warning."""
+    from cnncli.analysis.check import check
+    from cnncli.config.load import load
+
+    (tmp_path / "shown.yaml").write_text(text, encoding="utf-8")
+    assert check(load(str(tmp_path / "shown.yaml"))) == ()
+
+
+def test_the_table_of_folders_is_complete() -> None:
+    """It lists exactly the packages that there are."""
+    listed = re.findall(r"^\| `cnncli/(\w+)/` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "cnncli").glob("*/__init__.py"))
+
+
+def promised() -> list[Path]:
+    """Return the files that the table of promises says measure them."""
+    text = README.read_text(encoding="utf-8")
+    table = text[text.index("| promise | command | figure |") :].split("\n\n")[0]
+    commands = " ".join(line.split(" | ")[1] for line in table.splitlines()[2:])
+    return [next((ROOT / "tests").rglob(name)) for name in dict.fromkeys(re.findall(r"\w+\.py", commands))]
+
+
+@pytest.mark.parametrize("path", promised(), ids=lambda path: path.stem)
+def test_every_promise_has_a_short_version(path: Path) -> None:
+    """What a command measures at length, a test in the suite does in small: it runs the command's own functions."""
+    tests = (file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py") if file != Path(__file__))
+    used = re.compile(rf"^(?:import|from) {path.stem}\b|[\"/]{path.stem}(?:\.py)?[\"`]", re.MULTILINE)
+    assert path.name.startswith("test_") or any(used.search(text) for text in tests)
 
 
 @pytest.mark.parametrize("part", ["-m venv", "install", "--constraint|-c constraints.txt", "pytest"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,3 +183,16 @@ def test_channels_are_remembered_apart(make_folder, make_config):
     folder = make_folder({"a": 2, "b": 2})
     assert len(passport(make_config, folder)["mean"]) == 3
     assert len(passport(make_config, folder, channels=1)["mean"]) == 1
+
+
+def test_the_benchmark_takes_a_passport_twice(make_folder, tmp_path, monkeypatch):
+    """`tests/benchmarks/passport.py` in small: whole processes of `cnn data`, which say the same both times."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    measure = import_module("passport").measure
+    folder = make_folder(
+        {f"{split}/{digit}": number for split, number in (("train", 2), ("test", 1)) for digit in range(10)}
+    )
+    (_, first), (_, second) = (measure(folder, tmp_path) for _ in range(2))
+    assert first == second
+    assert first["counts"]["test"] == dict.fromkeys("0123456789", 1)
+    assert sum(first["num_examples"].values()) == 30
