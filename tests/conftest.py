@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,10 +20,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+IMPORTED_BY_COLLECTING: pytest.StashKey[frozenset[str]] = pytest.StashKey()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "chromium": (lambda: any(map(shutil.which, BROWSERS)), "Chromium is not installed"),
+    "page-runtime": (lambda: any(map(shutil.which, ("node", *BROWSERS))), "neither Node nor Chromium is installed"),
     "playwright": (lambda: find_spec("playwright") is not None, "the package playwright is not installed"),
     "onnx": (lambda: find_spec("tf2onnx") is not None, "the extra onnx is not installed"),
     "litert": (lambda: find_spec("ai_edge_litert") is not None, "the extra litert is not installed"),
@@ -42,6 +45,17 @@ def pytest_configure(config: pytest.Config) -> None:
     unknown = set(config.getoption("--require")) - NEEDS.keys()
     if unknown:
         raise pytest.UsageError(f"--require {', '.join(sorted(unknown))}: not one of {', '.join(NEEDS)}")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note what collecting the tests has imported, before any of them runs."""
+    session.config.stash[IMPORTED_BY_COLLECTING] = frozenset(sys.modules)
+
+
+@pytest.fixture
+def imported_by_collecting(pytestconfig: pytest.Config) -> frozenset[str]:
+    """Return the names of all modules that were imported when the tests had been collected."""
+    return pytestconfig.stash[IMPORTED_BY_COLLECTING]
 
 
 def needs_of(item: pytest.Item) -> Iterator[str]:

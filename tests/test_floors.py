@@ -58,6 +58,12 @@ def test_the_guard_can_fail() -> None:
     assert imported_by(["--version"], extra="import types; sys.modules['keras'] = types.ModuleType('keras')") == "keras"
 
 
+def test_collecting_the_tests_imports_no_engine(imported_by_collecting: frozenset[str]) -> None:
+    """`pytest -m 'not engine'` is quick because TensorFlow is imported by tests, not by their modules."""
+    assert "pytest" in imported_by_collecting
+    assert imported_by_collecting.isdisjoint(ENGINE)
+
+
 def test_lint_rule_stands_between_the_floors(tmp_path: Path) -> None:
     """Ruff refuses TensorFlow outside the engine, and the engine at a module's top."""
     source = "import tensorflow\nimport cnncli.engine.model\n"

@@ -104,12 +104,21 @@ def test_every_promise_has_a_short_version(path: Path) -> None:
     assert path.name.startswith("test_") or any(used.search(text) for text in tests)
 
 
-@pytest.mark.parametrize("part", ["-m venv", "install", "--constraint|-c constraints.txt", "pytest"])
-def test_ci_runs_the_readmes_test_command(part: str) -> None:
+COMMON = ("-m venv", 'pip"? install', "--constraint|-c constraints.txt")
+
+
+@pytest.mark.parametrize(
+    ("command", "part"),
+    [
+        *(("cnn train digits_lenet", part) for part in (*COMMON, 'cnn"? train digits_lenet')),
+        *(("pytest", part) for part in (*COMMON, r"\.\[test\]", "pytest")),
+    ],
+)
+def test_ci_runs_the_readmes_commands(command: str, part: str) -> None:
     """What the README says to paste and what CI does have the same parts."""
     readme, script = README.read_text(encoding="utf-8"), (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    command = next(line for line in readme.splitlines() if line.startswith("python3") and "pytest" in line)
-    assert re.search(part, command)
+    line = next(line for line in readme.splitlines() if line.startswith("python3") and line.endswith(command))
+    assert re.search(part, line)
     assert re.search(part, script)
 
 

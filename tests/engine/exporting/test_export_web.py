@@ -19,7 +19,7 @@ from cnncli.serving import web_page
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.filterwarnings("ignore"),
-    pytest.mark.skipif(web_page.absent() is not None, reason="neither Node nor Chromium is installed"),
+    pytest.mark.needs("page-runtime"),
 ]
 BROWSER = web_page._first(web_page.BROWSERS)
 needs_browser = pytest.mark.needs("chromium")
