@@ -9,6 +9,7 @@ import pytest
 from scipy import special, stats
 from sklearn import metrics
 
+from cnncli.analysis.calibration import Bin, calibration
 from cnncli.analysis.evaluation import Evaluation, log_softmax
 from cnncli.analysis.significance import wilson_interval
 from cnncli.errors import DataError
@@ -101,6 +102,40 @@ def test_calibration_equals_a_plain_loop(case: tuple[Evaluation, np.ndarray]) ->
     assert found.expected_error == pytest.approx(expected, abs=1e-12)
     assert len(found.bins) == counted
     assert sum(part.count for part in found.bins) == len(evaluation)
+
+
+def test_a_bin_holds_its_upper_bound() -> None:
+    """Confidences on the bounds and at both ends, bin by bin."""
+    confidences = np.array([0.0, 0.25, 0.2500001, 0.5, 0.5, 1.0])
+    correct = np.array([True, False, True, True, False, False])
+    found = calibration(confidences, correct, num_bins=4)
+    assert found.bins == (
+        Bin(0.0, 0.25, 2, 0.125, 0.5),
+        Bin(0.25, 0.5, 3, pytest.approx((0.2500001 + 1) / 3), pytest.approx(2 / 3)),
+        Bin(0.75, 1.0, 1, 1.0, 0.0),
+    )
+    assert found.num_bins == 4
+    gaps = [0.375, abs((0.2500001 + 1) / 3 - 2 / 3), 1.0]
+    assert found.expected_error == pytest.approx((2 * gaps[0] + 3 * gaps[1] + gaps[2]) / 6)
+    assert found.largest_error == 1.0
+    assert found.to_json() == {
+        "ece": found.expected_error,
+        "largest_error": 1.0,
+        "num_bins": 4,
+        "bins": [
+            {"low": b.low, "high": b.high, "count": b.count, "confidence": b.confidence, "accuracy": b.accuracy}
+            for b in found.bins
+        ],
+    }
+    assert calibration(confidences, correct).num_bins == 15
+
+
+def test_ties_go_to_the_first_class() -> None:
+    """Of 100 classes that are equally probable, the first are the most probable ones."""
+    logits = np.zeros((100, 100), np.float32)
+    evaluation = Evaluation.from_logits("test", tuple(map(str, range(100))), np.arange(100), logits)
+    assert evaluation.predicted.tolist() == [0] * 100
+    assert [evaluation.top_k_accuracy(k) for k in (1, 5, 50, 100)] == [0.01, 0.05, 0.5, 1.0]
 
 
 def test_brier_score_of_two_classes_is_twice_scikit_learn() -> None:

@@ -213,7 +213,7 @@ def sample(found: dict[str, list[list[Mutation]]], number: int, seed: int) -> li
     for index, name in enumerate(sorted(found)):
         generator = random.Random(f"{seed} {name}")
         share = number // len(found) + (index < number % len(found))
-        spans = generator.sample(found[name], min(share, len(found[name])))
+        spans = generator.sample(found[name], len(found[name]))[:share]  # a larger draw begins with the smaller one
         drawn += sorted(generator.choice(span) for span in spans)
     return drawn
 

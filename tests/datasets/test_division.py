@@ -64,6 +64,37 @@ def test_small_classes_keep_and_give_one():
     assert not chosen[2]
 
 
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.5, 0.9, 0.999])
+def test_every_class_keeps_one_and_gives_one(share):
+    """Of different images the rounded share is chosen, but at least one, and at least one stays."""
+    counts = [1, 2, 3, 7, 40]
+    labels = np.repeat(np.arange(len(counts)), counts)
+    chosen = held_out(labels, digests_of(range(sum(counts))), share, 11)
+    expected = [min(max(round(share * n), 1), n - 1) for n in counts]
+    assert np.bincount(labels[chosen], minlength=len(counts)).tolist() == expected
+
+
+def test_groups_of_equal_images_are_filled_up_to_the_share():
+    """Groups are taken in their order while they fit; one that is too large is passed over for smaller ones."""
+    contents = np.repeat(np.arange(30), np.arange(30) % 4 + 1)
+    labels, digests = np.zeros(len(contents), np.int64), digests_of(contents)
+    chosen = held_out(labels, digests, 0.4, 2)
+    target = round(0.4 * len(contents))
+    assert 0 <= target - chosen.sum() < 4
+    left = contents[~chosen]
+    sizes = np.bincount(left)[np.unique(left)]
+    assert sorted(sizes)[1] > target - chosen.sum()  # only the last in order may stay though it would fit
+
+
+def test_an_image_with_two_labels_counts_with_the_first():
+    """Equal images whose labels contradict each other go to the same side, by the class with the lowest number."""
+    contents, labels = [0, 0, 1, 2, 3], np.array([1, 0, 1, 1, 1])
+    for seed in range(20):
+        chosen = held_out(labels, digests_of(contents), 0.5, seed)
+        assert not chosen[:2].any()  # alone in its class
+        assert chosen[2:].sum() == 2 or chosen[2:].sum() == 1
+
+
 def test_more_examples_leave_the_others_where_they_are():
     """Adding one image moves at most one of the others: the order within a class follows from content."""
     labels, digests = np.zeros(200, np.int64), digests_of(range(200))

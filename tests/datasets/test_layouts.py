@@ -153,6 +153,19 @@ def test_a_table_names_missing_files(make_folder, make_config):
         load(make_config, folder / "t.csv", source="csv")
 
 
+def test_bad_files_are_in_order(make_folder, make_config):
+    """Files that are not there and files that cannot be read stand together in the order of their names."""
+    folder = make_folder({"p": 2})
+    for name in ("p/b.png", "p/z.png"):
+        (folder / name).write_bytes(b"no image")
+    names = ["p/c.png", "p/z.png", "p/000.png", "p/a.png", "p/b.png", "p/001.png"]
+    (folder / "t.csv").write_text("file,label\n" + "".join(f"{name},a\n" for name in names), encoding="utf-8")
+    found = load(make_config, folder / "t.csv", source="csv", on_bad_image="skip")
+    bad = found.passport["bad_files"]
+    assert [item["file"] for item in bad] == ["p/a.png", "p/b.png", "p/c.png", "p/z.png"]
+    assert ["o such file" in item["reason"] for item in bad] == [True, False, True, False]
+
+
 def test_incoming_examples_get_the_runs_labels(make_folder, make_config):
     """Examples from elsewhere are labelled in the run's class order, and looked at for differences."""
     config = make_config(source="folder", path=str(make_folder({"a": 20, "b": 20})), channels=3)

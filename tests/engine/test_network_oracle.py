@@ -4,9 +4,13 @@ By default each layer is tried a few times. The full campaign, at least 2,000 ca
 `CNNCLI_ORACLE_EXAMPLES=60 pytest tests/engine/test_network_oracle.py`.
 """
 
+import contextlib
+import inspect
 import os
+from itertools import product
 from math import prod
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
@@ -17,6 +21,7 @@ from cnncli.layers.arguments import ActivationName, Interpolation
 from cnncli.layers.graph import flatten, shapes
 from cnncli.layers.initializers import INITIALIZERS
 from cnncli.layers.kernels import KERNELS
+from cnncli.layers.regularizers import REGULARIZERS
 
 pytestmark = pytest.mark.engine
 
@@ -206,6 +211,92 @@ def test_shapes_and_counts_equal_keras(name):
         assert sum(prod(f.value for f in term) for term in layer.param_terms(input_shape)) == model.count_params()
 
     compare()
+
+
+NEEDED = {
+    "filters": 4,
+    "kernel_size": 3,
+    "units": 5,
+    "target_shape": [4],
+    "rate": 0.5,
+    "activation": "relu",
+    "scale": 0.5,
+    "height": 6,
+    "width": 7,
+    "pool_size": 2,
+}
+"""Values for arguments that Keras's classes need."""
+
+
+@pytest.mark.parametrize("name", sorted(set(CASES) - {"LocalResponseNormalization"}))
+def test_defaults_are_keras(name):
+    """A layer of which only the necessary is said is the one that Keras makes of that."""
+    import keras
+
+    kind, theirs = VOCABULARY[name], getattr(keras.layers, name)
+    empty = inspect.Parameter.empty
+    needed = {
+        key: NEEDED[key]
+        for key, p in inspect.signature(theirs).parameters.items()
+        if p.default is empty and key in NEEDED
+    }
+    ours = kind.model_validate({key: value for key, value in needed.items() if kind.model_fields[key].is_required()})
+    expected = theirs(**needed).get_config()
+    found = theirs(**ours.keras_arguments()).get_config()
+    assert ours.trainable
+    assert {**found, "name": None} == {**expected, "name": None}
+
+
+def test_defaults_of_the_local_normalization_are_tensorflows():
+    """The layer that Keras does not have takes TensorFlow's."""
+    import tensorflow as tf
+
+    theirs = inspect.signature(tf.nn.local_response_normalization).parameters
+    ours = VOCABULARY["LocalResponseNormalization"]()
+    for argument in ("depth_radius", "bias", "alpha", "beta"):
+        assert theirs[argument].default in (None, getattr(ours, argument)), argument
+    images = np.random.default_rng(0).normal(size=(2, 3, 3, 20)).astype(np.float32)
+    arguments = {name: getattr(ours, name) for name in ("depth_radius", "bias", "alpha", "beta")}
+    found = tf.nn.local_response_normalization(images, **arguments).numpy()
+    assert np.array_equal(found, tf.nn.local_response_normalization(images).numpy())
+
+
+@pytest.mark.parametrize("name", sorted(INITIALIZERS))
+def test_defaults_of_initializers_are_keras(name):
+    """An initializer without arguments is Keras's without arguments."""
+    import keras
+
+    theirs = getattr(keras.initializers, name)
+    assert theirs(**INITIALIZERS[name]().model_dump()).get_config() == theirs().get_config()
+
+
+@pytest.mark.parametrize("name", sorted(REGULARIZERS))
+def test_defaults_of_regularizers_are_keras(name):
+    """A regularizer without arguments is Keras's without arguments."""
+    import keras
+
+    theirs = getattr(keras.regularizers, name)
+    assert theirs(**REGULARIZERS[name]().model_dump()).get_config() == theirs().get_config()
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_transposed_convolutions_of_every_size(padding):
+    """Kernel, strides, dilation and output_padding in every small combination give Keras's output shape."""
+    import keras
+
+    tried = 0
+    for size, extra, (stride, dilation) in product((1, 2, 3, 4, 5), (None, 0, 1, 2), [(1, 1), (2, 1), (3, 1), (1, 2)]):
+        if extra is None or extra < stride:
+            arguments = {"filters": 2, "kernel_size": [size, 3], "strides": stride, "padding": padding}
+            arguments |= {"dilation_rate": dilation, "output_padding": extra}
+            layer = VOCABULARY["Conv2DTranspose"].model_validate(arguments)
+            theirs = keras.layers.Conv2DTranspose(**arguments)
+            for input_shape in ((1, 5, 3), (2, 5, 3), (7, 5, 3)):
+                with contextlib.suppress(ShapeError):  # some of these TensorFlow cannot compute
+                    output_shape = layer.output_shape(input_shape)
+                    assert output_shape == tuple(theirs.compute_output_shape((None, *input_shape))[1:]), arguments
+                    tried += 1
+    assert tried > 100
 
 
 MULTIPLIES = ("Conv2D", "Conv3D", "MatMul", "DepthwiseConv2dNative", "Conv2DBackpropInput")

@@ -15,7 +15,7 @@ from cnncli.runs.compare import compare
 from cnncli.runs.mcnemar import exact_p_value, mcnemar, read_answers
 from cnncli.runs.run import Run
 
-CONFIG = """name: net
+CONFIG = """name: {name}
 seed: {seed}
 model:
   layers:
@@ -25,9 +25,11 @@ train: {{epochs: 2, optimizer: {{Adam: {{learning_rate: 1e-3}}}}}}
 """
 
 
-def make(runs_dir: Path, seed: int, accuracy: float, filters: int = 8) -> Run:
+def make(runs_dir: Path, seed: int, accuracy: float, filters: int = 8, name: str = "net") -> Run:
     """Make a run that was trained for two epochs and evaluated."""
-    run = Run.create(runs_dir, "net", CONFIG.format(seed=seed, filters=filters), {"total_params": 100 * filters})
+    run = Run.create(
+        runs_dir, name, CONFIG.format(name=name, seed=seed, filters=filters), {"total_params": 100 * filters}
+    )
     for epoch in (1, 2):
         line = {"epoch": epoch, "seconds": 2.0, "train": {"loss": 1.0}, "validation": {"accuracy": accuracy / epoch}}
         run.append_metrics(line)
@@ -75,6 +77,19 @@ def test_repetitions_are_averaged_over_seeds(tmp_path: Path) -> None:
     (group,) = comparison.groups
     assert group.runs == tuple(run.id for run in runs)
     assert group.metrics["best_validation_accuracy"] == (pytest.approx(0.85), pytest.approx(stdev(values)), 3)
+
+
+def test_another_name_is_the_same_experiment(tmp_path: Path) -> None:
+    """Runs of one config under several names are averaged; a single run is no group."""
+    first, second = make(tmp_path, 0, 0.9), make(tmp_path, 0, 0.7, name="again")
+    other = make(tmp_path, 0, 0.1, filters=16)
+    (group,) = compare([first, second, other]).groups
+    assert group.runs == (f"net/{first.id}", f"again/{second.id}")
+    assert group.to_json()["metrics"]["best_validation_accuracy"] == {
+        "mean": pytest.approx(0.8),
+        "sd": pytest.approx(stdev([0.9, 0.7])),
+        "n": 2,
+    }
 
 
 def test_mcnemar_counts_where_two_runs_differ(tmp_path: Path) -> None:
