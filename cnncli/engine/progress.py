@@ -137,8 +137,7 @@ class Progress:
         if not isinstance(rule, ReduceLROnPlateau):
             return self
         # As Keras's callback: in the cooldown nothing is waited for, but its last epoch counts again.
-        value, cooling = metrics[rule.monitor], max(self.plateau_cooling - 1, 0)
-        watch = replace(self.plateau, waited=0) if self.plateau_cooling else self.plateau
+        value, watch, cooling = metrics[rule.monitor], self.plateau, max(self.plateau_cooling - 1, 0)
         if watch.value is None or _improves(value, watch.value, rule):
             watch = Watch(value, 0)
         elif not cooling:

@@ -63,7 +63,7 @@ def test_plateau_equals_the_callback_of_keras(monitor: str) -> None:
     mode = "min" if monitor.endswith("loss") else "max"
     cooled = 0
     for number in range(200):
-        values = rng.integers(0, 8, 12) / 10
+        values = rng.integers(1, 10, 12) / 10
         values[rng.random(12) < 0.02] = np.nan
         min_delta = (0.0, 0.1, 0.15)[number % 3]
         for patience, cooldown in product((1, 2, 3), (0, 1, 2, 3)):
@@ -114,3 +114,45 @@ def test_progress_survives_json() -> None:
 
     progress = after(Train(early_stopping=EarlyStopping()), [0.1, 0.2], [2.0, 1.0])[-1]
     assert Progress.from_json(json.loads(json.dumps(progress.to_json()))) == progress
+
+
+def test_steps_and_seconds_are_counted() -> None:
+    """Those of an epoch begin anew with the next; those of the run go on."""
+    from cnncli.engine.progress import Best, Progress, Watch
+
+    begun = Progress()
+    assert (begun.epoch, begun.batch, begun.step, begun.seconds, begun.trained_seconds) == (0, 0, 0, 0.0, 0.0)
+    assert (begun.best, begun.plateau_factor, begun.plateau_cooling) == (None, 1.0, 0)
+    assert begun.stopping == begun.plateau == Watch(None, 0)
+    twice = begun.after_steps(3, 1.5).after_steps(4, 0.25)
+    assert (twice.batch, twice.step, twice.seconds, twice.trained_seconds) == (7, 7, 1.75, 1.75)
+    ended = twice.after_epoch({"loss": 0.5, "accuracy": 0.25}, Train())
+    assert (ended.epoch, ended.batch, ended.step, ended.seconds, ended.trained_seconds) == (1, 0, 7, 0.0, 1.75)
+    assert ended.best == Best(1, 7, "accuracy", 0.25, 0.5)
+    again = ended.after_steps(2, 1.0)
+    assert (again.batch, again.step, again.seconds, again.trained_seconds) == (2, 9, 1.0, 2.75)
+
+
+@pytest.mark.parametrize(("seconds", "out"), [(89.9, False), (90.0, True), (200.0, True)])
+def test_a_run_is_out_of_time_after_its_minutes(seconds: float, out: bool) -> None:
+    """A minute and a half is 90 seconds of training; without a limit there is time."""
+    from cnncli.engine.progress import Progress
+
+    progress = Progress().after_steps(1, seconds)
+    assert progress.out_of_time(Train(max_minutes=1.5)) == out
+    assert not progress.out_of_time(Train())
+
+
+@pytest.mark.parametrize("monitor", ["loss", "accuracy"])
+def test_a_change_of_just_the_smallest_is_no_improvement(monitor: str) -> None:
+    """Early stopping waits on through changes of `min_delta`, and starts anew at a larger one."""
+    from cnncli.engine.progress import Watch
+
+    sign = -1 if monitor == "loss" else 1
+    watch, waited = Watch(), []
+    for value in (1.0, 1.25, 1.25, 1.5625, 1.5625):
+        watch = watch.after(sign * value, monitor, 0.25)
+        waited.append(watch.waited)
+    assert waited == [0, 1, 2, 0, 1]
+    assert watch.value == sign * 1.5625
+    assert Watch(float("nan"), 3).after(0.5, "loss") == Watch(0.5, 0)
