@@ -37,7 +37,7 @@ def order_of(epoch: int) -> np.ndarray:
 )
 def test_a_chunk_is_a_slice_of_the_order(feed: Any, first: int, most: int, expected: tuple[int, int]) -> None:
     """Whole batches up to the most that are asked for; the last batch, of three, comes alone."""
-    for epoch in (3, 0, 3):
+    for epoch in (1, 0, 3, 1):
         chunk = feed.chunk(epoch, first, most)
         assert chunk.plan.ravel().tolist() == order_of(epoch)[slice(*expected)].tolist()
         assert chunk.plan.shape[1] == min(5, expected[1] - expected[0])

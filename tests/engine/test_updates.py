@@ -116,17 +116,18 @@ def test_groups_in_float16_skip_a_step_together() -> None:
 
 
 @pytest.mark.parametrize("second_scale", [2.0**15, 2.0**12])
-def test_groups_in_float16_are_clipped_by_their_true_norm(second_scale: float) -> None:
+@pytest.mark.parametrize("clip_norm", [1.0, 100.0])
+def test_groups_in_float16_are_clipped_by_their_true_norm(second_scale: float, clip_norm: float) -> None:
     """The norm is of gradients as they are before the loss is enlarged, whatever scale a group's optimizer has."""
     import tensorflow as tf
 
-    model, made = updates(FLOAT16)
+    model, made = updates(FLOAT16.replace("clip_norm: 1.0", f"clip_norm: {clip_norm}"))
     scale = made.state()["optimizer/1/scaled/dynamic_scale"]
     scale.assign(second_scale)
     before = model.get_weights()
     gradients = [np.full(weight.shape, number + 1, np.float32) for number, weight in enumerate(before)]
     made.apply([made.scale_loss(tf.constant(gradient)) for gradient in gradients], tf.constant([0.01, 0.1]))
-    norm = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
+    clip = min(1.0, clip_norm / np.sqrt(sum(np.sum(gradient**2) for gradient in gradients)))
     rates = (0.01,) * 4 + (0.1,) * 2
     for now, start, gradient, rate in zip(model.get_weights(), before, gradients, rates, strict=True):
-        np.testing.assert_allclose(now, start - rate * gradient / norm, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(now, start - rate * gradient * clip, rtol=1e-5, atol=1e-7)
