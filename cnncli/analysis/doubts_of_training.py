@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from math import ceil
 
 from cnncli.analysis.doubt import Doubt, Subject, kind
 from cnncli.analysis.known_sets import num_training_examples
 from cnncli.analysis.processor import cpu_features, lacks_float16
+from cnncli.analysis.walk import Step
+from cnncli.config.schema import Group
 
 _METRICS = ("loss", "accuracy")
 STALE = 0.05
@@ -76,6 +79,23 @@ def running_means_arrive(subject: Subject) -> Iterator[Doubt]:
             )
 
 
+def something_learns(subject: Subject) -> Iterator[Doubt]:
+    """At least one weight must be left to training."""
+    if not any(_learns(subject.config.train.groups, step) for step in subject.steps):
+        yield Doubt(
+            "E303",
+            "model",
+            "There is nothing to train: no layer has weights that training may change.",
+            "Leave out trainable: false where a layer is to learn, in train.groups too, or add a layer with weights.",
+        )
+
+
+def _learns(groups: Sequence[Group], step: Step) -> bool:
+    layer = step.node.layer
+    group = next((group for group in groups if fnmatchcase(step.node.name, group.layers)), None)
+    return (group is None or group.trainable) and layer.num_params(step.input_shape, trainable=True) > 0
+
+
 def processor_has_the_precision(subject: Subject) -> Iterator[Doubt]:
     """Float16 is only fast where the processor computes with it."""
     if subject.config.train.precision == "mixed_float16" and lacks_float16():
@@ -89,4 +109,4 @@ def processor_has_the_precision(subject: Subject) -> Iterator[Doubt]:
         )
 
 
-RULES = (monitors_exist, batch_fits_the_split, running_means_arrive, processor_has_the_precision)
+RULES = (monitors_exist, something_learns, batch_fits_the_split, running_means_arrive, processor_has_the_precision)

@@ -295,3 +295,19 @@ def test_float16_without_the_instructions(
     expected = [("W316", "train.precision", f"Use precision: {hint}, or a machine with a GPU.")]
     assert found == (expected if hint else [])
     assert "W316" not in codes(GOOD, 30, train=", precision: mixed_bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("frozen", "groups", "found"),
+    [
+        ("false", "", True),
+        ("true", ", groups: [{layers: 'dense*', trainable: false}]", True),
+        ("true", ", groups: [{layers: '*', learning_rate: 0.1}, {layers: '*', trainable: false}]", False),
+        ("true", ", groups: [{layers: 'flat*', trainable: false}]", False),
+        ("true", "", False),
+    ],
+)
+def test_something_must_learn(frozen: str, groups: str, found: bool) -> None:
+    """Without a weight that training may change there is no training; of groups, the first that fits counts."""
+    layers = f"BatchNormalization: {{trainable: false}}}}, Flatten, {{Dense: {{units: 10, trainable: {frozen}}}"
+    assert ("E303" in codes(f"{{{layers}}}", train=groups)) == found
