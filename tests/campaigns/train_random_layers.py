@@ -175,7 +175,8 @@ def make(case: int, seed: int, names: tuple[str, ...] = tuple(VOCABULARY)) -> st
     rng = random.Random(f"{seed}/{case}")
     name = rng.choice(names)
     axes = next((n for n in (1, 3) if f"{n}D" in name), 2)
-    height, width, channels = rng.randint(1, 12), rng.randint(1, 12), rng.choice((1, 2, 3, 4, 6, 8))
+    most = rng.choice((12, 12, 12, 40))
+    height, width, channels = rng.randint(1, most), rng.randint(1, most), rng.choice((1, 2, 3, 4, 6, 8))
     arguments = MAKERS[name](rng, axes, channels) if name in MAKERS else {}
     depth = rng.choice([n for n in range(1, height + 1) if height % n == 0])
     as_axes: dict[int, list[Any]] = {

@@ -177,7 +177,7 @@ def test_strides_with_a_single_window(layer: Any, input_shape: tuple[int, ...], 
         outputs, gradient = step(images.astype(np.float32), upstream.reshape(5, -1).astype(np.float32))
         slope = np.tensordot(seen, upstream, ((0, *spatial), (0, *spatial)))
         for found, exact in ((outputs, expected.reshape(5, -1)), (gradient, slope)):
-            limit = (1e-5 if precision == "float32" else 0.03) * np.abs(exact).max()
+            limit = (1e-5 if precision == "float32" else 0.05) * np.abs(exact).max()
             np.testing.assert_allclose(np.asarray(found, np.float64), exact, rtol=0, atol=limit)
 
 
