@@ -75,13 +75,22 @@ def test_pooling(tmp_path: Path, length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "size", "stride"), [("", 1, 1), ("stride=2", 2, 2), ("size=3", 3, 1), ("size=3\nstride=2", 3, 2)]
+    ("options", "size", "stride", "padding"),
+    [
+        ("", 1, 1, 0),
+        ("stride=2", 2, 2, 1),
+        ("size=3", 3, 1, 2),
+        ("size=3\nstride=2", 3, 2, 2),
+        ("size=3\nstride=2\npadding=0", 3, 2, 0),
+        ("size=3\nstride=2\npadding=1", 3, 2, 1),
+        ("size=2\nstride=2\npadding=0", 2, 2, 0),
+    ],
 )
-def test_defaults_of_pooling(tmp_path: Path, options: str, size: int, stride: int) -> None:
+def test_options_of_pooling(tmp_path: Path, options: str, size: int, stride: int, padding: int) -> None:
     """The size is the stride where it is not said, the stride 1, the margin one less than the size."""
-    found = imported(tmp_path, f"[maxpool]\n{options}")
+    found = imported(tmp_path, f"[maxpool]\n{options}", (13, 10))
     # parser.c: stride 1; size = stride; padding = size - 1; maxpool_layer.c: (length + padding - size) / stride + 1
-    assert shape_before_end(found) == (*((n - 1) // stride + 1 for n in (12, 10)), 3)
+    assert shape_before_end(found) == (*((n + padding - size) // stride + 1 for n in (13, 10)), 3)
     pool = rows(found)[-1][1]
     assert (pool["pool_size"], pool["strides"] or pool["pool_size"]) == ((size, size), (stride, stride))
 

@@ -1,0 +1,221 @@
+"""What a network says of image files: order, ties, doubts, files that cannot be read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnncli.datasets.pictures import Picture
+from cnncli.serving import predict as module
+from cnncli.serving.artifact import Artifact
+from cnncli.serving.description import Description
+from cnncli.serving.predict import ArtifactNetwork, Place, predict
+
+USUAL = {
+    "num_images": 100,
+    "mean": [0.5],
+    "deviation": [0.2],
+    "brightness": {"mean": 0.5, "deviation": 0.02},
+    "grey_share": 1.0,
+}
+"""How training images looked: grey, and half bright."""
+
+
+class Echo:
+    """A network whose probabilities follow from an image's first pixel."""
+
+    channels = 1
+
+    def __init__(self, num_classes: int = 3) -> None:
+        self.classes = tuple(f"class {i}" for i in range(num_classes))
+        self.batches: list[int] = []
+
+    def take(self, pixels: np.ndarray) -> np.ndarray:
+        """Keep the first pixel."""
+        return pixels[0, 0]
+
+    def answer(self, taken: Sequence[np.ndarray]) -> np.ndarray:
+        """Return numbers that differ from image to image."""
+        self.batches.append(len(taken))
+        return np.array([[(int(value[0]) * (i + 3)) % 97 / 97 for i in range(len(self.classes))] for value in taken])
+
+
+def picture(name: str, value: int | np.ndarray) -> Picture:
+    """Return a PNG file of one value, or of the given pixels."""
+    pixels = np.full((6, 5), value, np.uint8) if isinstance(value, int) else value
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return Picture(name, piped=content.getvalue())
+
+
+def textured(brightness: float) -> np.ndarray:
+    """Return pixels with the usual contrast around a brightness from 0 to 1."""
+    pattern = np.where(np.indices((8, 8)).sum(0) % 2, 0.2, -0.2)
+    return np.clip(np.rint((brightness + pattern) * 255), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("top", [1, 3, 20, 50])
+def test_ranking(top: int) -> None:
+    """The most probable classes come first, each with its own probability; no more than there are."""
+    network = Echo(20)
+    (answer,) = predict(network, [picture("a", 131)], USUAL, top)
+    expected = [(network.classes[i], 131 * (i + 3) % 97 / 97) for i in range(20)]
+    assert [tuple(place) for place in answer.ranking] == sorted(expected, key=lambda item: -item[1])[:top]
+
+
+def test_three_places_are_named() -> None:
+    """Without a number, three classes are named."""
+    (answer,) = predict(Echo(5), [picture("a", 7)], USUAL)
+    assert len(answer.ranking) == 3
+
+
+def test_ties_stay_in_the_order_of_the_classes() -> None:
+    """Classes of equal probability keep their order, however many they are."""
+
+    class Even(Echo):
+        def answer(self, taken: Sequence[np.ndarray]) -> np.ndarray:
+            return np.tile([0.01, 0.02], (len(taken), 50))
+
+    (answer,) = predict(Even(100), [picture("a", 1)], USUAL, 100)
+    numbers = [int(place.name.split()[1]) for place in answer.ranking]
+    assert numbers == [*range(1, 100, 2), *range(0, 100, 2)]
+
+
+def test_files_that_cannot_be_read_keep_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file has its own answer, in their order, over several batches and with damaged files in between."""
+    monkeypatch.setattr(module, "BATCH_SIZE", 3)
+    values = [10, 20, None, 30, None, None, None, None, None, 40, 50]
+    network = Echo()
+    files = [Picture(f"{i}", piped=b"no image") if v is None else picture(f"{i}", v) for i, v in enumerate(values)]
+    answers = list(predict(network, iter(files), USUAL))
+    assert [answer.file for answer in answers] == [str(i) for i in range(11)]
+    for answer, value in zip(answers, values, strict=True):
+        if value is None:
+            assert answer.ranking == ()
+            assert answer.doubts == ()
+            assert answer.pixels.size == 0
+            assert answer.error
+            assert not answer.error.startswith(f"{answer.file}:")
+        else:
+            assert answer.error is None
+            assert sorted(p.probability for p in answer.ranking) == sorted(value * (i + 3) % 97 / 97 for i in range(3))
+            assert answer.pixels.shape == (6, 5, 1)
+            assert (answer.pixels == value).all()
+    # A batch of damaged files alone asks the network nothing.
+    assert network.batches == [2, 1, 2]
+
+
+@pytest.mark.parametrize(("brightness", "word"), [(0.5, None), (0.55, None), (0.3, "dark"), (0.75, "bright")], ids=str)
+def test_doubts(brightness: float, word: str | None) -> None:
+    """An image far from the training images' brightness is answered with a doubt; one like them is not."""
+    (answer,) = predict(Echo(), [picture("a", textured(brightness))], USUAL)
+    assert len(answer.doubts) == (word is not None), answer.doubts
+    assert len(answer.ranking) == 3
+
+
+def test_each_image_is_doubted_by_itself() -> None:
+    """One dark image among usual ones is the one that is doubted."""
+    files = [picture(str(i), textured(b)) for i, b in enumerate((0.5, 0.2, 0.5))]
+    assert [bool(answer.doubts) for answer in predict(Echo(), files, USUAL)] == [False, True, False]
+
+
+def test_values_from_zero_to_one_are_doubted() -> None:
+    """A picture whose values are 0 and 1 was scaled before it was saved."""
+    (answer,) = predict(Echo(), [picture("a", np.eye(8, dtype=np.uint8))], USUAL)
+    assert "the values are 0 to 1; expected 0 to 255" in answer.doubts
+
+
+def test_nothing_known_nothing_doubted() -> None:
+    """Where nothing is known of the training images, nothing is doubted."""
+    (answer,) = predict(Echo(), [picture("a", 0)], {**USUAL, "num_images": 0})
+    assert answer.doubts == ()
+
+
+def test_thumbnail() -> None:
+    """The image that an answer carries is small, its longest side 64."""
+    (answer,) = predict(Echo(), [picture("a", np.full((200, 100), 9, np.uint8))], USUAL)
+    assert answer.pixels.shape == (64, 32, 1)
+
+
+def test_json() -> None:
+    """The JSON entry says what the answer says."""
+    answer = module.Answer("f", (Place("a", 0.75), Place("b", 0.25)), ("doubt",))
+    assert answer.to_json() == {
+        "file": "f",
+        "predictions": [{"class": "a", "probability": 0.75}, {"class": "b", "probability": 0.25}],
+        "doubts": ["doubt"],
+        "error": None,
+    }
+
+
+def description(**changes: Any) -> Description:
+    """Return an artifact's account of itself."""
+    fields: dict[str, Any] = {
+        "name": "net", "classes": ("a", "b"), "height": 4, "width": 6, "channels": 1, "method": "nearest",
+        "fit": "stretch", "any_size": False, "config": "", "config_sha256": "", "data_content_hash": "",
+        "data_split_hash": "", "look": {}, "usual_size": (4, 6), "run": "net/0", "checkpoint": "step-1",
+        "precision": "float32", "versions": {},
+    }  # fmt: skip
+    return Description(**{**fields, **changes})
+
+
+def recording(sizes: list[tuple[int, ...]]) -> Any:
+    """Return an answer that notes the shapes it is asked and returns each image's mean."""
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        sizes.append(images.shape)
+        means = images.reshape(len(images), -1).mean(1).astype(np.float32)
+        return np.stack([means, 1 - means], axis=1)
+
+    return answer
+
+
+def test_artifact_of_one_size() -> None:
+    """Images of the network's size go in as they are; others, and other channels, are resized before."""
+    seen: list[tuple[int, ...]] = []
+    artifact = Artifact("onnx", description(), recording(seen))
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 1), np.uint8)
+    np.testing.assert_allclose(artifact.probabilities(images)[:, 0], images.mean((1, 2, 3)), rtol=1e-6)
+    large = images.repeat(3, axis=1).repeat(2, axis=2)
+    np.testing.assert_allclose(artifact.probabilities(large)[:, 0], images.mean((1, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(artifact.probabilities(images.repeat(3, -1))[:, 0], images.mean((1, 2, 3)), rtol=1e-6)
+    assert seen == [(5, 4, 6, 1)] * 3
+    assert artifact.classes == ("a", "b")
+
+
+def test_artifact_of_any_size() -> None:
+    """A network that resizes by itself gets images of any size, but of its channels."""
+    seen: list[tuple[int, ...]] = []
+    artifact = Artifact("keras", description(any_size=True), recording(seen))
+    artifact.probabilities(np.zeros((2, 9, 9, 1), np.uint8))
+    artifact.probabilities(np.zeros((2, 9, 9, 3), np.uint8))
+    assert seen == [(2, 9, 9, 1), (2, 4, 6, 1)]
+
+
+def test_parts_of_a_large_batch() -> None:
+    """A batch goes in parts of at most 256 images and 2^18 pixels, one image at least, and comes back whole."""
+    for side, number, largest in ((4, 600, 256), (64, 130, 64), (600, 3, 1)):
+        seen: list[tuple[int, ...]] = []
+        artifact = Artifact("onnx", description(height=side, width=side), recording(seen))
+        images = np.zeros((number, side, side, 1), np.uint8)
+        images[:, 0, 0, 0] = np.arange(number) % 251
+        answers = artifact.probabilities(images)
+        np.testing.assert_allclose(answers[:, 0], images.mean((1, 2, 3)), rtol=1e-5)
+        assert max(shape[0] for shape in seen) == largest
+        assert sum(shape[0] for shape in seen) == number
+    assert artifact.probabilities(images[:0]).shape == (0, 2)
+
+
+def test_artifact_as_a_network() -> None:
+    """An artifact is asked about each image by itself, in the size it comes in."""
+    seen: list[tuple[int, ...]] = []
+    network = ArtifactNetwork(Artifact("onnx", description(any_size=True), recording(seen)))
+    assert (network.classes, network.channels) == (("a", "b"), 1)
+    answers = list(predict(network, [picture("a", 102), picture("b", np.zeros((3, 9), np.uint8))], USUAL))
+    assert seen == [(1, 6, 5, 1), (1, 3, 9, 1)]
+    assert [answer.ranking[0] for answer in answers] == [Place("a", 102.0), Place("b", 1.0)]
