@@ -126,4 +126,4 @@ def text_of(document: Document, origin: str, notes: tuple[str, ...]) -> str:
 def config_name(text: str) -> str:
     """Return a name for a config: only letters, digits, "_", "." and "-"."""
     name = re.sub(r"[^A-Za-z0-9_.\-]+", "_", text).strip("_.-")
-    return (name if name[:1].isalnum() else f"net_{name}")[:100] or "net"
+    return name[:100] or "net"
