@@ -301,14 +301,19 @@ try:
 except ForeignError as error:
     print(error)
 status = Path("/proc/self/status").read_text()
-print(time.process_time() - start, int(status.split("VmHWM:")[1].split()[0]) / 1024)
+seconds = time.process_time() - start
+start = time.process_time()
+with zipfile.ZipFile(sys.argv[1]) as file, file.open(file.namelist()[-1]) as member:
+    while member.read(2**20):
+        pass
+print(seconds, time.process_time() - start, int(status.split("VmHWM:")[1].split()[0]) / 1024)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
 @pytest.mark.parametrize("name", ["config", "weights"])
 def test_zip_bombs(tmp_path: Path, name: str) -> None:
-    """Hundreds of megabytes in less than one are given up at the limit: under 5 s and 1 GB."""
+    """Hundreds of megabytes in less than one are given up at the limit: before all is unpacked, and below 1 GB."""
     path = tmp_path / "m.keras"
     zeros = b"\0" * 2**20
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
@@ -319,7 +324,7 @@ def test_zip_bombs(tmp_path: Path, name: str) -> None:
                 member.write(zeros)
     done = subprocess.run([sys.executable, "-c", WATCHED, str(path)], capture_output=True, text=True, check=True)
     message, numbers = done.stdout.strip().splitlines()
-    seconds, megabytes = map(float, numbers.split())
+    seconds, whole, megabytes = map(float, numbers.split())
     assert "too many" in message
-    assert seconds < 5
+    assert seconds < whole
     assert megabytes < 1000
