@@ -38,12 +38,11 @@ CHANGES = [
     "value = LIMIT → pass",
     "return max(least, value) → return None",
     "return max(least, value) → return max(least)",
-    "return max(least, value) → return max(value, least)",
 ]
 """What can be done to the module: its docstrings and annotations are left alone."""
 
-EQUIVALENT = {"if value > LIMIT: → if value >= LIMIT:", "return max(least, value) → return max(value, least)"}
-"""The mistakes among these that make no difference."""
+EQUIVALENT = "if value > LIMIT: → if value >= LIMIT:"
+"""The mistake among these that makes no difference."""
 
 
 @pytest.fixture
@@ -84,6 +83,6 @@ def test_mistakes_are_noticed_and_equivalents_survive(campaign: ModuleType, tree
     wanted = [mutation for mutation in campaign.at(tree, "cnncli/layers/clip.py") if mutation.line > 7]
     with campaign.Workshop(tree, engine=False) as workshop:
         became = {mutation.change(MODULE.encode()): workshop.try_out(mutation).kind for mutation in wanted}
-        assert became == {change: "survived" if change in EQUIVALENT else "killed" for change in CHANGES[4:]}
+        assert became == {change: "survived" if change == EQUIVALENT else "killed" for change in CHANGES[4:]}
         assert (workshop.copy / "cnncli/layers/clip.py").read_text(encoding="utf-8") == MODULE
         assert workshop.run(["tests/endless.py"], None, 1)["code"] is None

@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ class Workshop:
         self.known: dict[str, dict[str, float]] = {}
         if notes is not None and notes.exists():
             self.known = json.loads(notes.read_text(encoding="utf-8"))
-        self.code = _digest(path for path in sorted(self.copy.rglob("*")) if path.suffix == ".py" and _is_used(path))
+        self.code = _digest(sorted((self.copy / "cnncli").rglob("*.py")))
         self.server = self._start(engine)
 
     def _start(self, engine: bool) -> subprocess.Popen[str]:
@@ -123,7 +123,8 @@ class Workshop:
     def passing(self, file: str) -> dict[str, float]:
         """Return the tests of a file that pass without a mutation, and their seconds."""
         path = self.copy / file
-        key = f"{file} {_digest([path, *path.parent.rglob('conftest.py')])} {self.code}"
+        shared = [folder / "conftest.py" for folder in path.parents if folder.is_relative_to(self.copy / "tests")]
+        key = f"{file} {_digest([path, *filter(Path.exists, shared)])} {self.code}"
         if key not in self.known:
             answer = self.run([file], None, 300)
             failed, passed = set(answer["failed"]), answer["code"] in (0, 5)
@@ -132,7 +133,8 @@ class Workshop:
             self.known[key] = {t: s for t, s in answer["seconds"].items() if t not in failed}
             if self.notes is not None and passed:
                 self.notes.parent.mkdir(exist_ok=True)
-                self.notes.write_text(json.dumps(self.known), encoding="utf-8")
+                kept = json.loads(self.notes.read_text(encoding="utf-8")) if self.notes.exists() else {}
+                self.notes.write_text(json.dumps(kept | {key: self.known[key]}), encoding="utf-8")
         return self.known[key]
 
     def chosen(self, module: str) -> dict[str, float]:
@@ -168,11 +170,7 @@ class Workshop:
         return Outcome("killed", next(iter(answer["failed"]), f"exit code {answer['code']}"), answer["took"])
 
 
-def _is_used(path: Path) -> bool:
-    return "tests" not in path.parts or path.name == "conftest.py"
-
-
-def _digest(paths: Any) -> str:
+def _digest(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.read_bytes())

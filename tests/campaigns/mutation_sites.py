@@ -46,6 +46,9 @@ SAID_TO_PEOPLE = {"help", "description", "message", "hint", "title", "caption", 
 NO_DIFFERENCE = {"strict", "encoding", "stacklevel"}
 """Keyword arguments that guard against what cannot happen here."""
 
+COMMUTATIVE = {"max", "min", "gcd", "lcm", "np.maximum", "np.minimum"}
+"""Functions whose arguments may change places."""
+
 LOGS = {"log", "logger", "logging", "warnings"}
 
 NOT_RUN = {"annotation", "decorator_list", "bases", "keywords", "type_params", "pattern", "type"}
@@ -231,7 +234,8 @@ class _Finder:
         if len(given) > 1 and not any(isinstance(argument, ast.Starred) for argument in given):
             first, second = given[:2]
             between = self.source[self.place(first)[1] : self.place(second)[0]].decode()
-            yield self.span(first, second, self.text(second) + between + self.text(first))
+            if self.text(node.func) not in COMMUTATIVE:
+                yield self.span(first, second, self.text(second) + between + self.text(first))
             yield self.span(given[-2], given[-1], self.text(given[-2]))
         for argument in given:
             yield from self.expression(argument)
