@@ -1,4 +1,4 @@
-"""What holds for all tests: Ctrl-C is heard, and a test says what it needs besides the package.
+"""What holds for all tests: Ctrl-C is heard, golden texts are compared, a test says what it needs besides the package.
 
 `@pytest.mark.needs("chromium")` skips a test where there is no Chromium. `pytest --require chromium` has such a test
 fail instead of being skipped, for whatever reason: for machines where what it needs is known to be there.
@@ -6,6 +6,7 @@ fail instead of being skipped, for whatever reason: for machines where what it n
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -56,6 +57,24 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def imported_by_collecting(pytestconfig: pytest.Config) -> frozenset[str]:
     """Return the names of all modules that were imported when the tests had been collected."""
     return pytestconfig.stash[IMPORTED_BY_COLLECTING]
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Return a function that compares a text with the one of that name in the folder `golden` beside the test.
+
+    With `CNN_REGENERATE=1` the texts are written anew; read the difference before it is committed.
+    """
+
+    def compare(name: str, text: str) -> None:
+        file = request.path.parent / "golden" / f"{name}.txt"
+        text = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+        if os.environ.get("CNN_REGENERATE"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        assert text == file.read_text(encoding="utf-8")
+
+    return compare
 
 
 def needs_of(item: pytest.Item) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Which tests are nearest to a module: those named after it, those that import it, its folder's, those that name it."""
+"""Which tests are nearest to a module: those named after it, those that import it, its folder's, those of its users."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def nearest(module: str, tree: Path) -> list[str]:
     folder = Path("tests", *package.parts[1:])
     name = ".".join(Path(module).with_suffix("").parts)
     public = _public_names(tree / module)
+    users = _users(name, tree / "cnncli")
     ranked = []
     for path in sorted((tree / "tests").rglob("test_*.py")):
         file = path.relative_to(tree)
@@ -26,8 +27,10 @@ def nearest(module: str, tree: Path) -> list[str]:
             rank = 1
         elif beside:
             rank = 2 if named else 3
-        elif named:
+        elif _imported(path) & users:
             rank = 4
+        elif named:
+            rank = 5
         else:
             continue
         ranked.append((rank, file.as_posix()))
@@ -40,6 +43,13 @@ def _public_names(path: Path) -> re.Pattern[str] | None:
     names = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     telling = [name for name in names if not name.startswith("_") and (len(name) > 8 or name[0].isupper())]
     return re.compile(rf"\b({'|'.join(telling)})\b") if telling else None
+
+
+@cache
+def _users(name: str, package: Path) -> frozenset[str]:
+    """Return the modules of the package that import a module."""
+    found = {path for path in package.rglob("*.py") if name in _imported(path)}
+    return frozenset(".".join(path.relative_to(package.parent).with_suffix("").parts) for path in found)
 
 
 @cache

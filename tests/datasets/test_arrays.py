@@ -11,6 +11,7 @@ from cnncli.datasets.images import decode
 from cnncli.errors import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 5, 4), np.uint8)
+IMAGES[0, 0, :2] = 0, 255
 LABELS = np.array([0, 1, 0, 1, 2, 2])
 
 
@@ -66,6 +67,22 @@ def test_fractions_are_scaled():
         ({"x": IMAGES * 3.7, "y": LABELS}, "expected 0 to 255"),
         ({"x": IMAGES, "x_train": IMAGES, "y": LABELS}, "both"),
         ({"x": np.where(IMAGES > 9, np.nan, 0.5), "y": LABELS}, "expected 0 to 255"),
+        ({"x": IMAGES[..., None, None], "y": LABELS}, "shape"),
+        ({"x": np.stack([IMAGES] * 2, axis=-1), "y": LABELS}, "shape"),
+        ({"x": IMAGES[:, :0], "y": LABELS}, "shape"),
+        ({"x": IMAGES.astype(str), "y": LABELS}, "expected numbers"),
+        ({"x": IMAGES.astype(np.int64) - 1, "y": LABELS}, "from -1 to 254"),
+        ({"x": IMAGES.astype(np.int64) + 1, "y": LABELS}, "from 1 to 256"),
+        ({"x": IMAGES / 255 - 0.001, "y": LABELS}, "expected 0 to 255"),
+        ({"x": IMAGES / 250, "y": LABELS}, "expected 0 to 255"),
+        ({"x": IMAGES, "y": LABELS[:, None, None]}, "one label for each"),
+        ({"x": IMAGES, "y": LABELS, "classes": np.array(["u", "v", "u"])}, "different words"),
+        ({"x": IMAGES, "y": LABELS, "classes": np.array([1, 2, 3])}, "different words"),
+        ({"x": IMAGES, "y": np.array(list("abcabc")), "classes": np.array(["a", "b"])}, 'class "c"'),
+        (
+            {"x": IMAGES, "y": LABELS, "x_test": IMAGES, "y_test": LABELS + 1, "classes": np.array(list("abc"))},
+            "y_test|test",
+        ),
     ],
 )
 def test_other_arrays_are_refused(arrays, message, make_config, tmp_path):

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cnncli import datasets
 from cnncli.datasets.division import held_out
 from cnncli.datasets.duplicates import group_numbers
+from cnncli.errors import DataError
 
 
 def digests_of(contents):
@@ -93,6 +95,19 @@ def test_an_image_with_two_labels_counts_with_the_first():
         chosen = held_out(labels, digests_of(contents), 0.5, seed)
         assert not chosen[:2].any()  # alone in its class
         assert chosen[2:].sum() == 2 or chosen[2:].sum() == 1
+
+
+def test_alike_images_cannot_be_divided(make_config, tmp_path):
+    """Where no class has two different images, none can be held out, and that is said."""
+    np.savez(
+        tmp_path / "set.npz",
+        x=np.repeat(np.arange(3, dtype=np.uint8), 4).reshape(12, 1, 1).repeat(4, 1),
+        y=np.repeat([0, 1, 2], 4),
+    )
+    config = make_config(source="npz", path=str(tmp_path / "set.npz"), validation=0.3)
+    with pytest.raises(DataError, match="no class has two different images") as caught:
+        datasets.load(config)
+    assert "data.validation: 0" in caught.value.hint
 
 
 def test_more_examples_leave_the_others_where_they_are():

@@ -66,4 +66,5 @@ def test_every_near_pair_is_found_and_no_other():
     assert ((distances == BITS + 2) & (correlations >= CORRELATION)).sum() > 5
     assert ((distances <= BITS) & (correlations < CORRELATION) & (correlations > CORRELATION - 0.01)).sum() > 5
     assert near_pairs(first, second).tolist() == np.argwhere(near).tolist()
-    assert near_pairs(first[:0], second).shape == near_pairs(first, second[:0]).shape == (0, 2)
+    for none in (near_pairs(first[:0], second), near_pairs(first, second[:0])):
+        assert (none.shape, none.dtype) == ((0, 2), np.int64)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cnncli import datasets
-from cnncli.datasets import scan
+from cnncli.datasets import cache, scan
 from cnncli.datasets.problems import findings
 
 
@@ -196,3 +196,25 @@ def test_the_benchmark_takes_a_passport_twice(make_folder, tmp_path, monkeypatch
     assert first == second
     assert first["counts"]["test"] == dict.fromkeys("0123456789", 1)
     assert sum(first["num_examples"].values()) == 30
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "expected"),
+    [
+        ("linux", {"XDG_CACHE_HOME": "/x"}, "/x/cnncli"),
+        ("linux", {}, "/home/.cache/cnncli"),
+        ("darwin", {}, "/home/Library/Caches/cnncli"),
+        ("darwin", {"XDG_CACHE_HOME": "/x"}, "/x/cnncli"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/cnncli/Cache"),
+        ("win32", {}, "/home/AppData/Local/cnncli/Cache"),
+    ],
+)
+def test_the_cache_is_where_each_system_keeps_caches(platform, environment, expected, monkeypatch):
+    """Below XDG_CACHE_HOME if that is set, else where the system's programs keep theirs."""
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: Path("/home"))
+    assert cache.folder() == Path(expected)

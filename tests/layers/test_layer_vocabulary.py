@@ -107,6 +107,19 @@ def test_schema_and_validation_agree(arguments, accepted):
         ("Normalization", {"mean": 0.5}, (), "together, or neither"),
         ("Normalization", {"mean": [0.5], "variance": [1.0, 2.0]}, (), "as many numbers"),
         ("ZeroPadding2D", {"padding": [1, 2, 3]}, ("padding",), "[height, width]"),
+        ("ZeroPadding2D", {"padding": [[1, 2, 3], 1]}, ("padding",), "[height, width]"),
+        ("ZeroPadding2D", {"padding": [[1, 2], [0, -1]]}, ("padding",), "[height, width]"),
+        ("ZeroPadding2D", {"padding": [[1, 2], [0, 1.5]]}, ("padding",), "[height, width]"),
+        ("Cropping2D", {"cropping": -1}, ("cropping",), "[height, width]"),
+        (
+            "Conv2D",
+            {"kernel": "whitening", "filters": 3, "kernel_size": 3},
+            (),
+            "an even number of filters in one group",
+        ),
+        ("Conv2D", {"kernel": "whitening", "filters": 4, "kernel_size": 3, "groups": 2}, (), "read 4 in 2"),
+        ("Conv2D", {"kernel": [["a"]]}, ("kernel",), "rows of numbers"),
+        ("Conv2D", {"kernel": [[True]]}, ("kernel",), "rows of numbers"),
         ("Dropout", {"rate": 1.0}, ("rate",), "less than 1"),
         ("Dense", {"units": 3, "kernel_regularizer": {"L2": {"l2": -1}}}, ("kernel_regularizer", "L2", "l2"), "0"),
     ],
@@ -159,6 +172,32 @@ def test_shapes_that_do_not_fit(name, arguments, input_shape, message, hint):
         VOCABULARY[name].model_validate(arguments).output_shape(input_shape)
     assert message in caught.value.message
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "input_shape", "fits"),
+    [
+        ({"filters": 4, "kernel_size": 3}, (3, 3, 1), True),
+        ({"filters": 4, "kernel_size": 3}, (2, 3, 1), False),
+        ({"filters": 4, "kernel_size": [3, 2]}, (3, 2, 1), True),
+        ({"filters": 4, "kernel_size": [3, 2]}, (3, 1, 1), False),
+        ({"filters": 4, "kernel_size": 3, "dilation_rate": 2}, (5, 5, 1), True),
+        ({"filters": 4, "kernel_size": 3, "dilation_rate": 2}, (5, 4, 1), False),
+        ({"filters": 36, "kernel_size": 3}, (8, 8, 2), True),
+        ({"filters": 38, "kernel_size": 3}, (8, 8, 2), False),
+        ({"filters": 12, "kernel_size": [3, 2]}, (8, 8, 1), True),
+        ({"filters": 14, "kernel_size": [3, 2]}, (8, 8, 1), False),
+    ],
+)
+def test_whitening_measures_whole_patches(arguments, input_shape, fits):
+    """The patch fits into the input, and has at least half as many components as there are filters."""
+    layer = Conv2D.model_validate({**arguments, "kernel": "whitening", "padding": "same"})
+    if fits:
+        assert layer.output_shape(input_shape) == (*input_shape[:2], arguments["filters"])
+    else:
+        with pytest.raises(ShapeError) as caught:
+            layer.output_shape(input_shape)
+        assert caught.value.code == "E043"
 
 
 def test_parameters_as_arithmetic():
