@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnncli.cli.console import out, print_json
 from cnncli.cli.reference import ConfigOrRun, load_reference
-from cnncli.cli.train import Json, RunsDir, Sets
+from cnncli.cli.train import Json, RunsDir, Sets, show_warnings
 
 
 def bench_cli(
@@ -20,6 +20,7 @@ def bench_cli(
     Example: cnn bench cifar10_quick --set train.precision=mixed_bfloat16
     """
     loaded = load_reference(config, runs_dir, sets or ())
+    show_warnings(loaded)
     from cnncli.engine.bench import bench
 
     measured = bench(loaded)

@@ -9,7 +9,7 @@ import typer
 
 from cnncli.cli.console import out, print_json, print_note
 from cnncli.cli.reference import ConfigOrRun, load_reference
-from cnncli.cli.train import Json, RunsDir, Sets
+from cnncli.cli.train import Json, RunsDir, Sets, show_warnings
 
 
 def find_lr_cli(
@@ -25,6 +25,7 @@ def find_lr_cli(
     Example: cnn find-lr digits_lenet -o rates.png
     """
     loaded = load_reference(config, runs_dir, sets or ())
+    show_warnings(loaded)
     from cnncli.engine.rate_finder import find_rate
 
     search = find_rate(loaded, num_steps=steps)

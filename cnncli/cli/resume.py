@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from cnncli.cli.train import Device, DeviceName, Json, RunsDir, Sets, choose_device, finish, make_listener
+from cnncli.cli.train import (
+    Device,
+    DeviceName,
+    Json,
+    RunsDir,
+    Sets,
+    choose_device,
+    finish,
+    make_listener,
+    show_warnings,
+)
 
 
 def resume_cli(
@@ -29,6 +39,7 @@ def resume_cli(
         from cnncli.config.load import load
 
         config = load(found.config_file, list(sets or ()))
+        show_warnings(config)
         choose_device(device)
         from cnncli.engine.train import resume
 

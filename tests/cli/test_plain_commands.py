@@ -245,3 +245,30 @@ def test_help_opens_with_what_it_does(command: str) -> None:
     """The help has a first sentence and an example to copy."""
     output = run(command, "--help").stdout
     assert f"Example: cnn {command}" in output
+
+
+@pytest.mark.parametrize("command", ["train", "find-lr", "bench", "resume"])
+def test_what_the_check_refuses_is_told_before_training(command: str, tmp_path: Path) -> None:
+    """Every command that trains asks the static check first: a head of the wrong width is E301, without a step."""
+    from cnncli.runs.run import Run
+
+    made = Run.create(tmp_path / "runs", "d", WRONG_HEAD)
+    (tmp_path / "d.yaml").write_text(WRONG_HEAD, encoding="utf-8")
+    result = run(command, str(made.path) if command == "resume" else "d.yaml")
+    assert isinstance(result.exception, ConfigError)
+    assert [problem.code for problem in result.exception.problems] == ["E301"]
+
+
+def test_doubts_are_told_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A doubt does not stop a command: it is on stderr by the time that training would begin."""
+    from cnncli.cli import train
+
+    def stop(_: object) -> None:
+        raise CnnError("training would begin here")
+
+    monkeypatch.setattr(train, "choose_device", stop)
+    (tmp_path / "d.yaml").write_text(DOUBTFUL, encoding="utf-8")
+    result = run("train", "d.yaml")
+    assert str(result.exception) == "training would begin here"
+    assert "Softmax" in result.stderr
+    assert result.stdout == ""
