@@ -120,7 +120,8 @@ def _be_the_child(order: dict[str, Any], scratch: Path, answer: Path) -> None:
         for source, target in ((nothing, 0), (said, 1), (said, 2)):
             os.dup2(source, target)
         selection = Selection(order["chosen"])
-        options = ["-q", "-p", "no:cacheprovider", "-W", HYPOTHESIS_IS_THERE, "--hypothesis-seed=0", *order["options"]]
+        options = ["-q", "-p", "no:cacheprovider", "-W", HYPOTHESIS_IS_THERE, "--hypothesis-seed=0"]
+        options += ["--numprocesses=0", *order["options"]]  # The mutated code is in this process.
         code = int(pytest.main([*options, *order["files"]], plugins=[selection]))
         answer.write_text(json.dumps({"seconds": selection.seconds, "failed": selection.failed}), encoding="utf-8")
     except BaseException:
