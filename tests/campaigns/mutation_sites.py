@@ -43,8 +43,8 @@ ARITHMETIC: dict[type[ast.operator], str] = {
 SAID_TO_PEOPLE = {"help", "description", "message", "hint", "title", "caption", "epilog", "metavar", "rich_help_panel"}
 """Keyword arguments whose values are read by people."""
 
-NO_DIFFERENCE = {"strict", "encoding", "stacklevel"}
-"""Keyword arguments that guard against what cannot happen here."""
+NO_DIFFERENCE = {"strict", "encoding", "stacklevel", "copy", "repr", "prefix"}
+"""Keyword arguments that guard against what cannot happen here, save work, or name what is temporary."""
 
 COMMUTATIVE = {"max", "min", "gcd", "lcm", "np.maximum", "np.minimum"}
 """Functions whose arguments may change places."""

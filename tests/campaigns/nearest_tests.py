@@ -1,4 +1,4 @@
-"""Which tests are nearest to a module: those named after it, those that import it, its folder's, those of its users."""
+"""Which tests are nearest to a module: those named after it, its folder's, those that import it, those of its users."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ def nearest(module: str, tree: Path) -> list[str]:
         text = path.read_text(encoding="utf-8")
         beside = file.is_relative_to(folder) and folder != Path("tests")
         named = public is not None and public.search(text) is not None
-        if beside and Path(module).stem.rstrip("_") in file.stem:
-            rank = 0
-        elif name in _imported(path):
-            rank = 1
-        elif beside:
-            rank = 2 if named else 3
-        elif _imported(path) & users:
+        imports = name in _imported(path)
+        if beside:
+            rank = 0 if Path(module).stem.rstrip("_") in file.stem else 1 if imports else 2 if named else 3
+        elif imports:
             rank = 4
-        elif named:
+        elif _imported(path) & users:
             rank = 5
+        elif named:
+            rank = 6
         else:
             continue
         ranked.append((rank, file.as_posix()))

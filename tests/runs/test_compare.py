@@ -9,7 +9,7 @@ from statistics import stdev
 
 import pytest
 
-from cnncli.errors import RunError
+from cnncli.errors import ConfigError, RunError
 from cnncli.report.runs import comparison_lines
 from cnncli.runs.compare import compare
 from cnncli.runs.mcnemar import exact_p_value, mcnemar, read_answers
@@ -121,6 +121,38 @@ def test_one_run_is_too_few(tmp_path: Path) -> None:
     """Two are expected."""
     with pytest.raises(RunError, match="at least two"):
         compare([make(tmp_path, 0, 0.5)])
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    """The config that is gone, the evaluation that is damaged; a config is told with its place."""
+    runs = [make(tmp_path, seed, 0.5) for seed in (0, 1)]
+    assert compare(runs).to_json()["mcnemar"] == []
+    for damage in ("{", "[]", '{"accuracy": 1.0}'):
+        runs[0].evaluation_file("test").write_text(damage, encoding="utf-8")
+        with pytest.raises(RunError, match=r"evaluation-test\.json cannot be read"):
+            compare(runs)
+    runs[1].config_file.write_text("name: [", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        compare(runs)
+    assert str(runs[1].config_file) in str(caught.value)
+    runs[1].config_file.unlink()
+    with pytest.raises(RunError, match=r"config\.yaml cannot be read: No such file"):
+        compare(runs)
+
+
+def test_two_runs_are_enough_and_lists_are_compared_item_by_item(tmp_path: Path) -> None:
+    """A list of numbers is one value; mappings that are empty are values too; a key that is not there is None."""
+    runs = [make(tmp_path, 0, 0.5) for _ in range(2)]
+    texts = ("a: {}\nb: [1, 2]\nc: [{d: 1}, [2]]\ne: 5\n", "a: {f: 1}\nb: [1, 3]\nc: [{d: 1}, [3]]\n")
+    for run, text in zip(runs, texts, strict=True):
+        run.config_file.write_text(text, encoding="utf-8")
+    assert compare(runs).config == {
+        "a": ({}, None),
+        "b": ([1, 2], [1, 3]),
+        "c[1]": ([2], [3]),
+        "e": (5, None),
+        "a.f": (None, 1),
+    }
 
 
 def test_the_exact_p_value_is_scipys() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
+import os
+import re
 import subprocess
 import sys
 import time
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -98,3 +102,33 @@ def test_a_disk_without_locks_lets_training_go_on(
     with lock(tmp_path / ".lock"):
         pass
     assert "No locks available" in caplog.text
+
+
+def test_the_holder_is_one_line_of_json(tmp_path: Path) -> None:
+    """Who, where, since when to the second, by which command."""
+    path = tmp_path / ".lock"
+    with lock(path):
+        holder = json.loads(path.read_text(encoding="utf-8"))
+    assert holder.keys() == {"pid", "host", "since", "command"}
+    assert holder["pid"] == os.getpid()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", holder["since"])
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+def test_windows_locks_a_byte_that_holds_no_text(
+    is_free: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte far behind the text, without waiting."""
+    asked: list[tuple[int, int, int]] = []
+
+    def locking(file: int, mode: int, number: int) -> None:
+        asked.append((os.lseek(file, 0, os.SEEK_CUR), mode, number))
+        if not is_free:
+            raise PermissionError
+
+    path = tmp_path / ".lock"
+    path.touch()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(LK_NBLCK=2, locking=locking))  # type: ignore[arg-type]
+    assert held(path) is not is_free
+    assert asked == [(2**30, 2, 1)]
