@@ -16,6 +16,8 @@ from training_process import Workplace
 
 pytestmark = pytest.mark.engine
 
+Start = Callable[..., subprocess.Popen[str]]
+
 GUARD = 300
 """Seconds after which a test gives up instead of hanging; what is waited for otherwise would never come."""
 
@@ -57,15 +59,15 @@ def test_first_signal_is_remembered() -> None:
     assert signal.set_wakeup_fd(-1) == -1
 
 
-def test_second_signal_ends_a_long_step_at_once() -> None:
+def test_second_signal_ends_a_long_step_at_once(started: Start) -> None:
     """Both signals are heard within a step that has no end; the second one ends the process with its exit code."""
-    with subprocess.Popen([sys.executable, "-c", STEADY], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "training\n"
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.readline().startswith("Stopping")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(GUARD) == 143
+    process = started([sys.executable, "-c", STEADY], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "training\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline().startswith("Stopping")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(GUARD) == 143
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -97,13 +99,13 @@ main()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_while_data_are_loaded(tmp_path: Path, number: signal.Signals) -> None:
+def test_signal_while_data_are_loaded(tmp_path: Path, started: Start, number: signal.Signals) -> None:
     """The process does not wait for the thread that loads the data."""
     command = [sys.executable, "-c", SLOW_DATA, "train", "digits_lenet", "--runs-dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "waiting\n"
-        process.send_signal(number)
-        _, stderr = process.communicate(timeout=GUARD)
+    process = started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=GUARD)
     assert process.returncode == 128 + number
     assert "Traceback" not in stderr

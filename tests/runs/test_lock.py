@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,27 +30,29 @@ with lock(Path({path!r})):
 """
 
 
-def test_the_second_process_is_told_who_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_process_is_told_who_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Callable[..., subprocess.Popen[str]]
+) -> None:
     """In one line, after less than half a second of waiting; and a killed holder's lock is free without more ado."""
     slept: list[float] = []
     ticks = count(step=0.02)
     path = tmp_path / ".lock"
     command = [sys.executable, "-c", HOLD.format(path=str(path))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        assert held(path)
-        with monkeypatch.context() as patched:
-            patched.setattr(time, "monotonic", lambda: next(ticks))
-            patched.setattr(time, "sleep", slept.append)
-            with pytest.raises(RunError) as caught, lock(path):
-                pass
-        assert 0 < sum(slept) < 0.5
-        assert f"{tmp_path} is in use by process {holder.pid} on " in caught.value.message
-        assert "(cnn train 'my net.yaml')" in caught.value.message
-        assert "\n" not in caught.value.message
-        holder.kill()
-        holder.wait()
+    holder = started(command, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    assert held(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "monotonic", lambda: next(ticks))
+        patched.setattr(time, "sleep", slept.append)
+        with pytest.raises(RunError) as caught, lock(path):
+            pass
+    assert 0 < sum(slept) < 0.5
+    assert f"{tmp_path} is in use by process {holder.pid} on " in caught.value.message
+    assert "(cnn train 'my net.yaml')" in caught.value.message
+    assert "\n" not in caught.value.message
+    holder.kill()
+    holder.wait()
     assert not held(path)
     with lock(path):
         assert held(path)
