@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from cnncli.config.dump import dump
+from cnncli.config.dump import with_defaults
 from cnncli.config.json_schema import json_schema
 from cnncli.config.load import loads
 from cnncli.config.schedules import SCHEDULES
@@ -196,7 +196,7 @@ ADAM = {
 
 def test_defaults() -> None:
     """A config that says only what it must has these settings."""
-    written = yaml.safe_load(dump(loads(TEXT)))
+    written = with_defaults(loads(TEXT))
     assert written["data"] == {
         "source": "digits",
         "path": None,
@@ -233,7 +233,7 @@ def test_defaults() -> None:
 def test_defaults_of_what_can_be_left_out() -> None:
     """Early stopping, groups and a start from another run, where only the necessary is said."""
     changes = ["train.early_stopping={}", "train.groups=[{layers: dense}]", "train.start_from={run: r}"]
-    train = yaml.safe_load(dump(loads(TEXT, overrides=changes)))["train"]
+    train = with_defaults(loads(TEXT, overrides=changes))["train"]
     assert train["early_stopping"] == {"monitor": "validation_accuracy", "patience": 5, "min_delta": 0.0}
     assert train["groups"] == [{"layers": "dense", "learning_rate": None, "weight_decay": None, "trainable": True}]
     assert train["start_from"] == {"run": "r", "layers": "*"}
