@@ -36,9 +36,7 @@ def collect(data: Data, classes: Classes | None = None, watch: Watch | None = No
         return _from_arrays(arrays.read(builtin.EMBEDDED), data, known, None)
     if data.source == "tfds":
         return tfds.collect(data, known, watch)
-    if data.path is None:
-        if data.source not in builtin.CLASSES:
-            raise DataError(f"data.source {data.source} needs data.path", hint="Set data.path to where the data are.")
+    if data.path is None:  # the config has one for every other source
         return _from_arrays(builtin.download(data.source), data, known, None)
     return from_path(Path(data.path).expanduser(), data, known, watch)
 

@@ -59,8 +59,6 @@ def collect(data: Data, classes: Classes | None, watch: Watch | None) -> Collect
         DataError: If TensorFlow Datasets is not installed, does not know the set, cannot fetch it, or
             the set has no images with one class each.
     """
-    if data.path is None:
-        raise DataError("data.source tfds needs data.path", hint="Set data.path to the set's name, such as cifar10.")
     try:
         tfds: Any = importlib.import_module("tensorflow_datasets")
     except ImportError as error:
