@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 
 import numpy as np
@@ -176,31 +177,37 @@ def test_several_doubts_are_told_together():
     assert [sentence.split()[2] for sentence in found] == ["are", "have", "have"]
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_samples_are_the_first_images_of_each_class(channels, make_config, tmp_path, monkeypatch):
-    """A row a class with its name and count, ten images at most, as they are stored."""
-    images = np.random.default_rng(0).integers(0, 256, (300, 5, 4, channels), np.uint8)
-    labels = np.append(np.arange(286) % 22, np.zeros(14, np.int64))
+@pytest.mark.parametrize(("channels", "classes"), [(1, 2), (3, 21)])
+def test_samples_are_the_first_images_of_each_class(channels, classes, make_config, tmp_path, monkeypatch):
+    """A row for each of at most twenty classes with its name and count, ten images at most, as they are stored."""
+    images = np.random.default_rng(0).integers(0, 256, (150, 5, 4, channels), np.uint8)
+    labels = np.append(np.arange(6 * classes) % classes, np.zeros(150 - 6 * classes, np.int64))
     np.savez(tmp_path / "set.npz", x=images, y=labels)
     splits = datasets.load(make_config(source="npz", path=str(tmp_path / "set.npz"), channels=channels, validation=0.0))
     drawn = []
-    save = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *rest, **more: (drawn.append(self), save(self, *rest, **more)))
-    assert draw(splits, tmp_path / "new" / "samples.png").exists()
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, dpi: drawn.append(self) or path.write_text(f"dpi {dpi}"))
+    assert draw(splits, tmp_path / "new" / "samples.png").read_text() == "dpi 100"
     (figure,) = drawn
-    assert tuple(figure.get_size_inches()) == (11.5, 21.5)
-    assert len(figure.axes) == 20 * 10
-    for label in (0, 19):
+    rows = min(classes, 20)
+    assert figure.get_size_inches() == pytest.approx((11.5, 1.05 * rows + 0.5))
+    assert len(figure.axes) == rows * 10
+    for label in (0, rows - 1):
         row = figure.axes[10 * label : 10 * label + 10]
         members = np.flatnonzero(labels == label)
         assert row[0].get_ylabel() == f"{label}\n{len(members)}"
+        assert [len(axes.images) for axes in row] == [int(place < len(members)) for place in range(10)]
         for axes, member in zip(row, members, strict=False):
-            (shown,) = axes.images
-            assert np.array_equal(shown.get_array(), images[member].squeeze())
-            assert shown.get_clim() == (0, 255) or channels == 3
+            assert np.array_equal(axes.images[0].get_array(), images[member].squeeze())
+            assert axes.images[0].get_clim() == (0, 255)
             assert not axes.get_frame_on()
-    with pytest.raises(DataError, match="cannot be written"):
-        draw(splits, tmp_path / "set.npz" / "samples.png")
+
+
+def test_samples_that_cannot_be_written(make_config, tmp_path):
+    """They are told with their path."""
+    splits = datasets.load(make_config(source="digits"))
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"samples\.png cannot be written: "):
+        draw(dataclasses.replace(splits, classes=splits.classes[:1]), tmp_path / "file" / "samples.png")
 
 
 @pytest.mark.parametrize(("number", "last"), [(1, "b00.png: "), (20, "b19.png: "), (21, "… and 1 more")])
