@@ -152,6 +152,24 @@ def test_a_step_can_be_saved_twice(store: CheckpointStore) -> None:
     assert store.names() == ["step-00000010-2", "step-00000020"]
 
 
+def test_names_are_in_the_order_of_steps(store: CheckpointStore) -> None:
+    """Not of the alphabet: the tenth save of a step is newer than the second, step 100,000,000 than step 20,000,000."""
+    ordered = [
+        "step-00000009-3",
+        "step-00000010",
+        "step-00000010-2",
+        "step-00000010-10",
+        "step-20000000",
+        "step-100000000",
+    ]
+    for name in reversed([*ordered, "step-1", ".new-step-00000001", "other"]):
+        (store.directory / name).mkdir(parents=True)
+    assert store.names() == ordered
+    (store.directory / "step-100000000").rmdir()
+    (store.directory / "step-20000000").rmdir()
+    assert store.save(10, {"w": np.ones(1)}, {}, keep=9).name == "step-00000010-11"
+
+
 def test_weights_that_are_not_finite_are_refused(store: CheckpointStore) -> None:
     """The array is named, and nothing is written."""
     save(store, 1)
