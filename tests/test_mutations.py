@@ -71,8 +71,7 @@ def test_every_mutation_is_found(campaign: ModuleType, tree: Path) -> None:
 
 def test_a_draw_depends_on_its_seed_alone(campaign: ModuleType, tree: Path) -> None:
     """The same seed draws the same mutations, another seed others."""
-    found = campaign.sites(tree, [])
-    draws = [campaign.sample(found, 4, seed) for seed in (0, 0, 1)]
+    draws = [campaign.sample(tree, campaign.sites(tree, []), 4, seed) for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
     assert [len(draw) for draw in draws] == [4, 4, 4]
 

@@ -29,10 +29,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mutation_sites import Mutation, mutations
+from mutation_sites import Mutation, is_real, mutations
 from nearest_tests import nearest
 
 TREE = Path(__file__).parents[2]
@@ -205,22 +206,24 @@ def sites(tree: Path, wanted: list[str]) -> dict[str, list[list[Mutation]]]:
     return {name: spans for name, spans in found.items() if spans}
 
 
-def sample(found: dict[str, list[list[Mutation]]], number: int, seed: int) -> list[Mutation]:
+def sample(tree: Path, found: dict[str, list[list[Mutation]]], number: int, seed: int) -> list[Mutation]:
     """Draw mutations, as many from each package as from any other; a package's draw does not depend on the others."""
     drawn = []
     for index, name in enumerate(sorted(found)):
         generator = random.Random(f"{seed} {name}")
         share = number // len(found) + (index < number % len(found))
-        spans = generator.sample(found[name], len(found[name]))[:share]  # a larger draw begins with the smaller one
-        drawn += sorted(generator.choice(span) for span in spans)
+        generator.shuffle(found[name])  # a larger draw begins with the smaller one
+        chosen = (generator.choice(span) for span in found[name])
+        drawn += sorted(islice((m for m in chosen if is_real(m, (tree / m.path).read_bytes())), share))
     return drawn
 
 
 def at(tree: Path, place: str) -> list[Mutation]:
     """Return all mutations of a line (path:line) or of a whole module (path)."""
     path, _, line = place.partition(":")
-    found = mutations(path, (tree / path).read_bytes())
-    return [mutation for mutation in found if not line or mutation.line == int(line)]
+    source = (tree / path).read_bytes()
+    found = (mutation for mutation in mutations(path, source) if not line or mutation.line == int(line))
+    return [mutation for mutation in found if is_real(mutation, source)]
 
 
 def explained() -> dict[str, str]:
@@ -266,7 +269,7 @@ def main() -> int:
     if arguments.only:
         drawn = [mutation for place in arguments.only for mutation in at(TREE, place)]
     else:
-        drawn = sample(sites(TREE, arguments.packages), arguments.mutations, arguments.seed)
+        drawn = sample(TREE, sites(TREE, arguments.packages), arguments.mutations, arguments.seed)
     sources = {mutation.path: (TREE / mutation.path).read_bytes() for mutation in drawn}
     if arguments.list:
         for mutation in drawn:

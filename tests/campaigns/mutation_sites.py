@@ -88,18 +88,17 @@ def _one_line(source: bytes) -> str:
 
 
 def mutations(path: str, source: bytes) -> list[Mutation]:
-    """Return every mutation of a module that still is Python and means something else."""
-    tree = ast.parse(source)
-    meaning = ast.dump(tree)
-    kept = []
-    for mutation in sorted(set(_Finder(path, source).found(tree))):
-        try:
-            mutated = ast.parse(mutation.apply(source))
-        except SyntaxError:
-            continue
-        if ast.dump(mutated) != meaning:
-            kept.append(mutation)
-    return kept
+    """Return what can be done to a module, span by span; `is_real` says of each whether it comes to something."""
+    return sorted(set(_Finder(path, source).found(ast.parse(source))))
+
+
+def is_real(mutation: Mutation, source: bytes) -> bool:
+    """Return whether a mutated module still is Python and means something else."""
+    try:
+        mutated = ast.parse(mutation.apply(source))
+    except SyntaxError:
+        return False
+    return ast.dump(mutated) != ast.dump(ast.parse(source))
 
 
 class _Finder:
