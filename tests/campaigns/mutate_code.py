@@ -143,7 +143,7 @@ class Workshop:
         chosen: dict[str, float] = {}
         left = SECONDS_OF_TESTS
         for file in nearest(module, self.copy):
-            for test, seconds in self.passing(file).items():
+            for test, seconds in sorted(self.passing(file).items(), key=lambda passed: passed[1]):
                 if seconds <= min(left, LONGEST_TEST):
                     chosen[test] = seconds
                     left -= seconds

@@ -19,17 +19,20 @@ def nearest(module: str, tree: Path) -> list[str]:
     for path in sorted((tree / "tests").rglob("test_*.py")):
         file = path.relative_to(tree)
         text = path.read_text(encoding="utf-8")
-        beside = file.is_relative_to(folder) and folder != Path("tests")
+        beside = file.parent == folder and folder != Path("tests")
         named = public is not None and public.search(text) is not None
         imports = name in _imported(path)
+        uses = bool(_imported(path) & users)
+        stem = Path(module).stem.rstrip("_")
         if beside:
-            rank = 0 if Path(module).stem.rstrip("_") in file.stem else 1 if imports else 2 if named else 3
+            alike = bool({*stem.split("_")} & {*file.stem.split("_")})
+            rank = 0 if stem in file.stem else 1 if imports else 2 if named or alike else 3 if uses else 4
         elif imports:
-            rank = 4
-        elif _imported(path) & users:
             rank = 5
-        elif named:
+        elif uses:
             rank = 6
+        elif named:
+            rank = 7
         else:
             continue
         ranked.append((rank, file.as_posix()))
