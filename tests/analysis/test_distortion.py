@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from cnncli.analysis import distortion
 from cnncli.analysis.distortion import DISTORTIONS, Distortion
-from cnncli.analysis.invariance import invariance
+from cnncli.analysis.invariance import distorted, invariance
 
 
 @pytest.fixture
@@ -132,3 +132,39 @@ def test_profile_of_a_judge_of_brightness() -> None:
     assert curves["brightness"][-1].agreement == 0.5
     low, high = curves["brightness"][-1].accuracy_interval
     assert low < 0.5 < high
+
+
+def test_the_profile_has_these_strengths() -> None:
+    """What `cnn eval --invariance` measures: other programs read the names, units and amounts."""
+    assert [(kind.name, kind.unit, kind.amounts) for kind in DISTORTIONS] == [
+        ("shift", "share of the size", (0, 0.05, 0.1, 0.15, 0.2, 0.3)),
+        ("rotation", "degrees", (0, 5, 10, 20, 30, 45, 90, 180)),
+        ("scale", "factor", (0.5, 0.7, 0.85, 1, 1.15, 1.4, 2)),
+        ("brightness", "share of the range", (-0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5)),
+        ("contrast", "factor", (0.1, 0.25, 0.5, 1, 1.5, 2)),
+        ("noise", "deviation, share of the range", (0, 0.05, 0.1, 0.2, 0.3, 0.5)),
+        ("blur", "deviation, share of the height", (0, 0.02, 0.04, 0.06, 0.1)),
+        ("occlusion", "side, share of the shorter", (0, 0.1, 0.2, 0.3, 0.4, 0.5)),
+    ]
+
+
+def test_squares_lie_anywhere_in_the_image() -> None:
+    """Over many images they begin in every row and column where a whole square fits, and are 5 by 5 of mid grey."""
+    images = np.zeros((600, 10, 14, 1), np.uint8)
+    covered = distortion.occlude(images, 0.5, 0)[..., 0]
+    assert set(np.unique(covered)) == {0, 128}
+    assert (np.count_nonzero(covered, axis=(1, 2)) == 25).all()
+    assert set((covered > 0).any(axis=2).argmax(axis=1)) == set(range(6))
+    assert set((covered > 0).any(axis=1).argmax(axis=1)) == set(range(10))
+    assert (distortion.occlude(images, 0.5, 0) != distortion.occlude(images, 0.5, 600)).any()
+
+
+def test_many_images_are_distorted_in_batches(images: np.ndarray) -> None:
+    """A batch of 128 at a time, each as if it came alone from its place."""
+    many = np.resize(images, (300, *images.shape[1:]))
+    for kind in DISTORTIONS:
+        found = distorted(kind, many, kind.amounts[-1])
+        assert found.shape == many.shape
+        for start in (0, 128, 256):
+            part = slice(start, start + 128)
+            assert (found[part] == kind.apply(many[part], kind.amounts[-1], start)).all()

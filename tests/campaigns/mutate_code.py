@@ -43,7 +43,7 @@ FORK_SERVER = Path(__file__).with_name("fork_server.py")
 COPIED = ("cnncli", "configs", "tests", "runs", "pyproject.toml", "README.md", "LICENSE", "constraints.txt")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "[0-9]*-[0-9]*", ".*_cache")
 
-SECONDS_OF_TESTS = 20.0
+SECONDS_OF_TESTS = 15.0
 """How long the tests of one mutation may take when they pass."""
 
 LONGEST_TEST = 8.0
