@@ -245,6 +245,18 @@ def test_the_machine_has_memory() -> None:
     assert found is None or found > 2**27
 
 
+def test_a_container_has_what_its_limit_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The least of the machine's memory and the limits of its control groups; "max" is no limit."""
+    for name, text in (("one", "max\n"), ("two", "123456789\n")):
+        (tmp_path / name).write_text(text, encoding="ascii")
+    physical = doubts_of_size.machine_memory()
+    monkeypatch.setattr(doubts_of_size, "_CGROUP_LIMITS", (str(tmp_path / "one"), str(tmp_path / "none")))
+    unlimited = doubts_of_size.machine_memory()
+    monkeypatch.setattr(doubts_of_size, "_CGROUP_LIMITS", (str(tmp_path / "one"), str(tmp_path / "two")))
+    assert doubts_of_size.machine_memory() == (None if physical is None else 123456789)
+    assert unlimited is None or physical is None or unlimited >= physical > 123456789
+
+
 def place(problem: Problem) -> tuple[int | None, int | None, str]:
     """Return where a problem is."""
     return problem.line, problem.column, problem.path

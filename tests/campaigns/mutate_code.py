@@ -44,7 +44,7 @@ COPIED = ("cnncli", "configs", "tests", "runs", "pyproject.toml", "README.md", "
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "[0-9]*-[0-9]*", ".*_cache")
 
 SECONDS_OF_TESTS = 15.0
-"""How long the tests of one mutation may take when they pass."""
+"""How long the tests of one mutation may take when they pass, by default."""
 
 LONGEST_TEST = 8.0
 """A test that takes longer is left out: a campaign, not the nearest test."""
@@ -68,9 +68,13 @@ class Workshop:
         tree: The checkout.
         engine: Whether the process loads TensorFlow.
         notes: File that keeps how long the tests took, for later campaigns.
+        seconds: How long the tests of one mutation may take.
     """
 
-    def __init__(self, tree: Path = TREE, *, engine: bool = True, notes: Path | None = None) -> None:
+    def __init__(
+        self, tree: Path = TREE, *, engine: bool = True, notes: Path | None = None, seconds: float = SECONDS_OF_TESTS
+    ) -> None:
+        self.seconds = seconds
         self.folder = Path(tempfile.mkdtemp(prefix="mutations-"))
         self.copy = self.folder / "tree"
         self.copy.mkdir()
@@ -141,7 +145,7 @@ class Workshop:
     def chosen(self, module: str) -> dict[str, float]:
         """Return the nearest tests of a module, as many as there is time for."""
         chosen: dict[str, float] = {}
-        left = SECONDS_OF_TESTS
+        left = self.seconds
         for file in nearest(module, self.copy):
             for test, seconds in sorted(self.passing(file).items(), key=lambda passed: passed[1]):
                 if seconds <= min(left, LONGEST_TEST):
@@ -236,7 +240,7 @@ def explained() -> dict[str, str]:
     return reasons
 
 
-def outcomes(drawn: list[Mutation], jobs: int) -> Iterator[tuple[Mutation, Outcome]]:
+def outcomes(drawn: list[Mutation], jobs: int, seconds: float) -> Iterator[tuple[Mutation, Outcome]]:
     """Try mutations out, several at a time, and yield each with what became of it."""
     free: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
 
@@ -250,7 +254,7 @@ def outcomes(drawn: list[Mutation], jobs: int) -> Iterator[tuple[Mutation, Outco
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(jobs) as pool:
         for number in range(jobs):
             notes = TREE / "build" / f"mutations-{number}.json"
-            free.put(stack.enter_context(Workshop(notes=notes)))
+            free.put(stack.enter_context(Workshop(notes=notes, seconds=seconds)))
         yield from zip(drawn, pool.map(try_out, drawn), strict=True)
 
 
@@ -262,6 +266,7 @@ def main() -> int:
     parser.add_argument("--packages", nargs="+", default=[], help="names, or how they begin; default: all")
     parser.add_argument("--only", nargs="+", help="PATH or PATH:LINE: every mutation there")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--seconds", type=float, default=SECONDS_OF_TESTS, help="of tests for each mutation")
     parser.add_argument("--list", action="store_true", help="only say what would be tried")
     parser.add_argument("--verbose", action="store_true", help="say of every mutation what became of it")
     arguments = parser.parse_args()
@@ -277,7 +282,7 @@ def main() -> int:
         return 0
     reasons = explained()
     counts: dict[str, Counter[str]] = {}
-    for mutation, outcome in outcomes(drawn, arguments.jobs):
+    for mutation, outcome in outcomes(drawn, arguments.jobs, arguments.seconds):
         change = mutation.change(sources[mutation.path])
         reason = reasons.get(f"{mutation.path} {change}") if outcome.kind == "survived" else None
         kind = "explained" if reason else outcome.kind

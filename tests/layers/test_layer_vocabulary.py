@@ -200,6 +200,56 @@ def test_whitening_measures_whole_patches(arguments, input_shape, fits):
         assert caught.value.code == "E043"
 
 
+NOT_NEGATIVE = (0.0, -1e-9)
+POSITIVE = (1e-9, 0.0)
+COUNT = (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "needed", "argument", "limits"),
+    [
+        ("ReLU", {}, "max_value", NOT_NEGATIVE),
+        ("ReLU", {}, "negative_slope", NOT_NEGATIVE),
+        ("ReLU", {}, "threshold", NOT_NEGATIVE),
+        ("LeakyReLU", {}, "negative_slope", NOT_NEGATIVE),
+        ("Conv2D", {"kernel_size": 3}, "filters", COUNT),
+        ("Conv2D", {"filters": 3}, "kernel_size", COUNT),
+        ("Conv2D", {"filters": 3, "kernel_size": 3}, "strides", COUNT),
+        ("Conv2D", {"filters": 3, "kernel_size": 3}, "dilation_rate", COUNT),
+        ("Conv2D", {"filters": 3, "kernel_size": 3}, "groups", COUNT),
+        ("Conv2DTranspose", {"filters": 3, "kernel_size": 3, "strides": 3}, "output_padding", (2, 3)),
+        ("Conv2DTranspose", {"filters": 3, "kernel_size": 3, "strides": 3}, "output_padding", (0, -1)),
+        ("DepthwiseConv2D", {"kernel_size": 3}, "depth_multiplier", COUNT),
+        ("Dense", {}, "units", COUNT),
+        ("Dropout", {}, "rate", (0.0, -1e-9)),
+        ("Dropout", {}, "rate", (0.999999, 1.0)),
+        ("SpatialDropout2D", {}, "rate", (0.999999, 1.0)),
+        ("BatchNormalization", {}, "momentum", (0.0, -1e-9)),
+        ("BatchNormalization", {}, "momentum", (1.0, 1.000001)),
+        ("BatchNormalization", {}, "epsilon", POSITIVE),
+        ("GroupNormalization", {}, "groups", (-1, -2)),
+        ("GroupNormalization", {}, "groups", (1, 0)),
+        ("LocalResponseNormalization", {}, "depth_radius", (0, -1)),
+        ("LocalResponseNormalization", {}, "bias", POSITIVE),
+        ("LocalResponseNormalization", {}, "alpha", NOT_NEGATIVE),
+        ("LocalResponseNormalization", {}, "beta", NOT_NEGATIVE),
+        ("Reshape", {}, "target_shape", ([-1], [-2])),
+        ("Reshape", {}, "target_shape", ([1], [])),
+        ("ZeroPadding2D", {}, "padding", (0, -1)),
+        ("UpSampling2D", {}, "size", COUNT),
+        ("Resizing", {"width": 1}, "height", COUNT),
+        ("Resizing", {"height": 1}, "width", COUNT),
+        ("MaxPooling2D", {}, "pool_size", COUNT),
+    ],
+)
+def test_arguments_at_their_limits(name, needed, argument, limits):
+    """The last value that is taken, and the first that is not."""
+    good, bad = limits
+    VOCABULARY[name].model_validate({**needed, argument: good})
+    with pytest.raises(ValidationError):
+        VOCABULARY[name].model_validate({**needed, argument: bad})
+
+
 def test_parameters_as_arithmetic():
     """ConvNetJS's first convolution prints as 3·16·5·5 + 16 = 1,216."""
     terms = Conv2D(filters=16, kernel_size=5).param_terms((32, 32, 3))

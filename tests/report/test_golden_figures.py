@@ -19,6 +19,7 @@ import pytest
 from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from cnncli.analysis.evaluation import Evaluation
@@ -57,6 +58,9 @@ def described(figure: Figure) -> str:
         lines += [f"legend {legend.get_title().get_text()!r} {[text.get_text() for text in legend.get_texts()]}"]
     for axes in figure.axes:
         lines += [f"  {line}" for line in _axes(axes)]
+    named = [text for text in figure.findobj(Text) if "$" in text.get_text() and "mathdefault" not in text.get_text()]
+    read = [text.get_text() for text in named if text.get_parse_math()]
+    lines += [f"read as mathematics: {text!r}" for text in read]
     repeated = [(line, len(list(group))) for line, group in groupby(lines)]
     return "\n".join(line if times == 1 else f"{line} ({times} times)" for line, times in repeated)
 
@@ -126,7 +130,7 @@ def answered(classes: int) -> dict[str, Any]:
     labels = generator.integers(0, classes - 1, 12 * classes)
     logits = generator.normal(size=(len(labels), classes))
     logits[np.arange(len(labels)), labels] += 2
-    names = tuple(f"a long name of class {i}" if i % 2 else f"c{i}" for i in range(classes))
+    names = tuple(f"a $long$ name of class {i}" if i % 2 else f"$c{i}$" for i in range(classes))
     return Evaluation.from_logits("test", names, labels, logits).to_json()
 
 
@@ -143,7 +147,7 @@ def test_galleries(golden: Golden) -> None:
     """Grey and in colour, fewer than a row, several rows, and none."""
     names = ["7", "short.png", "a/long/path/to/a/file.png"]
     found = [
-        Pictured(noise(5, 4, 1 + 2 * (i % 2), seed=i), names[i % 3], "t" * (5 * i + 5), "said", 0.12345 * i)
+        Pictured(noise(5, 4, 1 + 2 * (i % 2), seed=i), names[i % 3], "t$" * (3 * i + 2), "$said$", 0.12345 * i)
         for i in range(8)
     ]
     golden("figure_gallery", "\n\n".join(described(gallery_figure(part, "T")) for part in (found, found[:2], [])))
@@ -160,7 +164,7 @@ def test_schedules(golden: Golden) -> None:
 def test_augmentations_and_fields(golden: Golden) -> None:
     """Rows of variants; what layers see, inside the image and beyond it."""
     fields = [
-        Field(f"layer {i}" + " with a long name" * (i == 2), -i, 2 - 2 * i, 3 + 2 * i, 4 + 5 * i) for i in range(4)
+        Field(f"$layer$ {i}" + " with a long name" * (i == 2), -i, 2 - 2 * i, 3 + 2 * i, 4 + 5 * i) for i in range(4)
     ]
     figures = [
         augmentation_figure(noise(2, 3, 4, 4, 1), "T"),
@@ -174,7 +178,7 @@ def test_augmentations_and_fields(golden: Golden) -> None:
 def test_heat(golden: Golden) -> None:
     """One pair of columns for few images, two for more."""
     items = [
-        Heated(noise(4, 4, 1, seed=i), np.linspace(0, 1, 16).reshape(4, 4), "caption " * (i + 3)) for i in range(5)
+        Heated(noise(4, 4, 1, seed=i), np.linspace(0, 1, 16).reshape(4, 4), "$caption$ " * (i + 3)) for i in range(5)
     ]
     golden("figure_heat", "\n\n".join(described(heat_figure(part, "T", "meaning")) for part in (items, items[:3])))
 
@@ -208,7 +212,7 @@ def test_kernels(golden: Golden) -> None:
 
 def maps(*shape: int, kind: str = "Conv2D", seed: int = 0) -> Any:
     """Return what a layer makes of an image."""
-    return SimpleNamespace(layer=f"a layer with the number {seed}", kind=kind, values=weights(*shape, seed=seed))
+    return SimpleNamespace(layer=f"a $layer$ with the number {seed}", kind=kind, values=weights(*shape, seed=seed))
 
 
 def test_activations(golden: Golden) -> None:
@@ -216,7 +220,7 @@ def test_activations(golden: Golden) -> None:
     some = [maps(6, 6, 4), maps(40, 30, 12, seed=1), maps(10, seed=2)]
     kinds = ["Conv2D", "BatchNormalization", "ReLU"]
     deep = [maps(3, 3, 2, kind=kinds[i % 3], seed=i) for i in range(40)]
-    answer = [("a very long name of a class", 0.75), ("b", 0.25)]
+    answer = [("a $very$ long name of a class", 0.75), ("b", 0.25)]
     figures = [
         activations_figure(noise(6, 7, 1), some, answer, "T"),
         activations_figure(noise(6, 7, 3), deep, answer, "T"),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from rich.console import Console
+from rich.progress import Progress
 
 from cnncli.analysis.diff import diff
 from cnncli.analysis.evaluation import Evaluation
@@ -37,7 +38,7 @@ from cnncli.report.rehearsal import duration, forecast_lines, memorization_lines
 from cnncli.report.resolved import origins, resolved_text
 from cnncli.report.runs import comparison_lines, runs_table
 from cnncli.report.sparkline import curve_lines, sparkline
-from cnncli.report.tables import summary_markdown, summary_text
+from cnncli.report.tables import grid, summary_markdown, summary_text
 from cnncli.report.zoo import zoo_table
 from cnncli.runs.compare import Comparison, Group, Pair
 from cnncli.runs.events import EpochDone, Started, StepsDone
@@ -185,7 +186,7 @@ def test_runs(golden: Golden) -> None:
         Row("runs/other-net/2", "other-net", "2", began, "damaged", 0, None, None, 0.0),
     ]
     assert rows[0].to_json()["started"] == "2026-01-02T03:04:05"
-    golden("runs", "\n\n".join(drawn(runs_table(rows), width) for width in (None, 70, 55, 45, 34)))
+    golden("runs", "\n\n".join(drawn(runs_table(rows), width) for width in (None, 70, 60, 55, 45, 34)))
 
 
 def comparison(runs: int, pairs: int) -> Comparison:
@@ -234,7 +235,7 @@ def test_speeds(golden: Golden) -> None:
         Console(file=said, width=100).print(bench_table(empty))
     lines = [f"{title(row)}: {artifact_line(row)}" for row in (artifact, quantized)]
     page = bench_page([artifact, quantized])
-    golden("speeds", "\n".join([said.getvalue(), *lines, drawn(page), drawn(page, 70)]))
+    golden("speeds", "\n".join([said.getvalue(), *lines, *(drawn(page, width) for width in (None, 100, 90, 80, 70))]))
 
 
 STARTED = Started("runs/net/1", "CPU", 12, 50, 3000, 600, 61706, notes=("Read [this].",))
@@ -280,17 +281,13 @@ def test_the_table_of_a_training(width: int, golden: Golden) -> None:
     golden(f"training_table_{width}", said.getvalue())
 
 
-def test_bold_rows_are_the_best(golden: Golden) -> None:
+def test_bold_rows_are_the_best(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal the best epoch's row is bold, notes are yellow, the head is bold."""
     said = io.StringIO()
     console = Console(file=said, width=80, force_terminal=True, color_system="standard", force_interactive=False)
+    monkeypatch.setattr(Progress, "start", lambda self: None)
     display = LiveDisplay(console)
     display.started(STARTED)
-    said.truncate(0)
-    assert display._bar is not None
-    display._bar.stop()
-    said.seek(0)
-    said.truncate(0)
     display.epoch_done(FIRST)
     display.epoch_done(EPOCH)
     display.noted("note")
@@ -388,6 +385,26 @@ def test_pictures_of_half_blocks(colours: Any, golden: Golden) -> None:
         for width in (32, 4):
             console.print(picture(pixels, console, width))
     golden(f"half_blocks_{colours}", said.getvalue().replace("\x1b", "ESC"))
+
+
+def test_columns_go_one_after_another(golden: Golden, material: Material) -> None:
+    """Which columns of each table are left at each width, the least important gone first."""
+    began = datetime(2026, 1, 2, 3, 4, 5)
+    other = loads(OTHER)
+    tables = {
+        "runs": runs_table([Row("runs/net/1", "net", "1", began, "done", 12, 0.98765, 61_706, 3723.4)]),
+        "zoo": zoo_table([next(iter(exhibits()))]).parts[0],
+        "summary": grid(summarize(loads(NET))),
+        "differences": diff_table(diff(loads(NET), other)).parts[2],
+        "passport": passport_page("net", material.passport).parts[2],
+        "predictions": predictions_table(answers()),
+    }
+    lines = []
+    for name, table in tables.items():
+        assert isinstance(table, Grid)
+        heads = {" ".join(table.lines(width)[0].split()): width for width in range(130, 20, -1)}
+        lines += [f"{name} from {width}: {head}" for head, width in heads.items()]
+    golden("columns", "\n".join(lines))
 
 
 def test_the_summary_of_a_shipped_network(golden: Golden) -> None:

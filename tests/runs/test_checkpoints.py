@@ -152,6 +152,13 @@ def test_a_step_can_be_saved_twice(store: CheckpointStore) -> None:
     assert store.names() == ["step-00000010-2", "step-00000020"]
 
 
+def test_the_folder_is_made_once(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making it again at every save would wait for the disk each time."""
+    save(store, 1)
+    monkeypatch.setattr(durable, "make_directories", None)
+    save(store, 2, 3)
+
+
 def test_names_are_in_the_order_of_steps(store: CheckpointStore) -> None:
     """Not of the alphabet: the tenth save of a step is newer than the second, step 100,000,000 than step 20,000,000."""
     ordered = [

@@ -79,6 +79,14 @@ def test_repetitions_are_averaged_over_seeds(tmp_path: Path) -> None:
     assert group.metrics["best_validation_accuracy"] == (pytest.approx(0.85), pytest.approx(stdev(values)), 3)
 
 
+def test_keys_in_another_order_are_the_same_experiment(tmp_path: Path) -> None:
+    """A config says the same in whatever order its keys are written."""
+    runs = [make(tmp_path, seed, 0.9) for seed in (0, 1)]
+    runs[0].config_file.write_text("a: 1\nb: {c: 2, d: 3}\nseed: 0\n", encoding="utf-8")
+    runs[1].config_file.write_text("seed: 1\nb: {d: 3, c: 2}\na: 1\n", encoding="utf-8")
+    assert [group.runs for group in compare(runs).groups] == [tuple(run.id for run in runs)]
+
+
 def test_another_name_is_the_same_experiment(tmp_path: Path) -> None:
     """Runs of one config under several names are averaged; a single run is no group."""
     first, second = make(tmp_path, 0, 0.9), make(tmp_path, 0, 0.7, name="again")

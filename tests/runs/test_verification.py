@@ -186,3 +186,21 @@ def test_training_goes_on_from_the_same_weights(tmp_path: Path) -> None:
         "--set",
         f"train.start_from.run={source.path.absolute()}",
     ]
+
+
+def test_a_process_that_ends_well_and_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line itself: over, failed, or ended by force."""
+    monkeypatch.undo()
+    with verification._Process("--version") as process:
+        process.finish()
+        assert not process.runs
+        assert not process.kill()
+    with verification._Process("no-such-command") as process, pytest.raises(RunError, match="exit code 2"):
+        process.finish()
+    with verification._Process("--version") as process:
+        assert process.runs
+        assert process.kill()
+        assert process._process.returncode not in (0, None)
+    with verification._Process("--version") as process:
+        pass
+    assert process._process.returncode is not None
