@@ -164,7 +164,7 @@ def test_schedules(golden: Golden) -> None:
 def test_augmentations_and_fields(golden: Golden) -> None:
     """Rows of variants; what layers see, inside the image and beyond it."""
     fields = [
-        Field(f"$layer$ {i}" + " with a long name" * (i == 2), -i, 2 - 2 * i, 3 + 2 * i, 4 + 5 * i) for i in range(4)
+        Field(f"layer {i}" + " with a long name" * (i == 2), -i, 2 - 2 * i, 3 + 2 * i, 4 + 5 * i) for i in range(4)
     ]
     figures = [
         augmentation_figure(noise(2, 3, 4, 4, 1), "T"),
