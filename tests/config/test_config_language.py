@@ -9,11 +9,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cnncli.config import references, yaml, zoo
+from cnncli.config.build import _useful_first as useful_first
 from cnncli.config.dump import dump, dump_document, resolved
 from cnncli.config.load import load, load_document, loads
 from cnncli.config.schema import Config
 from cnncli.config.tree import plain
-from cnncli.errors import ConfigError
+from cnncli.errors import ConfigError, Problem
 
 HEAD = "name: example\ndata: {source: mnist, image_size: [28, 28]}\n"
 BODY = """
@@ -349,6 +350,25 @@ def test_all_problems_of_a_file_are_told_at_once() -> None:
     """Keys, values, layers and shapes."""
     text = HEAD.replace("28]", "28], x: 1") + BODY.replace("filters: 8, kernel_size: 3", "filters: 8, kernel_size: 33")
     assert codes(text.replace("epochs: 7", "epochs: 0").replace("units", "unit")) == ["E010", "E012", "E015", "E040"]
+
+
+def test_problems_that_may_follow_from_others_come_after_them() -> None:
+    """First what is wrong by itself, then names and blocks that are missing, then shapes; each by its place, once."""
+    codes = ["E043", "E042", "E041", "E040", "E032", "E019", "E013", "E011", "E012", "E001"]
+    problems = tuple(Problem(code, "message", "a.yaml", line) for line, code in enumerate(codes, start=1))
+    others = (
+        Problem("E012", "message", "a.yaml", 9, 5),
+        Problem("E012", "message", None, 3),
+        Problem("E043", "message", "a.yaml", 1),
+    )
+    found = useful_first((*problems, *others))
+    assert [(problem.code, problem.line) for problem in found] == [
+        ("E012", 3),
+        ("E012", 9),
+        ("E012", 9),
+        ("E001", 10),
+        *[(code, codes.index(code) + 1) for code in ("E019", "E013", "E011", "E043", "E042", "E041", "E040", "E032")],
+    ]
 
 
 def test_no_more_than_a_hundred_problems_are_told() -> None:

@@ -200,3 +200,24 @@ def test_an_npz_bomb_is_refused(tmp_path, make_config):
     packed = pack(tmp_path / "bomb.npz", [("x_train.npy", header.getvalue()), ("y_train.npy", header.getvalue())])
     with pytest.raises(DataError, match=r"bomb\.npz"):
         datasets.load(make_config(source="npz", path=str(packed)))
+
+
+@pytest.mark.parametrize("damage", ["signature", "cut short"])
+def test_an_entry_that_is_not_where_it_is_listed(damage, tmp_path):
+    """Without its signature, or beyond the end of the file, it is told with its name."""
+    path = pack(tmp_path / "x.zip", [("a/1.png", b"content")], zipfile.ZIP_STORED)
+    listed = Archive(path)
+    content = path.read_bytes()
+    path.write_bytes(b"XX" + content[2:] if damage == "signature" else content[:20])
+    with pytest.raises(DataError, match=r"a/1\.png: the archive is damaged here \(no entry"):
+        listed.read("a/1.png")
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    """One byte more than is read is refused with both numbers; as much as is read is read."""
+    path = pack(tmp_path / "x.zip", [("a/1.png", b"12345")])
+    monkeypatch.setattr(archive, "MAX_BYTES", 5)
+    assert Archive(path).read("a/1.png") == b"12345"
+    monkeypatch.setattr(archive, "MAX_BYTES", 4)
+    with pytest.raises(DataError, match="the file has 5 bytes; at most 4 are read"):
+        Archive(path).read("a/1.png")

@@ -62,6 +62,18 @@ def test_an_unknown_class_is_an_error(make_folder, make_config):
         load(make_config, make_folder({"train/a": 1, "train/b": 1, "test/bird": 1}))
 
 
+def test_the_split_of_an_unknown_class_is_named(make_folder, make_config):
+    """The first split in which it stands, and the classes that there are."""
+    folder = make_folder({"train/a": 1, "train/b": 1, "validation/z": 1, "validation/a": 1, "test/b": 1})
+    with pytest.raises(DataError, match='the validation split has the class "z"') as caught:
+        load(make_config, folder)
+    assert caught.value.hint == "The classes are fixed by training: a, b."
+    many = make_folder({**{f"train/c{i:02}": 1 for i in range(21)}, "test/z": 1}, root=folder.parent / "many")
+    with pytest.raises(DataError) as caught:
+        load(make_config, many)
+    assert caught.value.hint == f"The classes are fixed by training: {', '.join(f'c{i:02}' for i in range(20))}, …."
+
+
 def test_class_names_are_one_form(make_folder, make_config):
     """A name stored with a combining accent is the same class as the composed one."""
     splits = load(make_config, make_folder({"train/caf\u00e9": 1, "train/b": 1, "test/cafe\u0301": 1}))
