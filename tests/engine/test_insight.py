@@ -185,6 +185,39 @@ def test_grad_cam_of_a_dense_network_is_an_error() -> None:
         last_plane(build(loads(dense)))
 
 
+@pytest.mark.parametrize(("size", "pool", "last"), [(4, 1, "b"), (2, 1, "b"), (1, 1, "a"), (2, 2, "b")])
+def test_last_plane_is_the_last_with_two_places(size: int, pool: int, last: str) -> None:
+    """A single position is no plane, two are; poolings do not count."""
+    from cnncli.engine.insight import last_plane
+    from cnncli.engine.model import build
+
+    layers = f"""
+    - Conv2D: {{filters: 2, kernel_size: 3, strides: 3, name: a}}
+    - Conv2D: {{filters: 2, kernel_size: [4, {5 - size}], name: b}}
+    - MaxPooling2D: {{pool_size: [1, {pool}]}}
+    - Flatten
+    - Dense: {{units: 10}}
+"""
+    config = loads(PLAIN[: PLAIN.index("    - Conv2D")] + layers, overrides=["data.image_size=[12,12]"])
+    assert last_plane(build(config)).name == last
+
+
+def test_feature_maps_of_a_deep_network_are_spread_over_it() -> None:
+    """Of fifteen layers with a plane twelve are shown, the first and the last among them, eight channels of each."""
+    from cnncli.engine.insight_images import feature_maps
+    from cnncli.engine.insight_subject import Subject
+
+    convolutions = "".join(f"    - Conv2D: {{filters: {8 + i % 2}, kernel_size: 1, name: c{i}}}\n" for i in range(15))
+    rest = "    - GlobalAveragePooling2D\n    - Dense: {units: 10}\n"
+    config = loads(PLAIN[: PLAIN.index("    - Conv2D")] + convolutions + rest)
+    images = feature_maps(Subject(config, None), np.full((12, 12, 1), 9, np.uint8))
+    expected = []
+    for i in (round(k * 14 / 11) for k in range(12)):
+        told = "12×12×9: the first 8 of 9" if i % 2 else "12×12×8: all"
+        expected.append(f"c{i} Conv2D, {told} channels, yellow strongest")
+    assert [image.caption for image in images] == expected
+
+
 def test_unknown_layers_are_answered(plain: Any) -> None:
     """A misspelt layer gets the nearest name."""
     from cnncli.engine.insight import find_layer

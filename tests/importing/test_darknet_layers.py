@@ -96,6 +96,18 @@ def test_options_of_pooling(tmp_path: Path, options: str, size: int, stride: int
 
 
 @pytest.mark.parametrize(
+    ("options", "size"),
+    [("size=2\nstride=1", (12, 10)), ("stride=2", (13, 9)), ("size=3\nstride=1", (4, 7))],
+)
+def test_margins_as_tensorflow_lays_them(tmp_path: Path, options: str, size: tuple[int, int]) -> None:
+    """Where TensorFlow's own margins are Darknet's, odd ones with more behind among them, the layer itself has them."""
+    found = imported(tmp_path, f"[maxpool]\n{options}\n", size)
+    ((kind, arguments),) = rows(found)
+    assert (kind, arguments["padding"]) == ("MaxPooling2D", "same")
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
     ("options", "kernel", "stride", "pad", "groups"),
     [
         ("", 1, 1, 0, 1),
@@ -249,6 +261,9 @@ def test_crop_gives_the_size(tmp_path: Path) -> None:
     assert found.config.input_shape == (6, 5, 3)
     assert found.notes == ("[crop] changes training images at random; only its size was taken",)
     assert imported(tmp_path, "[crop]\n[avgpool]\n").config.input_shape == (12, 10, 3)
+    for key in ("crop_height", "crop_width"):
+        with pytest.raises(ForeignError, match=f"{key}=0: expected a whole number from 1"):
+            imported(tmp_path, f"[crop]\n{key}=0\n[avgpool]\n")
 
 
 def test_comments_and_spaces(tmp_path: Path) -> None:

@@ -60,6 +60,23 @@ def test_precision_is_written(precision: str) -> None:
     assert document.get("train") == (None if precision == "float32" else {"precision": precision})
 
 
+def test_names_that_a_config_gives_are_left_out() -> None:
+    """Names as Keras gives them are written only where the config would number otherwise; one's own always."""
+
+    def names(*given: str) -> list[str | None]:
+        before = ["in", *given]
+        layers = [layer("ReLU", name, before[i]) for i, name in enumerate(given)]
+        flat, dense = layer("Flatten", "flatten", given[-1]), layer("Dense", "dense", "flatten", units=2)
+        _, document, _ = to_config(read_config(model(*layers, flat, dense), "n", False))
+        written = document["model"]["layers"][: len(given)]
+        return [None if item == "ReLU" else item["ReLU"]["name"] for item in written]
+
+    assert names("re_lu", "re_lu_1") == [None, None]
+    assert names("re_lu", "mine", "re_lu_2") == ["re_lu", "mine", "re_lu_2"]
+    assert names("re_lu", "mine", "re_lu_1") == [None, "mine", None]
+    assert names("re_lu_7", "re_lu_3") == ["re_lu_7", "re_lu_3"]
+
+
 def test_written_text_is_the_config(tmp_path: Path) -> None:
     """The file that is written says where it comes from, what to know, and the very network."""
     found = read(hostile.archive(tmp_path / "m.keras"))

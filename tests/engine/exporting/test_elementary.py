@@ -1,0 +1,46 @@
+"""Layers in the words of converters against Keras's own, in TensorFlow alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.config.load import loads
+
+pytestmark = pytest.mark.engine
+
+CONFIG = """
+name: net
+data: {source: digits, image_size: [9, 11], channels: 3}
+model:
+  layers: [{Conv2D: {filters: 6, kernel_size: 1}}, {%s}, Flatten, {Dense: {units: 10}}]
+"""
+LAYERS = {
+    "groups": "Conv2D: {filters: 6, kernel_size: [3, 2], strides: [2, 1], padding: same, groups: 3, activation: tanh}",
+    "groups, dilated": "Conv2D: {filters: 12, kernel_size: 3, dilation_rate: [2, 1], groups: 2, use_bias: false}",
+    "statistics": "Normalization: {mean: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], variance: [0.5, 2.0, 0.0, 1.0, 3.0, 0.1]}",
+    "cubic": "Resizing: {height: 7, width: 15, interpolation: bicubic}",
+    "lanczos3": "Resizing: {height: 5, width: 4, interpolation: lanczos3}",
+    "lanczos5": "UpSampling2D: {size: [2, 3], interpolation: lanczos5}",
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
+def test_layers_answer_as_keras(layer: str) -> None:
+    """The replacement of a layer that converters cannot read computes what the layer itself does."""
+    from cnncli.engine.exporting.elementary import in_elementary_words
+    from cnncli.engine.model import build
+
+    config = loads(CONFIG % layer)
+    keras_layer: Any = build(config).layers[2]
+    for weight in keras_layer.trainable_weights:
+        weight.assign(np.random.default_rng(1).normal(size=weight.shape))
+    images = np.random.default_rng(0).normal(size=(2, 9, 11, 6)).astype(np.float32)
+    replacement = in_elementary_words(config.nodes[1].layer, keras_layer)
+    assert replacement is not None
+    expected = np.asarray(keras_layer(images))
+    found = np.asarray(replacement(images))
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
