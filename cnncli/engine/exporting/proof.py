@@ -107,7 +107,7 @@ class Proof:
         height, width = some.shape[1:3]
         yield np.repeat(np.repeat(some, 2, axis=1), 3, axis=2)[:, : height + 5, : 2 * width + 1]
         yield np.pad(some, ((0, 0), (0, 3), (1, 1), (0, 0)), mode="reflect" if min(height, width) > 3 else "edge")
-        yield some[:, : max(1, height // 2 + 1), : max(1, width - 1)]
+        yield some[:, : height // 2 + 1, : max(1, width - 1)]
 
 
 def _choose(splits: Splits) -> Split:
