@@ -408,11 +408,11 @@ def test_problems_have_a_file_even_without_a_line_of_text(tmp_path: Path) -> Non
     (problem,) = caught.value.problems
     assert (problem.code, problem.line, problem.column) == ("E002", 2, 4)
     (tmp_path / "x.yaml").write_bytes(b"#" * (yaml.MAX_BYTES + 1))
-    for name in ("x.yaml", "."):  # too large, a folder
+    for name, line in (("x.yaml", 1), (".", None)):  # too large; a folder
         with pytest.raises(ConfigError) as caught:
             load(tmp_path / name)
         (problem,) = caught.value.problems
-        assert (problem.file, problem.line, problem.excerpt) == (str(tmp_path / name), None, None)
+        assert (problem.file, problem.line, problem.column) == (str(tmp_path / name), line, line)
 
 
 def test_configs_of_older_runs_are_read() -> None:
