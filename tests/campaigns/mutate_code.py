@@ -21,6 +21,7 @@ import os
 import queue
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -251,10 +252,12 @@ def outcomes(drawn: list[Mutation], jobs: int, seconds: float) -> Iterator[tuple
         finally:
             free.put(workshop)
 
-    with contextlib.ExitStack() as stack, ThreadPoolExecutor(jobs) as pool:
+    with contextlib.ExitStack() as stack:
         for number in range(jobs):
             notes = TREE / "build" / f"mutations-{number}.json"
             free.put(stack.enter_context(Workshop(notes=notes, seconds=seconds)))
+        pool = ThreadPoolExecutor(jobs)
+        stack.callback(pool.shutdown, cancel_futures=True)
         yield from zip(drawn, pool.map(try_out, drawn), strict=True)
 
 
@@ -270,6 +273,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only say what would be tried")
     parser.add_argument("--verbose", action="store_true", help="say of every mutation what became of it")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copies are removed
     begun = time.monotonic()
     if arguments.only:
         drawn = [mutation for place in arguments.only for mutation in at(TREE, place)]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from PIL import Image
 from cnncli import datasets
 from cnncli.datasets import cache, scan
 from cnncli.datasets.problems import findings
+from cnncli.errors import DataError
 
 
 def passport(make_config, path, **data):
@@ -218,3 +221,29 @@ def test_the_cache_is_where_each_system_keeps_caches(platform, environment, expe
     monkeypatch.setattr("sys.platform", platform)
     monkeypatch.setattr(Path, "home", lambda: Path("/home"))
     assert cache.folder() == Path(expected)
+
+
+def test_who_stops_listening_stops_the_pass():
+    """After Ctrl-C the files that no one has begun are left alone; before, each part is told as it is done."""
+    examined, told = [], []
+
+    def examine(row):
+        time.sleep(0.0005)
+        examined.append(row)
+        raise DataError("x: bad")
+
+    def watch(done, total):
+        told.append((done, total))
+        raise KeyboardInterrupt
+
+    rows = range(64 * 200)
+    files = SimpleNamespace(examine=examine, names=["x"] * len(rows))
+    with pytest.raises(KeyboardInterrupt):
+        scan._measure(files, rows, scan.Scan(None, [""] * len(rows)), watch)
+    assert told == [(64, len(rows))]
+    assert len(examined) < len(rows)
+    found = scan.Scan(None, [""] * 130)
+    scan._measure(files, range(130), found, lambda *numbers: told.append(numbers))
+    assert found.reasons == ["bad"] * 130
+    assert told[-1] == (130, 130)
+    assert len(told) == 1 + 3
