@@ -103,9 +103,10 @@ def test_differences(golden: Golden) -> None:
 
 
 def test_evaluations(golden: Golden, material: Material) -> None:
-    """The page of an evaluation, with and without room for its matrix; of two classes without a mistake."""
+    """The page of an evaluation, with and without room for its matrix; one without a mistake."""
     assert material.evaluation is not None
-    right = Evaluation.from_logits("validation", ("a", "b"), np.array([0, 1]), np.array([[9.0, 0.0], [0.0, 9.0]]))
+    names = ("a", "bbbbb", "cccccc", "d" * 16, "e" * 17)  # as long as fits, and a character longer
+    right = Evaluation.from_logits("validation", names, np.arange(5), 9 * np.eye(5))
     pages = [
         evaluation_page(material.evaluation),
         evaluation_page({**material.evaluation, "data": "other/folder"}, 30),
