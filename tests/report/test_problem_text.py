@@ -74,3 +74,10 @@ def test_colours_change_nothing_of_the_text() -> None:
     print_problems(found, Console(file=coloured, width=60, force_terminal=True, color_system="standard"))
     assert plain.getvalue() == problems_text(found) + "\n"
     assert "\x1b[" in coloured.getvalue()
+
+
+def test_a_caret_is_as_long_as_what_it_points_at() -> None:
+    """At least one, and no longer than what is shown of the line."""
+    for length, carets in ((0, 1), (1, 1), (2, 2), (3, 3), (99, 3)):
+        found = problem(column=4, excerpt="a: bcd", length=length, hint=None)
+        assert problem_text(found).splitlines()[-1] == " " * 7 + " |    " + "^" * carets
