@@ -285,7 +285,7 @@ def test_a_disk_that_refuses_is_one_line(store: CheckpointStore, monkeypatch: py
     with pytest.raises(CheckpointError) as caught:
         save(store, 20)
     assert "step 20" in caught.value.message
-    assert "Read-only file system; step-00000010 is untouched" in caught.value.message
+    assert ": Read-only file system; step-00000010 is untouched" in caught.value.message
     assert "\n" not in caught.value.message
 
 
