@@ -204,3 +204,14 @@ def test_a_process_that_ends_well_and_one_that_does_not(monkeypatch: pytest.Monk
     with verification._Process("--version") as process:
         pass
     assert process._process.returncode is not None
+
+
+def test_arrays_of_another_type_or_shape_differ() -> None:
+    """Whatever their values."""
+    progress = {"progress": {}}
+    ends = [
+        verification._End(Checkpoint(Path("x"), 1, {"w": array}, progress), [])
+        for array in (np.zeros(4), np.zeros(4, np.float32), np.zeros((2, 2)))
+    ]
+    for other in ends[1:]:
+        assert list(verification._differences(ends[0], other)) == ["w has another type or shape"]
