@@ -1,0 +1,70 @@
+"""What `cnn bench` times and makes of it, by a clock that advances one second whenever it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every call that is timed take a second."""
+    from cnncli.engine import bench
+
+    ticks = count()
+    monkeypatch.setattr(bench, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(bench, "REPEATS", 2)
+    monkeypatch.setattr(bench, "SECONDS", 3.0)
+    monkeypatch.setattr(bench, "MATRIX_SIZE", 64)
+
+
+@pytest.mark.usefixtures("clock")
+def test_figures(small_config: Callable[..., Any]) -> None:
+    """Two steps take a second, so six are timed: within a second. All other figures follow from that."""
+    from cnncli.engine import parts
+    from cnncli.engine.bench import bench
+
+    found = bench(small_config("train.batch_size=10", "train.precision=float32"))
+    assert (found.precision, found.batch_size) == ("float32", 10)
+    assert found.images_per_second == pytest.approx(60)
+    assert found.step_ms == pytest.approx(1000 / 6)
+    assert found.inference_images_per_second == 256
+    assert found.peak_gflops == pytest.approx(2 * 64**3 * parts.number() / 1e9)
+    macs = {"conv2d": 6 * 6 * 4 * 3 * 3, "dense": 3 * 3 * 4 * 10}
+    assert found.peak_share == pytest.approx(6 * sum(macs.values()) * 60 / found.peak_gflops / 1e9)
+    kinds = ["Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D", "Flatten", "Dropout", "Dense"]
+    assert [layer.type for layer in found.layers] == kinds
+    assert [layer.macs for layer in found.layers] == [macs.get(layer.name, 0) for layer in found.layers]
+    assert {(layer.forward_ms, layer.backward_ms) for layer in found.layers} == {(1000.0, 0.0)}
+    assert found.to_json()["layers"][0]["name"] == "conv2d"
+
+
+@pytest.mark.usefixtures("clock")
+def test_steps_that_are_timed(small_config: Callable[..., Any]) -> None:
+    """Batches of different images in turn, at rates of almost nothing; every plan lies within the images."""
+    from cnncli.engine.bench import _step_seconds
+
+    runs = []
+
+    def run(chunk: Any, rates: np.ndarray, first_step: int) -> np.ndarray:
+        runs.append((chunk, rates, first_step))
+        return np.zeros(len(chunk.plan))
+
+    learner: Any = SimpleNamespace(run=run, updates=SimpleNamespace(base_rates=[0.1, 0.2]))
+    assert _step_seconds(small_config("train.batch_size=5"), learner) == pytest.approx(1 / 6)
+    assert [len(chunk.plan) for chunk, _, _ in runs] == [1, 2, 2, 2, 6, 6, 6]
+    for chunk, rates, first_step in runs:
+        assert first_step == 0
+        assert chunk.images.shape == (20, 8, 8, 1)
+        assert chunk.labels.shape == (20,)
+        assert chunk.plan.tolist() == [[5 * (i % 4) + k for k in range(5)] for i in range(len(chunk.plan))]
+        assert rates.dtype == np.float32
+        assert rates.shape == (len(chunk.plan), 2)
+        assert ((rates > 0) & (rates < 1e-9)).all()
