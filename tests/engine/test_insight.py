@@ -218,6 +218,25 @@ def test_feature_maps_of_a_deep_network_are_spread_over_it() -> None:
     assert [image.caption for image in images] == expected
 
 
+def test_images_of_the_user_s_own(tmp_path: Path) -> None:
+    """A file is shown as it was decoded, under its name, without a class; one that is no image is told."""
+    from PIL import Image
+
+    from cnncli.engine.insight_subject import Subject
+
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "my own.png")
+    subject = Subject(loads(PLAIN), None)
+    shown = subject.file(tmp_path / "my own.png")
+    assert np.array_equal(shown.pixels, pixels[None, ..., None])
+    assert (shown.names, shown.truths) == (("my own.png",), (None,))
+    assert subject.probabilities(shown).shape == (1, 10)
+    assert subject.probabilities(shown).sum() == pytest.approx(1, abs=1e-5)
+    (tmp_path / "none.png").write_bytes(b"none")
+    with pytest.raises(CnnError, match=r"none\.png"):
+        subject.file(tmp_path / "none.png")
+
+
 def test_unknown_layers_are_answered(plain: Any) -> None:
     """A misspelt layer gets the nearest name."""
     from cnncli.engine.insight import find_layer
