@@ -218,6 +218,29 @@ def test_feature_maps_of_a_deep_network_are_spread_over_it() -> None:
     assert [image.caption for image in images] == expected
 
 
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ((96, 100), (96, 100)),
+        ((95, 100), (190, 200)),
+        ((24, 30), (96, 120)),
+        ((384, 200), (192, 100)),
+        ((1, 2), (96, 192)),
+    ],
+)
+def test_size_of_pictures(stored: tuple[int, int], shown: tuple[int, int]) -> None:
+    """Small images are repeated until the shorter side has 96 pixels, large ones shrunk until the longer has 192."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    from cnncli.engine.insight_images import picture
+
+    found = picture(np.random.default_rng(0).integers(0, 256, (*stored, 3), dtype=np.uint8), "caption")
+    assert Image.open(BytesIO(found.content)).size == shown[::-1]
+    assert found.caption == "caption"
+
+
 def test_images_of_the_user_s_own(tmp_path: Path) -> None:
     """A file is shown as it was decoded, under its name, without a class; one that is no image is told."""
     from PIL import Image
