@@ -70,7 +70,8 @@ def test_transposed_convolutions_write_where_convolutions_read(padding):
     tried = 0
     choices = product(LENGTHS, (1, 2, 3, 4, 5), [(1, 1), (2, 1), (3, 1), (4, 1), (1, 2)], (None, 0, 1, 2))
     for length, size, (stride, dilation), extra in choices:
-        if extra is not None and extra >= stride:
+        refused = padding == "same" and extra == 0 == ((size - 1) * dilation + 1) % 2
+        if refused or (extra is not None and extra >= stride):
             continue
         layer = Conv2DTranspose(
             filters=1,
