@@ -41,7 +41,7 @@ TREE = Path(__file__).parents[2]
 SURVIVORS = Path(__file__).with_name("survivors.txt")
 FORK_SERVER = Path(__file__).with_name("fork_server.py")
 
-COPIED = ("cnncli", "configs", "tests", "runs", "pyproject.toml", "README.md", "LICENSE", "constraints.txt")
+COPIED = (".ci", "cnncli", "configs", "tests", "runs", "pyproject.toml", "README.md", "LICENSE", "constraints.txt")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "[0-9]*-[0-9]*", ".*_cache")
 
 SECONDS_OF_TESTS = 15.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import product
 from math import ceil
 from pathlib import Path
@@ -12,7 +13,11 @@ import pytest
 
 from cnncli.importing.foreign import ForeignError
 from cnncli.importing.importing import Imported, read
-from cnncli.layers.graph import shapes
+
+sys.path.insert(0, str(Path(__file__).parent))
+from imported_layers import rows, shape_before_end
+
+sys.path.pop(0)
 
 
 def imported(folder: Path, layers: str, size: tuple[int, int] = (12, 10), channels: int = 3) -> Imported:
@@ -27,19 +32,6 @@ def imported(folder: Path, layers: str, size: tuple[int, int] = (12, 10), channe
 def one(kind: str, parameters: str) -> str:
     """Return one layer between "data" and "out"."""
     return f'layer {{ name: "own" type: "{kind}" bottom: "data" top: "out" {parameters} }}'
-
-
-def rows(found: Imported) -> list[tuple[str, dict[str, Any]]]:
-    """Return type and Keras arguments of the layers before the classifier and its Flatten."""
-    nodes = [(node.layer.type_name(), node.layer.keras_arguments()) for node in found.config.nodes]
-    return [row for row in nodes[:-1] if row[0] != "Flatten"]
-
-
-def shape_before_end(found: Imported) -> tuple[int, ...]:
-    """Return the shape of "out"."""
-    nodes = found.config.nodes
-    place = next(i for i, node in enumerate(nodes) if node.layer.type_name() == "Flatten") - 1
-    return tuple(shapes(nodes, found.config.input_shape)[place])
 
 
 CONVOLUTIONS = [

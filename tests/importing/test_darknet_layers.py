@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ from cnncli.importing.foreign import ForeignError
 from cnncli.importing.importing import Imported, read
 from cnncli.layers.graph import shapes
 
+sys.path.insert(0, str(Path(__file__).parent))
+from imported_layers import rows, shape_before_end
+
+sys.path.pop(0)
+
 
 def imported(folder: Path, sections: str, size: tuple[int, int] = (12, 10), channels: int = 3) -> Imported:
     """Import sections, and behind them a classifier of four classes."""
@@ -20,19 +26,6 @@ def imported(folder: Path, sections: str, size: tuple[int, int] = (12, 10), chan
     path = folder / "net.cfg"
     path.write_text(f"{head}{sections}\n[connected]\noutput=4\nactivation=linear\n", encoding="utf-8")
     return read(path)
-
-
-def rows(found: Imported) -> list[tuple[str, dict[str, Any]]]:
-    """Return type and Keras arguments of the layers before the classifier and its Flatten."""
-    nodes = [(node.layer.type_name(), node.layer.keras_arguments()) for node in found.config.nodes]
-    return [row for row in nodes[:-1] if row[0] != "Flatten"]
-
-
-def shape_before_end(found: Imported) -> tuple[int, ...]:
-    """Return the shape of what the classifier reads."""
-    nodes = found.config.nodes
-    place = next(i for i, node in enumerate(nodes) if node.layer.type_name() == "Flatten") - 1
-    return tuple(shapes(nodes, found.config.input_shape)[place])
 
 
 def pooled(images: np.ndarray, size: int, stride: int, padding: int) -> np.ndarray:

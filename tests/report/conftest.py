@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +18,6 @@ from cnncli.report.html_material import Cell, Frame, Heat, Image, Material, Pict
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&"
 """A class's name that must appear as it is, and do nothing."""
-
-GOLDEN = Path(__file__).parent / "golden"
 
 CLASSES = ("zero", HOSTILE, "two")
 
@@ -158,21 +153,3 @@ def bare_material(material: Material) -> Material:
         invariance=None,
         pictures=pictures,
     )
-
-
-@pytest.fixture
-def golden() -> Callable[[str, str], None]:
-    """Return a function that compares a text with the golden one of that name.
-
-    `CNN_REGENERATE=1 pytest tests/report` writes the texts anew; read the difference before it is committed.
-    """
-
-    def compare(name: str, text: str) -> None:
-        file = GOLDEN / f"{name}.txt"
-        text = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
-        if os.environ.get("CNN_REGENERATE"):
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-        assert text == file.read_text(encoding="utf-8")
-
-    return compare
