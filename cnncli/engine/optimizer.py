@@ -84,7 +84,7 @@ class Updates:
         group's. Here all groups take or skip a step together. The loss was enlarged by the first one's scale; others
         can differ in runs of early versions.
         """
-        scales = [scale for part in self._parts if (scale := _loss_scale(part)) is not None]
+        scales = [scale for scale in map(_loss_scale, self._parts) if scale is not None]
         if not scales:
             return shares
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for share in shares for gradient in share])

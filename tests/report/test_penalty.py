@@ -15,7 +15,7 @@ from cnncli.runs.events import EpochDone
 
 EPOCH = EpochDone(2, 10, 0.1, 1.0, 50.0, {"loss": 0.5, "accuracy": 0.75}, {"loss": 0.25, "accuracy": 0.875})
 PENALIZED = EpochDone(**{**vars(EPOCH), "train": {**EPOCH.train, "regularization_loss": 0.53125}})
-SENTENCE = "The loss is the cross-entropy; the regularizers added 0.5312 to it in the last epoch."
+SENTENCE = "loss is the cross-entropy; the regularizers last added 0.5312 to it"
 
 
 def test_the_line_of_an_epoch() -> None:
