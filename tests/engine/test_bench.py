@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+from cnncli.cli import console
+from cnncli.cli.app import app
 
 pytestmark = pytest.mark.engine
 
@@ -68,3 +74,34 @@ def test_steps_that_are_timed(small_config: Callable[..., Any]) -> None:
         assert rates.dtype == np.float32
         assert rates.shape == (len(chunk.plan), 2)
         assert ((rates > 0) & (rates < 1e-9)).all()
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A config, or a run of a folder of runs, with overrides: as a table, or as one JSON document."""
+    from cnncli.runs.run import Run
+
+    monkeypatch.chdir(tmp_path)
+    text = "name: b\ndata: {source: digits, image_size: [8, 8]}\nmodel: {layers: [Flatten, {Dense: {units: 10}}]}\n"
+    Path("b.yaml").write_text(text, encoding="utf-8")
+    Run.create(tmp_path / "elsewhere", "b", text)
+    plain = document("b.yaml", "--set", "train.batch_size=7")
+    assert plain["batch_size"] == 7
+    assert [layer["macs"] for layer in plain["layers"]] == [0, 640]
+    assert document("latest", "--runs-dir", "elsewhere")["batch_size"] == 128
+    shown = invoke("b.yaml")
+    assert [line.split()[0] for line in shown.splitlines() if "Dense" in line] == ["dense"]
+
+
+def invoke(*arguments: str) -> str:
+    """Return what `cnn bench` prints."""
+    for made in (console.out, console.err):
+        made.cache_clear()
+    result = CliRunner().invoke(app, ["bench", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def document(*arguments: str) -> Any:
+    """Return the document that `cnn bench --json` prints."""
+    return json.loads(invoke(*arguments, "--json"))
