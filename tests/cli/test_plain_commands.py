@@ -168,7 +168,7 @@ def test_check_of_a_doubtful_config() -> None:
     """Warnings are told and do not fail the command; an error of the static check does."""
     Path("doubtful.yaml").write_text(DOUBTFUL)
     assert document("check", "doubtful.yaml")["problems"][0]["code"] == "W301"
-    assert run("check", "doubtful.yaml").stdout.endswith("doubtful.yaml: 1 warning\n")
+    assert run("check", "doubtful.yaml").stdout.endswith("\n\ndoubtful.yaml: 1 warning\n")
     Path("wrong.yaml").write_text(WRONG_HEAD)
     result = run("check", "wrong.yaml", "--json")
     assert result.exit_code == 1
