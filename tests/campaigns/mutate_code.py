@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -49,6 +49,9 @@ SECONDS_OF_TESTS = 15.0
 
 LONGEST_TEST = 8.0
 """A test that takes longer is left out: a campaign, not the nearest test."""
+
+SECOND_ROUND = 4
+"""How many times as long the tests may take of a mutation that the nearest ones have not noticed."""
 
 
 @dataclass(frozen=True)
@@ -143,22 +146,30 @@ class Workshop:
                 self.notes.write_text(json.dumps(kept | {key: self.known[key]}), encoding="utf-8")
         return self.known[key]
 
-    def chosen(self, module: str) -> dict[str, float]:
-        """Return the nearest tests of a module, as many as there is time for."""
+    def chosen(self, module: str, seconds: float, longest: float, tried: Collection[str] = ()) -> dict[str, float]:
+        """Return the nearest tests of a module that are not yet tried, as many as there is time for."""
         chosen: dict[str, float] = {}
-        left = self.seconds
+        left = seconds
         for file in nearest(module, self.copy):
-            for test, seconds in sorted(self.passing(file).items(), key=lambda passed: passed[1]):
-                if seconds <= min(left, LONGEST_TEST):
-                    chosen[test] = seconds
-                    left -= seconds
+            for test, cost in sorted(self.passing(file).items(), key=lambda passed: passed[1]):
+                if test not in tried and cost <= min(left, longest):
+                    chosen[test] = cost
+                    left -= cost
             if left < 1:
                 break
         return chosen
 
     def try_out(self, mutation: Mutation) -> Outcome:
-        """Plant a mutation, run the nearest tests, and take it out again."""
-        chosen = self.chosen(mutation.path)
+        """Run the nearest tests with a mutation planted; where they do not notice it, more and longer ones."""
+        first = self.chosen(mutation.path, self.seconds, LONGEST_TEST)
+        outcome = self._ask(mutation, first)
+        if outcome.kind == "survived":
+            more = self.chosen(mutation.path, SECOND_ROUND * self.seconds, SECOND_ROUND * LONGEST_TEST, first)
+            outcome = self._ask(mutation, more) if more else outcome
+        return outcome
+
+    def _ask(self, mutation: Mutation, chosen: dict[str, float]) -> Outcome:
+        """Plant a mutation, run tests, and take it out again."""
         if not chosen:
             return Outcome("survived", "no test", 0.0)
         path = self.copy / mutation.path
