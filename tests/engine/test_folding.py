@@ -61,6 +61,7 @@ CASES = {
         (16, 16, 1),
         [2],
     ),
+    "as many filters as pay": ((Conv2D(filters=8, kernel_size=5), LENET[1]), (16, 16, 1), [2]),
     "tanh": ((Conv2D(filters=5, kernel_size=3, activation="tanh"), MaxPooling2D(pool_size=2)), (18, 18, 1), [2]),
     "swish, whose largest value is not of the largest sum": (
         (Conv2D(filters=5, kernel_size=3, activation="swish"), MaxPooling2D(pool_size=2)),
@@ -149,7 +150,7 @@ def test_where_nothing_is_folded(how: str, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     "layers",
     [
-        [Conv2D(filters=12, kernel_size=5), MaxPooling2D(pool_size=2)],
+        [Conv2D(filters=9, kernel_size=5), MaxPooling2D(pool_size=2)],
         [
             Conv2D(filters=8, kernel_size=5),
             Conv2D(filters=9, kernel_size=5),

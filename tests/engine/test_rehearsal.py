@@ -43,6 +43,16 @@ def test_forecast_fits_the_run(
     assert forecast.checkpoint_bytes == sum(array.nbytes for array in newest.arrays.values())
 
 
+def test_an_epoch_of_one_step_is_forecast(small_config: Callable[..., Any]) -> None:
+    """All examples in one batch: the one step that there is gets measured."""
+    from cnncli.engine.rehearsal import dry_run
+
+    forecast = dry_run(small_config("train.batch_size=2000"))
+    assert forecast.steps_per_epoch == 1
+    assert 1000 < forecast.batch_size < 2000
+    assert forecast.step_seconds > 0
+
+
 def test_memory_grows_with_the_batch(small_config: Callable[..., Any]) -> None:
     """The measured memory of a large net is of the order that the analysis estimates, and grows with the batch."""
     from cnncli.engine.rehearsal import dry_run

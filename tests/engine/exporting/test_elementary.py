@@ -44,3 +44,19 @@ def test_layers_answer_as_keras(layer: str) -> None:
     found = np.asarray(replacement(images))
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(7, 12), (40, 15), (20, 30)])
+@pytest.mark.parametrize("method", ["bilinear", "nearest"])
+def test_resizing_is_tensorflows(method: str, size: tuple[int, int]) -> None:
+    """Sums and products give the very bits of TensorFlow's resizing, up and down, of images that are not square."""
+    import tensorflow as tf
+
+    from cnncli.config.schema import Data
+    from cnncli.engine.exporting.elementary import ElementaryPreprocessing
+
+    images = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), np.uint8)
+    data = Data.model_validate({"source": "digits", "image_size": size, "channels": 3, "resize": {"method": method}})
+    ours = ElementaryPreprocessing(data).resize_uint8(tf.constant(images))
+    theirs = tf.round(tf.image.resize(tf.cast(images, tf.float32), size, method))
+    np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
