@@ -58,4 +58,4 @@ def optimizer_slots(train: Train) -> int:
         return momentum
     if name == "RMSprop":
         return 1 + momentum + bool(getattr(optimizer, "centered", False))
-    return _SLOTS.get(name, 2) + bool(getattr(optimizer, "amsgrad", False))
+    return _SLOTS[name] + bool(getattr(optimizer, "amsgrad", False))
