@@ -100,8 +100,11 @@ def test_memory_of_a_deep_network(name: str, thousand_layers: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_time_grows_with_the_layers(name: str, tmp_path: Path) -> None:
     """Three times the layers take little more than three times the time beyond the start."""
-    commands = [command(name, deep(tmp_path, n)) for n in (1, 200, 600)]
-    start, small, large = (cost(*arguments).processor for arguments in commands)
-    if large - start >= 3 * 1.6 * (small - start):
-        start, small, large = (cost(*arguments, times=4).processor for arguments in commands)
-    assert large - start < 3 * 1.6 * (small - start)
+    commands = [command(name, deep(tmp_path, n)) for n in (1, 300, 900)]
+    least = [float("inf")] * len(commands)
+    for _ in range(6):  # a busy machine only adds to a process's time: the least of several is nearest to the truth
+        least = [min(known, cost(*arguments).processor) for known, arguments in zip(least, commands, strict=True)]
+        start, small, large = least
+        if large - start < 3 * 1.6 * (small - start):
+            return
+    pytest.fail(f"{large - start:.3f} s for three times the layers of {small - start:.3f} s")
