@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -190,12 +190,15 @@ class CheckpointStore:
         damaged: list[str] = []
         while True:
             listed = self.names()
-            there = (name for name in candidates() if (self.directory / name).is_dir())
-            name = next((name for name in there if name not in damaged), None)
+            wanted = (name for name in candidates() if name not in damaged)
+            first = next(wanted, None)
+            name = next((name for name in chain([first], wanted) if name and (self.directory / name).is_dir()), None)
+            if name != first and self.names() != listed:
+                continue  # The process that trains has removed what was listed, and so has made something newer.
             if name is None:
                 if self.names() == listed:
                     break
-                continue  # The process that trains has removed what was listed, and so has made something newer.
+                continue
             try:
                 return checkpoint.read(self.directory / name)
             except Damage as damage:
