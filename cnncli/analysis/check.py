@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from cnncli.analysis import doubts_of_flow, doubts_of_geometry, doubts_of_head, doubts_of_size, doubts_of_training
-from cnncli.analysis.doubt import Doubt, Subject
+from cnncli.analysis.rules import flow, geometry, head, size, training
+from cnncli.analysis.rules.rule import Doubt, Subject
 from cnncli.analysis.walk import walk
-from cnncli.config.places import problem
-from cnncli.config.schema import Config
+from cnncli.config.schema.schema import Config
+from cnncli.config.yaml.problems import problem
 from cnncli.errors import Problem
 
 RULES = (
-    *doubts_of_head.RULES,
-    *doubts_of_training.RULES,
-    *doubts_of_flow.RULES,
-    *doubts_of_geometry.RULES,
-    *doubts_of_size.RULES,
+    *head.RULES,
+    *training.RULES,
+    *flow.RULES,
+    *geometry.RULES,
+    *size.RULES,
 )
 """Every rule takes a `Subject` and yields its doubts."""
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from cnncli.analysis.alignment import align
 from cnncli.analysis.summary import Row, Summary, summarize
-from cnncli.config.schema import Config
+from cnncli.config.schema.schema import Config
 from cnncli.layers.base import Layer, Spec
 
 Status = Literal["same", "changed", "shifted", "added", "removed"]

@@ -10,7 +10,7 @@ from typing import Any
 from cnncli.analysis.formulas import Formula, dense_formula, field_formulas, mac_formula, param_formula, shape_formulas
 from cnncli.analysis.summary import Row, Summary, summarize
 from cnncli.analysis.walk import Step, walk
-from cnncli.config.schema import Config
+from cnncli.config.schema.schema import Config
 from cnncli.errors import CnnError
 from cnncli.layers.base import Shape
 from cnncli.layers.graph import INPUT

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from cnncli.analysis.known_sets import num_training_examples
+from cnncli.analysis.rules.known_sets import num_training_examples
 from cnncli.analysis.walk import Step
-from cnncli.config.schema import Config, Train
+from cnncli.config.schema.schema import Config, Train
 
 FLOAT32 = 4
 _SLOTS = {"Adam": 2, "AdamW": 2, "Adagrad": 1, "Adadelta": 2, "Lion": 1, "Muon": 1}

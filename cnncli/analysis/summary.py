@@ -10,7 +10,7 @@ from typing import Any
 
 from cnncli.analysis.memory import Memory, memory
 from cnncli.analysis.walk import Step, walk
-from cnncli.config.schema import Config
+from cnncli.config.schema.schema import Config
 from cnncli.layers.base import Shape
 
 

@@ -11,7 +11,7 @@ from cnncli.cli.console import out, print_json, print_line
 from cnncli.cli.train import Json, Sets
 
 if TYPE_CHECKING:
-    from cnncli.config.schema import Config
+    from cnncli.config.schema.schema import Config
     from cnncli.errors import Problem
 
 

@@ -16,7 +16,7 @@ from cnncli.cli.reference import ConfigOrRun, load_reference
 from cnncli.cli.train import Json, RunsDir, Sets
 
 if TYPE_CHECKING:
-    from cnncli.config.schema import Config
+    from cnncli.config.schema.schema import Config
     from cnncli.datasets import Splits
     from cnncli.errors import Problem
 

@@ -21,7 +21,7 @@ def diff_cli(
     Example: cnn diff alexnet alexnet_ungrouped
     """
     from cnncli.analysis.diff import diff
-    from cnncli.report.comparison import diff_table
+    from cnncli.report.network_diff import diff_table
 
     difference = diff(load_reference(a, runs_dir), load_reference(b, runs_dir))
     if as_json:

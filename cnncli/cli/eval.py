@@ -53,16 +53,16 @@ def eval_cli(
 
         examination, document = ask(open_artifact(Path(run)), Path(run), split, data, runs_dir)
     else:
-        from cnncli.engine.examination import Question, ask_run
+        from cnncli.engine.evaluation.evaluate import Question, ask_run
 
         examination, document = ask_run(found, Question(checkpoint, split, data, tta))
     if invariance:
-        from cnncli.engine.invariance import measure
+        from cnncli.engine.evaluation.invariance import measure
 
         document["invariance"] = measure(found, examination)
     if csv is not None:
         from cnncli.report.files import write_text
-        from cnncli.report.predictions import evaluation_csv
+        from cnncli.tasks.classification.answers import evaluation_csv
 
         write_text(csv, evaluation_csv(examination.evaluation))
     if as_json:
@@ -72,12 +72,12 @@ def eval_cli(
 
 
 def _print(document: dict[str, Any]) -> None:
-    from cnncli.report.evaluation import evaluation_page
+    from cnncli.tasks.classification.page import evaluation_page
 
     known = out().is_terminal or "COLUMNS" in os.environ
     print_page(evaluation_page(document, out().width if known else None))
     if "invariance" in document:
-        from cnncli.report.evaluation_invariance import invariance_page
+        from cnncli.tasks.invariance_page import invariance_page
 
         out().print()
         print_page(invariance_page(document["invariance"]))

@@ -26,7 +26,7 @@ def find_lr_cli(
     """
     loaded = load_reference(config, runs_dir, sets or ())
     show_warnings(loaded)
-    from cnncli.engine.rate_finder import find_rate
+    from cnncli.engine.training.find_lr import find_rate
 
     search = find_rate(loaded, num_steps=steps)
     if picture is not None:

@@ -30,7 +30,7 @@ def import_cli(
     """
     from cnncli.analysis.summary import summarize
     from cnncli.errors import CnnError
-    from cnncli.importing.importing import make_run, read
+    from cnncli.importing.read import make_run, read
 
     imported = read(file, image_size, channels)
     target = output or Path(f"{imported.config.name}.yaml")

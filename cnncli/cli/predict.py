@@ -51,7 +51,7 @@ def predict_cli(
     good = [answer for answer in answers if answer.error is None]
     if csv is not None:
         from cnncli.report.files import write_text
-        from cnncli.report.predictions import predictions_csv
+        from cnncli.tasks.classification.answers import predictions_csv
 
         write_text(csv, predictions_csv(good))
     if as_json:
@@ -77,8 +77,8 @@ def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, 
 
     run = find(reference, runs_dir)
     usual = run.passport()["looks"]["train"]
-    from cnncli.engine.evaluate import load_trained
-    from cnncli.engine.predict import RunNetwork
+    from cnncli.engine.evaluation.predict import RunNetwork
+    from cnncli.engine.evaluation.trained import load_trained
 
     return RunNetwork(load_trained(run, checkpoint)), usual
 
@@ -86,7 +86,7 @@ def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, 
 def _print(answers: Sequence[Answer], draw: bool | None) -> None:
     from cnncli.report.half_blocks import picture
     from cnncli.report.page import Page
-    from cnncli.report.predictions import predictions_table
+    from cnncli.tasks.classification.answers import predictions_table
 
     if draw or (draw is None and out().is_terminal and len(answers) <= MOST_DRAWN):
         for answer in answers:

@@ -11,7 +11,7 @@ import typer
 from cnncli.errors import RunError
 
 if TYPE_CHECKING:
-    from cnncli.config.schema import Config
+    from cnncli.config.schema.schema import Config
 
 ConfigOrRun = Annotated[
     str,

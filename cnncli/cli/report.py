@@ -35,7 +35,7 @@ def report_cli(
 
     found = find(run, runs_dir)
     target = output or found.report_file
-    from cnncli.engine.insight_report import collect
+    from cnncli.engine.inspection.report import collect
     from cnncli.report.files import write_text
     from cnncli.report.html_page import report_page
 

@@ -41,7 +41,7 @@ def resume_cli(
         config = load(found.config_file, list(sets or ()))
         show_warnings(config)
         choose_device(device)
-        from cnncli.engine.train import resume
+        from cnncli.engine.training.train import resume
 
         result = resume(found, config, make_listener())
     finish(result, as_json)

@@ -10,6 +10,6 @@ def schema_cli() -> None:
 
     Example: cnn schema > cnn.schema.json
     """
-    from cnncli.config.json_schema import json_schema
+    from cnncli.config.schema.json_schema import json_schema
 
     print_json(json_schema())

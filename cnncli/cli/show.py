@@ -14,7 +14,7 @@ from cnncli.cli.reference import ConfigOrRun
 from cnncli.cli.train import Json, RunsDir, Sets
 
 if TYPE_CHECKING:
-    from cnncli.engine.insight_subject import Subject
+    from cnncli.engine.inspection.subject import Subject
 
 
 class Kind(StrEnum):
@@ -61,7 +61,7 @@ def show_cli(
     """
     target = output or Path(f"{kind.value}.png")
     subject = _subject(reference, runs_dir, checkpoint, sets)
-    from cnncli.engine.insight_pictures import Choice, draw
+    from cnncli.engine.inspection.figures import Choice, draw
     from cnncli.report.figures import save
 
     save(draw(kind.value, subject, Choice(image, index, split, layer, label, count)), target)
@@ -87,6 +87,6 @@ def _subject(reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | 
         config = load_reference(reference, runs_dir, overrides)
     else:
         config = load_reference(str(run.config_file), runs_dir, overrides)
-    from cnncli.engine.insight_subject import Subject
+    from cnncli.engine.inspection.subject import Subject
 
     return Subject(config, run, checkpoint)

@@ -40,15 +40,15 @@ def summary_cli(
     summary = summarize(loaded)
     if what_if:
         from cnncli.analysis.diff import diff
-        from cnncli.report import comparison
+        from cnncli.report import network_diff
 
         difference = diff(loaded, load_reference(config, runs_dir, overrides + what_if))
         if as_json:
             print_json({**summary.to_json(), "what_if": {"changes": what_if, **difference.to_json()}})
         elif markdown:
-            print_line(comparison.what_if_table(difference, what_if).markdown())
+            print_line(network_diff.what_if_table(difference, what_if).markdown())
         else:
-            print_page(comparison.what_if_table(difference, what_if))
+            print_page(network_diff.what_if_table(difference, what_if))
     elif as_json:
         print_json(summary.to_json())
     elif markdown:

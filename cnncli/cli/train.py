@@ -11,8 +11,8 @@ import typer
 from cnncli.cli.console import err, out, print_json, print_line, print_note
 
 if TYPE_CHECKING:
-    from cnncli.config.schema import Config
-    from cnncli.engine.train import Result
+    from cnncli.config.schema.schema import Config
+    from cnncli.engine.training.train import Result
     from cnncli.runs.events import Listener
 
 RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="CNN_RUNS_DIR", help="Folder of all runs.")]
@@ -65,7 +65,7 @@ def train_cli(
 
     with measuring() as watch:
         loading = begin_loading(loaded, watch)
-        from cnncli.engine.train import train
+        from cnncli.engine.training.train import train
 
         splits = loading()
     finish(train(loaded, runs_dir, make_listener(), splits), as_json)
@@ -81,17 +81,17 @@ def choose_device(device: DeviceName) -> None:
 
 def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool) -> None:
     """Do what `--dry-run` or `--overfit-batch` asks for; exit code 1 where the network does not learn."""
-    from cnncli.report.rehearsal import forecast_lines, memorization_lines
+    from cnncli.report.dry_run import forecast_lines, memorization_lines
 
     if dry_run and overfit_batch:
         raise typer.BadParameter("take one of --dry-run and --overfit-batch")
     if dry_run:
-        from cnncli.engine.rehearsal import dry_run as forecast_of
+        from cnncli.engine.training.dry_run import dry_run as forecast_of
 
         forecast = forecast_of(config)
         _print(forecast.to_json(), forecast_lines(forecast), as_json)
         return
-    from cnncli.engine.memorization import memorize
+    from cnncli.engine.training.overfit_batch import memorize
 
     found = memorize(config, print_note)
     _print(found.to_json(), memorization_lines(found), as_json)

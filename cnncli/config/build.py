@@ -7,21 +7,21 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from cnncli.config import validation
-from cnncli.config.augmentation import AUGMENTATIONS
 from cnncli.config.document import document
-from cnncli.config.expected import read
-from cnncli.config.homes import homes
-from cnncli.config.named import AnySpec, make, split
-from cnncli.config.network import Network
-from cnncli.config.optimizers import OPTIMIZERS
-from cnncli.config.origins import Origins
-from cnncli.config.places import Problems, problem
-from cnncli.config.schedules import SCHEDULES
-from cnncli.config.schema import Config, Data, Document, Model, Section, Train
-from cnncli.config.tree import Entry, Mapping, Scalar, Sequence, Value
-from cnncli.config.validation import Part, sentence
-from cnncli.config.words import suggestion
+from cnncli.config.language import validation
+from cnncli.config.language.expected import read
+from cnncli.config.language.misplaced_keys import homes
+from cnncli.config.language.named import AnySpec, make, split
+from cnncli.config.language.network import Network
+from cnncli.config.language.suggestions import suggestion
+from cnncli.config.language.validation import Part, sentence
+from cnncli.config.schema.augmentation import AUGMENTATIONS
+from cnncli.config.schema.optimizers import OPTIMIZERS
+from cnncli.config.schema.schedules import SCHEDULES
+from cnncli.config.schema.schema import Config, Data, Document, Model, Section, Train
+from cnncli.config.yaml.origins import Origins
+from cnncli.config.yaml.problems import Problems, problem
+from cnncli.config.yaml.tree import Entry, Mapping, Scalar, Sequence, Value
 from cnncli.errors import ConfigError, Problem
 from cnncli.layers.base import Spec
 from cnncli.layers.graph import GraphError, Node, NodeShapeError, flatten, shapes

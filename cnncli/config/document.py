@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cnncli.config.schema import Data, Document, Train
-from cnncli.config.tree import Mapping, plain
+from cnncli.config.schema.schema import Data, Document, Train
+from cnncli.config.yaml.tree import Mapping, plain
 from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Spec
 from cnncli.layers.named import written as written_argument

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cnncli.config import references, scalars
 from cnncli.config.document import complete
-from cnncli.config.schema import Config
+from cnncli.config.language import references
+from cnncli.config.schema.schema import Config
+from cnncli.config.yaml import scalars
 
 WIDTH = 110
 MARGIN = 56

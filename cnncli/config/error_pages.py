@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from cnncli.config.words import suggestion
+from cnncli.config.language.suggestions import suggestion
 from cnncli.errors import CnnError
 
 FILE = Path(__file__).resolve().parent.parent / "error_pages.md"

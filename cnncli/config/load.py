@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cnncli.config import extends, files, override, references, yaml, zoo
+from cnncli.config import zoo
 from cnncli.config.build import build
 from cnncli.config.dump import dump_document
-from cnncli.config.schema import Config
-from cnncli.config.tree import Value
+from cnncli.config.language import extends, override, references
+from cnncli.config.schema.schema import Config
+from cnncli.config.yaml import files, parser
+from cnncli.config.yaml.tree import Value
 
 
 def load(source: str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -38,7 +40,7 @@ def loads(text: str, name: str = "(text)", overrides: Iterable[str] = ()) -> Con
     Raises:
         ConfigError: As for `load`.
     """
-    return _resolved(yaml.parse(text, name), None, overrides)
+    return _resolved(parser.parse(text, name), None, overrides)
 
 
 def load_document(document: dict[str, Any], name: str = "(document)", overrides: Iterable[str] = ()) -> Config:

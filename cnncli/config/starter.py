@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnncli.config import zoo
-from cnncli.config.words import suggestion
+from cnncli.config.language.suggestions import suggestion
 from cnncli.errors import CnnError
 
 STARTER = """\

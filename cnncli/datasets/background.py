@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from cnncli.config.schema import Config
+from cnncli.config.schema.schema import Config
 from cnncli.datasets.load import load
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.splits import Splits

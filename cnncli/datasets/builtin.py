@@ -46,6 +46,6 @@ def download(source: str) -> Arrays:
     Raises:
         DataError: If there is no network, or what came is damaged.
     """
-    from cnncli.engine.builtin import download as download_with_keras
+    from cnncli.datasets.download import download as download_with_keras
 
     return arrays.from_mapping(download_with_keras(source), f"keras.datasets.{source}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnncli.config.schema import Data
+from cnncli.config.schema.schema import Data
 from cnncli.datasets import layout
 from cnncli.datasets.collection import BadFile, Collection, Part
 from cnncli.datasets.files import Files

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnncli.config.schema import Config
+from cnncli.config.schema.schema import Config
 from cnncli.datasets.collection import BadFile, Part
 from cnncli.datasets.division import divide
-from cnncli.datasets.look import differences, look
+from cnncli.datasets.image_statistics import differences, look
 from cnncli.datasets.passport import passport
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.sources import collect, from_path

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.config.schema import Data
+from cnncli.config.schema.schema import Data
 from cnncli.datasets import cache
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.duplicates import group_numbers, near_pairs
-from cnncli.datasets.look import look
+from cnncli.datasets.image_statistics import look
 
 _EXAMPLES = 20
 """Most groups or pairs that are listed by name; their number is always whole."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cnncli.config.places import problem
-from cnncli.config.schema import Config
-from cnncli.datasets.look import differences
+from cnncli.config.schema.schema import Config
+from cnncli.config.yaml.problems import problem
+from cnncli.datasets.image_statistics import differences
 from cnncli.errors import Problem
 from cnncli.layers.graph import shapes
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cnncli.config.schema import Data
+from cnncli.config.schema.schema import Data
 from cnncli.datasets.collection import Collection
 from cnncli.datasets.image_files import Classes, measured
 from cnncli.datasets.layout import SPLITS, Layout

@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from cnncli.config.schema import Train
-from cnncli.engine import folding
-from cnncli.engine.fused import FUSED
+from cnncli.config.schema.schema import Train
+from cnncli.engine.fast_ops import row_folding
+from cnncli.engine.fast_ops.optimizers import FUSED
 
 REVISION = 1
 """Goes up with every change of cnncli that gives training steps other last bits, of whichever networks."""
@@ -28,7 +28,7 @@ def arithmetic(train: Train, model: keras.Model) -> dict[str, Any]:
     """
     return {
         "revision": REVISION,
-        "folding": {layer.name: stage.rows for stage in folding.foldable(model) for layer in stage.convolutions},
+        "folding": {layer.name: stage.rows for stage in row_folding.foldable(model) for layer in stage.convolutions},
         "fused_updates": train.optimizer.type_name() in FUSED,
         "replaced_layers": [layer.name for layer in model.layers if any(name in vars(layer) for name in _REPLACED)],
     }

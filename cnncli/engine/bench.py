@@ -13,15 +13,15 @@ import numpy as np
 import tensorflow as tf
 
 from cnncli.analysis.summary import summarize
-from cnncli.config.schema import Config
-from cnncli.engine import parts
-from cnncli.engine.evaluate import BATCH_SIZE, Predictor
-from cnncli.engine.feed import Chunk
-from cnncli.engine.learner import Learner
-from cnncli.engine.loss import CrossEntropy
+from cnncli.config.schema.schema import Config
+from cnncli.engine.evaluation.trained import BATCH_SIZE, Predictor
+from cnncli.engine.fast_ops import batch_halves
+from cnncli.engine.input_pipeline.feed import Chunk
+from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.model import build
-from cnncli.engine.preprocessing import Preprocessing
 from cnncli.engine.runtime import configure, device_name
+from cnncli.engine.tasks.classification import CrossEntropy
+from cnncli.engine.training.step_loop import Learner
 
 REPEATS = 7
 SECONDS = 0.5
@@ -133,7 +133,7 @@ def _layer_time(layer: keras.layers.Layer, batch_size: int, macs: int) -> LayerT
 
     @tf.function
     def forward() -> tf.Tensor:
-        return parts.in_parts(lambda part: layer(part, training=True), given, parts.number())
+        return batch_halves.in_parts(lambda part: layer(part, training=True), given, batch_halves.number())
 
     @tf.function
     def both() -> list[tf.Tensor]:
@@ -152,7 +152,7 @@ def _layer_time(layer: keras.layers.Layer, batch_size: int, macs: int) -> LayerT
 def _peak_flops(precision: str) -> float:
     """Return the operations a second of a large matrix product: the best of several."""
     kind = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}.get(precision, tf.float32)
-    matrices = [tf.cast(tf.random.normal((MATRIX_SIZE, MATRIX_SIZE)), kind) for _ in range(parts.number())]
+    matrices = [tf.cast(tf.random.normal((MATRIX_SIZE, MATRIX_SIZE)), kind) for _ in range(batch_halves.number())]
     multiply = tf.function(lambda: [tf.matmul(matrix, matrix) for matrix in matrices])
     return 2 * MATRIX_SIZE**3 * len(matrices) / min(_times(multiply, REPEATS))
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import keras
 
-from cnncli.config.schema import Config
-from cnncli.engine.network import build as build_network
-from cnncli.engine.optimizer import freeze
+from cnncli.config.schema.schema import Config
+from cnncli.engine.network.model import build as build_network
+from cnncli.engine.training.optimizer import freeze
 from cnncli.layers.graph import Node
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from cnncli.analysis.processor import cpu_features
 from cnncli.analysis.summary import summarize
-from cnncli.config.schema import Config
+from cnncli.config.schema.schema import Config
 
 WORTHWHILE = 10e12
 """Floating-point operations of a training that are worth a word: on two cores about half a minute."""

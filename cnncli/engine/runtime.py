@@ -10,8 +10,8 @@ import keras
 import tensorflow as tf
 
 from cnncli.analysis.processor import cpu_features, cpu_field
-from cnncli.config.schema import Config
-from cnncli.engine import parts
+from cnncli.config.schema.schema import Config
+from cnncli.engine.fast_ops import batch_halves
 from cnncli.errors import CnnError
 from cnncli.runs.environment import versions
 
@@ -33,7 +33,7 @@ def configure(config: Config, recorded_threads: int | None = None) -> dict[str, 
         recorded_threads: Number of threads that a run began with; it goes on with as many.
     """
     threads = config.train.threads or recorded_threads or available_threads()
-    threads = parts.set_threads(threads, parts.parts_for(config, threads))
+    threads = batch_halves.set_threads(threads, batch_halves.parts_for(config, threads))
     keras.config.set_dtype_policy(config.train.precision)
     keras.utils.set_random_seed(config.seed)
     return environment(threads)
@@ -60,7 +60,7 @@ def environment(threads: int) -> dict[str, Any]:
         "versions": versions(),
         "device": device_name(),
         "threads": threads,
-        "parts": parts.number(),
+        "parts": batch_halves.number(),
         "cpu_features": cpu_features(),
     }
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from cnncli.config.dump import dump_document
 from cnncli.config.load import load_document, loads
-from cnncli.config.schema import Config
+from cnncli.config.schema.schema import Config
 from cnncli.errors import ConfigError
-from cnncli.importing.foreign import Foreign, ForeignError
+from cnncli.importing.graph import Foreign, ForeignError
 from cnncli.importing.nesting import nest
 from cnncli.layers.graph import Node
 from cnncli.layers.named import snake_case

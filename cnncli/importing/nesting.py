@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cnncli.importing.foreign import IMAGE, ForeignError, Operation
+from cnncli.importing.graph import IMAGE, ForeignError, Operation
 from cnncli.layers.merging import Add, Concatenate
 from cnncli.layers.named import written
 

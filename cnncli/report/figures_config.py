@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.figure import Figure
 
-    from cnncli.config.schema import Config
+    from cnncli.config.schema.schema import Config
 
 POINTS = 200
 """Points of a schedule's curve for each epoch."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cnncli.engine.insight import FeatureMaps, Kernels
+    from cnncli.engine.inspection.activations import FeatureMaps, Kernels
 
 MOST_FILTERS = 64
 MOST_ACROSS = 16

@@ -7,9 +7,10 @@ from importlib.resources import files
 from string import Template
 from typing import NamedTuple
 
-from cnncli.report import html_evaluation, html_network, html_run
+from cnncli.report import html_network, html_run
 from cnncli.report.html import Html, element, joined, json_script
 from cnncli.report.html_material import Material
+from cnncli.tasks.classification import html
 
 
 class Section(NamedTuple):
@@ -29,12 +30,12 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("glance", "At a glance", html_run.glance),
     Section("curves", "Curves", html_run.curves),
-    Section("classes", "Classes", html_evaluation.classes),
-    Section("confusion", "Confusion matrix", html_evaluation.confusion),
-    Section("mistakes", "Mistakes", html_evaluation.mistakes),
-    Section("reasons", "Reasons", html_evaluation.reasons),
-    Section("calibration", "Calibration", html_evaluation.calibration),
-    Section("invariance", "Invariance", html_evaluation.distortions),
+    Section("classes", "Classes", html.classes),
+    Section("confusion", "Confusion matrix", html.confusion),
+    Section("mistakes", "Mistakes", html.mistakes),
+    Section("reasons", "Reasons", html.reasons),
+    Section("calibration", "Calibration", html.calibration),
+    Section("invariance", "Invariance", html.distortions),
     Section("layers", "Layers", html_network.layers),
     Section("inside", "Filters", html_network.inside),
     Section("replay", "Replay", html_network.replay),
@@ -51,7 +52,7 @@ def report_page(material: Material) -> str:
     made = [(part, found) for part in SECTIONS if (found := part.make(material)) is not None]
     links = [element("li", element("a", part.title, href=f"#{part.identity}")) for part, _ in made]
     data = {
-        "cells": html_evaluation.cell_data(material.pictures.cells),
+        "cells": html.cell_data(material.pictures.cells),
         "replay": html_network.replay_data(material.pictures.replay),
     }
     return Template(_read("report.html")).substitute(

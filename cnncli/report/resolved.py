@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cnncli.config.dump import resolved, with_defaults
-from cnncli.config.schema import Config
+from cnncli.config.schema.schema import Config
 
 
 def resolved_text(config: Config) -> str:

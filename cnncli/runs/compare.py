@@ -11,8 +11,8 @@ from typing import Any
 
 from cnncli.errors import RunError
 from cnncli.runs.listing import accuracies
-from cnncli.runs.mcnemar import McNemar, mcnemar, read_answers
 from cnncli.runs.run import Run
+from cnncli.tasks.classification.mcnemar import McNemar, mcnemar, read_answers
 
 ASIDE = ("name", "seed")
 """Keys of a config in which repetitions of one experiment may differ."""
@@ -115,8 +115,8 @@ def _labels(runs: Sequence[Run]) -> tuple[str, ...]:
 
 def _flat_config(run: Run) -> dict[str, Any]:
     """Return the values of config.yaml by their paths; a list of numbers is one value."""
-    from cnncli.config.tree import plain
-    from cnncli.config.yaml import parse
+    from cnncli.config.yaml.parser import parse
+    from cnncli.config.yaml.tree import plain
 
     try:
         text = run.config_file.read_text(encoding="utf-8")

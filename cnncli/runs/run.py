@@ -20,7 +20,7 @@ from cnncli.runs.environment import environment
 from cnncli.runs.lock import held, lock
 
 if TYPE_CHECKING:
-    from cnncli.config.schema import Config
+    from cnncli.config.schema.schema import Config
     from cnncli.runs.checkpoints import CheckpointStore
 
 Status = Literal["running", "done", "interrupted", "failed"]

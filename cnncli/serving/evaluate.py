@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.analysis.evaluation import Evaluation
 from cnncli.config.load import loads
 from cnncli.datasets import incoming
 from cnncli.datasets import load as load_splits
@@ -20,7 +19,8 @@ from cnncli.runs.find import find
 from cnncli.runs.run import Run
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
-from cnncli.serving.examined import Examined, count_use, name_of
+from cnncli.tasks.classification.evaluation import Evaluation
+from cnncli.tasks.measurement import Examined, count_use, name_of
 
 BATCH = 64
 

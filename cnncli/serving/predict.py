@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.facts import Facts
+from cnncli.datasets.image_statistics import Look, differences, look
 from cnncli.datasets.images import Decoded, Pixels
 from cnncli.datasets.images import examine as decode
-from cnncli.datasets.look import Look, differences, look
 from cnncli.datasets.pictures import Picture
 from cnncli.errors import DataError
 from cnncli.report.figures_pixels import thumbnail

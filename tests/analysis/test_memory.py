@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from cnncli import datasets
-from cnncli.analysis.known_sets import KNOWN_SETS
 from cnncli.analysis.memory import optimizer_slots
+from cnncli.analysis.rules.known_sets import KNOWN_SETS
 from cnncli.analysis.summary import summarize
 from cnncli.analysis.zoo import Exhibit
 from cnncli.config.load import load, loads
-from cnncli.config.schema import Train
+from cnncli.config.schema.schema import Train
 from cnncli.config.zoo import Entry
 
 NET = """

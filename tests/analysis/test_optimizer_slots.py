@@ -8,7 +8,7 @@ import pytest
 
 from cnncli.analysis.memory import optimizer_slots
 from cnncli.config.load import load
-from cnncli.config.optimizers import OPTIMIZERS
+from cnncli.config.schema.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.engine
 
@@ -18,7 +18,7 @@ def test_slots_are_what_is_kept(name: str) -> None:
     """An optimizer keeps as many values for a kernel's weight as is said, and a few numbers of its own."""
     import keras
 
-    from cnncli.engine.optimizer import make_optimizer
+    from cnncli.engine.training.optimizer import make_optimizer
 
     config = load("digits_lenet", [f"train.optimizer={name}"])
     optimizer = make_optimizer(config.train)

@@ -46,7 +46,7 @@ def timed(self, best=False):
     seconds.append(time.perf_counter() - started)
 trainer.Trainer._save = timed
 from cnncli.config.load import load
-from cnncli.engine.train import train
+from cnncli.engine.training.train import train
 from cnncli.runs.events import Silence
 train(load("mnist_lenet5", [f"data.path={data}", f"train.epochs={epochs}"]), Path(runs_dir), Silence())
 used = resource.getrusage(resource.RUSAGE_SELF)

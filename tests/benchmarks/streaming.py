@@ -44,9 +44,9 @@ def write_photos(folder: Path, number: int, size: int) -> None:
 def our_pipeline(folder: Path, image_size: int) -> Callable[[], int]:
     """Return a function that streams the folder once through cnncli and counts the images."""
     from cnncli import datasets
-    from cnncli.config.schema import Config, Data
-    from cnncli.engine.pipeline import Decoder, StreamFeed
-    from cnncli.engine.preprocessing import Preprocessing
+    from cnncli.config.schema.schema import Config, Data
+    from cnncli.engine.input_pipeline.decoder import Decoder, StreamFeed
+    from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 
     size = (image_size, image_size)
     data = Data(source="folder", path=str(folder), image_size=size, channels=3, validation=0.0)

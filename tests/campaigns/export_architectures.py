@@ -64,7 +64,7 @@ def _nets() -> dict[str, str]:
 def campaign(folder: Path, wanted: list[str], kinds: tuple[str, ...] = KINDS) -> list[tuple[str, str]]:
     """Train and export each, print a line an artifact, and return the names and formats that are not exact."""
     from cnncli.engine.exporting.export import Wanted, export
-    from cnncli.engine.train import train
+    from cnncli.engine.training.train import train
     from cnncli.errors import CnnError
     from cnncli.report.export import title
     from cnncli.runs.events import Silence

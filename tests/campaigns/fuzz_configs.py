@@ -25,12 +25,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cnncli.analysis.check import check
-from cnncli.config import yaml
 from cnncli.config.dump import dump, dump_document, resolved
 from cnncli.config.error_pages import pages
 from cnncli.config.load import load, loads
 from cnncli.config.starter import starter
-from cnncli.config.tree import plain
+from cnncli.config.yaml import parser as yaml
+from cnncli.config.yaml.tree import plain
 from cnncli.errors import ConfigError, Problem
 from cnncli.report.problems import problem_text
 

@@ -175,7 +175,7 @@ def peak_bytes() -> int:
 def scan(folder: Path) -> None:
     """Take the passport of a folder and print what was found; the process of its own."""
     from cnncli import datasets
-    from cnncli.config.schema import Config, Data
+    from cnncli.config.schema.schema import Config, Data
 
     data = Data(source="folder", path=str(folder), image_size=(8, 8), channels=3, validation=0.0)
     splits = datasets.inspect(Config.model_construct(name="mutated", seed=0, nodes=(), data=data))

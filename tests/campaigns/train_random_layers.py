@@ -24,7 +24,7 @@ from typing import Any
 from cnncli.analysis.check import check
 from cnncli.config.dump import dump_document
 from cnncli.config.load import loads
-from cnncli.config.schema import Config
+from cnncli.config.schema.schema import Config
 from cnncli.errors import ConfigError
 from cnncli.layers import VOCABULARY
 from cnncli.layers.arguments import ActivationName, Interpolation
@@ -228,11 +228,11 @@ def _train(config: Config) -> str | None:
     import numpy as np
     import tensorflow as tf
 
-    from cnncli.engine.feed import Chunk
-    from cnncli.engine.learner import Learner
-    from cnncli.engine.loss import CrossEntropy
+    from cnncli.engine.input_pipeline.feed import Chunk
+    from cnncli.engine.input_pipeline.preprocessing import Preprocessing
     from cnncli.engine.model import build
-    from cnncli.engine.preprocessing import Preprocessing
+    from cnncli.engine.tasks.classification import CrossEntropy
+    from cnncli.engine.training.step_loop import Learner
 
     model = build(config)
     found = [tuple(layer.output.shape[1:]) for layer in model.layers[1:]]
@@ -253,7 +253,7 @@ def _compare(config: Config) -> str:
     import numpy as np
     import tensorflow as tf
 
-    from cnncli.engine.network import build
+    from cnncli.engine.network.model import build
 
     ours = build(config.nodes, config.input_shape, config.seed)
     rng = np.random.default_rng(config.seed)

@@ -136,7 +136,7 @@ def test_every_doubt_has_a_page() -> None:
 
     import cnncli.analysis as analysis
 
-    sources = Path(analysis.__file__).parent.glob("doubts_of_*.py")
+    sources = Path(analysis.__file__).parent.glob("rules/*.py")
     codes = {code for path in sources for code in re.findall(r'"([EW]3\d\d)"', path.read_text(encoding="utf-8"))}
     assert len(codes) >= 15
     for code in codes:

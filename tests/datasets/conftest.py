@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.config.schema import Config, Data
+from cnncli.config.schema.schema import Config, Data
 
 
 @pytest.fixture(autouse=True)

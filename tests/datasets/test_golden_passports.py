@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from cnncli import datasets
 from cnncli.config.load import loads
-from cnncli.datasets.look import differences
+from cnncli.datasets.image_statistics import differences
 from cnncli.datasets.problems import findings
 from cnncli.datasets.samples import draw
 from cnncli.errors import DataError

@@ -34,15 +34,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("clock")
 def test_figures(small_config: Callable[..., Any]) -> None:
     """Two steps take a second, so six are timed: within a second. All other figures follow from that."""
-    from cnncli.engine import parts
     from cnncli.engine.bench import bench
+    from cnncli.engine.fast_ops import batch_halves
 
     found = bench(small_config("train.batch_size=10", "train.precision=float32"))
     assert (found.precision, found.batch_size) == ("float32", 10)
     assert found.images_per_second == pytest.approx(60)
     assert found.step_ms == pytest.approx(1000 / 6)
     assert found.inference_images_per_second == 256
-    assert found.peak_gflops == pytest.approx(2 * 64**3 * parts.number() / 1e9)
+    assert found.peak_gflops == pytest.approx(2 * 64**3 * batch_halves.number() / 1e9)
     macs = {"conv2d": 6 * 6 * 4 * 3 * 3, "dense": 3 * 3 * 4 * 10}
     assert found.peak_share == pytest.approx(6 * sum(macs.values()) * 60 / found.peak_gflops / 1e9)
     kinds = ["Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D", "Flatten", "Dropout", "Dense"]

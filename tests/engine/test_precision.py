@@ -30,7 +30,7 @@ def test_a_run_says_it_before_its_first_epoch(
 ) -> None:
     """The hint is among the notes that a listener gets when training starts."""
     from cnncli.engine import precision
-    from cnncli.engine.train import train
+    from cnncli.engine.training.train import train
     from cnncli.runs.events import Silence, Started
 
     monkeypatch.setattr(precision, "cpu_features", lambda: ["avx512_bf16"])

@@ -30,8 +30,8 @@ USED = ("dropout and batch norm", "ema", "mid-epoch checkpoints", "cosine with m
 
 def trial(folder: Path, kind: str, step: int, overrides: list[str], reference: Path) -> list[str]:
     """Inject, look at what is left, go on without, and compare; return what was wrong."""
-    from cnncli.engine.guard import DivergedError
-    from cnncli.engine.train import resume, train
+    from cnncli.engine.training.divergence import DivergedError
+    from cnncli.engine.training.train import resume, train
 
     config = _config(folder, overrides)
     wrong = []
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    from cnncli.engine.train import train
+    from cnncli.engine.training.train import train
 
     rng, begun, bad = random.Random(arguments.seed), time.monotonic(), 0
     kinds: Counter[str] = Counter()

@@ -17,9 +17,9 @@ def injected(what: str, step: int) -> Iterator[None]:
     """
     import tensorflow as tf
 
-    from cnncli.engine import learner as learner_module
-    from cnncli.engine.loss import CrossEntropy
-    from cnncli.engine.preprocessing import Preprocessing
+    from cnncli.engine.input_pipeline.preprocessing import Preprocessing
+    from cnncli.engine.tasks.classification import CrossEntropy
+    from cnncli.engine.training import step_loop as learner_module
 
     learners: list[Any] = []
     made, to_float, loss = learner_module.Learner.__init__, Preprocessing.to_float, CrossEntropy.__call__

@@ -46,7 +46,7 @@ class Copies(Silence):
 
 def campaign(folder: Path, variant: str, epochs: int) -> tuple[int, list[str]]:
     """Interrupt one variant after each epoch; return the number of interruptions and what was wrong."""
-    from cnncli.engine.train import resume, train
+    from cnncli.engine.training.train import resume, train
 
     folder.mkdir(parents=True)
     path = folder / "small.yaml"

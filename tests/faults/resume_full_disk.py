@@ -65,7 +65,7 @@ def fill(disk: Path, free: int) -> Path:
 
 def trial(disk: Path, free: int, reference: Path) -> tuple[str, list[str]]:
     """Train into a disk with little room, make room, go on; return what the error was about and what was wrong."""
-    from cnncli.engine.train import resume, train
+    from cnncli.engine.training.train import resume, train
 
     config, wrong, refused = load(disk.parent / "small.yaml", OVERRIDES), [], "enough room"
     filler = fill(disk, free)
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    from cnncli.engine.train import train
+    from cnncli.engine.training.train import train
 
     rng, begun, bad, kinds = random.Random(arguments.seed), time.monotonic(), 0, Counter()
     with tempfile.TemporaryDirectory() as name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnncli.importing.importing import Imported
+from cnncli.importing.read import Imported
 from cnncli.layers.graph import shapes
 
 

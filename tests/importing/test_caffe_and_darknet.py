@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cnncli.analysis.summary import summarize
-from cnncli.importing.foreign import ForeignError
-from cnncli.importing.importing import Imported, read
+from cnncli.importing.graph import ForeignError
+from cnncli.importing.read import Imported, read
 
 sys.path.insert(0, str(Path(__file__).parent))
 import classic_nets

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cnncli.importing.foreign import ForeignError
-from cnncli.importing.importing import read
+from cnncli.importing.graph import ForeignError
+from cnncli.importing.read import read
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "campaigns"))

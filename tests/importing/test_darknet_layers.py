@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.importing.foreign import ForeignError
-from cnncli.importing.importing import Imported, read
+from cnncli.importing.graph import ForeignError
+from cnncli.importing.read import Imported, read
 from cnncli.layers.graph import shapes
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from cnncli.config.load import loads
-from cnncli.importing import importing
+from cnncli.importing import read as importing
 from cnncli.importing.document import config_name, meaning, to_config
-from cnncli.importing.foreign import ForeignError
-from cnncli.importing.importing import make_run, read
-from cnncli.importing.keras_config import read_config
+from cnncli.importing.graph import ForeignError
+from cnncli.importing.keras.config import read_config
+from cnncli.importing.read import make_run, read
 
 sys.path.insert(0, str(Path(__file__).parent))
 import classic_nets

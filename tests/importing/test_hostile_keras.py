@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 import pytest
 
-from cnncli.importing.foreign import ForeignError
-from cnncli.importing.importing import read
+from cnncli.importing.graph import ForeignError
+from cnncli.importing.read import read
 
 SECRET = "a secret that must not be read"
 
@@ -217,8 +217,8 @@ def test_damaged_weights(tmp_path: Path) -> None:
 READER = """
 import ctypes, sys
 from pathlib import Path
-from cnncli.importing.foreign import ForeignError
-from cnncli.importing.importing import read
+from cnncli.importing.graph import ForeignError
+from cnncli.importing.read import read
 for name in sys.argv[1:]:
     try:
         read(Path(name))
@@ -293,8 +293,8 @@ def test_no_archive(tmp_path: Path, cut: int) -> None:
 WATCHED = """
 import resource, sys, time, zipfile
 from pathlib import Path
-from cnncli.importing.foreign import ForeignError
-from cnncli.importing.importing import read
+from cnncli.importing.graph import ForeignError
+from cnncli.importing.read import read
 start = time.process_time()
 try:
     read(Path(sys.argv[1]))

@@ -12,10 +12,10 @@ import h5py
 import numpy as np
 import pytest
 
-from cnncli.importing.foreign import Foreign, ForeignError
-from cnncli.importing.importing import read
-from cnncli.importing.keras_config import read_config
+from cnncli.importing.graph import Foreign, ForeignError
+from cnncli.importing.keras.config import read_config
 from cnncli.importing.nesting import nest
+from cnncli.importing.read import read
 
 sys.path.insert(0, str(Path(__file__).parent))
 import test_hostile_keras as hostile
@@ -286,7 +286,7 @@ def test_groups_of_weights(tmp_path: Path, content: bytes) -> None:
 
 def test_room_for_the_weights() -> None:
     """A member may be twice as large as the weights and 16 MiB; a network of more than 4 GiB is not read."""
-    from cnncli.importing.keras_weights import most_bytes_of
+    from cnncli.importing.keras.weights import most_bytes_of
 
     assert most_bytes_of(1000) == 8000 + 2**24
     assert most_bytes_of(2**30) == 2**33 + 2**24

@@ -60,11 +60,11 @@ def saved(tmp_path: Path) -> Any:
 
     from cnncli.config.dump import dump
     from cnncli.config.load import loads
-    from cnncli.engine.evaluate import Trained
+    from cnncli.engine.evaluation.trained import Trained
     from cnncli.engine.exporting.keras_file import portable_model, write_keras
     from cnncli.engine.exporting.source import Source
+    from cnncli.engine.input_pipeline.preprocessing import Preprocessing
     from cnncli.engine.model import build
-    from cnncli.engine.preprocessing import Preprocessing
     from cnncli.serving.description import Description
 
     def save(layers: str, carried: bool) -> tuple[Path, Any, Any]:
@@ -91,7 +91,7 @@ def saved(tmp_path: Path) -> Any:
 @pytest.mark.parametrize("net", NETS)
 def test_equal_in_meaning(net: str, carried: bool, saved: Any) -> None:
     """The imported config means what the exported one meant, whether the file carries it or only the network."""
-    from cnncli.importing.importing import read
+    from cnncli.importing.read import read
 
     path, config, model = saved(NETS[net], carried)
     found = read(path)
@@ -107,8 +107,8 @@ def test_equal_in_meaning(net: str, carried: bool, saved: Any) -> None:
 
 def test_imported_run_answers_alike(saved: Any, tmp_path: Path) -> None:
     """The run that an import makes predicts what the exported network predicts, and can be exported again."""
-    from cnncli.engine.evaluate import Predictor, load_trained
-    from cnncli.importing.importing import make_run, read
+    from cnncli.engine.evaluation.trained import Predictor, load_trained
+    from cnncli.importing.read import make_run, read
 
     path, _, model = saved(NETS["branches"], True)
     trained = load_trained(make_run(read(path), tmp_path / "runs"))
@@ -121,7 +121,7 @@ def test_model_of_plain_keras(tmp_path: Path) -> None:
     """A model that Keras itself saved, with its scaling inside, becomes a config for values from 0 to 1."""
     import keras
 
-    from cnncli.importing.importing import read
+    from cnncli.importing.read import read
 
     model = keras.Sequential(
         [
@@ -147,8 +147,8 @@ def test_shared_layer_is_refused(tmp_path: Path) -> None:
     """A layer used twice cannot be said in a config, and the error says so."""
     import keras
 
-    from cnncli.importing.foreign import ForeignError
-    from cnncli.importing.importing import read
+    from cnncli.importing.graph import ForeignError
+    from cnncli.importing.read import read
 
     inputs = keras.Input((8, 8, 1))
     shared = keras.layers.Conv2D(1, 3, padding="same", name="twice")
@@ -162,8 +162,8 @@ def test_branches_that_cross_are_refused(tmp_path: Path) -> None:
     """Branches that do not begin and end together are refused, not computed twice."""
     import keras
 
-    from cnncli.importing.foreign import ForeignError
-    from cnncli.importing.importing import read
+    from cnncli.importing.graph import ForeignError
+    from cnncli.importing.read import read
 
     inputs = keras.Input((8, 8, 1))
     a = keras.layers.Conv2D(2, 1, name="a")(inputs)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.analysis.evaluation import Evaluation
 from cnncli.analysis.explain import explain
-from cnncli.analysis.invariance import invariance
 from cnncli.analysis.summary import summarize
 from cnncli.config.load import load
 from cnncli.report.figures_pixels import encoded
 from cnncli.report.html_material import Cell, Frame, Heat, Image, Material, Pictures, Replay
+from cnncli.tasks.classification.evaluation import Evaluation
+from cnncli.tasks.invariance import invariance
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&"
 """A class's name that must appear as it is, and do nothing."""

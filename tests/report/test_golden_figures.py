@@ -22,13 +22,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from cnncli.analysis.evaluation import Evaluation
 from cnncli.config.load import loads
 from cnncli.report.figures import mosaic, new_figure, save, shortened
-from cnncli.report.figures_answers import Pictured, confusion_figure, gallery_figure
 from cnncli.report.figures_config import Field, augmentation_figure, fields_figure, schedule_figure
 from cnncli.report.figures_heat import Heated, heat_figure
-from cnncli.report.figures_invariance import invariance_figure
 from cnncli.report.figures_network import activations_figure, kernels_figure, layer_figure
 from cnncli.report.figures_pixels import encoded, enlarged, kernel_pixels, map_pixels, overlay_pixels, photo, thumbnail
 from cnncli.report.html_chart import Axes as ChartAxes
@@ -36,6 +33,9 @@ from cnncli.report.html_chart import Series, line_chart
 from cnncli.report.html_material import Material
 from cnncli.report.html_page import report_page
 from cnncli.report.rate_figure import draw_search
+from cnncli.tasks.classification.evaluation import Evaluation
+from cnncli.tasks.classification.figures import Pictured, confusion_figure, gallery_figure
+from cnncli.tasks.invariance_figure import invariance_figure
 
 Golden = Callable[[str, str], None]
 

@@ -16,25 +16,21 @@ from rich.console import Console
 from rich.progress import Progress
 
 from cnncli.analysis.diff import diff
-from cnncli.analysis.evaluation import Evaluation
 from cnncli.analysis.explain import explain
 from cnncli.analysis.summary import summarize
 from cnncli.analysis.zoo import exhibits
 from cnncli.config.load import load, loads
 from cnncli.report.bench import bench_table
-from cnncli.report.comparison import diff_table, what_if_table
-from cnncli.report.evaluation import evaluation_page
-from cnncli.report.evaluation_invariance import invariance_page
+from cnncli.report.dry_run import duration, forecast_lines, memorization_lines
 from cnncli.report.explanation import explanation_latex, explanation_markdown, explanation_page
 from cnncli.report.export import artifact_line, bench_page, title
 from cnncli.report.grid import Grid
 from cnncli.report.half_blocks import picture
 from cnncli.report.html_material import Material
+from cnncli.report.network_diff import diff_table, what_if_table
 from cnncli.report.page import Page
 from cnncli.report.passport import bar, passport_page
-from cnncli.report.predictions import evaluation_csv, predictions_csv, predictions_table
 from cnncli.report.progress import LiveDisplay, PlainLines
-from cnncli.report.rehearsal import duration, forecast_lines, memorization_lines
 from cnncli.report.resolved import origins, resolved_text
 from cnncli.report.runs import comparison_lines, runs_table
 from cnncli.report.sparkline import curve_lines, sparkline
@@ -43,7 +39,11 @@ from cnncli.report.zoo import zoo_table
 from cnncli.runs.compare import Comparison, Group, Pair
 from cnncli.runs.events import EpochDone, Started, StepsDone
 from cnncli.runs.listing import Row
-from cnncli.runs.mcnemar import McNemar
+from cnncli.tasks.classification.answers import evaluation_csv, predictions_csv, predictions_table
+from cnncli.tasks.classification.evaluation import Evaluation
+from cnncli.tasks.classification.mcnemar import McNemar
+from cnncli.tasks.classification.page import evaluation_page
+from cnncli.tasks.invariance_page import invariance_page
 
 Golden = Callable[[str, str], None]
 

@@ -12,8 +12,8 @@ import pytest
 from cnncli.errors import ConfigError, RunError
 from cnncli.report.runs import comparison_lines
 from cnncli.runs.compare import compare
-from cnncli.runs.mcnemar import exact_p_value, mcnemar, read_answers
 from cnncli.runs.run import Run
+from cnncli.tasks.classification.mcnemar import exact_p_value, mcnemar, read_answers
 
 CONFIG = """name: {name}
 seed: {seed}

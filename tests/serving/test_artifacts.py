@@ -16,10 +16,10 @@ from cnncli.errors import ExportError
 from cnncli.serving import evaluate
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import VERSION, Description, missing
-from cnncli.serving.examined import count_use, name_of
 from cnncli.serving.kinds import kind_of, require_kind
 from cnncli.serving.open import opens
 from cnncli.serving.packages import absent, require
+from cnncli.tasks.measurement import count_use, name_of
 
 ABOUT = Description(
     "netä", ("a", "ö"), 4, 6, 3, "bilinear", "crop", True, "name: net", "c0", "d0", "s0",

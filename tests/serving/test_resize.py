@@ -27,7 +27,7 @@ def test_equal_to_the_engine(
     old: tuple[int, int], new: tuple[int, int], method: str, fit: str, channels: tuple[int, int], seed: int
 ) -> None:
     """Every method, fit and change of channels gives the very bytes that the engine's preprocessing gives."""
-    from cnncli.engine.preprocessing import Preprocessing
+    from cnncli.engine.input_pipeline.preprocessing import Preprocessing
     from cnncli.serving.preprocessing import to_size
 
     images = np.random.default_rng(seed).integers(0, 256, (2, *old, channels[0]), dtype=np.uint8)
@@ -50,7 +50,7 @@ def test_equal_to_the_engine(
 def test_elementary_operations_are_equal_too(old: tuple[int, int], new: tuple[int, int], method: str, fit: str) -> None:
     """The resize said in sums and products, as ONNX files hold it, gives the same bytes."""
     from cnncli.engine.exporting.elementary import ElementaryPreprocessing
-    from cnncli.engine.preprocessing import Preprocessing
+    from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 
     images = np.random.default_rng(0).integers(0, 256, (2, *old, 3), dtype=np.uint8)
     data = SimpleNamespace(image_size=new, channels=3, resize=SimpleNamespace(method=method, fit=fit))

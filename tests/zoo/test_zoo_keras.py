@@ -23,7 +23,7 @@ def count(weights: Any) -> int:
 @pytest.mark.parametrize("name", zoo.names())
 def test_layers_equal_keras(name: str) -> None:
     """Names, output shapes, trainable and other counts of every layer equal Keras's."""
-    from cnncli.engine.network import build
+    from cnncli.engine.network.model import build
 
     config = load(name)
     model = build(config.nodes, config.input_shape, config.seed)

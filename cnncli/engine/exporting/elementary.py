@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from cnncli.engine.exporting.forward import forward
 from cnncli.engine.exporting.source import Source
-from cnncli.engine.preprocessing import Preprocessing
+from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.layers.base import Layer
 from cnncli.layers.convolution import Convolution
 from cnncli.layers.preprocessing import Normalization

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.datasets import load as load_splits
-from cnncli.engine.evaluate import load_trained
+from cnncli.engine.evaluation.trained import load_trained
 from cnncli.engine.exporting import parity
 from cnncli.engine.exporting.formats import FORMATS, Format, choose
 from cnncli.engine.exporting.open import open_artifact

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnncli.config.schema import Data
+from cnncli.config.schema.schema import Data
 from cnncli.engine.exporting import limits
 from cnncli.engine.exporting.keras_file import takes_any_size as keras_takes_any_size
 from cnncli.engine.exporting.keras_file import write_keras

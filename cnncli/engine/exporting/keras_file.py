@@ -13,13 +13,13 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from cnncli.config.schema import Config, Data
+from cnncli.config.schema.schema import Config, Data
 from cnncli.engine.exporting.forward import forward
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
-from cnncli.importing.foreign import ForeignError
-from cnncli.importing.keras_archive import Archive, open_archive
-from cnncli.importing.keras_weights import MEMBER, most_bytes_of
+from cnncli.importing.graph import ForeignError
+from cnncli.importing.keras.archive import Archive, open_archive
+from cnncli.importing.keras.weights import MEMBER, most_bytes_of
 from cnncli.layers.base import Layer
 from cnncli.layers.normalization import LocalResponseNormalization
 from cnncli.serving.artifact import Artifact, Pixels, Probabilities

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnncli.config.schema import Data
+from cnncli.config.schema.schema import Data
 from cnncli.engine.exporting.elementary import ElementaryPreprocessing, logits
 from cnncli.engine.exporting.source import Source
 from cnncli.serving.description import FILE, Description

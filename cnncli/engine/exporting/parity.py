@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.analysis.significance import Z_95
 from cnncli.engine.exporting.proof import Case, Proof
 from cnncli.errors import ExportError
 from cnncli.serving.artifact import Artifact, Probabilities
 from cnncli.serving.description import Description
+from cnncli.tasks.significance import Z_95
 
 Flags = npt.NDArray[np.bool_]
 

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cnncli.config.schema import Resize
+from cnncli.config.schema.schema import Resize
 from cnncli.engine.exporting.source import Source
 from cnncli.layers.base import Layer, Merge
 from cnncli.layers.graph import INPUT, Node

@@ -12,20 +12,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cnncli.analysis.evaluation import log_softmax
 from cnncli.config.dump import dump, dump_document
-from cnncli.config.schema import Config
+from cnncli.config.schema.schema import Config
 from cnncli.datasets.splits import Split, Splits
-from cnncli.engine.evaluate import Predictor, Trained
-from cnncli.engine.learner import assign, model_variables
-from cnncli.engine.measured import settle
+from cnncli.engine.evaluation.trained import Predictor, Trained
+from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.model import build, logits_nodes
-from cnncli.engine.preprocessing import Preprocessing
+from cnncli.engine.network.adapt import settle
+from cnncli.engine.training.step_loop import assign, model_variables
 from cnncli.layers.graph import Node
 from cnncli.runs.environment import versions
 from cnncli.runs.run import Run
 from cnncli.serving.artifact import Pixels, Probabilities
 from cnncli.serving.description import Description
+from cnncli.tasks.classification.evaluation import log_softmax
 
 CALIBRATION = 300
 """Training examples that show a quantised network the range of its values."""

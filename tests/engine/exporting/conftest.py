@@ -33,10 +33,10 @@ def make_source() -> MakeSource:
         from cnncli.config.dump import dump
         from cnncli.config.load import loads
         from cnncli.datasets import load as load_splits
-        from cnncli.engine.evaluate import Trained
+        from cnncli.engine.evaluation.trained import Trained
         from cnncli.engine.exporting.source import Source
+        from cnncli.engine.input_pipeline.preprocessing import Preprocessing
         from cnncli.engine.model import build
-        from cnncli.engine.preprocessing import Preprocessing
         from cnncli.engine.runtime import configure
         from cnncli.serving.description import Description
 

@@ -52,7 +52,7 @@ def test_resizing_is_tensorflows(method: str, size: tuple[int, int]) -> None:
     """Sums and products give the very bits of TensorFlow's resizing, up and down, of images that are not square."""
     import tensorflow as tf
 
-    from cnncli.config.schema import Data
+    from cnncli.config.schema.schema import Data
     from cnncli.engine.exporting.elementary import ElementaryPreprocessing
 
     images = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), np.uint8)

@@ -29,7 +29,7 @@ train: {epochs: 8, batch_size: 50}
 def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return a trained run."""
     from cnncli.config.load import loads
-    from cnncli.engine.train import train
+    from cnncli.engine.training.train import train
     from cnncli.runs.events import Silence
     from cnncli.runs.run import Run
 
@@ -72,7 +72,7 @@ def test_all_formats(exported: list[dict[str, Any]], run: Any) -> None:
 
 def test_accuracy_is_the_runs(exported: list[dict[str, Any]], run: Any) -> None:
     """The accuracy of an exact artifact is what `cnn eval` says of the run."""
-    from cnncli.engine.examination import examine
+    from cnncli.engine.evaluation.evaluate import examine
 
     accuracy = examine(run, "best", "test").evaluation.accuracy
     assert {row["accuracy"] for row in exported if row["tolerance"]} == {accuracy}
@@ -81,7 +81,7 @@ def test_accuracy_is_the_runs(exported: list[dict[str, Any]], run: Any) -> None:
 @pytest.mark.parametrize("number", [1, 7])
 def test_artifacts_open_by_themselves(exported: list[dict[str, Any]], run: Any, number: int) -> None:
     """Every artifact, opened by its path alone, knows its classes and answers for larger images too."""
-    from cnncli.engine.evaluate import Predictor, load_trained
+    from cnncli.engine.evaluation.trained import Predictor, load_trained
     from cnncli.engine.exporting.open import open_artifact
 
     images = np.random.default_rng(0).integers(0, 256, (number, 13, 10, 3), dtype=np.uint8)
@@ -179,7 +179,7 @@ def test_script_needs_no_cnncli(exported: list[dict[str, Any]], run: Any, tmp_pa
     import keras
 
     from cnncli.datasets import load as load_splits
-    from cnncli.engine.evaluate import load_trained
+    from cnncli.engine.evaluation.trained import load_trained
     from cnncli.engine.exporting.open import open_artifact  # noqa: F401 - the engine sets its threads first
     from cnncli.engine.exporting.source import Source
 
@@ -205,7 +205,7 @@ def test_asked_without_tensorflow(exported: list[dict[str, Any]], run: Any, tmp_
 
     from PIL import Image
 
-    from cnncli.engine.examination import examine
+    from cnncli.engine.evaluation.evaluate import examine
 
     path = next((row["path"] for row in exported if (row["format"], row["quantize"]) == (kind, None)), None)
     if path is None:

@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from cnncli.config.load import load
     from cnncli.datasets import load as load_splits
     from cnncli.engine.exporting.export import Wanted, export
-    from cnncli.engine.train import train
+    from cnncli.engine.training.train import train
     from cnncli.runs.events import Silence
     from cnncli.runs.run import Run
 
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def answer(folder: Path) -> tuple[str, np.ndarray]:
     """Return the class and the probabilities that the run gives the digit."""
-    from cnncli.engine.evaluate import Predictor, load_trained
+    from cnncli.engine.evaluation.trained import Predictor, load_trained
     from cnncli.runs.run import Run
 
     trained = load_trained(Run.open(folder.parent))

@@ -24,7 +24,7 @@ train: {epochs: 1, batch_size: 8}
 def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return a run on 60 images in three folders."""
     from cnncli.config.load import loads
-    from cnncli.engine.train import train
+    from cnncli.engine.training.train import train
     from cnncli.runs.events import Silence
     from cnncli.runs.run import Run
 
@@ -57,7 +57,7 @@ def test_files_of_all_sizes(run: Any, kind: str) -> None:
 
 def test_artifact_is_measured_on_files(run: Any, tmp_path: Path) -> None:
     """`cnn eval` of the artifact equals the run's, on the run's own test files and on the same files as a folder."""
-    from cnncli.engine.examination import examine
+    from cnncli.engine.evaluation.evaluate import examine
     from cnncli.engine.exporting.export import Wanted, export
     from cnncli.engine.exporting.open import open_artifact
     from cnncli.serving.evaluate import ask

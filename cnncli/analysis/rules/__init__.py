@@ -1,0 +1,1 @@
+"""What `cnn check` finds: one module a subject, each a list of rules."""

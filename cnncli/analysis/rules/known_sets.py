@@ -1,0 +1,32 @@
+"""Sizes of the built-in sets, known without reading them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cnncli.config.schema.schema import Data
+
+
+class KnownSet(NamedTuple):
+    """Number of classes and of examples for training, before any are held back for validation."""
+
+    num_classes: int
+    num_train: int
+
+
+KNOWN_SETS = {
+    "digits": KnownSet(10, 1442),
+    "mnist": KnownSet(10, 60_000),
+    "fashion_mnist": KnownSet(10, 60_000),
+    "cifar10": KnownSet(10, 50_000),
+    "cifar100": KnownSet(100, 50_000),
+}
+"""By the name of `data.source`; a local copy may have fewer examples, not other classes."""
+
+
+def num_training_examples(data: Data) -> int | None:
+    """Return about how many examples train, None where the source has to be read to know."""
+    known, held = KNOWN_SETS.get(data.source), data.validation
+    if known is None:
+        return None
+    return round(known.num_train * (1 - held)) if isinstance(held, float) else known.num_train

@@ -1,0 +1,74 @@
+"""Doubts about size: where the parameters are, and whether training fits the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from cnncli.analysis.memory import memory
+from cnncli.analysis.rules.rule import Doubt, Subject, kind
+from cnncli.layers.graph import INPUT
+
+MANY = 100_000
+"""Parameters below which no one minds where they are."""
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def parameters_are_spread(subject: Subject) -> Iterator[Doubt]:
+    """A dense layer on a flattened image soon holds most of the parameters."""
+    counts = [step.node.layer.num_params(step.input_shape) for step in subject.steps]
+    total = sum(counts)
+    for step, count in zip(subject.steps, counts, strict=True):
+        large = count >= MANY and 2 * count > total
+        if large and kind(step.node.layer) == "Dense" and _is_flattened(subject, step.node.inputs[0]):
+            yield Doubt(
+                "W309",
+                step.node.path,
+                f"{step.node.name} on {step.input_shape[0]:,} flattened values holds {count:,} of the network's "
+                f"{total:,} parameters ({100 * count / total:.0f} %).",
+                "GlobalAveragePooling2D in place of Flatten, one more pooling before it, or fewer units make it small.",
+            )
+
+
+def _is_flattened(subject: Subject, index: int) -> bool:
+    while index != INPUT and kind(subject.steps[index].node.layer) == "Dropout":
+        index = subject.steps[index].node.inputs[0]
+    return index != INPUT and kind(subject.steps[index].node.layer) == "Flatten"
+
+
+def training_fits_the_machine(subject: Subject) -> Iterator[Doubt]:
+    """Training must fit into the memory that there is."""
+    available = machine_memory()
+    need = memory(subject.config, subject.steps)
+    if available is not None and need.training > available:
+        whole = ", the whole training split" if need.batch_size < subject.config.train.batch_size else ""
+        yield Doubt(
+            "W314",
+            "train.batch_size",
+            f"Training takes about {need.training / 1e9:,.1f} GB at batch size {need.batch_size:,}{whole}; "
+            f"this machine has {available / 1e9:,.1f} GB.",
+            "Use a smaller batch size, a smaller image, or precision: mixed_bfloat16.",
+        )
+
+
+def machine_memory() -> int | None:
+    """Return the bytes of memory that this process may use, or None where the system does not tell."""
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    return min([physical, *_limits()])
+
+
+def _limits() -> Iterator[int]:
+    for name in _CGROUP_LIMITS:
+        try:
+            text = Path(name).read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            yield int(text)
+
+
+RULES = (parameters_are_spread, training_fits_the_machine)

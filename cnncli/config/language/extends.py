@@ -1,0 +1,91 @@
+"""`extends: base.yaml`: a config that says only what differs from another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+from cnncli.config import zoo
+from cnncli.config.language.expected import read as written
+from cnncli.config.language.suggestions import nearest
+from cnncli.config.yaml import files
+from cnncli.config.yaml.problems import fail
+from cnncli.config.yaml.tree import Entry, Mapping, Origin, Scalar, Value
+
+MAX_CHAIN = 16
+"""How many files may extend one another."""
+NAMED = {("train", "optimizer"), ("train", "schedule"), ("train", "checkpoint", "every")}
+"""Mappings with a single key that names what the rest belongs to: another name replaces all of it."""
+
+
+def resolve(tree: Value, file: Path | None, chain: tuple[str, ...] = ()) -> Value:
+    """Return a config merged over the one that it extends, and that over the one that it extends.
+
+    Args:
+        tree: The config as read.
+        file: Its file; None for a text, whose `extends` starts from the working directory.
+        chain: Files that led here.
+
+    Raises:
+        ConfigError: If a file is missing or wrong, or the files extend one another in a circle.
+    """
+    if not isinstance(tree, Mapping) or "extends" not in tree.entries:
+        return tree
+    asked = tree.entries["extends"].value
+    rest = Mapping({key: entry for key, entry in tree.entries.items() if key != "extends"}, tree.origin)
+    if isinstance(asked, Scalar) and asked.value is None:
+        return rest
+    base = _locate(asked, file)
+    chain = (*chain, _same(file) if file else "")
+    if _same(base) in chain:
+        fail(
+            "E021", f"The configs extend one another in a circle: {_names(chain, base)}.", asked.origin, path="extends"
+        )
+    if len(chain) > MAX_CHAIN:
+        fail("E021", f"More than {MAX_CHAIN} configs extend one another.", asked.origin, path="extends")
+    below = resolve(files.read(base, str(base), asked.origin), base, chain)
+    return merge(below, rest)
+
+
+def merge(below: Value, above: Value, path: tuple[str, ...] = ()) -> Value:
+    """Lay one config over another: mappings key by key, everything else replaced."""
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    if path in NAMED and below.entries.keys() != above.entries.keys():
+        return above
+    entries = dict(below.entries)
+    for key, entry in above.entries.items():
+        found = entries.get(key)
+        entries[key] = Entry(entry.key, merge(found.value, entry.value, (*path, key))) if found else entry
+    return Mapping(entries, above.origin)
+
+
+def _locate(asked: Value, file: Path | None) -> Path:
+    if not isinstance(asked, Scalar) or not isinstance(asked.value, str) or not asked.value:
+        message = f"Expected the path of a config, or the name of one that comes with cnncli; read {written(asked)}."
+        fail("E014", message, asked.origin, path="extends")
+    folder = file.parent if file else Path()
+    path = folder / asked.value
+    if zoo.is_file(path):
+        return path
+    found = zoo.find(asked.value)
+    if found is None or (file is not None and _same(found) == _same(file)):
+        _missing(asked.value, folder, asked.origin)
+    return found
+
+
+def _missing(asked: str, folder: Path, origin: Origin) -> NoReturn:
+    neighbours = {path.stem: path.name for path in folder.glob("*.y*ml")} if folder.is_dir() else {}
+    name = nearest(Path(asked).stem, [*neighbours, *zoo.names()])
+    near = f' Did you mean "{neighbours.get(name, name)}"?' if name else ""
+    message = f'There is no file "{asked}" here, and no network of that name.{near}'
+    hint = "Write a path that starts from this file's folder, or a name from `cnn zoo`."
+    fail("E020", message, origin, hint, "extends")
+
+
+def _same(file: Path) -> str:
+    return str(file.resolve())
+
+
+def _names(chain: tuple[str, ...], base: Path) -> str:
+    return " → ".join(Path(file).name for file in (*chain, str(base)))

@@ -1,0 +1,1 @@
+"""The keys a config may have, as pydantic models, and the JSON schema made from them."""

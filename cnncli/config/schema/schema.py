@@ -1,0 +1,190 @@
+"""The config as one object: what every other part of cnncli is handed."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, model_validator
+
+from cnncli.config.schema.augmentation import Augmentation, RandomCrop
+from cnncli.config.schema.optimizers import Adam, Optimizer
+from cnncli.config.schema.schedules import Constant, Monitor, Schedule
+from cnncli.config.yaml.origins import Origins
+from cnncli.layers.base import Spec
+from cnncli.layers.graph import Node
+
+Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Pixels = Annotated[int, Field(ge=1, le=2**16)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=100)]
+
+
+class Section(BaseModel):
+    """A mapping of the config with a fixed set of keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
+
+
+class Resize(Section):
+    """How an image of another size becomes `image_size`."""
+
+    method: Literal["bilinear", "nearest", "bicubic", "area"] = Field(
+        default="bilinear", description="How values between pixels are found."
+    )
+    fit: Literal["stretch", "crop", "pad"] = Field(
+        default="stretch", description="What happens to another aspect ratio: distort, cut off, or fill up with black."
+    )
+
+
+class Data(Section):
+    """What the examples are and how they become arrays."""
+
+    source: Literal["digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "npz", "folder", "csv", "tfds"] = Field(
+        description="Where the examples come from; digits come with cnncli."
+    )
+    path: str | None = Field(
+        default=None,
+        description="The npz file, folder or csv; for a built-in set a local copy, so that none is fetched.",
+    )
+    image_size: tuple[Pixels, Pixels] = Field(description="Height and width that the network sees, in pixels.")
+    channels: Literal[1, 3] = Field(default=1, description="1 for grey, 3 for red, green and blue.")
+    resize: Resize = Field(default=Resize(), description="How an image of another size becomes image_size.")
+    validation: Annotated[float, Field(ge=0, lt=1)] | str = Field(
+        default=0.1,
+        description="Share of the training examples held back (stratified, by the seed), or a split's name.",
+    )
+    augmentation: tuple[InstanceOf[Augmentation], ...] = Field(
+        default=(), description="Random changes of the training images, in this order."
+    )
+    on_bad_image: Literal["error", "skip"] = Field(
+        default="error", description="What an unreadable image does: end the command, or be left out and counted."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.path is None and self.source in ("npz", "folder", "csv", "tfds"):
+            raise ValueError(f"The source {self.source} needs a path: where the examples are.")
+        for change in self.augmentation:
+            if isinstance(change, RandomCrop) and not change.fits(self.image_size):
+                height, width = (length + 2 * change.padding for length in self.image_size)
+                raise ValueError(f"RandomCrop cuts out more than the {height}×{width} that there are, padding and all.")
+        return self
+
+
+class Model(Section):
+    """The network: its layers, and blocks that they use."""
+
+    blocks: dict[Name, Any] = Field(default={}, description="Named lists of layers with parameters, used like a layer.")
+    layers: tuple[InstanceOf[Spec], ...] = Field(min_length=1, description="The layers, from the image to the logits.")
+
+
+class Loss(Section):
+    """Sparse categorical cross-entropy and its adjustments."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="Share of the certainty given to all classes alike."
+    )
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default="none", description="Weight of each class: none, balanced (inverse to its share), or by name."
+    )
+
+
+class EarlyStopping(Section):
+    """Stop when the monitored number has not improved for `patience` epochs."""
+
+    monitor: Monitor = Field(default="validation_accuracy", description="Metric that is watched after every epoch.")
+    patience: Positive = Field(default=5, description="Epochs without improvement before the run stops.")
+    min_delta: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Smallest change that counts as an improvement."
+    )
+
+
+class Checkpoint(Section):
+    """How often the run's state is written, and how many are kept besides the best."""
+
+    every: Literal["epoch"] | dict[Literal["epochs", "steps", "minutes"], Positive] = Field(
+        default="epoch", description="epoch, or {epochs: N}, {steps: N}, {minutes: N}."
+    )
+    keep: Annotated[int, Field(ge=2)] = Field(default=2, description="Checkpoints kept besides the best.")
+
+
+class Group(Section):
+    """Layers that are trained differently from the rest."""
+
+    layers: str = Field(min_length=1, description="Names of the layers; * stands for anything.")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Their base rate; null: the optimizer's."
+    )
+    weight_decay: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Their weight decay; null: the optimizer's."
+    )
+    trainable: bool = Field(default=True, description="Whether training changes their weights.")
+
+
+class StartFrom(Section):
+    """A run whose weights this one begins with."""
+
+    run: str = Field(min_length=1, description="A run's path or name, or latest.")
+    layers: str = Field(default="*", min_length=1, description="Names of the layers to take; * stands for anything.")
+
+
+class Train(Section):
+    """How the weights are learned."""
+
+    epochs: Positive = Field(default=10, description="Times that every training example is seen.")
+    batch_size: Positive = Field(default=128, description="Examples in one step.")
+    accumulate: Positive = Field(default=1, description="Steps whose gradients are averaged into one change.")
+    optimizer: InstanceOf[Optimizer] = Field(default=Adam(), description="Rule that changes the weights.")
+    schedule: InstanceOf[Schedule] = Field(default=Constant(), description="Course of the learning rate.")
+    loss: Loss = Field(default=Loss(), description="Adjustments of the cross-entropy.")
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        default="float32", description="Numbers that the layers compute with; weights stay float32."
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="Decay of a running average of the weights that evaluation uses; null: none."
+    )
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Largest norm of all gradients together; null: no limit."
+    )
+    groups: tuple[Group, ...] = Field(default=(), description="Layers with another rate; the first that fits counts.")
+    start_from: StartFrom | None = Field(default=None, description="A run whose weights this one begins with.")
+    early_stopping: EarlyStopping | None = Field(default=None, description="When to stop before the last epoch.")
+    max_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Time after which the run stops with a checkpoint; null: none."
+    )
+    checkpoint: Checkpoint = Field(default=Checkpoint(), description="How often the state is written.")
+    replay: bool = Field(default=False, description="Record the filters after every epoch, to be played back.")
+    threads: Positive | None = Field(default=None, description="Processor threads in all; null: as many as there are.")
+
+
+class Document(Section):
+    """The keys at the top of a config file."""
+
+    extends: str | None = Field(default=None, description="A config that this one changes: a relative path, or a name.")
+    values: dict[str, Any] | None = Field(default=None, description="Values used twice, as ${values.name}.")
+    name: Name = Field(description="Name of the experiment: its runs are stored under it.")
+    seed: Seed = Field(default=0, description="What all randomness follows from.")
+    data: InstanceOf[Data] = Field(description="What the examples are and how they become arrays.")
+    model: InstanceOf[Model] = Field(description="The network.")
+    train: InstanceOf[Train] = Field(default=Train(), description="How the weights are learned.")
+
+
+class Config(Section):
+    """A whole experiment.
+
+    Attributes:
+        nodes: The network, blocks and composites expanded, in the order in which it is computed.
+        document: The resolved config as plain data: what `config.yaml` of a run holds.
+        origins: Where every value was written.
+    """
+
+    name: Name
+    seed: Seed = 0
+    data: Data
+    nodes: tuple[InstanceOf[Node], ...]
+    train: Train = Train()
+    document: dict[str, Any] = Field(repr=False)
+    origins: InstanceOf[Origins] = Field(repr=False)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of one image: height, width, channels."""
+        return (*self.data.image_size, self.data.channels)

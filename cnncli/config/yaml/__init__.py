@@ -1,0 +1,1 @@
+"""YAML text → a tree that knows the place of every value, and the problems that point there."""

@@ -1,5 +1,0 @@
-"""Random changes of training images, made on the device from (seed, step) alone."""
-
-from cnncli.engine.augmentation.augmentation import Augmentation, samples
-
-__all__ = ["Augmentation", "samples"]

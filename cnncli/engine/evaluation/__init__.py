@@ -1,0 +1,1 @@
+"""Trained networks answer: evaluation, prediction, test-time augmentation, invariance."""

@@ -1,0 +1,77 @@
+"""Views of an image that show the same, over which a network's answers can be averaged: test-time augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from cnncli.config.schema.augmentation import RandomCrop, RandomFlip, RandomTranslation
+from cnncli.config.schema.schema import Config
+from cnncli.engine.evaluation.trained import Images
+from cnncli.errors import CnnError
+
+View = Callable[[tf.Tensor], tf.Tensor]
+"""uint8 images → uint8 images of the same size."""
+
+Shift = tuple[int, int]
+"""Pixels down and to the right."""
+
+STILL: Shift = (0, 0)
+CORNERS: tuple[Shift, ...] = ((-1, -1), (-1, 1), (1, -1), (1, 1))
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """Images seen in one view, changed when they are asked for.
+
+    Attributes:
+        images: The images.
+        view: What is made of them.
+    """
+
+    images: Images
+    view: View
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, part: slice) -> tf.Tensor:
+        return self.view(self.images[part])
+
+
+def views_of(config: Config) -> tuple[View, ...]:
+    """Return the views that a config's own augmentation says show the same.
+
+    Where training mirrored images from side to side, the mirror image; where it moved them, a move by one pixel up or
+    down and to the left or the right; and each of the one with each of the other.
+
+    Raises:
+        CnnError: If training did neither: then a network was never told that they show the same.
+    """
+    changes = config.data.augmentation
+    mirrors = any(isinstance(change, RandomFlip) and change.mode != "vertical" for change in changes)
+    moves = any(isinstance(change, (RandomTranslation, RandomCrop)) for change in changes)
+    if not mirrors and not moves:
+        raise CnnError(
+            "test-time augmentation has no views: training neither mirrored nor moved images",
+            "It needs RandomFlip, RandomTranslation or RandomCrop in data.augmentation.",
+        )
+    shifts = (STILL, *CORNERS) if moves else (STILL,)
+    return tuple(_view(shift, flipped) for flipped in ((False, True) if mirrors else (False,)) for shift in shifts)
+
+
+def _view(shift: Shift, flipped: bool) -> View:
+    def view(images: tf.Tensor) -> tf.Tensor:
+        moved = images if shift == STILL else _moved(images, shift)
+        return tf.reverse(moved, [2]) if flipped else moved
+
+    return view
+
+
+def _moved(images: tf.Tensor, shift: Shift) -> tf.Tensor:
+    """Return images moved by a pixel each way; the edge is mirrored."""
+    padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    top, left = (1 - pixels for pixels in shift)
+    return padded[:, top : top + images.shape[1], left : left + images.shape[2]]

@@ -1,0 +1,1 @@
+"""From files and arrays to batches on the device: decoding, feeding, augmentation."""

@@ -1,0 +1,163 @@
+"""Changes that move pixels: flips, translation, zoom, crop, rotation, shear.
+
+Images are float32 (images, height, width, channels), values 0 to 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from cnncli.config.schema import augmentation as specs
+from cnncli.engine.input_pipeline.augmentation.random_draws import Draws, both_ways
+
+_FULL_TURN = 2 * math.pi
+
+
+def flip(spec: specs.RandomFlip, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Mirror each image by a coin for each axis of the mode."""
+    height, width = images.shape[1:3]
+    if spec.mode != "vertical":
+        images = tf.gather(images, _mirrored(width, draws), axis=2, batch_dims=1)
+    if spec.mode != "horizontal":
+        images = tf.gather(images, _mirrored(height, draws), axis=1, batch_dims=1)
+    return images
+
+
+def _mirrored(length: int, draws: Draws) -> tf.Tensor:
+    """Return places along an axis, backwards for every image whose coin says so: int32 (images, length)."""
+    places = tf.range(length)
+    return tf.where(draws.uniform(0.0, 1.0)[:, tf.newaxis] < 0.5, length - 1 - places, places)
+
+
+def crop(spec: specs.RandomCrop, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Cut a part out of each image at a place of its own, after a border of zeros; a smaller part is enlarged."""
+    size = images.shape[1:3]
+    height, width = spec.height or size[0], spec.width or size[1]
+    border = [spec.padding, spec.padding]
+    images = tf.pad(images, [[0, 0], border, border, [0, 0]])
+    for axis, part in ((1, height), (2, width)):
+        room = images.shape[axis] - part
+        start = tf.minimum(tf.cast(draws.uniform(0.0, room + 1.0), tf.int32), room)
+        images = tf.gather(images, start[:, tf.newaxis] + tf.range(part), axis=axis, batch_dims=1)
+    return images if (height, width) == tuple(size) else tf.image.resize(images, size)
+
+
+def translate(spec: specs.RandomTranslation, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Shift each image by shares of its height and width."""
+    down = draws.uniform(*both_ways(spec.height_factor))
+    return translated(spec, images, down, draws.uniform(*both_ways(spec.width_factor)))
+
+
+def zoom(spec: specs.RandomZoom, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Shrink (positive factor) or enlarge (negative) each image about its centre."""
+    height, width = images.shape[1:3]
+    tall = 1.0 + draws.uniform(*both_ways(spec.height_factor))
+    wide = tall if spec.width_factor is None else 1.0 + draws.uniform(*both_ways(spec.width_factor))
+    return _resample(spec, images, _zoomed(height, tall), _zoomed(width, wide))
+
+
+def rotate(spec: specs.RandomRotation, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Turn each image about its centre; positive angles turn against the clock."""
+    return rotated(spec, images, draws.uniform(*both_ways(spec.factor)))
+
+
+def translated(spec: specs.Moved, images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Return images shifted by shares of the height and width, each (images,)."""
+    height, width = images.shape[1:3]
+    rows = _line(height) - (down * height)[:, tf.newaxis]
+    return _resample(spec, images, rows, _line(width) - (right * width)[:, tf.newaxis])
+
+
+def rotated(spec: specs.Moved, images: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
+    """Return images turned about their centre by shares of a full turn, (images,)."""
+    cosine, sine = tf.cos(turns * _FULL_TURN), tf.sin(turns * _FULL_TURN)
+    return _warp(spec, images, (cosine, -sine), (sine, cosine))
+
+
+def sheared(spec: specs.Moved, images: tf.Tensor, across: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
+    """Return images slanted about their centre: pixels across for each pixel down, and down for each across."""
+    one = tf.ones_like(across)
+    return _warp(spec, images, (one, across), (down, one))
+
+
+def _line(length: int) -> tf.Tensor:
+    return tf.range(length, dtype=tf.float32)[tf.newaxis]
+
+
+def _zoomed(length: int, factor: tf.Tensor) -> tf.Tensor:
+    centre = (length - 1) / 2
+    return centre + (_line(length) - centre) * factor[:, tf.newaxis]
+
+
+def _resample(spec: specs.Moved, images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Read each image at the crossings of `rows` and `columns`, which lie between its pixels or outside.
+
+    Two matrix products do this, several times faster than a general warp.
+
+    Args:
+        spec: Says how to interpolate and to fill.
+        images: The images.
+        rows: float32 (images, height): place along the height that each output row shows.
+        columns: float32 (images, width): likewise along the width.
+    """
+    count = tf.shape(images)[0]
+    height, width, channels = images.shape[1:]
+    down, across = _weights(spec, rows, height), _weights(spec, columns, width)
+    moved = tf.matmul(down, tf.reshape(images, (count, height, width * channels)))
+    turned = tf.transpose(tf.reshape(moved, (count, height, width, channels)), (0, 2, 1, 3))
+    moved = tf.matmul(across, tf.reshape(turned, (count, width, height * channels)))
+    result = tf.transpose(tf.reshape(moved, (count, width, height, channels)), (0, 2, 1, 3))
+    if spec.fill_mode == "constant" and spec.fill_value:
+        covered = tf.reduce_sum(down, -1)[:, :, tf.newaxis] * tf.reduce_sum(across, -1)[:, tf.newaxis]
+        result += (1.0 - covered)[..., tf.newaxis] * (spec.fill_value / 255)
+    return result
+
+
+def _weights(spec: specs.Moved, places: tf.Tensor, length: int) -> tf.Tensor:
+    """Return what each pixel of a line adds to each place: float32 (images, places, length)."""
+    if spec.interpolation == "nearest":
+        return tf.one_hot(_inside(spec, tf.floor(places + 0.5), length), length)
+    before = tf.floor(places)
+    share = (places - before)[..., tf.newaxis]
+    first = tf.one_hot(_inside(spec, before, length), length)
+    return first + share * (tf.one_hot(_inside(spec, before + 1, length), length) - first)
+
+
+def _inside(spec: specs.Moved, places: tf.Tensor, length: int) -> tf.Tensor:
+    """Return the pixel that is shown at each whole place, which may lie outside; −1 for none."""
+    index = tf.cast(places, tf.int32)
+    if spec.fill_mode == "constant":
+        return tf.where((index >= 0) & (index < length), index, -1)
+    if spec.fill_mode == "nearest":
+        return tf.clip_by_value(index, 0, length - 1)
+    if spec.fill_mode == "wrap":
+        return tf.math.floormod(index, length)
+    index = tf.math.floormod(index, 2 * length)
+    return tf.minimum(index, 2 * length - 1 - index)
+
+
+def _warp(
+    spec: specs.Moved, images: tf.Tensor, to_x: tuple[tf.Tensor, tf.Tensor], to_y: tuple[tf.Tensor, tf.Tensor]
+) -> tf.Tensor:
+    """Read each image at a linear function of the output's place, about the centre.
+
+    Args:
+        spec: Says how to interpolate and to fill.
+        images: The images.
+        to_x: How the place read along the width grows with x and with y, each (images,).
+        to_y: Likewise along the height.
+    """
+    height, width = images.shape[1:3]
+    x, y = (width - 1) / 2, (height - 1) / 2
+    zero = tf.zeros_like(to_x[0])
+    offsets = x - to_x[0] * x - to_x[1] * y, y - to_y[0] * x - to_y[1] * y
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([*to_x, offsets[0], *to_y, offsets[1], zero, zero], axis=1),
+        output_shape=(height, width),
+        interpolation=spec.interpolation.upper(),
+        fill_mode=spec.fill_mode.upper(),
+        fill_value=spec.fill_value / 255,
+    )

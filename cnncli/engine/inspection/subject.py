@@ -1,0 +1,122 @@
+"""What is looked at: a run's network or a config's fresh one, and images to show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.config.schema.schema import Config
+from cnncli.datasets import Splits
+from cnncli.datasets import load as load_splits
+from cnncli.datasets.images import decode
+from cnncli.datasets.samples import image as image_of
+from cnncli.datasets.splits import Split
+from cnncli.datasets.store import read_file
+from cnncli.engine.evaluation.trained import Predictor, Trained, load_trained
+from cnncli.engine.input_pipeline.preprocessing import Preprocessing
+from cnncli.engine.model import build
+from cnncli.engine.runtime import configure
+from cnncli.errors import DataError
+from cnncli.runs.run import Run
+from cnncli.tasks.classification.evaluation import log_softmax
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Images in the network's size, and what they are.
+
+    Attributes:
+        pixels: uint8 (images, height, width, channels).
+        names: File or index of each.
+        truths: Name of each one's class, or None where nobody says.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    names: tuple[str, ...]
+    truths: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network to look at.
+
+    Attributes:
+        config: Its config.
+        run: The run that trained it, or None for one with fresh weights.
+        checkpoint: "best", "last", or a checkpoint's name.
+    """
+
+    config: Config
+    run: Run | None
+    checkpoint: str = "best"
+
+    @cached_property
+    def trained(self) -> Trained:
+        """The network; with fresh weights where no run is given."""
+        if self.run is not None:
+            return load_trained(self.run, self.checkpoint)
+        configure(self.config)
+        return Trained(self.config, (), build(self.config), Preprocessing(self.config.data), "untrained")
+
+    @property
+    def title(self) -> str:
+        """Name of the network and where its weights are from."""
+        return f"{self.config.name}, {self.trained.checkpoint}"
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The config's examples, with a run's class order."""
+        return load_splits(self.config, self.trained.classes or None)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.trained.classes or self.splits.classes
+
+    def file(self, path: Path) -> Shown:
+        """Return an image of the user's."""
+        content = read_file(path, str(path))
+        return self._shown([decode(content, self.trained.preprocessing.channels, str(path))], [path.name], [None])
+
+    def examples(self, split: str, index: int | None, count: int) -> Shown:
+        """Return examples of a split: the one at `index`, or the first of each class until there are `count`.
+
+        Raises:
+            DataError: If there is no such split or index.
+        """
+        found = self.splits.named(split)
+        if index is not None and not 0 <= index < len(found):
+            raise DataError(f"there is no example {index} in {split}", f"It has 0 to {len(found) - 1}.")
+        rows = first_of_each(found, count) if index is None else [index]
+        truths = [self.splits.classes[found.labels[row]] for row in rows]
+        return self._shown(
+            [image_of(found, row) for row in rows], [_named(found.ids[row], split) for row in rows], truths
+        )
+
+    def _shown(
+        self, images: Sequence[npt.NDArray[np.uint8]], names: Sequence[str], truths: Sequence[str | None]
+    ) -> Shown:
+        resize = self.trained.preprocessing.resize_uint8
+        pixels = np.stack([resize(image[None])[0].numpy() for image in images])
+        return Shown(pixels, tuple(names), tuple(truths))
+
+    def probabilities(self, shown: Shown) -> npt.NDArray[np.float64]:
+        """Return what the network says of images (images, classes)."""
+        predictor = Predictor(self.trained.model, self.trained.preprocessing)
+        return np.exp(log_softmax(predictor.logits(shown.pixels)))
+
+
+def _named(identity: str, split: str) -> str:
+    return f"no. {identity} of {split}" if identity.isdecimal() else identity
+
+
+def first_of_each(split: Split, count: int) -> list[int]:
+    """Return the rows of the first example of each class, at most `count`."""
+    _, rows = np.unique(split.labels, return_index=True)
+    chosen: list[int] = rows[:count].tolist()
+    return chosen

@@ -1,0 +1,1 @@
+"""A `Config` → a Keras model: building, fitting it to data, taking over weights."""

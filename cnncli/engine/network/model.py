@@ -1,0 +1,73 @@
+"""From nodes to a Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from cnncli.engine.fast_ops import batch_normalization, convolution
+from cnncli.engine.network.own_layers import OWN_LAYERS, fixed_kernel, needs_float32
+from cnncli.layers.base import Merge, Shape
+from cnncli.layers.convolution import Conv2D, Convolution
+from cnncli.layers.dropout import Dropout, SpatialDropout2D
+from cnncli.layers.graph import INPUT, Node
+from cnncli.layers.kernels import WHITENING
+from cnncli.layers.normalization import BatchNormalization
+from cnncli.layers.transpose import Conv2DTranspose
+
+
+def build(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
+    """Return a functional model with fresh weights that follow from `seed` alone.
+
+    Every random start and every dropout has a seed of its own, from `seed`, the node's index and the argument,
+    so that a layer's weights do not depend on what was built before in the process.
+
+    Args:
+        nodes: The network, each node after its inputs.
+        input_shape: (height, width, channels) of the float32 images, already scaled.
+        seed: The config's seed.
+    """
+    names = {node.name for node in nodes}
+    inputs = keras.Input(shape=input_shape, name=next(n for n in ("input", "image", "_input") if n not in names))
+    tensors: list[Any] = []
+    for index, node in enumerate(nodes):
+        given = [inputs if i == INPUT else tensors[i] for i in node.inputs]
+        # Logits of a mixed-precision network are float32: a loss of 8-bit mantissas would be a coarse one.
+        dtype = "float32" if node is nodes[-1] or needs_float32(node.layer) else None
+        layer = _keras_layer(node, [seed, index], dtype)
+        tensors.append(layer(given if isinstance(node.layer, Merge) else given[0]))
+        kernels = node.layer.kernel if isinstance(node.layer, Conv2D) else None
+        if kernels is not None and kernels != WHITENING:
+            layer.kernel.assign(fixed_kernel(kernels, tuple(layer.kernel.shape)))
+    return keras.Model(inputs, tensors[-1])
+
+
+def _keras_layer(node: Node, entropy: list[int], dtype: str | None) -> Any:
+    """Return the Keras layer of a node, by name from our own layers or Keras's."""
+    name = node.layer.type_name()
+    keras_class = OWN_LAYERS.get(name) or getattr(keras.layers, name)
+    arguments = node.layer.keras_arguments()
+    seeds = np.random.SeedSequence(entropy).generate_state(len(arguments) + 1)
+    for argument, seed in zip(arguments, seeds.tolist(), strict=False):
+        if argument.endswith("_initializer"):
+            arguments[argument] = _initializer(arguments[argument], seed)
+    if isinstance(node.layer, (Dropout, SpatialDropout2D)):
+        arguments["seed"] = int(seeds[-1]) >> 1
+    layer = keras_class(name=node.name, dtype=dtype, **arguments)
+    layer.trainable = node.layer.trainable  # not every Keras layer takes it as an argument
+    if isinstance(node.layer, (Convolution, Conv2DTranspose)):
+        convolution.rework(layer)
+    if isinstance(node.layer, BatchNormalization):
+        batch_normalization.rework(layer)
+    return layer
+
+
+def _initializer(spec: dict[str, Any], seed: int) -> Any:
+    """Return a Keras initializer, seeded if it is random."""
+    initializer = keras.initializers.get(spec)
+    if "seed" not in initializer.get_config():
+        return initializer
+    return type(initializer)(**spec["config"], seed=seed >> 1)

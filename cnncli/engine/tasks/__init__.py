@@ -1,0 +1,1 @@
+"""What a task adds to the engine: targets as tensors, the loss and its sums."""

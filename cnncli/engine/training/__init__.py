@@ -1,0 +1,1 @@
+"""Training: the step loop, the trainer, what resumes and what records."""

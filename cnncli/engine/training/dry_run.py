@@ -1,0 +1,179 @@
+"""`cnn train --dry-run`: a few steps at the full batch, to know what the whole run will take."""
+
+from __future__ import annotations
+
+import math
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import tensorflow as tf
+
+from cnncli.analysis.summary import summarize
+from cnncli.config.schema.schema import Config
+from cnncli.datasets import load as load_splits
+from cnncli.engine.evaluation.trained import BATCH_SIZE
+from cnncli.engine.runtime import configure, device_name
+from cnncli.engine.training.trainer import Trainer
+from cnncli.errors import CnnError
+from cnncli.runs.events import Silence
+from cnncli.runs.run import Run
+
+MEASURED_SECONDS = 1.0
+"""How long the measured steps may take; a slower single step is measured alone."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will take, measured on its own first steps.
+
+    Attributes:
+        device: What trained.
+        batch_size: Examples in a step.
+        steps_per_epoch: Steps in an epoch.
+        epochs: Epochs of the whole run, if nothing stops it before.
+        compile_seconds: Time of the first step, which also compiles the loop.
+        step_seconds: Time of a step after that.
+        validation_seconds: Time of measuring the validation split; 0 without one.
+        peak_bytes: Most memory that the process held, the device's where that is a GPU; None where no one can tell.
+        network_bytes: What of that came with the network and its training.
+        estimated_bytes: The estimate of `cnn summary` for a step.
+        checkpoint_bytes: Size of a checkpoint.
+    """
+
+    device: str
+    batch_size: int
+    steps_per_epoch: int
+    epochs: int
+    compile_seconds: float
+    step_seconds: float
+    validation_seconds: float
+    peak_bytes: int | None
+    network_bytes: int | None
+    estimated_bytes: int
+    checkpoint_bytes: int
+
+    @property
+    def images_per_second(self) -> float:
+        """Training examples a second."""
+        return self.batch_size / self.step_seconds
+
+    @property
+    def epoch_seconds(self) -> float:
+        """Time of an epoch with its validation."""
+        return self.steps_per_epoch * self.step_seconds + self.validation_seconds
+
+    @property
+    def total_seconds(self) -> float:
+        """Time of the whole run, from its first step on."""
+        return self.compile_seconds + self.epochs * self.epoch_seconds
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of `cnn train --dry-run --json`."""
+        derived = {name: getattr(self, name) for name in ("images_per_second", "epoch_seconds", "total_seconds")}
+        return {**asdict(self), **derived}
+
+
+def dry_run(config: Config) -> Forecast:
+    """Take a few steps of a config's training and measure them; nothing is written.
+
+    Raises:
+        CnnError: If the data are missing, the memory does not suffice, or the first steps already diverge.
+    """
+    configure(config)
+    splits = load_splits(config)
+    memory = _Memory()
+    trainer = Trainer(config, Run(Path("dry-run")), splits, Silence())
+    trainer.begin()
+    compile_seconds, batch_size = _take_steps(trainer, 1)
+    seconds, _ = _take_steps(trainer, 1)
+    num_steps = min(max(1, int(MEASURED_SECONDS / seconds)), max(1, trainer.steps_per_epoch - 1))
+    if num_steps > 1:
+        seconds, _ = _take_steps(trainer, num_steps)
+    arrays = trainer.learner.state()
+    return Forecast(
+        device=device_name(),
+        batch_size=batch_size,
+        steps_per_epoch=trainer.steps_per_epoch,
+        epochs=config.train.epochs,
+        compile_seconds=compile_seconds,
+        step_seconds=seconds / num_steps,
+        validation_seconds=_validation_seconds(trainer),
+        peak_bytes=memory.peak(),
+        network_bytes=memory.grown(),
+        estimated_bytes=summarize(config).memory.training,
+        checkpoint_bytes=sum(array.nbytes for array in arrays.values()),
+    )
+
+
+def _take_steps(trainer: Trainer, number: int) -> tuple[float, int]:
+    """Take the first steps of the first epoch; return the seconds and the examples of one."""
+    begun = perf_counter()
+    chunk = trainer.feed.chunk(0, 0, number)
+    rates = trainer.rates(0, len(chunk.plan))
+    losses = trainer.learner.run(chunk, rates, 0)
+    seconds = perf_counter() - begun
+    if len(losses) < len(chunk.plan):
+        raise CnnError(
+            f"the training diverges: a loss or gradient of step {len(losses) + 1} is not a finite number",
+            "Lower the optimizer's learning_rate, add warmup_epochs to the schedule, or set train.clip_norm: 1.0.",
+        )
+    return seconds, chunk.plan.shape[1]
+
+
+def _validation_seconds(trainer: Trainer) -> float:
+    """Measure a batch of the validation split, and return the time of all."""
+    if trainer.validation is None:
+        return 0.0
+    images = trainer.validation.images[:BATCH_SIZE]
+    trainer.predictor.logits(images)  # compiles
+    begun = perf_counter()
+    trainer.predictor.logits(images)
+    return (perf_counter() - begun) * math.ceil(len(trainer.validation.labels) / BATCH_SIZE)
+
+
+class _Memory:
+    """The memory of what happens from here on."""
+
+    def __init__(self) -> None:
+        names = [gpu.name.removeprefix("/physical_device:") for gpu in tf.config.list_physical_devices("GPU")]
+        self._gpu = names[0] if names else None
+        if self._gpu is not None:
+            tf.config.experimental.reset_memory_stats(self._gpu)
+        else:
+            _reset_peak()
+        self._before = self.peak()
+
+    def peak(self) -> int | None:
+        """Return the most bytes held at one time, or None where the system does not say."""
+        if self._gpu is not None:
+            return int(tf.config.experimental.get_memory_info(self._gpu)["peak"])
+        return _peak_of_process()
+
+    def grown(self) -> int | None:
+        """Return by how many bytes the peak has grown."""
+        now = self.peak()
+        return None if now is None or self._before is None else now - self._before
+
+
+def _reset_peak() -> None:
+    """Let Linux count the process's peak from now on; elsewhere it stays the peak of its whole life."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak_of_process() -> int | None:
+    try:
+        text = Path("/proc/self/status").read_text(encoding="utf-8")
+        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        pass
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,199 @@
+"""A training recorded epoch by epoch, to be played back: filters, feature maps and answers for a few images."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.datasets.samples import image as image_of
+from cnncli.datasets.splits import Splits
+from cnncli.engine.input_pipeline.preprocessing import Preprocessing
+from cnncli.engine.inspection import activations
+from cnncli.errors import RunError
+from cnncli.report.figures_pixels import kernel_pixels, map_pixels
+from cnncli.runs import durable
+from cnncli.runs.run import Run
+from cnncli.tasks.classification.evaluation import log_softmax
+
+MOST_EXAMPLES = 10
+MOST_DRAWN = 2
+"""Examples whose feature maps are kept; of the others only the answers."""
+MOST_LAYERS = 4
+MOST_CHANNELS = 8
+MOST_FILTERS = 64
+LARGEST = 32
+"""Height and width beyond which feature maps are thinned out."""
+
+NAME = re.compile(r"epoch-(\d{4,})\.npz")
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What was recorded after one epoch.
+
+    Attributes:
+        epoch: Number of the epoch; 0 is before the first step.
+        layer: Name of the layer that the filters are of, or "" where the network has none.
+        kernels: (height, width, channels seen, filters).
+        maps: Feature maps by layer: (examples, height, width, channels).
+        probabilities: Answers (examples, classes).
+    """
+
+    epoch: int
+    layer: str
+    kernels: npt.NDArray[np.float32]
+    maps: dict[str, npt.NDArray[np.float16]]
+    probabilities: npt.NDArray[np.float32]
+
+    def images(self) -> dict[str, npt.NDArray[np.uint8]]:
+        """Return pictures by name, uint8 (height, width, 3): the filters, each layer's maps of the first example."""
+        found = {f"kernels/{self.layer}": kernel_pixels(self.kernels)} if self.layer else {}
+        return found | {f"feature_maps/{name}": map_pixels(maps[0]) for name, maps in self.maps.items()}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The images that a recording is of.
+
+    Attributes:
+        pixels: uint8 (examples, height, width, channels) of the network's size.
+        labels: Class number of each.
+        ids: File or index of each.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.str_]
+
+
+class Replay:
+    """Records a run in `replay/`, one file an epoch, each written in one step.
+
+    What is recorded follows from the weights alone, and every epoch has a file of its own: a run that goes on
+    after a crash writes the epochs it trains again, and neither misses one nor has one twice.
+
+    Args:
+        run: The run.
+        model: Its network.
+        preprocessing: What comes before it.
+        splits: Its examples; the first of each class of the validation split is watched, else of training.
+    """
+
+    def __init__(self, run: Run, model: keras.Model, preprocessing: Preprocessing, splits: Splits) -> None:
+        self._directory = run.replay_dir
+        self._model = model
+        self._preprocessing = preprocessing
+        self._examples = _choose(splits, preprocessing)
+        try:
+            durable.make_directories(self._directory)
+        except OSError as error:
+            raise _refused(self._directory, error) from error
+        _write(self._directory / "examples.npz", vars(self._examples))
+
+    def keep(self, epoch: int) -> None:
+        """Record the network as it is now, after `epoch` epochs; the same epoch again replaces its file.
+
+        To be called with the weights that evaluation uses, before the epoch's checkpoint is written: whatever
+        crashes then, an epoch that a checkpoint knows of has its file.
+
+        Raises:
+            RunError: If the disk refuses.
+        """
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        kernels = next(activations.all_kernels(self._model), None)
+        if kernels is not None:
+            arrays[f"kernels/{kernels.layer}"] = kernels.weights[..., :MOST_FILTERS]
+        for name, maps in self._maps().items():
+            arrays[f"maps/{name}"] = maps.astype(np.float16)
+        logits = self._model(self._preprocessing.to_float(self._examples.pixels), training=False)
+        arrays["probabilities"] = np.exp(log_softmax(np.asarray(logits, np.float32))).astype(np.float32)
+        _write(self._directory / f"epoch-{epoch:04d}.npz", arrays)
+
+    def images(self, epoch: int) -> dict[str, npt.NDArray[np.uint8]]:
+        """Return an epoch's pictures by name, uint8 (height, width, 3); none where it was not recorded."""
+        path = self._directory / f"epoch-{epoch:04d}.npz"
+        return _frame(epoch, path).images() if path.exists() else {}
+
+    def _maps(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the feature maps of a few layers, spread from the first to the last that keeps the plane."""
+        per_image = [
+            [found for found in activations.feature_maps(self._model, self._preprocessing, image) if _is_plane(found)]
+            for image in self._examples.pixels[:MOST_DRAWN]
+        ]
+        layers = per_image[0]
+        most = min(MOST_LAYERS, len(layers))
+        chosen = sorted({round(i * (len(layers) - 1) / max(most - 1, 1)) for i in range(most)})
+        return {layers[i].layer: np.stack([_thinned(found[i].values) for found in per_image]) for i in chosen}
+
+
+def read_examples(run: Run) -> Examples:
+    """Return the images that a run's recording is of."""
+    with np.load(run.replay_dir / "examples.npz", allow_pickle=False) as stored:
+        return Examples(stored["pixels"], stored["labels"], stored["ids"])
+
+
+def read_frames(run: Run) -> Iterator[Frame]:
+    """Yield what was recorded of a run, in the order of the epochs, none beyond those that its metrics know."""
+    trained = max((line["epoch"] for line in run.metrics()), default=0)
+    names = sorted(path for path in run.replay_dir.glob("epoch-*.npz") if NAME.fullmatch(path.name))
+    for path in names:
+        match = NAME.fullmatch(path.name)
+        if match and int(match[1]) <= trained:
+            yield _frame(int(match[1]), path)
+
+
+def _frame(epoch: int, path: Path) -> Frame:
+    with np.load(path, allow_pickle=False) as stored:
+        kernels = next((name for name in stored.files if name.startswith("kernels/")), None)
+        maps = {name.removeprefix("maps/"): stored[name] for name in stored.files if name.startswith("maps/")}
+        weights = np.empty((0, 0, 0, 0), np.float32) if kernels is None else stored[kernels]
+        return Frame(epoch, (kernels or "").removeprefix("kernels/"), weights, maps, stored["probabilities"])
+
+
+def _choose(splits: Splits, preprocessing: Preprocessing) -> Examples:
+    split = splits.validation or splits.train
+    _, rows = np.unique(split.labels, return_index=True)
+    rows = rows[:MOST_EXAMPLES]
+    resized = [preprocessing.resize_uint8(image_of(split, int(row))[None])[0].numpy() for row in rows]
+    return Examples(np.stack(resized), split.labels[rows], np.array([split.ids[row] for row in rows.tolist()]))
+
+
+def _is_plane(found: activations.FeatureMaps) -> bool:
+    return found.values.ndim == 3 and min(found.values.shape[:2]) > 1
+
+
+def _thinned(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    step = -(-max(values.shape[:2]) // LARGEST)
+    return values[::step, ::step, :MOST_CHANNELS]
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    """Write arrays in one step: a reader sees the old file or the new one."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]  # the stubs see allow_pickle among them
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with suppress(FileNotFoundError):
+            durable.unlink(temporary)
+        durable.write_file(temporary, [content.getbuffer()])
+        durable.replace(temporary, path)
+        durable.fsync_directory(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            durable.unlink(temporary)
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> RunError:
+    return RunError(f"{path} cannot be written: {error.strerror}", "Make room, then go on with `cnn resume`.")

@@ -1,0 +1,83 @@
+"""What must be as it was when a run goes on, and what a user is told where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cnncli.config.schema.schema import Config
+from cnncli.engine.training.progress import Progress
+from cnncli.errors import RunError
+
+SAME = {"seed": "seed", "data": "data", "nodes": "model"}
+"""Parts of a config, and their keys, that make it another experiment when they change."""
+
+SAME_IN_TRAIN = ("batch_size", "precision", "accumulate", "threads")
+"""Keys of `train` that a checkpoint in the middle of an epoch cannot outlive."""
+
+
+def refuse_other_experiment(before: Config, after: Config) -> None:
+    """Raise RunError if a run's new config is not a continuation of its old one."""
+    changed = [key for name, key in SAME.items() if getattr(before, name) != getattr(after, name)]
+    changed += [f"train.{name}" for name in SAME_IN_TRAIN if getattr(before.train, name) != getattr(after.train, name)]
+    if changed:
+        raise RunError(
+            f"a run goes on with the same experiment, but {', '.join(changed)} would change",
+            "Start a new run with `cnn train`; train.epochs and the other keys of `train` can be changed here.",
+        )
+
+
+def environment_changes(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line for each part of the environment that makes bit-equal results impossible."""
+    flat_before, flat_now = _flat(recorded), _flat(now)
+    for name in flat_now:
+        if name in flat_before and flat_before[name] != flat_now[name]:
+            yield f"{name} was {flat_before[name]} and is {flat_now[name]}: this run is no longer exact to the bit"
+    if "arithmetic" in now and "arithmetic" not in recorded:
+        yield "the run does not record how its steps were computed, so that its last bits may differ from here on"
+
+
+def schedule_change(before: Config, after: Config, progress: Progress, steps_per_epoch: int) -> str | None:
+    """Say what another schedule or number of epochs does to the learning rate from here on, if anything."""
+    old, new = (_rate(config, progress, steps_per_epoch) for config in (before, after))
+    if before.train.epochs == after.train.epochs and old == new:
+        return None
+    kind = after.train.schedule.type_name()
+    jump = "goes on at" if old == new else f"goes from {old:.3g} to"
+    longer = before.train.epochs != after.train.epochs
+    epochs = f"{after.train.epochs} epochs instead of {before.train.epochs}: " if longer else ""
+    return f"{epochs}with {kind} the learning rate {jump} {new:.3g}"
+
+
+def standstill(config: Config, progress: Progress) -> str | None:
+    """Say why there is nothing left to train, if so, and what makes the run go on."""
+    train = config.train
+    if progress.epoch >= train.epochs:
+        return f"all {train.epochs} epochs are trained; --set train.epochs={2 * train.epochs} goes on"
+    if progress.stopped_early(train):
+        return (
+            f"early stopping ended the run after epoch {progress.epoch}; "
+            "more patience or --set train.early_stopping=null goes on"
+        )
+    if progress.out_of_time(train):
+        return f"the run has used its {train.max_minutes:g} minutes; --set train.max_minutes=null goes on"
+    return None
+
+
+def _rate(config: Config, progress: Progress, steps_per_epoch: int) -> float:
+    base = config.train.optimizer.learning_rate * progress.plateau_factor
+    step = max(progress.step - 1, 0) if config.train.epochs <= progress.epoch else progress.step
+    return config.train.schedule.rate(base, step, steps_per_epoch, config.train.epochs)
+
+
+def _flat(environment: Mapping[str, Any]) -> dict[str, str]:
+    versions = {name: str(value) for name, value in environment.get("versions", {}).items()}
+    others = ("device", "threads", "parts", "cpu_features")
+    arithmetic = {f"arithmetic.{name}": _text(value) for name, value in environment.get("arithmetic", {}).items()}
+    return versions | {name: _text(environment[name]) for name in others if name in environment} | arithmetic
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return _text([f"{name}: {item}" for name, item in value.items()])
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value)

@@ -1,0 +1,268 @@
+"""The step loop: many training steps in one call of TensorFlow, without a word from Python."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnncli.config.schema.schema import Config
+from cnncli.engine.fast_ops import batch_halves, row_folding
+from cnncli.engine.input_pipeline.augmentation import Augmentation
+from cnncli.engine.input_pipeline.feed import Chunk
+from cnncli.engine.input_pipeline.preprocessing import Preprocessing
+from cnncli.engine.tasks.classification import CrossEntropy
+from cnncli.engine.training.optimizer import Updates
+from cnncli.errors import CheckpointError, CnnError
+
+PENALTY_SUM = "epoch/penalty_sum"
+"""Name of the sum that only networks with regularizers have."""
+
+
+class Means(NamedTuple):
+    """What training measured, as means over the examples of an epoch seen so far.
+
+    Attributes:
+        loss: Cross-entropy.
+        accuracy: Share of examples that were right.
+        regularization_loss: What the regularizers added to the cross-entropy; None without regularizers, and in an
+            epoch that an earlier version of cnncli began, which did not sum it up.
+    """
+
+    loss: float
+    accuracy: float
+    regularization_loss: float | None = None
+
+    def by_name(self) -> dict[str, float]:
+        """Return those that are known."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+
+class Batch(NamedTuple):
+    """What a step learns from: float32 inputs, what the loss compares with, and the class numbers."""
+
+    inputs: tf.Tensor
+    targets: tf.Tensor
+    labels: tf.Tensor
+
+
+class Learner:
+    """A model, its optimizer and the sums of the current epoch: all that a training step changes.
+
+    Args:
+        config: Of the run.
+        model: Network that ends in logits.
+        preprocessing: The same that evaluation and export use.
+        loss: Loss of each example.
+    """
+
+    def __init__(self, config: Config, model: keras.Model, preprocessing: Preprocessing, loss: CrossEntropy) -> None:
+        self.model = model
+        self.updates = Updates(config.train, model)
+        self._forward = row_folding.forward(model)
+        self.preprocessing = preprocessing
+        self.loss = loss
+        self._augmentation = Augmentation(config.data.augmentation, model.output_shape[-1])
+        self._seed = config.seed
+        # The threads may be set for another network of this process: this one's means must be over whole batches.
+        self._parts = 1 if _takes_means_over_batches(model) else batch_halves.number()
+        # In float16 the optimizer itself skips a step whose enlarged gradients overflow.
+        self._guards_gradients = config.train.precision != "mixed_float16"
+        self._loss_sum = tf.Variable(0.0, dtype=tf.float64, name="loss_sum")
+        self._num_correct = tf.Variable(0, dtype=tf.int64, name="num_correct")
+        self._num_seen = tf.Variable(0, dtype=tf.int64, name="num_seen")
+        self._sums = [self._loss_sum, self._num_correct, self._num_seen]
+        self._penalty_sum = tf.Variable(0.0, dtype=tf.float64, name="penalty_sum") if model.losses else None
+        if self._penalty_sum is not None:
+            self._sums.append(self._penalty_sum)
+
+    def run(self, chunk: Chunk, rates: np.ndarray, first_step: int) -> np.ndarray:
+        """Take one step for every batch of `chunk`.
+
+        Args:
+            chunk: Batches of equal size.
+            rates: Learning rate of each step and group, float32 (batches, groups).
+            first_step: Number of the first step since the run began, from 0; augmentation follows from it.
+
+        Returns:
+            Loss of each step taken, float32; fewer than batches if a loss or gradient was not finite,
+            in which case the weights are those before that step.
+
+        Raises:
+            CnnError: If the memory does not suffice.
+        """
+        try:
+            losses = self._run(
+                chunk.images,
+                chunk.labels,
+                tf.constant(chunk.plan),
+                tf.constant(rates, tf.float32),
+                tf.constant(first_step, tf.int32),
+            )
+        except tf.errors.ResourceExhaustedError as error:
+            raise CnnError(
+                f"the memory does not suffice for a step of {chunk.plan.shape[1]} examples",
+                "Lower train.batch_size; train.accumulate adds up the gradients of several steps.",
+            ) from error
+        return np.asarray(losses)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, None], tf.uint8),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None, None], tf.float32),
+            tf.TensorSpec([], tf.int32),
+        ]
+    )
+    def _run(
+        self, images: tf.Tensor, labels: tf.Tensor, plan: tf.Tensor, rates: tf.Tensor, first_step: tf.Tensor
+    ) -> tf.Tensor:
+        images = tf.ensure_shape(images, [None, *self.model.input_shape[1:]])
+        num_steps = tf.shape(plan)[0]
+
+        def more(done: tf.Tensor, finite: tf.Tensor, _: tf.TensorArray) -> tf.Tensor:
+            return finite & (done < num_steps)
+
+        def step(done: tf.Tensor, finite: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, ...]:
+            indices = plan[done]
+            batch = self.batch(tf.gather(images, indices), tf.gather(labels, indices), first_step + done)
+            loss, finite = self._step(batch, rates[done])
+            return done + tf.cast(finite, tf.int32), finite, losses.write(done, loss)
+
+        losses = tf.TensorArray(tf.float32, size=num_steps, element_shape=[])
+        state = [tf.constant(0), tf.constant(True), losses]
+        done, _, losses = tf.while_loop(more, step, state, parallel_iterations=1)
+        return losses.stack()[:done]
+
+    def batch(self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> Batch:
+        """Return what step `step` (from 0) makes of uint8 images and their class numbers: scaled, augmented."""
+        inputs = self.preprocessing.to_float(images)
+        if not self._augmentation:
+            return Batch(inputs, labels, labels)
+        return Batch(*self._augmentation(inputs, labels, tf.stack([self._seed, step])), labels)
+
+    # A function of its own inside the loop: in a loop's graph, with its cycles, TensorFlow may come to the gradient of
+    # a max-pooling before the max-pooling, and then leaves it a kernel several times slower: in one process of twelve.
+    @tf.function(experimental_attributes={"_noinline": True})
+    def _step(self, batch: Batch, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Take one step unless its loss or gradients are not finite; return the loss and whether they were."""
+        with tf.GradientTape() as tape:
+            logits = batch_halves.in_parts(
+                lambda inputs: self._forward(inputs, training=True), batch.inputs, self._parts
+            )
+            losses = self.loss(batch.targets, logits)
+            penalty = sum(self.model.losses)
+            loss = tf.reduce_mean(losses) + penalty
+            scaled = self.updates.scale_loss(loss)
+        gradients = tape.gradient(scaled, [variable.value for variable in self.updates.variables])
+        finite = tf.math.is_finite(loss)
+        if self._guards_gradients:
+            finite &= tf.math.is_finite(tf.linalg.global_norm(gradients))
+
+        def apply() -> tf.Tensor:
+            self.updates.apply(gradients, rates)
+            correct = tf.equal(tf.argmax(logits, -1, tf.int32), batch.labels)
+            self._loss_sum.assign_add(tf.cast(tf.reduce_sum(losses), tf.float64))
+            self._num_correct.assign_add(tf.math.count_nonzero(correct))
+            number = tf.shape(batch.labels, tf.int64)[0]
+            self._num_seen.assign_add(number)
+            if self._penalty_sum is not None:
+                self._penalty_sum.assign_add(tf.cast(penalty, tf.float64) * tf.cast(number, tf.float64))
+            return tf.constant(True)
+
+        return loss, tf.cond(finite, apply, lambda: tf.constant(False))
+
+    def spoiled_layer(self) -> str | None:
+        """Return the first layer with a weight or moving statistic that is not finite, if there is one.
+
+        A normalization after them can keep the loss finite for long.
+        """
+        if bool(self._weights_are_finite()):
+            return None
+        layers = (layer for layer in self.model.layers if not all(map(_is_finite, layer.weights)))
+        return str(next(layer.name for layer in layers))
+
+    @tf.function(input_signature=[])
+    def _weights_are_finite(self) -> tf.Tensor:
+        return tf.reduce_all([_is_finite(variable) for variable in self.model.weights])
+
+    def means(self) -> Means:
+        """Return the epoch's means so far."""
+        seen = max(int(self._num_seen), 1)
+        penalty = float("nan") if self._penalty_sum is None else float(self._penalty_sum) / seen
+        known = None if math.isnan(penalty) else penalty
+        return Means(float(self._loss_sum) / seen, int(self._num_correct) / seen, known)
+
+    def penalty(self) -> float | None:
+        """Return what the regularizers add to the loss of the weights as they are; None without regularizers."""
+        return float(sum(self.model.losses)) if self.model.losses else None
+
+    def reset_means(self) -> None:
+        """Begin a new epoch's sums."""
+        for variable in self._sums:
+            variable.assign(tf.zeros_like(variable))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return every array that a later step depends on, by name."""
+        return {name: np.asarray(variable) for name, variable in self._variables().items()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Set every array to what `state` returned once.
+
+        Raises:
+            CheckpointError: If names, shapes or types are not exactly those of this network and optimizer.
+        """
+        if self._penalty_sum is not None and PENALTY_SUM not in arrays:
+            # A checkpoint of before there was this sum: of the epoch's steps so far it is not known.
+            unknown = np.array(np.nan if arrays.get("epoch/num_seen", 0) else 0.0)
+            arrays = {**arrays, PENALTY_SUM: unknown}
+        assign(self._variables(), arrays)
+
+    def _variables(self) -> dict[str, Any]:
+        variables = model_variables(self.model)
+        variables |= self.updates.state()
+        return variables | {f"epoch/{v.name.split(':')[0]}": v for v in self._sums}
+
+
+def _takes_means_over_batches(model: keras.Model) -> bool:
+    return any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
+
+
+def _is_finite(variable: Any) -> tf.Tensor:
+    return tf.reduce_all(tf.math.is_finite(tf.cast(variable.value, tf.float32)))
+
+
+def model_variables(model: keras.Model) -> dict[str, Any]:
+    """Return all variables of a model by name: weights, moving statistics and seed generators."""
+    return {f"model/{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.variables}
+
+
+def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Set variables to arrays of the same names.
+
+    Raises:
+        CheckpointError: If one is missing, left over, or of another shape or type; nothing is set then.
+    """
+    missing, unknown = variables.keys() - arrays.keys(), arrays.keys() - variables.keys()
+    if missing or unknown:
+        name = min(missing | unknown)
+        where = "the checkpoint lacks" if name in missing else "the network lacks"
+        raise CheckpointError(
+            f"The checkpoint is of another network or optimizer: {where} {name} ({len(missing | unknown)} differ).",
+            "Use the config that the checkpoint was written with.",
+        )
+    for name, variable in variables.items():
+        expected, found = (_kind(variable.dtype, variable.shape), _kind(arrays[name].dtype, arrays[name].shape))
+        if expected != found:
+            raise CheckpointError(f"{name} is {found} in the checkpoint, {expected} in the network.")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _kind(dtype: Any, shape: Any) -> str:
+    return f"{keras.backend.standardize_dtype(dtype)} {tuple(shape)}"

@@ -1,0 +1,198 @@
+"""`cnn train` and `cnn resume`: a run from its config to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cnncli.analysis.summary import summarize
+from cnncli.config.dump import dump
+from cnncli.config.schema.schema import Config
+from cnncli.datasets import load as load_splits
+from cnncli.datasets.splits import Splits
+from cnncli.engine.arithmetic import arithmetic
+from cnncli.engine.evaluation.trained import find_checkpoint
+from cnncli.engine.runtime import configure
+from cnncli.engine.training import resume_checks
+from cnncli.engine.training.replay import Replay
+from cnncli.engine.training.signals import StopRequest
+from cnncli.engine.training.tensorboard import EventLog
+from cnncli.engine.training.trainer import Trainer
+from cnncli.errors import CnnError, DataError, RunError
+from cnncli.report.resolved import origins
+from cnncli.report.tables import summary_markdown, summary_text
+from cnncli.runs.checkpoint import Checkpoint
+from cnncli.runs.events import Listener
+from cnncli.runs.find import find
+from cnncli.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training run came to.
+
+    Attributes:
+        run: Path of the run's directory.
+        status: "done" or "interrupted".
+        epochs: Number of epochs completed.
+        best: Best epoch, its step, the monitor and its value, or None before the first epoch's end.
+        final: Last line of metrics.jsonl, or None before the first epoch's end.
+        signal: Number of the signal that interrupted the run, or None.
+    """
+
+    run: str
+    status: str
+    epochs: int
+    best: dict[str, Any] | None
+    final: dict[str, Any] | None
+    signal: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of `cnn train --json`."""
+        document = asdict(self)
+        del document["signal"]
+        return document
+
+
+def train(config: Config, runs_dir: Path, listener: Listener, splits: Splits | None = None) -> Result:
+    """Train a new run of `config` under `runs_dir`.
+
+    Args:
+        config: The experiment.
+        runs_dir: Folder of all runs.
+        listener: Hears of progress.
+        splits: The config's examples, where they are loaded already.
+
+    Raises:
+        CnnError: If the data are missing, or training diverges; what was reached is kept.
+    """
+    settings = configure(config)
+    splits = splits or load_splits(config)
+    source = _source(config, runs_dir)
+    run = Run.create(runs_dir, config.name, dump(config), {"seed": config.seed, **settings})
+    with run.lock(), _failure_recorded(run):
+        run.write_json(run.origins_file, origins(config))
+        trainer = Trainer(config, run, splits, listener)
+        run.update(arithmetic=arithmetic(config.train, trainer.model))
+        trainer.begin(source)
+        return _train(trainer, splits)
+
+
+def resume(run: Run, config: Config, listener: Listener) -> Result:
+    """Go on with a stopped run exactly where its newest good checkpoint was written.
+
+    Args:
+        run: The run, locked by the caller.
+        config: Its config from here on; the run's config.yaml is rewritten.
+        listener: Hears of progress.
+
+    Raises:
+        CnnError: If there is nothing to go on from, or training diverges.
+    """
+    before = run.config()
+    resume_checks.refuse_other_experiment(before, config)
+    recorded = run.record
+    if recorded.get("imported"):
+        raise RunError(
+            f"{run.path} holds imported weights, no training to go on with",
+            f"Train a new run from them: cnn train CONFIG --set 'train.start_from={{run: {run.path}}}'",
+        )
+    settings = configure(config, recorded.get("threads"))
+    splits = load_splits(config, run.passport()["classes"] if run.data_file.exists() else None)
+    _refuse_other_data(run, splits)
+    trainer = Trainer(config, run, splits, listener)
+    settings["arithmetic"] = arithmetic(config.train, trainer.model)
+    checkpoint = run.checkpoints.latest()
+    if checkpoint is None:
+        recorded = {**recorded, "arithmetic": settings["arithmetic"]}
+        run.update(arithmetic=settings["arithmetic"])
+        run.truncate_metrics(0)
+        trainer.begin(_source(config, run.path.parent.parent))
+    else:
+        trainer.restore(checkpoint)
+    differences = list(resume_checks.environment_changes(recorded, settings))
+    change = resume_checks.schedule_change(before, config, trainer.progress, trainer.steps_per_epoch)
+    trainer.notes += tuple(filter(None, (*differences, change, resume_checks.standstill(config, trainer.progress))))
+    if differences:
+        told = recorded.get("no_longer_exact", [])
+        run.update(no_longer_exact=[*told, {"step": trainer.progress.step, "because": differences}])
+    run.write_text(run.config_file, dump(config))
+    run.write_json(run.origins_file, _origins_from_here_on(run, config))
+    with _failure_recorded(run):
+        return _train(trainer, splits)
+
+
+def _origins_from_here_on(run: Run, config: Config) -> dict[str, str]:
+    """Return where each value came from: what this process was told, and of the rest what the run knows."""
+    known = run.origins()
+    return {path: known.get(path, place) if place != "--set" else place for path, place in origins(config).items()}
+
+
+def _source(config: Config, runs_dir: Path) -> Checkpoint | None:
+    """Load the checkpoint that a new run starts from, if the config names one."""
+    start = config.train.start_from
+    return None if start is None else find_checkpoint(find(start.run, runs_dir), "best")
+
+
+def _train(trainer: Trainer, splits: Splits) -> Result:
+    run, config = trainer.run, trainer.config
+    summary = summarize(config)
+    run.write_text(run.summary_file, summary_text(summary))
+    run.write_json(run.data_file, splits.passport)
+    run.update(status="running", total_params=summary.total_params)
+    replay = _replay(trainer, splits)
+    pictures = replay.images if replay is not None else lambda _: {}
+    event_log = EventLog(run.tensorboard_dir, summary_markdown(summary), run.metrics(), pictures)
+    with StopRequest(trainer.listener.noted) as stop, closing(event_log):
+        trainer.train(stop, event_log, replay)
+        result = _result(trainer, stop)
+        run.update(status=result.status, epochs=result.epochs, best=result.best)
+    return result
+
+
+def _replay(trainer: Trainer, splits: Splits) -> Replay | None:
+    """Return what records the run, if its config asks for it."""
+    if not trainer.config.train.replay:
+        return None
+    return Replay(trainer.run, trainer.model, trainer.learner.preprocessing, splits)
+
+
+@contextmanager
+def _failure_recorded(run: Run) -> Iterator[None]:
+    """Let run.json say so when a block fails; a signal is no failure."""
+    try:
+        yield
+    except Exception:
+        # On a full disk run.json cannot be written either, and the first error is the one to tell.
+        with suppress(CnnError):
+            run.update(status="failed", epochs=len(run.metrics()))
+        raise
+
+
+def _result(trainer: Trainer, stop: StopRequest) -> Result:
+    best, metrics = trainer.progress.best, trainer.run.metrics()
+    return Result(
+        run=str(trainer.run.path),
+        status="done" if trainer.finished else "interrupted",
+        epochs=trainer.progress.epoch,
+        best=asdict(best) if best else None,
+        final=metrics[-1] if metrics else None,
+        signal=stop.signal,
+    )
+
+
+def _refuse_other_data(run: Run, splits: Splits) -> None:
+    """Raise DataError if the examples are no longer those that the run began with."""
+    if not run.data_file.exists():
+        return
+    recorded = run.passport()
+    for name in ("content_hash", "split_hash"):
+        if name in recorded and recorded[name] != splits.passport.get(name):
+            raise DataError(
+                f"the examples are not those that the run began with: {name} was {recorded[name][:12]}…, "
+                f"is {str(splits.passport.get(name))[:12]}…",
+                "Bring the data back, or start a new run with `cnn train`.",
+            )

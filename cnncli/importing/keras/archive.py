@@ -1,0 +1,121 @@
+"""A `.keras` file taken apart by hand: a zip archive of JSON and HDF5, of which nothing is trusted.
+
+Keras's own reader turns what such a file says into Python objects; a file from elsewhere is a program to it.
+This one reads two members, each with a limit, and makes nothing but text and arrays of them.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from cnncli.importing.graph import ForeignError
+
+MOST_TEXT = 2**24
+"""Most bytes of a JSON member."""
+
+MOST_MEMBERS = 1000
+
+_BLOCK = 2**20
+
+
+class Archive:
+    """A `.keras` file that has been looked through.
+
+    Args:
+        file: An open zip archive.
+        where: What errors call it.
+    """
+
+    def __init__(self, file: zipfile.ZipFile, where: str) -> None:
+        self._file, self._where = file, where
+        members = file.infolist()
+        if len(members) > MOST_MEMBERS:
+            raise ForeignError(f"{where} has {len(members):,} members; at most {MOST_MEMBERS:,} are read")
+        for member in members:
+            self._check(member)
+        self._members = {member.filename: member for member in members}
+        if len(self._members) < len(members):
+            raise ForeignError(f"{where} has two members of one name")
+
+    def _check(self, member: zipfile.ZipInfo) -> None:
+        """Refuse a member that points outside, though none is ever unpacked."""
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        if not path.parts:
+            raise ForeignError(f"{self._where} has a member without a name")
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            raise ForeignError(f"{self._where}: its member {member.filename!r} points outside the archive")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise ForeignError(f"{self._where}: its member {member.filename!r} is a link")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
+
+    def text(self, name: str) -> bytes:
+        """Return a member of at most `MOST_TEXT` bytes."""
+        return b"".join(self._blocks(name, MOST_TEXT))
+
+    def json(self, name: str) -> Any:
+        """Return a member that is JSON."""
+        try:
+            return json.loads(self.text(name))
+        except (ValueError, RecursionError) as error:
+            raise ForeignError(f"{self._where}: {name} is no JSON: {str(error)[:100]}") from None
+
+    @contextmanager
+    def unpacked(self, name: str, most: int) -> Iterator[Path]:
+        """Give a member as a file in a folder of its own, which goes away with the block.
+
+        It is a file with a name because h5py's way of reading Python's file objects kills the process: where it fails
+        to open one, HDF5 still calls into Python when Python has ended.
+
+        Args:
+            name: The member, of which only the last part names the file.
+            most: Bytes that it may have.
+        """
+        with tempfile.TemporaryDirectory(prefix="cnncli-") as folder:
+            path = Path(folder) / PurePosixPath(name).name
+            with path.open("wb") as target:
+                for block in self._blocks(name, most):
+                    target.write(block)
+            yield path
+
+    def _blocks(self, name: str, most: int) -> Iterator[bytes]:
+        if name not in self._members:
+            raise ForeignError(
+                f"{self._where} has no member {name}", "Save the model with Keras 3: model.save(….keras)."
+            )
+        total = 0
+        try:
+            with self._file.open(self._members[name]) as source:
+                while block := source.read(_BLOCK):
+                    total += len(block)
+                    # What the archive says of sizes is not asked: a bomb lies about them.
+                    if total > most:
+                        raise ForeignError(f"{self._where}: {name} has more than {most:,} bytes, which is too many")
+                    yield block
+        except ForeignError:
+            raise
+        except Exception as error:  # noqa: BLE001 - zlib, lzma and bz2 have errors of their own
+            raise ForeignError(f"{self._where}: {name} cannot be unpacked: {str(error)[:100]}") from None
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """Open a `.keras` file.
+
+    Raises:
+        ForeignError: If it is no zip archive, or one that points outside itself.
+    """
+    try:
+        file = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise ForeignError(f"{path} is no .keras file: {str(error)[:100]}") from None
+    with file:
+        yield Archive(file, path.name)

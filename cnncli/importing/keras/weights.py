@@ -1,0 +1,138 @@
+"""A `.keras` file's model.weights.h5 → arrays: hard links to plain datasets of the expected shapes, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnncli.importing.graph import ForeignError
+from cnncli.layers.base import Weight
+from cnncli.layers.named import snake_case
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float32]
+
+MEMBER = "model.weights.h5"
+
+MOST_BYTES = 2**32
+"""Most bytes of weights that are read."""
+
+_OVERHEAD = 2**24
+"""Bytes that HDF5 may need beside the weights."""
+
+Expected = Sequence[tuple[str, str, Sequence[Weight]]]
+"""Name, Keras class and weights of every layer with its inputs, in the order of the file."""
+
+
+def most_bytes(expected: Expected) -> int:
+    """Return how large the member may be.
+
+    Raises:
+        ForeignError: If the network has more weights than are read.
+    """
+    return most_bytes_of(sum(weight.size for _, _, weights in expected for weight in weights))
+
+
+def most_bytes_of(num_weights: int) -> int:
+    """Return how large the member of a network with so many weights may be.
+
+    Raises:
+        ForeignError: If those are more than are read.
+    """
+    total = 4 * num_weights
+    if total > MOST_BYTES:
+        raise ForeignError(f"the network has {total:,} bytes of weights; at most {MOST_BYTES:,} are read")
+    return 2 * total + _OVERHEAD
+
+
+def read_weights(path: Path, expected: Expected) -> dict[str, Array]:
+    """Return arrays by "layer/weight".
+
+    Args:
+        path: The unpacked member. h5py gets its name, never an open file of Python's (see `Archive.unpacked`).
+        expected: What the network needs.
+
+    Raises:
+        ForeignError: If one is missing, of another shape or type, or stored anywhere but in this file.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as opened:
+            return dict(_read(opened, expected))
+    except ForeignError:
+        raise
+    except Exception as error:  # noqa: BLE001 - h5py raises whatever the library meets
+        raise ForeignError(f"{MEMBER} is damaged: {str(error)[:120]}") from None
+
+
+def _read(opened: Any, expected: Expected) -> Iterator[tuple[str, Array]]:
+    layers = _group(opened, "layers")
+    named = _groups_by_layer(layers)
+    counts: dict[str, int] = {}
+    for name, kind, weights in expected:
+        stem = snake_case(kind)
+        number = counts.get(stem, 0)
+        counts[stem] = number + 1
+        if not weights:
+            continue
+        group = named.get(name) or (f"{stem}_{number}" if number else stem)
+        holder = _group(_group(layers, group), "vars")
+        for index, weight in enumerate(weights):
+            yield f"{name}/{weight.name}", _array(holder, str(index), weight, name)
+
+
+def _groups_by_layer(layers: Any) -> Mapping[str, str]:
+    """Return which group holds which layer, where the file says so (Keras 3.6 and later)."""
+    found: dict[str, str] = {}
+    for group in layers:
+        holder = _group(_group(layers, group), "vars")
+        name = holder.attrs.get("name") if "name" in holder.attrs else None
+        if isinstance(name, str):
+            found[name] = group
+    return found
+
+
+def _group(holder: Any, name: str) -> Any:
+    import h5py
+
+    found = _linked(holder, name)
+    if not isinstance(found, h5py.Group):
+        raise ForeignError(f"{MEMBER}: {name[:60]} is no group")
+    return found
+
+
+def _linked(holder: Any, name: str) -> Any:
+    """Return what lies in a group under a name; links to other places and other files are not followed."""
+    import h5py
+
+    link = holder.get(name, getlink=True) if name in holder.keys() else None  # noqa: SIM118 - `in` would follow links
+    if link is None:
+        raise ForeignError(f"{MEMBER} has no {name[:60]} where one is expected")
+    if not isinstance(link, h5py.HardLink):
+        raise ForeignError(f"{MEMBER}: {name[:60]} is a link to another place; such files are not read")
+    return holder[name]
+
+
+def _array(holder: Any, name: str, weight: Weight, layer: str) -> Array:
+    import h5py
+    import numpy as np
+
+    dataset = _linked(holder, name)
+    what = f"{MEMBER}: {layer}/{weight.name}"
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+        raise ForeignError(f"{what} is not stored in the file itself")
+    if dataset.shape != tuple(weight.shape):
+        raise ForeignError(f"{what} has shape {dataset.shape}, expected {tuple(weight.shape)}")
+    if dataset.dtype.kind not in "fiu" or dataset.dtype.itemsize > 8:
+        raise ForeignError(f"{what} holds {dataset.dtype}, expected numbers")
+    if dataset.id.get_storage_size() != dataset.size * dataset.dtype.itemsize or dataset.chunks is not None:
+        raise ForeignError(f"{what} is not stored whole and plain")
+    array: Array = np.asarray(dataset[()], np.float32)
+    if not np.isfinite(array).all():
+        raise ForeignError(f"{what} holds values that are not finite")
+    return array

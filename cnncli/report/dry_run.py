@@ -1,0 +1,81 @@
+"""What a dry run and the training on one batch have shown, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnncli.report.numbers import full, short
+
+if TYPE_CHECKING:
+    from cnncli.engine.training.dry_run import Forecast
+    from cnncli.engine.training.overfit_batch import Memorization
+
+
+def forecast_lines(forecast: Forecast) -> list[str]:
+    """Return a dry run's forecast."""
+    speed = f"{full(round(forecast.images_per_second))} images/s on {forecast.device}"
+    steps = f"{full(forecast.steps_per_epoch)} steps in {duration(forecast.steps_per_epoch * forecast.step_seconds)}"
+    validation = f" and {duration(forecast.validation_seconds)} of validation" if forecast.validation_seconds else ""
+    rows = {
+        "step": f"{duration(forecast.step_seconds)} for {full(forecast.batch_size)} images, {speed}",
+        "first step": f"{duration(forecast.compile_seconds)}: it also compiles the loop",
+        "epoch": f"{duration(forecast.epoch_seconds)}: {steps}{validation}",
+        "whole run": f"{duration(forecast.total_seconds)} for {forecast.epochs} epochs",
+        "memory": _memory(forecast),
+        "checkpoint": short(forecast.checkpoint_bytes, "B"),
+    }
+    return [f"{name:<12}{text}" for name, text in rows.items()]
+
+
+def _memory(forecast: Forecast) -> str:
+    estimate = f"`cnn summary` estimates {short(forecast.estimated_bytes, 'B')}"
+    if forecast.peak_bytes is None:
+        return f"cannot be measured here; {estimate}"
+    grown = "" if forecast.network_bytes is None else f", {short(forecast.network_bytes, 'B')} of it for the training"
+    return f"{short(forecast.peak_bytes, 'B')} at most{grown}; {estimate}"
+
+
+def memorization_lines(found: Memorization) -> list[str]:
+    """Return the verdict on the training on one batch, and what to try."""
+    at_end = (
+        f"after {full(found.steps)} steps ({duration(found.seconds)}) {found.accuracy:.1%} of "
+        f"{full(found.num_examples)} examples are right, loss {found.loss:.3f} "
+        f"({found.first_loss:.2f} at first; knowing nothing is {found.chance_loss:.2f})"
+    )
+    if found.learned:
+        return [f"The network can learn: {at_end}."]
+    if found.diverged:
+        return [
+            f"The network does not learn: the loss is no longer a finite number after {full(found.steps)} steps.",
+            "Lower the optimizer's learning_rate, or set train.clip_norm: 1.0.",
+        ]
+    return [f"The network does not learn one batch by heart: {at_end}.", *_advice(found)]
+
+
+def _advice(found: Memorization) -> list[str]:
+    """Return what may be the cause."""
+    lines = []
+    if found.num_contradictions:
+        lines.append(f"{full(found.num_contradictions)} examples have an image that also stands under another label.")
+    if found.layers_without_gradient:
+        lines.append(
+            f"No gradient reaches {', '.join(found.layers_without_gradient)}: is an activation saturated or dead?"
+        )
+    if found.loss > 0.5 * found.first_loss:
+        lines.append("The loss hardly falls: raise the optimizer's learning_rate tenfold, or lower it if it jumps.")
+    elif not lines:
+        lines.append("It is on its way: raise the learning_rate, or give the network more filters or units.")
+    return lines
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: 12.3 ms, 4.56 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.3g} ms"
+    if seconds < 59.95:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min"

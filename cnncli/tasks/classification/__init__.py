@@ -1,0 +1,1 @@
+"""One class an image: metrics, answers, figures and pages."""

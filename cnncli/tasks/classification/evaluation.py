@@ -1,0 +1,211 @@
+"""Predictions against the truth, in NumPy: every number that `cnn eval` reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.errors import DataError
+from cnncli.tasks.classification.calibration import Calibration, calibration
+from cnncli.tasks.significance import wilson_interval
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+SCORES = ("precision", "recall", "f1")
+"""What is told of every class besides its support."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network answered for the examples of one split.
+
+    Attributes:
+        split: Name of the split.
+        classes: Class names; labels are places in it.
+        labels: True class of each example (examples,).
+        probabilities: Predicted probabilities (examples, classes), float64.
+        losses: Cross-entropy of each example in nats (examples,).
+        ids: File or index of each example; empty where nobody asks for it.
+    """
+
+    split: str
+    classes: tuple[str, ...]
+    labels: Integers
+    probabilities: Floats
+    losses: Floats
+    ids: Sequence[str] = ()
+
+    @classmethod
+    def from_logits(
+        cls,
+        split: str,
+        classes: tuple[str, ...],
+        labels: Integers,
+        logits: npt.NDArray[np.floating[Any]],
+        ids: Sequence[str] = (),
+    ) -> Evaluation:
+        """Build from a network's outputs before the softmax (examples, classes).
+
+        Raises:
+            DataError: If there is no example to measure.
+        """
+        if not len(labels):
+            raise DataError(f"the {split} split has no examples", "Measure another split with --split.")
+        log_probabilities = log_softmax(logits)
+        losses = -log_probabilities[np.arange(len(labels)), labels]
+        return cls(split, classes, labels, np.exp(log_probabilities), losses, ids)
+
+    @classmethod
+    def from_probabilities(
+        cls,
+        split: str,
+        classes: tuple[str, ...],
+        labels: Integers,
+        probabilities: npt.NDArray[np.float32],
+        ids: Sequence[str] = (),
+    ) -> Evaluation:
+        """Build from probabilities (examples, classes); one that was rounded to 0 counts as float32's smallest.
+
+        Raises:
+            DataError: If there is no example to measure.
+        """
+        exact = np.maximum(probabilities.astype(np.float64), np.finfo(np.float32).tiny)
+        found = cls.from_logits(split, classes, labels, np.log(exact), ids)
+        return cls(split, classes, labels, probabilities.astype(np.float64), found.losses, ids)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def predicted(self) -> Integers:
+        """Most probable class of each example; the first of equals."""
+        places: Integers = self.probabilities.argmax(axis=1)
+        return places
+
+    @cached_property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Whether each example was classified rightly."""
+        correct: npt.NDArray[np.bool_] = self.predicted == self.labels
+        return correct
+
+    @cached_property
+    def confidences(self) -> Floats:
+        """Probability of the predicted class of each example."""
+        highest: Floats = self.probabilities.max(axis=1)
+        return highest
+
+    @cached_property
+    def margins(self) -> Floats:
+        """How far the predicted class's probability lies above the next one's; 1 where there is no other class."""
+        if self.probabilities.shape[1] < 2:
+            return np.ones(len(self))
+        second, first = np.partition(self.probabilities, -2, axis=1)[:, -2:].T
+        margins: Floats = first - second
+        return margins
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy in nats."""
+        return float(self.losses.mean())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of examples classified rightly."""
+        return float(self.correct.mean())
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that occur."""
+        recalls = [row["recall"] for row in self.per_class() if row["support"]]
+        return float(np.mean(recalls))
+
+    def top_k_accuracy(self, k: int) -> float:
+        """Return the share of examples whose true class is among the `k` most probable; ties go to the first class."""
+        order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
+        return float((order == self.labels[:, None]).any(axis=1).mean())
+
+    def confusion_matrix(self) -> Integers:
+        """Count examples by true class (row) and predicted class (column)."""
+        n = len(self.classes)
+        return np.bincount(self.labels * n + self.predicted, minlength=n * n).reshape(n, n)
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """Return precision, recall, F1 and support of each class; 0 where a ratio has no denominator."""
+        matrix = self.confusion_matrix()
+        hits, predicted, support = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+        precision, recall = _ratio(hits, predicted), _ratio(hits, support)
+        f1 = _ratio(2 * hits, predicted + support)
+        return [
+            {
+                "class": name,
+                "precision": float(precision[i]),
+                "recall": float(recall[i]),
+                "f1": float(f1[i]),
+                "support": int(support[i]),
+            }
+            for i, name in enumerate(self.classes)
+        ]
+
+    def averages(self) -> dict[str, dict[str, float]]:
+        """Return precision, recall and F1 averaged over classes: each alike ("macro"), or by support ("weighted").
+
+        Classes that neither occur nor are predicted are left out of the macro average.
+        """
+        rows, matrix = self.per_class(), self.confusion_matrix()
+        occur = (matrix.sum(axis=0) + matrix.sum(axis=1)) > 0
+        support = np.array([row["support"] for row in rows])
+        values = {name: np.array([row[name] for row in rows]) for name in SCORES}
+        return {
+            "macro": {name: float(values[name][occur].mean()) for name in SCORES},
+            "weighted": {name: float((values[name] * support).sum() / support.sum()) for name in SCORES},
+        }
+
+    def calibration(self, bins: int = 15) -> Calibration:
+        """Compare confidence with accuracy in bins of equal width."""
+        return calibration(self.confidences, self.correct, bins)
+
+    def brier_score(self) -> float:
+        """Return the mean squared distance of the probabilities from certainty of the true class, 0 to 2.
+
+        Reference: Brier, Monthly Weather Review 78 (1), 1950.
+        """
+        truth = self.labels[:, None] == np.arange(self.probabilities.shape[1])
+        return float(np.square(self.probabilities - truth).sum(axis=1).mean())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of `cnn eval --json`."""
+        ks = range(1, min(5, len(self.classes)) + 1)
+        return {
+            "split": self.split,
+            "num_examples": len(self),
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(wilson_interval(int(self.correct.sum()), len(self))),
+            "balanced_accuracy": self.balanced_accuracy,
+            "top_5_accuracy": self.top_k_accuracy(ks[-1]),
+            "top_k_accuracy": {str(k): self.top_k_accuracy(k) for k in ks},
+            "brier_score": self.brier_score(),
+            "classes": list(self.classes),
+            "confusion_matrix": self.confusion_matrix().tolist(),
+            "confusion_matrix_axes": {"rows": "true class", "columns": "predicted class", "values": "examples"},
+            "per_class": self.per_class(),
+            "averages": self.averages(),
+            "calibration": self.calibration().to_json(),
+        }
+
+
+def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Floats:
+    """Return log-probabilities (examples, classes) in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    normalised: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return normalised
+
+
+def _ratio(part: Integers, whole: Integers) -> Floats:
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)

@@ -1,0 +1,106 @@
+"""How insensitive a network is to what should not matter: its accuracy under growing distortions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from cnncli.tasks.distortion import DISTORTIONS, Distortion
+from cnncli.tasks.significance import wilson_interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Images = npt.NDArray[np.uint8]
+    Labels = npt.NDArray[np.int64]
+    Answer = Callable[[Images], Labels]
+
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class Point:
+    """What was measured under one distortion of one strength.
+
+    Attributes:
+        amount: The strength.
+        accuracy: Share of examples classified rightly.
+        accuracy_interval: Its 95 % interval.
+        agreement: Share of examples that got the same answer as without distortion.
+    """
+
+    amount: float
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What was measured under one kind of distortion.
+
+    Attributes:
+        distortion: Its name.
+        unit: What the amounts are.
+        points: One a strength.
+    """
+
+    distortion: str
+    unit: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Invariance:
+    """A network's profile.
+
+    Attributes:
+        split: Name of the split that the examples are of.
+        num_examples: Number of examples.
+        accuracy: Accuracy without distortion.
+        curves: One a kind of distortion.
+    """
+
+    split: str
+    num_examples: int
+    accuracy: float
+    curves: tuple[Curve, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def invariance(split: str, images: Images, labels: Labels, answer: Answer) -> Invariance:
+    """Measure a network under every distortion.
+
+    Args:
+        split: Name of the split.
+        images: uint8 (examples, height, width, channels) of the network's size.
+        labels: Their classes.
+        answer: Returns the class that the network gives each image.
+    """
+    plain = answer(images)
+    curves = [
+        Curve(distortion.name, distortion.unit, tuple(_points(distortion, images, labels, plain, answer)))
+        for distortion in DISTORTIONS
+    ]
+    return Invariance(split, len(labels), float((plain == labels).mean()), tuple(curves))
+
+
+def _points(distortion: Distortion, images: Images, labels: Labels, plain: Labels, answer: Answer) -> Iterator[Point]:
+    for amount in distortion.amounts:
+        said = answer(distorted(distortion, images, amount))
+        right = said == labels
+        interval = wilson_interval(int(right.sum()), len(labels))
+        yield Point(amount, float(right.mean()), interval, float((said == plain).mean()))
+
+
+def distorted(distortion: Distortion, images: Images, amount: float) -> Images:
+    """Return images under a distortion, a batch at a time: the arithmetic needs several times their memory."""
+    import numpy as np
+
+    starts = range(0, len(images), BATCH)
+    return np.concatenate([distortion.apply(images[start : start + BATCH], amount, start) for start in starts])

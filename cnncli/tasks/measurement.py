@@ -1,0 +1,60 @@
+"""A network measured on labelled examples."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnncli.datasets.splits import Split
+from cnncli.runs.run import Run
+from cnncli.tasks.classification.evaluation import Evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """A measured network, and what it was measured with.
+
+    Attributes:
+        evaluation: What it answered.
+        checkpoint: The checkpoint that its weights are from.
+        split: The examples.
+        data: Path of examples that are not the run's own, or None.
+        doubts: How those lie far from what the run was trained on, a sentence each.
+        views: Number of views of each example whose logits were averaged.
+    """
+
+    evaluation: Evaluation
+    checkpoint: str
+    split: Split
+    data: str | None = None
+    doubts: tuple[str, ...] = ()
+    views: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of `cnn eval --json`."""
+        return {
+            **self.evaluation.to_json(),
+            "checkpoint": self.checkpoint,
+            "data": self.data,
+            "doubts": list(self.doubts),
+            "views": self.views,
+        }
+
+
+def name_of(path: Path) -> str:
+    """Return what a run's files call examples that are not its own."""
+    return "data-" + re.sub(r"[^A-Za-z0-9_.-]+", "_", path.absolute().name)
+
+
+def count_use(run: Run, split: str) -> int:
+    """Count a use of the test split in run.json, and return how often it has been used.
+
+    Whoever chooses between runs by their test accuracy measures luck as well; so how often it was asked stays on
+    record.
+    """
+    uses: int = run.record.get("test_uses", 0) + (split == "test")
+    if split == "test":
+        run.update(test_uses=uses)
+    return uses

@@ -1,0 +1,232 @@
+"""Evaluation of a real run: the same numbers from training, `cnn eval`, `cnn predict` and scikit-learn."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import special
+from sklearn import metrics
+
+from cnncli.config.load import loads
+from cnncli.errors import DataError
+from cnncli.runs.events import Silence
+from cnncli.runs.run import Run
+
+pytestmark = pytest.mark.engine
+
+SMALL = """
+name: small
+seed: 3
+data:
+  source: digits
+  image_size: [16, 16]
+  channels: 1
+  validation: 0.2
+  augmentation: [{RandomTranslation: {height_factor: 0.1, width_factor: 0.1}}]
+model:
+  layers:
+    - Conv2D: {filters: 4, kernel_size: 3, use_bias: false}
+    - BatchNormalization
+    - ReLU
+    - MaxPooling2D: {pool_size: 2}
+    - Flatten
+    - Dropout: {rate: 0.2}
+    - Dense: {units: 10, activation: softmax}
+train: {epochs: 2, batch_size: 100, ema: 0.9}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Train a small network with batch statistics, dropout and a running average of its weights."""
+    from cnncli.engine.training.train import train
+
+    return Run.open(Path(train(loads(SMALL), tmp_path_factory.mktemp("runs"), Silence()).run))
+
+
+@pytest.fixture(scope="module")
+def kept(run: Run) -> dict[str, Any]:
+    """Evaluate the run's last checkpoint on the test split as `cnn eval` does."""
+    from cnncli.engine.evaluation.evaluate import examine, keep
+
+    return keep(run, examine(run, "last", "test"))
+
+
+def test_eval_equals_training(run: Run) -> None:
+    """On the validation split, the last checkpoint has the last epoch's loss and accuracy, to the last bit."""
+    from cnncli.engine.evaluation.evaluate import examine
+
+    last = run.metrics()[-1]["validation"]
+    found = examine(run, "last", "validation").evaluation
+    assert (found.loss, found.accuracy) == (last["loss"], last["accuracy"])
+
+
+def test_predict_equals_eval(run: Run, tmp_path: Path) -> None:
+    """The test images, written as PNG files, get the very probabilities that the evaluation has."""
+    from cnncli.datasets import load
+    from cnncli.datasets.pictures import pictures
+    from cnncli.engine.evaluation.evaluate import examine
+    from cnncli.engine.evaluation.predict import RunNetwork
+    from cnncli.engine.evaluation.trained import load_trained
+    from cnncli.serving.predict import predict
+
+    evaluation = examine(run, "last", "test").evaluation
+    images = load(run.config()).named("test").images
+    for number, pixels in enumerate(images):
+        Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number:04}.png")
+    usual = run.passport()["looks"]["train"]
+    answers = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path)]), usual, top=10))
+    assert len(answers) == len(evaluation) == 355
+    for answer, row in zip(answers, evaluation.probabilities, strict=True):
+        said = {place.name: place.probability for place in answer.ranking}
+        assert [said[name] for name in evaluation.classes] == row.tolist()
+    assert [answer.ranking[0].name for answer in answers] == [evaluation.classes[i] for i in evaluation.predicted]
+    alone = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path / "0123.png")]), usual, top=10))
+    assert alone[0].ranking == answers[123].ranking
+
+
+def test_another_folder_equals_the_split(run: Run, tmp_path: Path) -> None:
+    """The test images in folders of their classes measure the same, whatever their order."""
+    from cnncli.datasets import load
+    from cnncli.engine.evaluation.evaluate import examine, examine_elsewhere
+
+    split = load(run.config()).named("test")
+    for number, (pixels, label) in enumerate(zip(split.images, split.labels.tolist(), strict=True)):
+        folder = tmp_path / "photos" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[..., 0]).save(folder / f"{number:04}.png")
+    plain, found = examine(run, "last", "test"), examine_elsewhere(run, "last", tmp_path / "photos")
+    assert found.evaluation.split == "data-photos"
+    assert found.evaluation.accuracy == plain.evaluation.accuracy
+    assert found.evaluation.loss == pytest.approx(plain.evaluation.loss, abs=1e-12)
+    assert (found.evaluation.confusion_matrix() == plain.evaluation.confusion_matrix()).all()
+    assert found.doubts == ()
+
+
+def test_numbers_equal_scikit_learn(run: Run, kept: dict[str, Any]) -> None:
+    """Every number of evaluation-test.json follows from predictions-test.csv by scikit-learn, to 1e-6."""
+    with run.predictions_file("test").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["example"] for row in rows] == [str(i) for i in range(355)]
+    truth, said = [row["true"] for row in rows], [row["predicted"] for row in rows]
+    names = kept["classes"]
+    assert kept["accuracy"] == pytest.approx(metrics.accuracy_score(truth, said), abs=1e-6)
+    assert kept["confusion_matrix"] == metrics.confusion_matrix(truth, said, labels=names).tolist()
+    report = metrics.classification_report(truth, said, labels=names, output_dict=True, zero_division=0)
+    for row in kept["per_class"]:
+        expected = report[row["class"]]
+        found = [row["precision"], row["recall"], row["f1"], row["support"]]
+        assert found == pytest.approx([expected[k] for k in ("precision", "recall", "f1-score", "support")], abs=1e-6)
+    for kind in ("macro", "weighted"):
+        expected = report[f"{kind} avg"]
+        found = list(kept["averages"][kind].values())
+        assert found == pytest.approx([expected[k] for k in ("precision", "recall", "f1-score")], abs=1e-6)
+
+
+def test_loss_equals_an_own_computation(run: Run, kept: dict[str, Any]) -> None:
+    """Keras's own outputs, SciPy's log-softmax and a mean give the loss, margins and top-k shares."""
+    from cnncli.datasets import load
+    from cnncli.engine.evaluation.trained import load_trained
+
+    trained = load_trained(run, "last")
+    split = load(run.config()).named("test")
+    inputs = trained.preprocessing(split.images)
+    logits = np.asarray(trained.model.predict(inputs, batch_size=71, verbose=0), np.float64)
+    exact = special.log_softmax(logits, axis=1)
+    assert kept["loss"] == pytest.approx(-exact[np.arange(355), split.labels].mean(), abs=1e-6)
+    expected = metrics.top_k_accuracy_score(split.labels, logits, k=5)
+    assert kept["top_5_accuracy"] == pytest.approx(expected, abs=1e-6)
+    ordered = np.sort(np.exp(exact), axis=1)
+    with run.predictions_file("test").open(encoding="utf-8", newline="") as file:
+        margins = [float(row["margin"]) for row in csv.DictReader(file)]
+    assert margins == pytest.approx(ordered[:, -1] - ordered[:, -2], abs=1e-5)
+
+
+def test_uses_of_the_test_split_are_counted(run: Run, kept: dict[str, Any]) -> None:
+    """Each evaluation on test adds one in run.json; one on validation adds none."""
+    from cnncli.engine.evaluation.evaluate import examine, keep
+
+    before = run.record["test_uses"]
+    assert keep(run, examine(run, "best", "test"))["test_uses"] == before + 1
+    keep(run, examine(run, "best", "validation"))
+    assert run.record["test_uses"] == before + 1
+    assert json.loads(run.evaluation_file("test").read_text(encoding="utf-8"))["test_uses"] == before + 1
+
+
+def test_averaged_weights_are_evaluated(run: Run) -> None:
+    """With a running average, it is what the evaluation loads, not the raw weights."""
+    from cnncli.engine.evaluation.trained import find_checkpoint, load_trained
+
+    arrays = find_checkpoint(run, "last").arrays
+    kernel = np.asarray(load_trained(run, "last").model.get_layer("dense").kernel)
+    averaged = next(array for name, array in arrays.items() if name == "average/dense/kernel")
+    assert (kernel == averaged).all()
+    assert not (kernel == arrays["model/dense/kernel"]).all()
+
+
+def test_a_split_that_is_not_there(run: Run) -> None:
+    """The error names the splits that there are."""
+    from cnncli.engine.evaluation.evaluate import examine
+
+    with pytest.raises(DataError) as caught:
+        examine(run, "best", "holdout")
+    assert "validation" in (caught.value.hint or "")
+
+
+def test_views_are_averaged(run: Run) -> None:
+    """Test-time augmentation is the mean of the logits of the images, and of them moved by a pixel to each corner."""
+    from cnncli.datasets import load
+    from cnncli.engine.evaluation.evaluate import examine
+    from cnncli.engine.evaluation.trained import load_trained
+
+    found = examine(run, "last", "test", tta=True)
+    assert found.views == 5
+    assert found.evaluation.split == "test-tta"
+    trained = load_trained(run, "last")
+    images = np.asarray(trained.preprocessing.resize_uint8(load(run.config()).named("test").images))
+    padded = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
+    near, far = slice(None, -2), slice(2, None)
+    views = images, *(padded[:, rows, columns] for rows in (near, far) for columns in (near, far))
+    logits = np.mean([np.asarray(trained.model(view / np.float32(255), training=False)) for view in views], axis=0)
+    assert found.evaluation.probabilities == pytest.approx(special.softmax(logits, axis=1), abs=1e-5)
+
+
+def test_views_need_an_augmentation(run: Run) -> None:
+    """A network whose training neither mirrored nor moved images is not averaged over such views."""
+    from cnncli.engine.evaluation.tta import views_of
+    from cnncli.errors import CnnError
+
+    plain = SMALL.replace("  augmentation: [{RandomTranslation: {height_factor: 0.1, width_factor: 0.1}}]\n", "")
+    with pytest.raises(CnnError, match="no views"):
+        views_of(loads(plain))
+    mirrored = SMALL.replace(
+        "RandomTranslation: {height_factor: 0.1, width_factor: 0.1}", "RandomFlip: {mode: horizontal}"
+    )
+    (plain_view, mirror) = views_of(loads(mirrored))
+    pixels = np.arange(12, dtype=np.uint8).reshape(1, 3, 4, 1)
+    assert (np.asarray(plain_view(pixels)) == pixels).all()
+    assert (np.asarray(mirror(pixels)) == pixels[:, :, ::-1]).all()
+
+
+@pytest.mark.parametrize("kind", ["keras", "saved_model"])
+def test_an_exported_network_measures_the_same(run: Run, kind: str) -> None:
+    """The artifact, asked in its own runtime, has the run's accuracy, its loss to 1e-5, and counts as a use of test."""
+    from cnncli.cli.artifact import open_artifact
+    from cnncli.engine.evaluation.evaluate import examine
+    from cnncli.engine.exporting.export import Wanted, export
+    from cnncli.serving.evaluate import ask
+
+    (kept,) = export(run, Wanted(kinds=(kind,), quantize=None, checkpoint="last", max_drop=None), lambda _: None)
+    before = run.record.get("test_uses", 0)
+    path = Path(kept.to_json()["path"])
+    found, document = ask(open_artifact(path), path, "test", None, Path("nowhere"))
+    plain = examine(run, "last", "test").evaluation
+    assert (found.evaluation.predicted == plain.predicted).all()
+    assert found.evaluation.loss == pytest.approx(plain.loss, abs=1e-5)
+    assert document["test_uses"] == run.record["test_uses"] == before + 1

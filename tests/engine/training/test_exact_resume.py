@@ -1,0 +1,136 @@
+"""A run that is stopped and resumed ends as the run that was not, to the last bit."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.runs.events import Silence, StepsDone
+
+pytestmark = pytest.mark.engine
+
+VARIANTS = {
+    "plain": [],
+    "momentum and cosine": ["train.optimizer={SGD: {momentum: 0.9, nesterov: true}}", "train.schedule=CosineDecay"],
+    "warm-up": ["train.schedule={LinearDecay: {warmup_epochs: 1.5}}"],
+    "ema": ["train.ema=0.9"],
+    "plateau": [
+        "train.schedule={ReduceLROnPlateau: {patience: 1, min_delta: 0.5, monitor: validation_accuracy, cooldown: 1}}",
+        "train.epochs=5",
+    ],
+    "early stopping": ["train.early_stopping={patience: 1, min_delta: 0.3}", "train.epochs=6"],
+    "accumulation and clipping": ["train.accumulate=3", "train.clip_norm=0.5"],
+    "clipping of groups, regularizers": [
+        "train.accumulate=2",
+        "train.clip_norm=0.5",
+        "train.groups=[{layers: dense, learning_rate: 0.01}]",
+        "model.layers[6].Dense.kernel_regularizer={L2: {l2: 0.05}}",
+    ],
+    "groups": ["train.groups=[{layers: dense, learning_rate: 0.01}, {layers: 'conv*', trainable: false}]"],
+    "checkpoints in mid-epoch": ["train.checkpoint={every: {steps: 4}}"],
+    "muon": ["train.optimizer={Muon: {exclude_layers: [dense]}}", "train.precision=mixed_bfloat16"],
+    "bfloat16": ["train.precision=mixed_bfloat16"],
+    "replay": ["train.replay=true"],
+    "augmentation": ["data.augmentation=[{RandomCrop: {padding: 1}}, RandAugment, RandomErasing, MixUp]"],
+}
+
+
+class StopAt(Silence):
+    """Asks the run to stop once it has taken a number of steps."""
+
+    def __init__(self, steps: int, steps_per_epoch: int) -> None:
+        self._steps, self._per_epoch = steps, steps_per_epoch
+
+    def steps_done(self, event: StepsDone) -> None:
+        """Send this process the signal that Ctrl-C sends."""
+        if (event.epoch - 1) * self._per_epoch + event.batch == self._steps:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture(autouse=True)
+def one_step_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Python be asked after every step, so that a run can be stopped at any of them."""
+    from cnncli.engine.training import pace
+
+    monkeypatch.setattr(pace.Pace, "measured", lambda self, batches, seconds: None)
+
+
+def digest_of(run: Path) -> dict[str, str]:
+    """Return a digest of every array of the run's newest checkpoint, read without the project's own reader."""
+    import json
+
+    newest = max((run / "checkpoints").glob("step-*"))
+    manifest = json.loads((newest / "manifest.json").read_text())
+    data = (newest / "arrays.bin").read_bytes()
+    found = {}
+    for entry in manifest["entries"]:
+        raw = data[entry["offset"] : entry["offset"] + entry["num_bytes"]]
+        found[entry["name"]] = hashlib.sha256(raw).hexdigest()
+    assert len(found) > 5
+    return found
+
+
+def metrics_of(run: Path) -> list[dict[str, Any]]:
+    """Return the run's metrics without what the clock decides."""
+    import json
+
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
+
+
+def replay_of(run: Path) -> dict[str, bytes]:
+    """Return the files of the run's replay; none if it keeps none."""
+    return {path.name: path.read_bytes() for path in sorted(run.glob("replay/*"))}
+
+
+@pytest.mark.parametrize("overrides", VARIANTS.values(), ids=VARIANTS.keys())
+def test_resumed_run_is_bit_identical(small_config: Callable[..., Any], tmp_path: Path, overrides: list[str]) -> None:
+    """Stopped three times, in mid-epoch and at epochs' ends, a run ends with the same arrays, metrics and replay."""
+    from cnncli.engine.training.train import resume, train
+    from cnncli.runs.run import Run
+
+    config = small_config(*overrides)
+    whole = train(config, tmp_path / "whole", Silence())
+    assert whole.status == "done"
+
+    parts = train(config, tmp_path / "parts", StopAt(5, 12))
+    stops = [5]
+    while parts.status == "interrupted":
+        assert parts.signal == signal.SIGINT
+        stops.append(stops[-1] + (7 if len(stops) == 1 else 9))
+        run = Run.open(Path(parts.run))
+        parts = resume(run, run.config(), StopAt(stops[-1], 12))
+        assert len(stops) < 12
+    assert len(stops) > 2
+    assert metrics_of(Path(parts.run)) == metrics_of(Path(whole.run))
+    assert parts.best == whole.best
+    assert digest_of(Path(parts.run)) == digest_of(Path(whole.run))
+    assert replay_of(Path(parts.run)) == replay_of(Path(whole.run))
+    assert bool(replay_of(Path(whole.run))) == config.train.replay
+
+
+def test_a_changed_seed_is_seen(small_config: Callable[..., Any], tmp_path: Path) -> None:
+    """The comparison above can fail: another seed gives other arrays and metrics."""
+    from cnncli.engine.training.train import train
+
+    runs = [train(small_config("train.epochs=1", f"seed={seed}"), tmp_path, Silence()) for seed in (1, 2)]
+    first, second = (Path(run.run) for run in runs)
+    assert metrics_of(first) != metrics_of(second)
+    assert digest_of(first).keys() == digest_of(second).keys()
+    assert digest_of(first) != digest_of(second)
+
+
+def test_every_example_once_an_epoch() -> None:
+    """An epoch's order is a permutation, another one each epoch, and follows from seed and epoch alone."""
+    from cnncli.engine.input_pipeline.feed import epoch_order
+
+    orders = [epoch_order(7, epoch, 1000) for epoch in range(3)]
+    assert all(np.array_equal(np.sort(order), np.arange(1000)) for order in orders)
+    assert not np.array_equal(orders[0], orders[1])
+    assert np.array_equal(orders[2], epoch_order(7, 2, 1000))
