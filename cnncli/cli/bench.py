@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnncli.cli.console import out, print_json
-from cnncli.cli.reference import ConfigOrRun, load_reference
-from cnncli.cli.train import Json, RunsDir, Sets, show_warnings
+from cnncli.cli.options import ConfigOrRun, Json, RunsDir, Sets
+from cnncli.cli.reference import load_reference
+from cnncli.cli.train import show_warnings
 
 
 def bench_cli(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnncli.cli.console import out, print_json, print_line
-from cnncli.cli.train import Json, Sets
+from cnncli.cli.options import Json, Sets
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config

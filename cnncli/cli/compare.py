@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import out, print_json
-from cnncli.cli.train import Json, RunsDir
+from cnncli.cli.options import Json, RunsDir
 
 
 def compare_cli(

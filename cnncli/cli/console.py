@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -76,3 +79,30 @@ def print_error(error: CnnError) -> None:
     err().print(Text.assemble((f"error{code}: ", "bold red"), error.message), soft_wrap=whole_lines)
     if error.hint:
         err().print(Text(f"  {error.hint}"), soft_wrap=whole_lines)
+
+
+@contextmanager
+def measuring() -> Iterator[Callable[[int, int], None]]:
+    """Show on stderr how many files of how many are measured: a bar on a terminal, else a line now and then."""
+    if not err().is_terminal:
+        yield _lines()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("measuring images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=err(), transient=True) as progress:
+        task = progress.add_task("", total=None, visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+
+
+def _lines(every: float = 10.0) -> Callable[[int, int], None]:
+    told = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= every:
+            told = time.monotonic()
+            sys.stderr.write(f"measured {done:,} of {total:,} images\n")
+            sys.stderr.flush()
+
+    return tell

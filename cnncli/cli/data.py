@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.console import err, print_json, print_page
-from cnncli.cli.reference import ConfigOrRun, load_reference
-from cnncli.cli.train import Json, RunsDir, Sets
+from cnncli.cli.console import err, measuring, print_json, print_page
+from cnncli.cli.options import ConfigOrRun, Json, RunsDir, Sets
+from cnncli.cli.reference import load_reference
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
@@ -62,33 +58,6 @@ def data_problems(config: Config) -> tuple[Problem, ...]:
 
     with measuring() as watch:
         return problems(config, inspect(config, watch).passport)
-
-
-@contextmanager
-def measuring() -> Iterator[Callable[[int, int], None]]:
-    """Show on stderr how many files of how many are measured: a bar on a terminal, else a line now and then."""
-    if not err().is_terminal:
-        yield _lines()
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("measuring images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=err(), transient=True) as progress:
-        task = progress.add_task("", total=None, visible=False)
-        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
-
-
-def _lines(every: float = 10.0) -> Callable[[int, int], None]:
-    told = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= every:
-            told = time.monotonic()
-            sys.stderr.write(f"measured {done:,} of {total:,} images\n")
-            sys.stderr.flush()
-
-    return tell
 
 
 def _document(passport: dict[str, Any], found: tuple[Problem, ...], samples: Path | None) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnncli.cli.console import print_json, print_line, print_page
-from cnncli.cli.reference import ConfigOrRun, Markdown, load_reference
-from cnncli.cli.train import Json, RunsDir
+from cnncli.cli.options import ConfigOrRun, Json, Markdown, RunsDir
+from cnncli.cli.reference import load_reference
 
 
 def diff_cli(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnncli.cli.console import out, print_json
-from cnncli.cli.train import Json
+from cnncli.cli.options import Json
 
 
 def doctor_cli(as_json: Json = False) -> None:

@@ -9,10 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cnncli.cli.console import err, out, print_json, print_note, print_page
-from cnncli.cli.train import Json, RunsDir
-
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")]
-CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="best, last, or a checkpoint's name or path.")]
+from cnncli.cli.options import CheckpointOption, Json, RunsDir
 
 
 def eval_cli(

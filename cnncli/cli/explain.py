@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import print_json, print_line, print_page
-from cnncli.cli.reference import Markdown, load_reference
-from cnncli.cli.train import Json, RunsDir, Sets
+from cnncli.cli.options import Json, Markdown, RunsDir, Sets
+from cnncli.cli.reference import load_reference
 
 CODE = re.compile(r"[EW]\d{3}", re.IGNORECASE)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import out, print_json, print_note, print_page
-from cnncli.cli.train import Json, RunsDir
+from cnncli.cli.options import Json, RunsDir
 
 
 class Kind(StrEnum):

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import out, print_json, print_note
-from cnncli.cli.reference import ConfigOrRun, load_reference
-from cnncli.cli.train import Json, RunsDir, Sets, show_warnings
+from cnncli.cli.options import ConfigOrRun, Json, RunsDir, Sets
+from cnncli.cli.reference import load_reference
+from cnncli.cli.train import show_warnings
 
 
 def find_lr_cli(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnncli.cli.console import err, out, print_json, print_note, print_page
-from cnncli.cli.eval import CheckpointOption
-from cnncli.cli.train import Json, RunsDir
+from cnncli.cli.options import CheckpointOption, Json, RunsDir
 
 if TYPE_CHECKING:
-    from cnncli.serving.predict import Answer, Network
+    from cnncli.serving.predict import Network
+    from cnncli.tasks.classification.answers import Answer
 
 MOST_DRAWN = 4
 MOST_NOTED = 10

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from cnncli.errors import RunError
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
-
-ConfigOrRun = Annotated[
-    str,
-    typer.Argument(metavar="CONFIG|RUN", help="A YAML file, a name of the zoo, or a run: its path, name or `latest`."),
-]
-Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown.")]
 
 
 def load_reference(reference: str, runs_dir: Path, overrides: Sequence[str] = ()) -> Config:

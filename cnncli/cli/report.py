@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import print_json, print_line
-from cnncli.cli.eval import CheckpointOption, RunArgument
-from cnncli.cli.train import Json, RunsDir
+from cnncli.cli.options import CheckpointOption, Json, RunArgument, RunsDir
 
 
 def report_cli(

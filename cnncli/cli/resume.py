@@ -7,17 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cnncli.cli.train import (
-    Device,
-    DeviceName,
-    Json,
-    RunsDir,
-    Sets,
-    choose_device,
-    finish,
-    make_listener,
-    show_warnings,
-)
+from cnncli.cli.options import Device, DeviceName, Json, RunsDir, Sets
+from cnncli.cli.train import choose_device, finish, make_listener, show_warnings
 
 
 def resume_cli(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import out, print_json, print_note
-from cnncli.cli.train import Json, RunsDir
+from cnncli.cli.options import Json, RunsDir
 
 
 def runs_cli(

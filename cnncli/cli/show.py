@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnncli.cli.console import print_json, print_line
-from cnncli.cli.eval import CheckpointOption
-from cnncli.cli.reference import ConfigOrRun
-from cnncli.cli.train import Json, RunsDir, Sets
+from cnncli.cli.options import CheckpointOption, ConfigOrRun, Json, RunsDir, Sets
 
 if TYPE_CHECKING:
     from cnncli.engine.inspection.subject import Subject

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import print_json, print_line, print_page
-from cnncli.cli.reference import ConfigOrRun, Markdown, load_reference
-from cnncli.cli.train import Json, RunsDir, Sets
+from cnncli.cli.options import ConfigOrRun, Json, Markdown, RunsDir, Sets
+from cnncli.cli.reference import load_reference
 
 WhatIf = Annotated[
     list[str] | None,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import print_note
-from cnncli.cli.train import RunsDir
+from cnncli.cli.options import RunsDir
 
 HOST = "127.0.0.1"
 """TensorBoard asks nobody for a password, so only this machine may ask it."""

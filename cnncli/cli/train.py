@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cnncli.cli.console import err, out, print_json, print_line, print_note
+from cnncli.cli.options import Device, DeviceName, Json, RunsDir, Sets
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
     from cnncli.engine.training.train import Result
     from cnncli.runs.events import Listener
-
-RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="CNN_RUNS_DIR", help="Folder of all runs.")]
-Sets = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value: --set train.epochs=3.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-
-
-class DeviceName(StrEnum):
-    """Where to train."""
-
-    auto = "auto"
-    cpu = "cpu"
-    gpu = "gpu"
-
-
-Device = Annotated[DeviceName, typer.Option("--device", help="auto takes a GPU where there is one.")]
 
 
 def train_cli(
@@ -60,7 +43,7 @@ def train_cli(
     if dry_run or overfit_batch:
         _rehearse(loaded, dry_run, overfit_batch, as_json)
         return
-    from cnncli.cli.data import measuring
+    from cnncli.cli.console import measuring
     from cnncli.datasets.background import begin_loading
 
     with measuring() as watch:

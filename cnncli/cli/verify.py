@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnncli.cli.console import print_json, print_line, print_note
-from cnncli.cli.train import Json, RunsDir
+from cnncli.cli.options import Json, RunsDir
 
 if TYPE_CHECKING:
     from cnncli.runs.verification import Verdict

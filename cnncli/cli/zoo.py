@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from cnncli.cli.console import print_json, print_line, print_page
-from cnncli.cli.reference import Markdown
-from cnncli.cli.train import Json
+from cnncli.cli.options import Json, Markdown
 
 
 def zoo_cli(markdown: Markdown = False, as_json: Json = False) -> None:

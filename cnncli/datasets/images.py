@@ -190,3 +190,16 @@ def _is_plain(image: Image.Image, target: str) -> bool:
 def _reason(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:200]
+
+
+def thumbnail(pixels: Pixels, most: int) -> Pixels:
+    """Return an image no side of which is longer than `most` pixels."""
+    import numpy as np
+    from PIL import Image
+
+    longest = max(pixels.shape[:2])
+    if longest <= most:
+        return pixels
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    small = image.resize((max(1, image.width * most // longest), max(1, image.height * most // longest)))
+    return np.asarray(small).reshape(small.height, small.width, -1)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnncli.datasets.files import Files
 from cnncli.datasets.images import Pixels
-from cnncli.datasets.splits import Split, Splits
+from cnncli.datasets.splits import Splits, image
 from cnncli.errors import DataError
 
 _COLUMNS = 10
@@ -46,11 +45,6 @@ def draw(splits: Splits, path: Path) -> Path:
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
     return path
-
-
-def image(split: Split, index: int) -> Pixels:
-    """Return one image of a split at its own size: (height, width, channels)."""
-    return split.images.decode(index) if isinstance(split.images, Files) else split.images[index]
 
 
 def _shown(pixels: Pixels) -> Pixels:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.files import Files
+from cnncli.datasets.images import Pixels
 from cnncli.errors import DataError
 
 Images = npt.NDArray[np.uint8]
@@ -92,3 +93,8 @@ class Splits:
                 hint=f"Set units: {len(self.classes)} in the last Dense layer.",
                 code="E301",
             )
+
+
+def image(split: Split, index: int) -> Pixels:
+    """Return one image of a split at its own size: (height, width, channels)."""
+    return split.images.decode(index) if isinstance(split.images, Files) else split.images[index]

@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from cnncli.analysis.summary import summarize
 from cnncli.config.schema.schema import Config
-from cnncli.engine.evaluation.trained import BATCH_SIZE, Predictor
+from cnncli.engine.evaluation.predictor import BATCH_SIZE, Predictor
 from cnncli.engine.fast_ops import batch_halves
 from cnncli.engine.input_pipeline.feed import Chunk
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.model import build
+from cnncli.engine.network.model import build
 from cnncli.engine.runtime import configure, device_name
 from cnncli.engine.tasks.classification import CrossEntropy
 from cnncli.engine.training.step_loop import Learner

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from cnncli.analysis.processor import cpu_features, cpu_field
+from cnncli.analysis.summary import summarize
 from cnncli.config.schema.schema import Config
 from cnncli.engine.fast_ops import batch_halves
 from cnncli.errors import CnnError
@@ -71,3 +72,27 @@ def device_name() -> str:
     if gpus:
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name))
     return f"CPU {cpu_field('model name') or platform.processor() or platform.machine()}"
+
+
+WORTHWHILE = 10e12
+"""Floating-point operations of a training that are worth a word: on two cores about half a minute."""
+
+
+def hint(config: Config, num_examples: int) -> str | None:
+    """Say that bfloat16 would pay, for a long training in float32 on a CPU that computes with it; otherwise None.
+
+    Args:
+        config: The experiment.
+        num_examples: Training examples of an epoch.
+    """
+    on_gpu = bool(tf.config.get_visible_devices("GPU"))
+    if config.train.precision != "float32" or on_gpu or "avx512_bf16" not in cpu_features():
+        return None
+    # A step computes about three times what the forward pass does.
+    operations = 3 * 2 * summarize(config).macs * num_examples * config.train.epochs
+    if operations < WORTHWHILE:
+        return None
+    return (
+        "This CPU computes with bfloat16 itself: --set train.precision=mixed_bfloat16 "
+        "usually trains 1.4 to 2.5 times as fast."
+    )

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from cnncli.report.numbers import full, short
 
 if TYPE_CHECKING:
-    from cnncli.engine.training.dry_run import Forecast
-    from cnncli.engine.training.overfit_batch import Memorization
+    from cnncli.analysis.rehearsal import Forecast, Memorization
 
 
 def forecast_lines(forecast: Forecast) -> list[str]:

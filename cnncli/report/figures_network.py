@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from cnncli.report.figures import AMOUNT, SIGNED, bare, mosaic, new_figure, shortened, show_pixels, tile_ticks
 from cnncli.report.numbers import size
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cnncli.engine.inspection.activations import FeatureMaps, Kernels
+    Floats = npt.NDArray[np.floating[Any]]
+
 
 MOST_FILTERS = 64
 MOST_ACROSS = 16
@@ -22,6 +24,36 @@ MOST_LAYERS = 16
 """Layers that are drawn below each other; of a deeper network, as many spread evenly."""
 MOST_CHANNELS = 10
 PREPARING = ("ZeroPadding2D", "BatchNormalization", "Rescaling", "Normalization")
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The filters of one layer.
+
+    Attributes:
+        layer: The layer's name.
+        kind: Its type.
+        weights: (height, width, channels seen, filters).
+    """
+
+    layer: str
+    kind: str
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """What one layer makes of one image.
+
+    Attributes:
+        layer: The layer's name.
+        kind: Its type.
+        values: (height, width, channels), or (values,) after the image's plane is gone.
+    """
+
+    layer: str
+    kind: str
+    values: Floats
 
 
 def kernels_figure(kernels: Kernels) -> Figure:

@@ -82,19 +82,6 @@ def enlarged(pixels: Pixels, least: int) -> Pixels:
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def thumbnail(pixels: Pixels, most: int) -> Pixels:
-    """Return an image no side of which is longer than `most` pixels."""
-    import numpy as np
-    from PIL import Image
-
-    longest = max(pixels.shape[:2])
-    if longest <= most:
-        return pixels
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    small = image.resize((max(1, image.width * most // longest), max(1, image.height * most // longest)))
-    return np.asarray(small).reshape(small.height, small.width, -1)
-
-
 def photo(pixels: Pixels) -> bytes:
     """Return an image as a PNG file, or as a JPEG file where that is much smaller."""
     from PIL import Image

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cnncli.errors import RunError
+from cnncli.errors import CheckpointError, RunError
 from cnncli.runs.run import Run
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from cnncli.runs.checkpoint import Checkpoint
 
 
 def all_runs(runs_dir: Path) -> Iterator[Run]:
@@ -46,3 +52,29 @@ def _near(reference: str, runs: list[Run]) -> str:
     names = {text for run in runs for text in (run.name, f"{run.name}/{run.id}")}
     near = difflib.get_close_matches(reference, sorted(names), n=3, cutoff=0.5)
     return f"Did you mean {' or '.join(near)}?" if near else "`cnn runs` lists them."
+
+
+def find_checkpoint(run: Run, checkpoint: str) -> Checkpoint:
+    """Load a run's checkpoint.
+
+    Args:
+        run: The run.
+        checkpoint: "best", "last", or a checkpoint's name or path.
+
+    Raises:
+        CheckpointError: If there is none, or it is damaged.
+    """
+    if checkpoint not in ("best", "last"):
+        return run.checkpoints.load(Path(checkpoint).name)
+    found = run.checkpoints.best() if checkpoint == "best" else None
+    found = found or run.checkpoints.latest()
+    if found is None:
+        raise CheckpointError(f"{run.path} has no checkpoint yet.", "Wait for its first epoch, or train again.")
+    return found
+
+
+def evaluated_weights(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Return a checkpoint's "model/…" arrays, with the running average of a weight in its place where there is one."""
+    model = {name: array for name, array in arrays.items() if name.startswith("model/")}
+    averages = {name.replace("average/", "model/", 1): a for name, a in arrays.items() if name.startswith("average/")}
+    return model | averages

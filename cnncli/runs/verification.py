@@ -6,8 +6,6 @@ do not. Nothing of this imports TensorFlow here.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -19,6 +17,7 @@ from typing import Any
 from cnncli.errors import RunError
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.find import find
+from cnncli.runs.process import TrainingProcess
 from cnncli.runs.run import Run
 
 CLOCK = ("seconds", "images_per_second", "trained_seconds")
@@ -129,7 +128,7 @@ class _Trainings:
 
     def whole(self, runs_dir: Path) -> Run:
         """Train to the end."""
-        with _Process(*self._train(runs_dir)) as process:
+        with TrainingProcess(*self._train(runs_dir)) as process:
             process.finish()
         return find("latest", runs_dir)
 
@@ -137,7 +136,7 @@ class _Trainings:
         """Train, and kill the process after a checkpoint of `step`; return the run and the step to go on from."""
         for number in range(TRIES):
             folder = runs_dir / str(number)
-            with _Process(*self._train(folder), "--set", f"train.checkpoint.every={{steps: {step}}}") as process:
+            with TrainingProcess(*self._train(folder), "--set", f"train.checkpoint.every={{steps: {step}}}") as process:
                 while process.runs and not _reached(folder, step):
                     sleep(0.001)
                 killed = process.kill()
@@ -149,46 +148,11 @@ class _Trainings:
 
     def resume(self, run: Run) -> None:
         """Go on to the end."""
-        with _Process("resume", str(run.path)) as process:
+        with TrainingProcess("resume", str(run.path)) as process:
             process.finish()
 
     def _train(self, runs_dir: Path) -> list[str]:
         return ["train", str(self._config), "--runs-dir", str(runs_dir), *self._sets]
-
-
-class _Process:
-    """The command line in a process of its own, killed if it is left before its end."""
-
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "cnncli", *arguments]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - ourselves
-
-    def __enter__(self) -> _Process:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    @property
-    def runs(self) -> bool:
-        """Whether it has not ended yet."""
-        return self._process.poll() is None
-
-    def finish(self) -> None:
-        """Wait for its end; raise RunError if that is a failure."""
-        code = self._process.wait()
-        if code != 0:
-            raise RunError(f"a training ended with exit code {code}", "What it said stands above.")
-
-    def kill(self) -> bool:
-        """End it by force; return whether there was still something to end."""
-        if not self.runs:
-            self.finish()
-            return False
-        self._process.kill()
-        self._process.wait()
-        return True
 
 
 def _overrides(run: Run) -> list[str]:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from cnncli.config.load import loads
 from cnncli.datasets import incoming
 from cnncli.datasets import load as load_splits
-from cnncli.datasets.samples import image as image_of
 from cnncli.datasets.splits import Split
+from cnncli.datasets.splits import image as image_of
 from cnncli.errors import CnnError, RunError
 from cnncli.runs.find import find
 from cnncli.runs.run import Run

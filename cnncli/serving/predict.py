@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.facts import Facts
 from cnncli.datasets.image_statistics import Look, differences, look
-from cnncli.datasets.images import Decoded, Pixels
+from cnncli.datasets.images import Decoded, Pixels, thumbnail
 from cnncli.datasets.images import examine as decode
 from cnncli.datasets.pictures import Picture
 from cnncli.errors import DataError
-from cnncli.report.figures_pixels import thumbnail
 from cnncli.serving.artifact import Artifact
+from cnncli.tasks.classification.answers import Answer, ranked
 
 BATCH_SIZE = 256
 """Images asked about together."""
@@ -61,37 +60,6 @@ class ArtifactNetwork:
         return np.stack(taken)
 
 
-class Place(NamedTuple):
-    """One class in the order of probability."""
-
-    name: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a network says of one file.
-
-    Attributes:
-        file: The file as the user named it.
-        ranking: The most probable classes, best first; empty for a file that cannot be read.
-        doubts: How the image lies far from what the network was trained on, a sentence each.
-        error: Why the file cannot be read, or None.
-        pixels: The image, small; empty for a file that cannot be read.
-    """
-
-    file: str
-    ranking: tuple[Place, ...] = ()
-    doubts: tuple[str, ...] = ()
-    error: str | None = None
-    pixels: Pixels = field(default_factory=lambda: np.empty((0, 0, 1), np.uint8), repr=False, compare=False)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return an entry of what `cnn predict --json` prints."""
-        predictions = [{"class": place.name, "probability": place.probability} for place in self.ranking]
-        return {"file": self.file, "predictions": predictions, "doubts": list(self.doubts), "error": self.error}
-
-
 def predict(network: Network, pictures: Iterable[Picture], usual: Look, top: int = 3) -> Iterator[Answer]:
     """Yield an answer for each picture, in their order; memory for one batch at a time.
 
@@ -107,7 +75,7 @@ def predict(network: Network, pictures: Iterable[Picture], usual: Look, top: int
         taken = [kept for _, kept in read if kept is not None]
         probabilities = iter(network.answer(taken) if taken else ())
         for answer, kept in read:
-            yield answer if kept is None else _ranked(answer, next(probabilities), network.classes, top)
+            yield answer if kept is None else ranked(answer, next(probabilities), network.classes, top)
 
 
 def _read(network: Network, picture: Picture, usual: Look) -> tuple[Answer, Taken | None]:
@@ -125,9 +93,3 @@ def _facts(decoded: Decoded) -> Facts:
     facts = Facts.empty(1, decoded.pixels.shape[-1], ("file",))
     facts.set(0, decoded, 0)
     return facts
-
-
-def _ranked(answer: Answer, probabilities: Floats, classes: Sequence[str], top: int) -> Answer:
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    ranking = tuple(Place(classes[i], float(probabilities[i])) for i in order.tolist())
-    return replace(answer, ranking=ranking)

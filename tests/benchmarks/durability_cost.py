@@ -28,7 +28,7 @@ begun = time.perf_counter()
 kind, runs_dir, data, epochs = sys.argv[1:]
 import cnncli.engine
 import tensorflow as tf
-from cnncli.engine import trainer
+from cnncli.engine.training import trainer
 if kind == "op determinism":
     tf.config.experimental.enable_op_determinism()
 if kind == "without determinism":

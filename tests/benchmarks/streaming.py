@@ -45,7 +45,8 @@ def our_pipeline(folder: Path, image_size: int) -> Callable[[], int]:
     """Return a function that streams the folder once through cnncli and counts the images."""
     from cnncli import datasets
     from cnncli.config.schema.schema import Config, Data
-    from cnncli.engine.input_pipeline.decoder import Decoder, StreamFeed
+    from cnncli.engine.input_pipeline.decoder import Decoder
+    from cnncli.engine.input_pipeline.feed import StreamFeed
     from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 
     size = (image_size, image_size)

@@ -230,7 +230,7 @@ def _train(config: Config) -> str | None:
 
     from cnncli.engine.input_pipeline.feed import Chunk
     from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-    from cnncli.engine.model import build
+    from cnncli.engine.network.model import build
     from cnncli.engine.tasks.classification import CrossEntropy
     from cnncli.engine.training.step_loop import Learner
 
@@ -253,9 +253,9 @@ def _compare(config: Config) -> str:
     import numpy as np
     import tensorflow as tf
 
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
-    ours = build(config.nodes, config.input_shape, config.seed)
+    ours = build_network(config.nodes, config.input_shape, config.seed)
     rng = np.random.default_rng(config.seed)
     for weight in ours.trainable_weights:  # a bias that begins with zeros hides much
         weight.assign(weight + 0.1 * rng.normal(size=weight.shape))

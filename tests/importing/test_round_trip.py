@@ -64,7 +64,7 @@ def saved(tmp_path: Path) -> Any:
     from cnncli.engine.exporting.keras_file import portable_model, write_keras
     from cnncli.engine.exporting.source import Source
     from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-    from cnncli.engine.model import build
+    from cnncli.engine.network.model import build
     from cnncli.serving.description import Description
 
     def save(layers: str, carried: bool) -> tuple[Path, Any, Any]:
@@ -107,7 +107,8 @@ def test_equal_in_meaning(net: str, carried: bool, saved: Any) -> None:
 
 def test_imported_run_answers_alike(saved: Any, tmp_path: Path) -> None:
     """The run that an import makes predicts what the exported network predicts, and can be exported again."""
-    from cnncli.engine.evaluation.trained import Predictor, load_trained
+    from cnncli.engine.evaluation.predictor import Predictor
+    from cnncli.engine.evaluation.trained import load_trained
     from cnncli.importing.read import make_run, read
 
     path, _, model = saved(NETS["branches"], True)

@@ -23,11 +23,12 @@ from matplotlib.text import Text
 from PIL import Image
 
 from cnncli.config.load import loads
+from cnncli.datasets.images import thumbnail
 from cnncli.report.figures import mosaic, new_figure, save, shortened
 from cnncli.report.figures_config import Field, augmentation_figure, fields_figure, schedule_figure
 from cnncli.report.figures_heat import Heated, heat_figure
 from cnncli.report.figures_network import activations_figure, kernels_figure, layer_figure
-from cnncli.report.figures_pixels import encoded, enlarged, kernel_pixels, map_pixels, overlay_pixels, photo, thumbnail
+from cnncli.report.figures_pixels import encoded, enlarged, kernel_pixels, map_pixels, overlay_pixels, photo
 from cnncli.report.html_chart import Axes as ChartAxes
 from cnncli.report.html_chart import Series, line_chart
 from cnncli.report.html_material import Material

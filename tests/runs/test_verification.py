@@ -76,7 +76,7 @@ class Training:
 def trainings(monkeypatch: pytest.MonkeyPatch) -> type[Training]:
     """Let verify train with these."""
     Training.commands, Training.weights, Training.ends_early = [], {}, False
-    monkeypatch.setattr(verification, "_Process", Training)
+    monkeypatch.setattr(verification, "TrainingProcess", Training)
     return Training
 
 
@@ -191,17 +191,17 @@ def test_training_goes_on_from_the_same_weights(tmp_path: Path) -> None:
 def test_a_process_that_ends_well_and_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line itself: over, failed, or ended by force."""
     monkeypatch.undo()
-    with verification._Process("--version") as process:
+    with verification.TrainingProcess("--version") as process:
         process.finish()
         assert not process.runs
         assert not process.kill()
-    with verification._Process("no-such-command") as process, pytest.raises(RunError, match="exit code 2"):
+    with verification.TrainingProcess("no-such-command") as process, pytest.raises(RunError, match="exit code 2"):
         process.finish()
-    with verification._Process("--version") as process:
+    with verification.TrainingProcess("--version") as process:
         assert process.runs
         assert process.kill()
         assert process._process.returncode not in (0, None)
-    with verification._Process("--version") as process:
+    with verification.TrainingProcess("--version") as process:
         pass
     assert process._process.returncode is not None
 

@@ -14,7 +14,8 @@ from cnncli.datasets.pictures import Picture
 from cnncli.serving import predict as module
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
-from cnncli.serving.predict import ArtifactNetwork, Place, predict
+from cnncli.serving.predict import ArtifactNetwork, predict
+from cnncli.tasks.classification.answers import Place
 
 USUAL = {
     "num_images": 100,

@@ -23,10 +23,10 @@ def count(weights: Any) -> int:
 @pytest.mark.parametrize("name", zoo.names())
 def test_layers_equal_keras(name: str) -> None:
     """Names, output shapes, trainable and other counts of every layer equal Keras's."""
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     config = load(name)
-    model = build(config.nodes, config.input_shape, config.seed)
+    model = build_network(config.nodes, config.input_shape, config.seed)
     for row in summarize(config).rows:
         layer = model.get_layer(row.name)
         assert tuple(layer.output.shape[1:]) == row.output_shape

@@ -14,7 +14,8 @@ from cnncli.datasets import incoming
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.files import Files
 from cnncli.datasets.splits import Split
-from cnncli.engine.evaluation.trained import Images, Predictor, Trained, load_trained
+from cnncli.engine.evaluation.predictor import Images, Predictor
+from cnncli.engine.evaluation.trained import Trained, load_trained
 from cnncli.engine.evaluation.tta import View, Viewed, views_of
 from cnncli.engine.input_pipeline.decoder import Decoder, FileImages
 from cnncli.engine.input_pipeline.feed import to_memory

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.engine.evaluation.evaluate import Examination, readable
-from cnncli.engine.evaluation.trained import Predictor
+from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.errors import CnnError
 from cnncli.runs.run import Run
 from cnncli.tasks.invariance import invariance

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from cnncli.datasets.images import Pixels
-from cnncli.engine.evaluation.trained import Predictor, Trained
+from cnncli.engine.evaluation.predictor import Predictor
+from cnncli.engine.evaluation.trained import Trained
 from cnncli.serving.predict import Floats, Taken
 from cnncli.tasks.classification.evaluation import log_softmax
 

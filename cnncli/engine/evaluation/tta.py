@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from cnncli.config.schema.augmentation import RandomCrop, RandomFlip, RandomTranslation
 from cnncli.config.schema.schema import Config
-from cnncli.engine.evaluation.trained import Images
+from cnncli.engine.evaluation.predictor import Images
 from cnncli.errors import CnnError
 
 View = Callable[[tf.Tensor], tf.Tensor]

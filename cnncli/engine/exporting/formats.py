@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncli.config.schema.schema import Data
-from cnncli.engine.exporting import limits
 from cnncli.engine.exporting.keras_file import takes_any_size as keras_takes_any_size
 from cnncli.engine.exporting.keras_file import write_keras
 from cnncli.engine.exporting.litert_file import write_float16, write_float32, write_int8
@@ -19,9 +18,12 @@ from cnncli.engine.exporting.parity import EXACT, Tolerance
 from cnncli.engine.exporting.proof import NUM_EXAMPLES
 from cnncli.engine.exporting.python_script import write_python
 from cnncli.engine.exporting.saved_model import write_saved_model
+from cnncli.engine.exporting.source import Source
 from cnncli.engine.exporting.web_page import write_web
 from cnncli.engine.exporting.web_program import obstacles as web_obstacles
 from cnncli.errors import ExportError
+from cnncli.layers.convolution import Conv3D
+from cnncli.layers.pooling import AveragePooling3D, MaxPooling3D
 from cnncli.serving.packages import absent
 from cnncli.serving.web_page import absent as no_javascript
 
@@ -84,7 +86,16 @@ def _always(_: Data) -> bool:
     return True
 
 
-_LITERT: dict[str, Any] = {"absent": partial(absent, "ai_edge_litert"), "float32": True, "limits": limits.of_litert}
+def _litert_obstacles(source: Source) -> Iterable[str]:
+    """Return the layers that LiteRT has no operation for."""
+    for node in source.nodes:
+        if isinstance(node.layer, (MaxPooling3D, AveragePooling3D)):
+            yield f"{node.name} ({node.layer.type_name()}: LiteRT pools no volumes)"
+        if isinstance(node.layer, Conv3D) and node.layer.groups > 1:
+            yield f"{node.name} (Conv3D with groups)"
+
+
+_LITERT: dict[str, Any] = {"absent": partial(absent, "ai_edge_litert"), "float32": True, "limits": _litert_obstacles}
 
 FORMATS: tuple[Format, ...] = (
     Format("keras", ".keras", write_keras, takes_any_size=keras_takes_any_size),

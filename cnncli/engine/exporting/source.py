@@ -15,11 +15,12 @@ import tensorflow as tf
 from cnncli.config.dump import dump, dump_document
 from cnncli.config.schema.schema import Config
 from cnncli.datasets.splits import Split, Splits
-from cnncli.engine.evaluation.trained import Predictor, Trained
+from cnncli.engine.evaluation.predictor import Predictor
+from cnncli.engine.evaluation.trained import Trained
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.model import build, logits_nodes
 from cnncli.engine.network.adapt import settle
-from cnncli.engine.training.step_loop import assign, model_variables
+from cnncli.engine.network.model import build, logits_nodes
+from cnncli.engine.network.variables import assign, model_variables
 from cnncli.layers.graph import Node
 from cnncli.runs.environment import versions
 from cnncli.runs.run import Run

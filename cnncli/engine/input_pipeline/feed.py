@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from cnncli.datasets.files import Files
 from cnncli.datasets.splits import Split
+from cnncli.engine.input_pipeline.decoder import AHEAD_BYTES, Decoder, FileImages
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 
 
@@ -101,3 +103,92 @@ class MemoryFeed:
     def sample(self, limit: int) -> tf.Tensor:
         """Return the first images."""
         return self.images[:limit]
+
+
+MEMORY_LIMIT = 2**30
+"""Bytes up to which a split is held in memory, in the size that the network reads."""
+
+
+_BLOCK = 256
+
+
+class StreamFeed:
+    """A training split whose images are decoded beside the training.
+
+    Args:
+        split: Its images are `Files`.
+        decoder: Of these files.
+        seed: Of the run.
+        batch_size: Examples a step.
+    """
+
+    def __init__(self, split: Split, decoder: Decoder, seed: int, batch_size: int) -> None:
+        self.num_examples = len(split)
+        self._decoder = decoder
+        self._labels = split.labels.astype(np.int32)
+        self._seed, self._batch_size = seed, batch_size
+        self._place = (-1, -1)
+        self._order = np.empty(0, np.int32)
+        self._batches: Iterator[tf.Tensor] = iter(())
+
+    def chunk(self, epoch: int, first_batch: int, max_batches: int) -> Chunk:
+        """Return the batches from `first_batch` on; the last, smaller one of an epoch comes alone."""
+        size = self._batch_size
+        if (epoch, first_batch) != self._place:
+            self._order = epoch_order(self._seed, epoch, self.num_examples)
+            self._batches = self._decoder.batches(self._order[first_batch * size :], size)
+        whole = self.num_examples // size - first_batch
+        count = max(1, min(max_batches, whole, AHEAD_BYTES // (size * self._decoder.image_bytes)))
+        batches = [next(self._batches) for _ in range(count)]
+        images = batches[0] if count == 1 else tf.concat(batches, axis=0)
+        indices = self._order[first_batch * size :][: len(images)]
+        self._place = (epoch, first_batch + count)
+        plan = np.arange(len(images), dtype=np.int32).reshape(count, -1)
+        return Chunk(images, tf.constant(self._labels[indices]), plan)
+
+    def sample(self, limit: int) -> tf.Tensor:
+        """Return images spread evenly over the split, decoded now."""
+        indices = np.linspace(0, self.num_examples - 1, min(limit, self.num_examples)).astype(np.int32)
+        return tf.constant(np.concatenate(list(self._decoder.batches(indices, _BLOCK))))
+
+
+def make_feed(split: Split, preprocessing: Preprocessing, seed: int, batch_size: int) -> Feed:
+    """Return a feed of a training split: from memory where it fits, else from its files."""
+    if not isinstance(split.images, Files):
+        return MemoryFeed(split, preprocessing, seed, batch_size)
+    decoder = Decoder(split.images, preprocessing)
+    if fits(decoder):
+        return MemoryFeed(in_memory(split, decoder), preprocessing, seed, batch_size)
+    return StreamFeed(split, decoder, seed, batch_size)
+
+
+def fits(decoder: Decoder) -> bool:
+    """Say whether the images are held in memory."""
+    return len(decoder) * decoder.image_bytes <= MEMORY_LIMIT
+
+
+def in_memory(split: Split, decoder: Decoder) -> Split:
+    """Return a split of files with all its images decoded, in the size that the network reads."""
+    images = np.empty((len(split), *decoder.shape), np.uint8)
+    for number, batch in enumerate(decoder.batches(np.arange(len(split), dtype=np.int32), _BLOCK)):
+        images[number * _BLOCK : number * _BLOCK + len(batch)] = batch.numpy()
+    return Split(split.name, images, split.labels, split.ids)
+
+
+def hold(split: Split, preprocessing: Preprocessing) -> Examples:
+    """Return a split to be read again and again: in memory where it fits, else decoded each time."""
+    if not isinstance(split.images, Files):
+        return to_memory(split, preprocessing)
+    decoder = Decoder(split.images, preprocessing)
+    if fits(decoder):
+        return Examples(tf.constant(in_memory(split, decoder).images), split.labels)
+    return Examples(FileImages(decoder), split.labels)
+
+
+def decoded(split: Split, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Return all images of a split in the size that the network reads."""
+    if isinstance(split.images, Files):
+        images = in_memory(split, Decoder(split.images, preprocessing)).images
+    else:
+        images = to_memory(split, preprocessing).images
+    return np.asarray(images)

@@ -1,9 +1,8 @@
-"""A look inside a network: its kernels, what each layer makes of an image, what an answer hangs on."""
+"""A look inside a network: its kernels, and what each layer makes of an image."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,44 +13,16 @@ import tensorflow as tf
 
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.errors import CnnError
+from cnncli.report.figures_network import FeatureMaps, Kernels
 
 Floats = npt.NDArray[np.float32]
+
 
 KERNEL_NAMES = ("kernel", "depthwise_kernel")
 """Keras's names of the arrays that slide over an image."""
 
 UNCHANGING = ("InputLayer", "Dropout", "SpatialDropout2D", "Flatten", "Reshape")
 """Layers whose output in evaluation is their input."""
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """The filters of one layer.
-
-    Attributes:
-        layer: The layer's name.
-        kind: Its type.
-        weights: (height, width, channels seen, filters).
-    """
-
-    layer: str
-    kind: str
-    weights: Floats
-
-
-@dataclass(frozen=True)
-class FeatureMaps:
-    """What one layer makes of one image.
-
-    Attributes:
-        layer: The layer's name.
-        kind: Its type.
-        values: (height, width, channels), or (values,) after the image's plane is gone.
-    """
-
-    layer: str
-    kind: str
-    values: Floats
 
 
 def all_kernels(model: keras.Model) -> Iterator[Kernels]:
@@ -110,86 +81,3 @@ def feature_maps(model: keras.Model, preprocessing: Preprocessing, image: npt.ND
         FeatureMaps(layer.name, type(layer).__name__, np.asarray(output[0], np.float32))
         for layer, output in zip(layers, outputs, strict=True)
     ]
-
-
-def last_plane(model: keras.Model) -> Any:
-    """Return the last layer, poolings left out, whose output still lies on a plane of more than one position.
-
-    Raises:
-        CnnError: If there is none: a network of dense layers alone has no place to look at.
-    """
-    for layer in reversed(model.layers[1:]):
-        passes = "Pooling" in type(layer).__name__ or type(layer).__name__ in UNCHANGING
-        if not passes and len(layer.output.shape) == 4 and max(layer.output.shape[1:3]) > 1:
-            return layer
-    raise CnnError("no layer of the network keeps the image's plane", "Grad-CAM needs a convolution.")
-
-
-def gradcam(
-    model: keras.Model,
-    preprocessing: Preprocessing,
-    images: npt.NDArray[np.uint8],
-    classes: npt.NDArray[np.int64],
-    layer: str | None = None,
-) -> Floats:
-    """Return how much each place of an image speaks for a class, by Grad-CAM.
-
-    Every channel of a layer counts by its mean gradient; what speaks against the class is left out.
-
-    Args:
-        model: Network that ends in logits.
-        preprocessing: What comes before it.
-        images: uint8 (images, height, width, channels) of the network's size.
-        classes: The class asked about for each image.
-        layer: Name of the layer to look at; the last that keeps the plane by default.
-
-    Returns:
-        (images, height, width) from 0 to 1; all 0 where nothing speaks for the class.
-
-    Reference: Selvaraju et al., Grad-CAM, ICCV 2017.
-    """
-    chosen = last_plane(model) if layer is None else find_layer(model, layer)
-    if len(chosen.output.shape) != 4:
-        raise CnnError(f'the output of layer "{chosen.name}" has no plane', "Name a convolution or a pooling.")
-    inner = keras.Model(model.inputs, [chosen.output, model.output])
-    inputs = preprocessing.to_float(tf.constant(images))
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        maps, logits = inner(inputs, training=False)
-        scores = tf.gather(logits, classes, batch_dims=1)
-    gradients = tape.gradient(scores, maps)
-    weights = tf.reduce_mean(tf.cast(gradients, tf.float32), axis=(1, 2), keepdims=True)
-    heat = tf.nn.relu(tf.reduce_sum(weights * tf.cast(maps, tf.float32), axis=-1, keepdims=True))
-    enlarged = tf.image.resize(heat, images.shape[1:3], method="bilinear")[..., 0]
-    return _to_unit(np.asarray(enlarged))
-
-
-def saliency(
-    model: keras.Model, preprocessing: Preprocessing, images: npt.NDArray[np.uint8], classes: npt.NDArray[np.int64]
-) -> Floats:
-    """Return how strongly each pixel moves the logit of a class: the gradient's largest magnitude over the channels.
-
-    Args:
-        model: Network that ends in logits.
-        preprocessing: What comes before it.
-        images: uint8 (images, height, width, channels) of the network's size.
-        classes: The class asked about for each image.
-
-    Returns:
-        (images, height, width) from 0 to 1.
-
-    Reference: Simonyan, Vedaldi, Zisserman: Deep inside convolutional networks, ICLR workshop 2014.
-    """
-    inputs = preprocessing.to_float(tf.constant(images))
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        scores = tf.gather(model(inputs, training=False), classes, batch_dims=1)
-    gradients = np.asarray(tape.gradient(scores, inputs), np.float32)
-    return _to_unit(np.abs(gradients).max(axis=-1))
-
-
-def _to_unit(heat: Floats) -> Floats:
-    """Return each map divided by its own maximum."""
-    highest = heat.max(axis=(1, 2), keepdims=True)
-    shares: Floats = np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)
-    return shares

@@ -12,16 +12,8 @@ import numpy.typing as npt
 
 from cnncli.analysis.walk import walk
 from cnncli.engine.input_pipeline.augmentation import augmentation
-from cnncli.engine.inspection import activations
-from cnncli.engine.inspection.measured import (
-    answers,
-    best,
-    evaluation,
-    invariance_profile,
-    pictured,
-    usual_split,
-    worst,
-)
+from cnncli.engine.inspection import activations, attribution
+from cnncli.engine.inspection.measured import evaluation, invariance_profile, pictured, usual_split
 from cnncli.engine.inspection.subject import Shown, Subject
 from cnncli.errors import CnnError
 from cnncli.report import figures_config, figures_heat, figures_network
@@ -31,6 +23,7 @@ from cnncli.report.numbers import full
 from cnncli.runs.run import Run
 from cnncli.tasks import invariance_figure
 from cnncli.tasks.classification import figures
+from cnncli.tasks.classification.answers import answers, best, worst
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,8 +95,8 @@ def _activations(subject: Subject, choice: Choice) -> Figure:
 def _gradcam(subject: Subject, choice: Choice) -> Figure:
     shown, asked, captions = _asked(subject, choice)
     trained = subject.trained
-    heat = activations.gradcam(trained.model, trained.preprocessing, shown.pixels, asked, choice.layer)
-    layer = choice.layer or activations.last_plane(trained.model).name
+    heat = attribution.gradcam(trained.model, trained.preprocessing, shown.pixels, asked, choice.layer)
+    layer = choice.layer or attribution.last_plane(trained.model).name
     title = f"{subject.title}: Grad-CAM of {layer}"
     return figures_heat.heat_figure(_heated(shown, heat, captions), title, "speaks for the class")
 
@@ -111,7 +104,7 @@ def _gradcam(subject: Subject, choice: Choice) -> Figure:
 def _saliency(subject: Subject, choice: Choice) -> Figure:
     shown, asked, captions = _asked(subject, choice)
     trained = subject.trained
-    heat = activations.saliency(trained.model, trained.preprocessing, shown.pixels, asked)
+    heat = attribution.saliency(trained.model, trained.preprocessing, shown.pixels, asked)
     return figures_heat.heat_figure(_heated(shown, heat, captions), f"{subject.title}: saliency", "moves the answer")
 
 

@@ -7,27 +7,19 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.datasets.samples import image as image_of
+from cnncli.datasets.images import thumbnail
 from cnncli.datasets.splits import Split
-from cnncli.engine.inspection import activations
-from cnncli.engine.inspection.measured import Answered
+from cnncli.datasets.splits import image as image_of
+from cnncli.engine.inspection import activations, attribution
 from cnncli.engine.inspection.subject import Shown, Subject
 from cnncli.engine.training import replay
 from cnncli.errors import CnnError
 from cnncli.report.figures import AMOUNT
-from cnncli.report.figures_pixels import (
-    encoded,
-    enlarged,
-    kernel_pixels,
-    map_pixels,
-    overlay_pixels,
-    photo,
-    thumbnail,
-    tinted,
-)
+from cnncli.report.figures_pixels import encoded, enlarged, kernel_pixels, map_pixels, overlay_pixels, photo, tinted
 from cnncli.report.html_material import Cell, Frame, Heat, Image, Replay
 from cnncli.report.numbers import size
 from cnncli.runs.run import Run
+from cnncli.tasks.classification.answers import Answered
 
 MOST_IMAGES = 1200
 """Images of the confusion matrix's cells, all together."""
@@ -109,9 +101,9 @@ def heats(subject: Subject, shown: Shown) -> list[Heat]:
     trained = subject.trained
     probabilities = subject.probabilities(shown)
     said = probabilities.argmax(axis=1)
-    salient = activations.saliency(trained.model, trained.preprocessing, shown.pixels, said)
+    salient = attribution.saliency(trained.model, trained.preprocessing, shown.pixels, said)
     try:
-        speaking = activations.gradcam(trained.model, trained.preprocessing, shown.pixels, said)
+        speaking = attribution.gradcam(trained.model, trained.preprocessing, shown.pixels, said)
     except CnnError:
         speaking = None
     found = []

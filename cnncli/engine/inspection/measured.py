@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnncli.datasets.samples import image as image_of
 from cnncli.datasets.splits import Split
+from cnncli.datasets.splits import image as image_of
 from cnncli.engine.evaluation import invariance
 from cnncli.engine.evaluation.evaluate import examine, keep
-from cnncli.engine.evaluation.trained import find_checkpoint
+from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
+from cnncli.tasks.classification.answers import Answered
 from cnncli.tasks.classification.figures import Pictured
-
-
-@dataclass(frozen=True)
-class Answered:
-    """One line of predictions-<split>.csv.
-
-    Attributes:
-        row: Place of the example in its split.
-        example: File or index.
-        true: Name of its class.
-        predicted: Name of the class that the network gave it.
-        probability: How sure the network was.
-        margin: How far the next class lay below.
-    """
-
-    row: int
-    example: str
-    true: str
-    predicted: str
-    probability: float
-    margin: float
-
-    @property
-    def is_right(self) -> bool:
-        """Whether the network was right."""
-        return self.true == self.predicted
 
 
 def usual_split(run: Run, checkpoint: str = "best") -> str:
@@ -87,33 +60,6 @@ def _known(file: Path, checkpoint: str) -> dict[str, Any] | None:
         return document if document["checkpoint"] == checkpoint else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def answers(run: Run, split: str) -> list[Answered]:
-    """Return the lines of predictions-<split>.csv, in the order of the examples."""
-    with Path(run.predictions_file(split)).open(encoding="utf-8", newline="") as file:
-        return [
-            Answered(
-                row, line["example"], line["true"], line["predicted"], float(line["probability"]), float(line["margin"])
-            )
-            for row, line in enumerate(csv.DictReader(file))
-        ]
-
-
-def worst(found: Sequence[Answered], count: int) -> list[Answered]:
-    """Return the mistakes that the network was surest of."""
-    return sorted((a for a in found if not a.is_right), key=lambda a: -a.probability)[:count]
-
-
-def best(found: Sequence[Answered], count: int) -> list[Answered]:
-    """Return the surest right answers, taking turns between the classes."""
-    right = sorted((a for a in found if a.is_right), key=lambda a: -a.probability)
-    turns: dict[str, int] = {}
-    numbered = []
-    for answer in right:
-        turns[answer.true] = turns.get(answer.true, 0) + 1
-        numbered.append((turns[answer.true], answer))
-    return [answer for _, answer in sorted(numbered, key=lambda entry: entry[0])][:count]
 
 
 def pictured(split: Split, found: Sequence[Answered]) -> list[Pictured]:

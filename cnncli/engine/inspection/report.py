@@ -7,11 +7,12 @@ from cnncli.analysis.summary import summarize
 from cnncli.config.dump import dump, dump_document, with_defaults
 from cnncli.config.schema.schema import Config
 from cnncli.engine.inspection import html_images
-from cnncli.engine.inspection.measured import answers, best, evaluation, known_profile, usual_split, worst
+from cnncli.engine.inspection.measured import evaluation, known_profile, usual_split
 from cnncli.engine.inspection.subject import Subject
 from cnncli.errors import CheckpointError, DataError
 from cnncli.report.html_material import Material, Pictures
 from cnncli.runs.run import Run
+from cnncli.tasks.classification.answers import answers, best, worst
 
 MOST_GALLERY = 18
 MOST_HEATS = 9

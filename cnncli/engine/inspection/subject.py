@@ -14,12 +14,13 @@ from cnncli.config.schema.schema import Config
 from cnncli.datasets import Splits
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.images import decode
-from cnncli.datasets.samples import image as image_of
 from cnncli.datasets.splits import Split
+from cnncli.datasets.splits import image as image_of
 from cnncli.datasets.store import read_file
-from cnncli.engine.evaluation.trained import Predictor, Trained, load_trained
+from cnncli.engine.evaluation.predictor import Predictor
+from cnncli.engine.evaluation.trained import Trained, load_trained
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.model import build
+from cnncli.engine.network.model import build
 from cnncli.engine.runtime import configure
 from cnncli.errors import DataError
 from cnncli.runs.run import Run

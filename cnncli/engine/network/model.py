@@ -1,13 +1,16 @@
-"""From nodes to a Keras model."""
+"""From a config to a Keras model that ends in logits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import keras
 import numpy as np
 
+from cnncli.config.schema.schema import Config, Group, Train
 from cnncli.engine.fast_ops import batch_normalization, convolution
 from cnncli.engine.network.own_layers import OWN_LAYERS, fixed_kernel, needs_float32
 from cnncli.layers.base import Merge, Shape
@@ -19,7 +22,31 @@ from cnncli.layers.normalization import BatchNormalization
 from cnncli.layers.transpose import Conv2DTranspose
 
 
-def build(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
+def build(config: Config) -> keras.Model:
+    """Return the config's network with fresh, seeded weights.
+
+    The model takes float32 images scaled to [0, 1] and returns logits: a softmax at the end of the
+    config is left to the loss and to the predictions, where it can be computed without overflow.
+    """
+    model = build_network(logits_nodes(config.nodes), config.input_shape, config.seed)
+    freeze(config.train, model)
+    return model
+
+
+def logits_nodes(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """Return the network without a softmax at its end."""
+    last = nodes[-1]
+    kind = type(last.layer).__name__
+    activation = getattr(last.layer, "activation", None)
+    if kind == "Softmax" or (kind == "Activation" and activation == "softmax"):
+        return tuple(nodes[:-1])
+    if activation == "softmax":
+        linear = last.layer.model_copy(update={"activation": "linear"})
+        return (*nodes[:-1], replace(last, layer=linear))
+    return tuple(nodes)
+
+
+def build_network(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
     """Return a functional model with fresh weights that follow from `seed` alone.
 
     Every random start and every dropout has a seed of its own, from `seed`, the node's index and the argument,
@@ -71,3 +98,16 @@ def _initializer(spec: dict[str, Any], seed: int) -> Any:
     if "seed" not in initializer.get_config():
         return initializer
     return type(initializer)(**spec["config"], seed=seed >> 1)
+
+
+def freeze(train: Train, model: keras.Model) -> None:
+    """Take the layers of groups with `trainable: false` out of training."""
+    for layer in model.layers:
+        group = group_of(train.groups, layer.name)
+        if group is not None and not group.trainable:
+            layer.trainable = False
+
+
+def group_of(groups: Sequence[Group], layer: str) -> Group | None:
+    """Return the first group whose pattern a layer's name fits, if any."""
+    return next((group for group in groups if fnmatchcase(layer, group.layers)), None)

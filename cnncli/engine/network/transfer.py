@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.engine.training.step_loop import model_variables
+from cnncli.engine.network.variables import model_variables
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import tensorflow as tf
 
+from cnncli.analysis.rehearsal import Forecast
 from cnncli.analysis.summary import summarize
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
-from cnncli.engine.evaluation.trained import BATCH_SIZE
+from cnncli.engine.evaluation.predictor import BATCH_SIZE
 from cnncli.engine.runtime import configure, device_name
 from cnncli.engine.training.trainer import Trainer
 from cnncli.errors import CnnError
@@ -24,57 +23,6 @@ from cnncli.runs.run import Run
 
 MEASURED_SECONDS = 1.0
 """How long the measured steps may take; a slower single step is measured alone."""
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What a run will take, measured on its own first steps.
-
-    Attributes:
-        device: What trained.
-        batch_size: Examples in a step.
-        steps_per_epoch: Steps in an epoch.
-        epochs: Epochs of the whole run, if nothing stops it before.
-        compile_seconds: Time of the first step, which also compiles the loop.
-        step_seconds: Time of a step after that.
-        validation_seconds: Time of measuring the validation split; 0 without one.
-        peak_bytes: Most memory that the process held, the device's where that is a GPU; None where no one can tell.
-        network_bytes: What of that came with the network and its training.
-        estimated_bytes: The estimate of `cnn summary` for a step.
-        checkpoint_bytes: Size of a checkpoint.
-    """
-
-    device: str
-    batch_size: int
-    steps_per_epoch: int
-    epochs: int
-    compile_seconds: float
-    step_seconds: float
-    validation_seconds: float
-    peak_bytes: int | None
-    network_bytes: int | None
-    estimated_bytes: int
-    checkpoint_bytes: int
-
-    @property
-    def images_per_second(self) -> float:
-        """Training examples a second."""
-        return self.batch_size / self.step_seconds
-
-    @property
-    def epoch_seconds(self) -> float:
-        """Time of an epoch with its validation."""
-        return self.steps_per_epoch * self.step_seconds + self.validation_seconds
-
-    @property
-    def total_seconds(self) -> float:
-        """Time of the whole run, from its first step on."""
-        return self.compile_seconds + self.epochs * self.epoch_seconds
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields of `cnn train --dry-run --json`."""
-        derived = {name: getattr(self, name) for name in ("images_per_second", "epoch_seconds", "total_seconds")}
-        return {**asdict(self), **derived}
 
 
 def dry_run(config: Config) -> Forecast:

@@ -10,11 +10,10 @@ import numpy as np
 
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
-from cnncli.engine.input_pipeline.decoder import make_feed
-from cnncli.engine.input_pipeline.feed import Feed
+from cnncli.engine.input_pipeline.feed import Feed, make_feed
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.model import build
 from cnncli.engine.network.adapt import measure
+from cnncli.engine.network.model import build
 from cnncli.engine.runtime import configure
 from cnncli.engine.tasks.classification import CrossEntropy
 from cnncli.engine.training.step_loop import Learner

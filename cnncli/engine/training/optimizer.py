@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 import keras
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 from cnncli.config.schema.schema import Group, Train
 from cnncli.engine.fast_ops.optimizers import FUSED
+from cnncli.engine.network.model import group_of
 from cnncli.engine.training.muon import Muon
 
 OURS: dict[str, type[keras.optimizers.Optimizer]] = {**FUSED, "Muon": Muon}
@@ -43,7 +43,7 @@ class Updates:
     def __init__(self, train: Train, model: keras.Model) -> None:
         self.variables = list(model.trainable_variables)
         layers = {id(v): layer.name for layer in model.layers for v in layer.trainable_variables}
-        groups = [_group_of(train.groups, layers[id(variable)]) for variable in self.variables]
+        groups = [group_of(train.groups, layers[id(variable)]) for variable in self.variables]
         self._names = {id(v): f"{layers[id(v)]}/{v.name}" for v in self.variables}
         self._parts = []
         for group in dict.fromkeys(groups):
@@ -151,18 +151,6 @@ def make_optimizer(train: Train, group: Group | None = None) -> keras.optimizers
         if train.precision == "mixed_float16"
         else optimizer
     )
-
-
-def freeze(train: Train, model: keras.Model) -> None:
-    """Take the layers of groups with `trainable: false` out of training."""
-    for layer in model.layers:
-        group = _group_of(train.groups, layer.name)
-        if group is not None and not group.trainable:
-            layer.trainable = False
-
-
-def _group_of(groups: Sequence[Group], layer: str) -> Group | None:
-    return next((group for group in groups if fnmatchcase(layer, group.layers)), None)
 
 
 def _inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:

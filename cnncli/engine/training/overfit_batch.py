@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from math import log
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from cnncli.analysis.rehearsal import Memorization
 from cnncli.config.schema.schedules import Constant
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
@@ -28,41 +28,6 @@ KNOWN = 0.1
 """Mean loss below which a batch whose examples are all right is known by heart: e^−0.1 is 90 % certainty."""
 
 CHUNK_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Memorization:
-    """How the training on a single batch went.
-
-    Attributes:
-        learned: Whether all examples are right, with a mean loss below 0.1.
-        steps: Steps taken.
-        seconds: Time of them.
-        num_examples: Examples of the batch.
-        accuracy: Share of examples that are right at the end, as training sees them.
-        loss: Mean loss at the end.
-        first_loss: Mean loss before the first step.
-        chance_loss: Loss of a network that knows nothing: the logarithm of the number of classes.
-        diverged: Whether a loss or gradient was no longer a finite number.
-        layers_without_gradient: Layers whose weights get no gradient at the end.
-        num_contradictions: Examples of the batch with the same image as another one and another label.
-    """
-
-    learned: bool
-    steps: int
-    seconds: float
-    num_examples: int
-    accuracy: float
-    loss: float
-    first_loss: float
-    chance_loss: float
-    diverged: bool
-    layers_without_gradient: tuple[str, ...]
-    num_contradictions: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields of `cnn train --overfit-batch --json`."""
-        return asdict(self)
 
 
 def memorize(config: Config, tell: Callable[[str], None], max_steps: int = MAX_STEPS) -> Memorization:

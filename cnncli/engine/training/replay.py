@@ -15,11 +15,12 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.datasets.samples import image as image_of
 from cnncli.datasets.splits import Splits
+from cnncli.datasets.splits import image as image_of
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.inspection import activations
 from cnncli.errors import RunError
+from cnncli.report.figures_network import FeatureMaps
 from cnncli.report.figures_pixels import kernel_pixels, map_pixels
 from cnncli.runs import durable
 from cnncli.runs.run import Run
@@ -169,7 +170,7 @@ def _choose(splits: Splits, preprocessing: Preprocessing) -> Examples:
     return Examples(np.stack(resized), split.labels[rows], np.array([split.ids[row] for row in rows.tolist()]))
 
 
-def _is_plane(found: activations.FeatureMaps) -> bool:
+def _is_plane(found: FeatureMaps) -> bool:
     return found.values.ndim == 3 and min(found.values.shape[:2]) > 1
 
 

@@ -15,9 +15,10 @@ from cnncli.engine.fast_ops import batch_halves, row_folding
 from cnncli.engine.input_pipeline.augmentation import Augmentation
 from cnncli.engine.input_pipeline.feed import Chunk
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
+from cnncli.engine.network.variables import assign, model_variables
 from cnncli.engine.tasks.classification import CrossEntropy
 from cnncli.engine.training.optimizer import Updates
-from cnncli.errors import CheckpointError, CnnError
+from cnncli.errors import CnnError
 
 PENALTY_SUM = "epoch/penalty_sum"
 """Name of the sum that only networks with regularizers have."""
@@ -235,34 +236,3 @@ def _takes_means_over_batches(model: keras.Model) -> bool:
 
 def _is_finite(variable: Any) -> tf.Tensor:
     return tf.reduce_all(tf.math.is_finite(tf.cast(variable.value, tf.float32)))
-
-
-def model_variables(model: keras.Model) -> dict[str, Any]:
-    """Return all variables of a model by name: weights, moving statistics and seed generators."""
-    return {f"model/{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.variables}
-
-
-def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """Set variables to arrays of the same names.
-
-    Raises:
-        CheckpointError: If one is missing, left over, or of another shape or type; nothing is set then.
-    """
-    missing, unknown = variables.keys() - arrays.keys(), arrays.keys() - variables.keys()
-    if missing or unknown:
-        name = min(missing | unknown)
-        where = "the checkpoint lacks" if name in missing else "the network lacks"
-        raise CheckpointError(
-            f"The checkpoint is of another network or optimizer: {where} {name} ({len(missing | unknown)} differ).",
-            "Use the config that the checkpoint was written with.",
-        )
-    for name, variable in variables.items():
-        expected, found = (_kind(variable.dtype, variable.shape), _kind(arrays[name].dtype, arrays[name].shape))
-        if expected != found:
-            raise CheckpointError(f"{name} is {found} in the checkpoint, {expected} in the network.")
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
-
-
-def _kind(dtype: Any, shape: Any) -> str:
-    return f"{keras.backend.standardize_dtype(dtype)} {tuple(shape)}"

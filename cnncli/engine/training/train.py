@@ -14,7 +14,6 @@ from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.splits import Splits
 from cnncli.engine.arithmetic import arithmetic
-from cnncli.engine.evaluation.trained import find_checkpoint
 from cnncli.engine.runtime import configure
 from cnncli.engine.training import resume_checks
 from cnncli.engine.training.replay import Replay
@@ -26,7 +25,7 @@ from cnncli.report.resolved import origins
 from cnncli.report.tables import summary_markdown, summary_text
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import Listener
-from cnncli.runs.find import find
+from cnncli.runs.find import find, find_checkpoint
 from cnncli.runs.run import Run
 
 

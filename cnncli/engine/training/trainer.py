@@ -12,13 +12,12 @@ import tensorflow as tf
 
 from cnncli.config.schema.schema import Config
 from cnncli.datasets.splits import Splits
-from cnncli.engine import precision
-from cnncli.engine.evaluation.trained import BATCH_SIZE, Predictor, evaluated_weights
-from cnncli.engine.input_pipeline.decoder import hold, make_feed
-from cnncli.engine.input_pipeline.feed import Chunk
+from cnncli.engine import runtime
+from cnncli.engine.evaluation.predictor import BATCH_SIZE, Predictor
+from cnncli.engine.input_pipeline.feed import Chunk, hold, make_feed
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.model import build
 from cnncli.engine.network.adapt import measure, settle
+from cnncli.engine.network.model import build
 from cnncli.engine.network.transfer import take_weights
 from cnncli.engine.tasks.classification import CrossEntropy
 from cnncli.engine.training import divergence
@@ -30,6 +29,7 @@ from cnncli.engine.training.step_loop import Learner
 from cnncli.engine.training.tensorboard import EventLog
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import EpochDone, Listener, Started, StepsDone
+from cnncli.runs.find import evaluated_weights
 from cnncli.runs.run import Run
 from cnncli.tasks.classification.class_weights import class_weights
 from cnncli.tasks.classification.evaluation import Evaluation
@@ -83,7 +83,7 @@ class Trainer:
             taken = take_weights(self.model, arrays, start.layers, f"{start.run} {source.path.name}")
             self.notes += taken.lines()
         settle(self.model)
-        faster = precision.hint(self.config, self.feed.num_examples)
+        faster = runtime.hint(self.config, self.feed.num_examples)
         self.notes += () if faster is None else (faster,)
 
     def restore(self, checkpoint: Checkpoint) -> None:

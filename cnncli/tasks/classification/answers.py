@@ -5,13 +5,21 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.datasets.images import Pixels
 from cnncli.report.grid import Column, Grid
+from cnncli.runs.run import Run
 
 if TYPE_CHECKING:
-    from cnncli.serving.predict import Answer
     from cnncli.tasks.classification.evaluation import Evaluation
+
+Floats = npt.NDArray[np.floating[Any]]
 
 EVALUATED = ("example", "true", "predicted", "probability", "margin")
 """Columns of predictions-<split>.csv; the margin is how far the next class's probability lies below."""
@@ -62,3 +70,94 @@ def _csv(rows: Sequence[Sequence[str]] | Iterator[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One line of predictions-<split>.csv.
+
+    Attributes:
+        row: Place of the example in its split.
+        example: File or index.
+        true: Name of its class.
+        predicted: Name of the class that the network gave it.
+        probability: How sure the network was.
+        margin: How far the next class lay below.
+    """
+
+    row: int
+    example: str
+    true: str
+    predicted: str
+    probability: float
+    margin: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the network was right."""
+        return self.true == self.predicted
+
+
+def answers(run: Run, split: str) -> list[Answered]:
+    """Return the lines of predictions-<split>.csv, in the order of the examples."""
+    with Path(run.predictions_file(split)).open(encoding="utf-8", newline="") as file:
+        return [
+            Answered(
+                row, line["example"], line["true"], line["predicted"], float(line["probability"]), float(line["margin"])
+            )
+            for row, line in enumerate(csv.DictReader(file))
+        ]
+
+
+def worst(found: Sequence[Answered], count: int) -> list[Answered]:
+    """Return the mistakes that the network was surest of."""
+    return sorted((a for a in found if not a.is_right), key=lambda a: -a.probability)[:count]
+
+
+def best(found: Sequence[Answered], count: int) -> list[Answered]:
+    """Return the surest right answers, taking turns between the classes."""
+    right = sorted((a for a in found if a.is_right), key=lambda a: -a.probability)
+    turns: dict[str, int] = {}
+    numbered = []
+    for answer in right:
+        turns[answer.true] = turns.get(answer.true, 0) + 1
+        numbered.append((turns[answer.true], answer))
+    return [answer for _, answer in sorted(numbered, key=lambda entry: entry[0])][:count]
+
+
+class Place(NamedTuple):
+    """One class in the order of probability."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of one file.
+
+    Attributes:
+        file: The file as the user named it.
+        ranking: The most probable classes, best first; empty for a file that cannot be read.
+        doubts: How the image lies far from what the network was trained on, a sentence each.
+        error: Why the file cannot be read, or None.
+        pixels: The image, small; empty for a file that cannot be read.
+    """
+
+    file: str
+    ranking: tuple[Place, ...] = ()
+    doubts: tuple[str, ...] = ()
+    error: str | None = None
+    pixels: Pixels = field(default_factory=lambda: np.empty((0, 0, 1), np.uint8), repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return an entry of what `cnn predict --json` prints."""
+        predictions = [{"class": place.name, "probability": place.probability} for place in self.ranking]
+        return {"file": self.file, "predictions": predictions, "doubts": list(self.doubts), "error": self.error}
+
+
+def ranked(answer: Answer, probabilities: Floats, classes: Sequence[str], top: int) -> Answer:
+    """Return an answer with its `top` most probable classes."""
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    ranking = tuple(Place(classes[i], float(probabilities[i])) for i in order.tolist())
+    return replace(answer, ranking=ranking)

@@ -161,7 +161,8 @@ def test_uses_of_the_test_split_are_counted(run: Run, kept: dict[str, Any]) -> N
 
 def test_averaged_weights_are_evaluated(run: Run) -> None:
     """With a running average, it is what the evaluation loads, not the raw weights."""
-    from cnncli.engine.evaluation.trained import find_checkpoint, load_trained
+    from cnncli.engine.evaluation.trained import load_trained
+    from cnncli.runs.find import find_checkpoint
 
     arrays = find_checkpoint(run, "last").arrays
     kernel = np.asarray(load_trained(run, "last").model.get_layer("dense").kernel)

@@ -36,7 +36,7 @@ def make_source() -> MakeSource:
         from cnncli.engine.evaluation.trained import Trained
         from cnncli.engine.exporting.source import Source
         from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-        from cnncli.engine.model import build
+        from cnncli.engine.network.model import build
         from cnncli.engine.runtime import configure
         from cnncli.serving.description import Description
 

@@ -31,7 +31,7 @@ LAYERS = {
 def test_layers_answer_as_keras(layer: str) -> None:
     """The replacement of a layer that converters cannot read computes what the layer itself does."""
     from cnncli.engine.exporting.elementary import in_elementary_words
-    from cnncli.engine.model import build
+    from cnncli.engine.network.model import build
 
     config = loads(CONFIG % layer)
     keras_layer: Any = build(config).layers[2]

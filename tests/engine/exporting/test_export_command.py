@@ -81,7 +81,8 @@ def test_accuracy_is_the_runs(exported: list[dict[str, Any]], run: Any) -> None:
 @pytest.mark.parametrize("number", [1, 7])
 def test_artifacts_open_by_themselves(exported: list[dict[str, Any]], run: Any, number: int) -> None:
     """Every artifact, opened by its path alone, knows its classes and answers for larger images too."""
-    from cnncli.engine.evaluation.trained import Predictor, load_trained
+    from cnncli.engine.evaluation.predictor import Predictor
+    from cnncli.engine.evaluation.trained import load_trained
     from cnncli.engine.exporting.open import open_artifact
 
     images = np.random.default_rng(0).integers(0, 256, (number, 13, 10, 3), dtype=np.uint8)

@@ -43,7 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def answer(folder: Path) -> tuple[str, np.ndarray]:
     """Return the class and the probabilities that the run gives the digit."""
-    from cnncli.engine.evaluation.trained import Predictor, load_trained
+    from cnncli.engine.evaluation.predictor import Predictor
+    from cnncli.engine.evaluation.trained import load_trained
     from cnncli.runs.run import Run
 
     trained = load_trained(Run.open(folder.parent))

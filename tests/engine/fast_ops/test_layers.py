@@ -20,11 +20,11 @@ def test_batch_normalization_equals_keras(input_shape: tuple[int, ...], argument
     import keras
     import tensorflow as tf
 
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     rng = np.random.default_rng(0)
     images, upstream = (tf.constant(rng.normal(1.0, 2.0, (7, *input_shape)), tf.float32) for _ in range(2))
-    ours = build(flatten([BatchNormalization(**arguments)]), input_shape, 0)
+    ours = build_network(flatten([BatchNormalization(**arguments)]), input_shape, 0)
     theirs = keras.Sequential([keras.Input(input_shape), keras.layers.BatchNormalization(**arguments)])
     found = []
     for model in (ours, theirs):
@@ -44,14 +44,14 @@ def test_batch_normalization_in_bfloat16() -> None:
     import keras
     import tensorflow as tf
 
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     images = tf.cast(np.random.default_rng(0).normal(1.0, 2.0, (50, 4, 4, 6)), tf.bfloat16)
     exact = keras.layers.BatchNormalization()
     expected = exact(tf.cast(images, tf.float32), training=True)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = build(flatten([BatchNormalization(), Flatten()]), (4, 4, 6), 0)
+        model = build_network(flatten([BatchNormalization(), Flatten()]), (4, 4, 6), 0)
         found = model(images, training=True)
     finally:
         keras.config.set_dtype_policy("float32")
@@ -63,9 +63,9 @@ def test_batch_normalization_in_bfloat16() -> None:
 
 def test_a_frozen_batch_normalization_keeps_its_running_means() -> None:
     """With `trainable: false` it normalizes by them in training too, and leaves them alone."""
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
-    model = build(flatten([BatchNormalization(trainable=False, epsilon=1e-7)]), (4, 4, 2), 0)
+    model = build_network(flatten([BatchNormalization(trainable=False, epsilon=1e-7)]), (4, 4, 2), 0)
     images = np.random.default_rng(0).normal(3.0, 2.0, (5, 4, 4, 2)).astype(np.float32)
     np.testing.assert_allclose(model(images, training=True), images, rtol=1e-5)
     np.testing.assert_array_equal(model.get_weights()[2:], [[0, 0], [1, 1]])
@@ -81,7 +81,7 @@ def test_gradients_of_small_images_with_many_channels(
     import tensorflow as tf
 
     from cnncli.engine.fast_ops import convolution
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     def rounded(*shape: int) -> tf.Tensor:
         values = tf.random.stateless_normal(shape, [len(shape), shape[-1]])
@@ -90,7 +90,7 @@ def test_gradients_of_small_images_with_many_channels(
     layer = Conv2D(filters=200, kernel_size=kernel_size, padding=padding, use_bias=False)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = build(flatten([layer, Flatten()]), (5, 6, 192), 0)
+        model = build_network(flatten([layer, Flatten()]), (5, 6, 192), 0)
     finally:
         keras.config.set_dtype_policy("float32")
     calls = []
@@ -151,11 +151,11 @@ def test_strides_with_a_single_window(layer: Any, input_shape: tuple[int, ...], 
     import keras
     import tensorflow as tf
 
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     keras.config.set_dtype_policy(precision)
     try:
-        model = build(flatten([layer.model_copy(update={"use_bias": False}), Flatten()]), input_shape, 0)
+        model = build_network(flatten([layer.model_copy(update={"use_bias": False}), Flatten()]), input_shape, 0)
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -199,12 +199,12 @@ def test_dilated_transposed_convolutions(arguments: dict[str, Any], precision: s
     import keras
     import tensorflow as tf
 
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     layer = Conv2DTranspose(filters=4, **arguments)
     keras.config.set_dtype_policy(precision)
     try:
-        model = build(flatten([layer, Flatten()]), (5, 6, 3), 0)
+        model = build_network(flatten([layer, Flatten()]), (5, 6, 3), 0)
     finally:
         keras.config.set_dtype_policy("float32")
     rng = np.random.default_rng(0)

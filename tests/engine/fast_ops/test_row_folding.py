@@ -15,9 +15,9 @@ pytestmark = pytest.mark.engine
 
 def network(*layers: Any, shape: tuple[int, int, int]) -> Any:
     """Return a Keras model of the layers and a classifier after them, its biases not zero."""
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
-    model = build(flatten([*layers, Flatten(), Dense(units=3)]), shape, 0)
+    model = build_network(flatten([*layers, Flatten(), Dense(units=3)]), shape, 0)
     for weight in model.weights:
         weight.assign(np.random.default_rng(1).normal(0.0, 0.3, weight.shape))
     return model

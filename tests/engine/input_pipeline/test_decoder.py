@@ -67,7 +67,7 @@ def expected(files, decoder):
 
 
 def streamed(decoder, batch_size=4):
-    """Return all images through the pipeline."""
+    """Return all images through the decoder."""
     return np.concatenate([b.numpy() for b in decoder.batches(np.arange(len(decoder), dtype=np.int32), batch_size)])
 
 
@@ -102,11 +102,11 @@ def test_a_zip_streams_as_its_folder(folder, tmp_path):
 
 def test_decoders_that_disagree_leave_all_to_pillow(folder, monkeypatch):
     """If TensorFlow gave other pixels here, it would decode nothing."""
-    from cnncli.engine.input_pipeline import decoder as pipeline
+    from cnncli.engine.input_pipeline import decoder
 
     files = files_of(Folder(folder))
-    honest = pipeline.decode_jpeg
-    monkeypatch.setattr(pipeline, "decode_jpeg", lambda content, channels: honest(content, channels) ^ 1)
+    honest = decoder.decode_jpeg
+    monkeypatch.setattr(decoder, "decode_jpeg", lambda content, channels: honest(content, channels) ^ 1)
     decoder = decoder_of(files)
     assert files.plain.any()
     assert not decoder._plain.any()
@@ -168,8 +168,7 @@ def visited(feed, epoch, start, stop, max_batches=3):
 
 def test_every_example_once_an_epoch_across_a_resume(folder):
     """A stream entered at any batch goes on exactly as the one that was never left: none missed, none twice."""
-    from cnncli.engine.input_pipeline.decoder import StreamFeed
-    from cnncli.engine.input_pipeline.feed import epoch_order
+    from cnncli.engine.input_pipeline.feed import StreamFeed, epoch_order
 
     files = files_of(Folder(folder))
     decoder, batches = decoder_of(files), 6
@@ -186,7 +185,7 @@ def test_every_example_once_an_epoch_across_a_resume(folder):
 
 def test_streams_and_memory_feed_the_same(folder):
     """A split that fits into memory and one that streams give the same batches."""
-    from cnncli.engine.input_pipeline.decoder import StreamFeed, make_feed
+    from cnncli.engine.input_pipeline.feed import StreamFeed, make_feed
 
     files = files_of(Folder(folder))
     decoder = decoder_of(files)
@@ -202,11 +201,11 @@ def test_streams_and_memory_feed_the_same(folder):
 
 def test_a_large_split_streams(folder, monkeypatch):
     """Above the memory limit the files stay files."""
-    from cnncli.engine.input_pipeline import decoder as pipeline
+    from cnncli.engine.input_pipeline import decoder, feed
 
-    monkeypatch.setattr(pipeline, "MEMORY_LIMIT", 1000)
+    monkeypatch.setattr(feed, "MEMORY_LIMIT", 1000)
     files = files_of(Folder(folder))
-    assert type(pipeline.make_feed(split_of(files), decoder_of(files)._preprocessing, 0, 5)).__name__ == "StreamFeed"
+    assert type(feed.make_feed(split_of(files), decoder_of(files)._preprocessing, 0, 5)).__name__ == "StreamFeed"
 
 
 def test_slices_of_files(folder):

@@ -81,7 +81,7 @@ def plain() -> Any:
     """Return an untrained network with every kind of filter, its preprocessing, and two images."""
     from cnncli.datasets import load
     from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-    from cnncli.engine.model import build
+    from cnncli.engine.network.model import build
 
     config = loads(PLAIN)
     preprocessing = Preprocessing(config.data)
@@ -91,8 +91,8 @@ def plain() -> Any:
 
 def test_gradcam_finds_the_corner(corner: Any) -> None:
     """On images whose class hangs on one quadrant, at least 90 % of each image's heat lies in it."""
-    from cnncli.engine.evaluation.trained import Predictor
-    from cnncli.engine.inspection.activations import gradcam
+    from cnncli.engine.evaluation.predictor import Predictor
+    from cnncli.engine.inspection.attribution import gradcam
 
     trained, images, labels = corner
     said = Predictor(trained.model, trained.preprocessing).logits(images).argmax(axis=1)
@@ -106,7 +106,7 @@ def test_gradcam_finds_the_corner(corner: Any) -> None:
 
 def test_saliency_finds_the_corner(corner: Any) -> None:
     """The pixel that moves the answer most lies in that quadrant, for most images: a gradient is a rough guide."""
-    from cnncli.engine.inspection.activations import saliency
+    from cnncli.engine.inspection.attribution import saliency
 
     trained, images, labels = corner
     heat = saliency(trained.model, trained.preprocessing, images, labels)
@@ -119,7 +119,8 @@ def test_gradcam_equals_the_paper_s_formula(corner: Any) -> None:
     """With global average pooling and one dense layer, Grad-CAM is the class's weights times the maps, cut at 0."""
     import tensorflow as tf
 
-    from cnncli.engine.inspection.activations import feature_maps, gradcam
+    from cnncli.engine.inspection.activations import feature_maps
+    from cnncli.engine.inspection.attribution import gradcam
 
     trained, images, _ = corner
     maps = next(m.values for m in feature_maps(trained.model, trained.preprocessing, images[0]) if m.layer == "last")
@@ -134,7 +135,7 @@ def test_saliency_equals_finite_differences(plain: Any) -> None:
     """The gradient of a logit, measured by changing single inputs."""
     import tensorflow as tf
 
-    from cnncli.engine.inspection.activations import saliency
+    from cnncli.engine.inspection.attribution import saliency
 
     model, preprocessing, images = plain
     heat = saliency(model, preprocessing, images[:1], np.array([4]))[0]
@@ -177,8 +178,8 @@ def test_feature_maps_are_the_layers_outputs(plain: Any) -> None:
 
 def test_grad_cam_of_a_dense_network_is_an_error() -> None:
     """A network that keeps no plane is told so."""
-    from cnncli.engine.inspection.activations import last_plane
-    from cnncli.engine.model import build
+    from cnncli.engine.inspection.attribution import last_plane
+    from cnncli.engine.network.model import build
 
     dense = PLAIN[: PLAIN.index("    - Conv2D")] + "    - Flatten\n    - Dense: {units: 10}\n"
     with pytest.raises(CnnError, match="plane"):
@@ -188,8 +189,8 @@ def test_grad_cam_of_a_dense_network_is_an_error() -> None:
 @pytest.mark.parametrize(("size", "pool", "last"), [(4, 1, "b"), (2, 1, "b"), (1, 1, "a"), (2, 2, "b")])
 def test_last_plane_is_the_last_with_two_places(size: int, pool: int, last: str) -> None:
     """A single position is no plane, two are; poolings do not count."""
-    from cnncli.engine.inspection.activations import last_plane
-    from cnncli.engine.model import build
+    from cnncli.engine.inspection.attribution import last_plane
+    from cnncli.engine.network.model import build
 
     layers = f"""
     - Conv2D: {{filters: 2, kernel_size: 3, strides: 3, name: a}}

@@ -35,13 +35,13 @@ def convolve(tmp_path):
     """Return a function that runs an image through a config with a fixed kernel."""
 
     def run(image, kernel):
-        from cnncli.engine.network.model import build
+        from cnncli.engine.network.model import build_network
 
         height, width = len(image), len(image[0])
         path = tmp_path / "example.yaml"
         path.write_text(CONFIG.format(height=height, width=width, kernel=kernel), encoding="utf-8")
         config = load(path)
-        model = build(config.nodes, config.input_shape, config.seed)
+        model = build_network(config.nodes, config.input_shape, config.seed)
         assert not model.trainable_weights
         return model(np.array(image, np.float32)[None, :, :, None])[0, :, :, 0].numpy()
 
@@ -50,10 +50,10 @@ def convolve(tmp_path):
 
 def apply(layers, images, seed=0):
     """Run images, (batch, height, width, channels), through layers."""
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     images = np.asarray(images, np.float32)
-    return build(flatten(layers), images.shape[1:], seed)(images).numpy()
+    return build_network(flatten(layers), images.shape[1:], seed)(images).numpy()
 
 
 def test_cross_correlation_two_by_two(convolve):
@@ -144,10 +144,10 @@ def test_reworked_convolutions_equal_keras(layer, input_shape):
     """Groups one by one, and strides before a 1×1 kernel, give what Keras gives on the same weights."""
     import keras
 
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     images = np.random.default_rng(0).normal(size=(2, *input_shape)).astype(np.float32)
-    ours = build(flatten([layer]), input_shape, 0)
+    ours = build_network(flatten([layer]), input_shape, 0)
     theirs = keras.Sequential(
         [keras.Input(input_shape), getattr(keras.layers, layer.type_name())(**layer.keras_arguments())]
     )
@@ -160,10 +160,10 @@ def test_gradients_of_strided_one_by_one_kernels():
     """OneDNN crashes or errs on these (its issue 6035); ours are the sums of products they should be."""
     import tensorflow as tf
 
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     images = np.random.default_rng(0).normal(size=(36, 72, 60, 3)).astype(np.float32)
-    model = build(flatten([Conv2D(filters=8, kernel_size=1, strides=2, use_bias=False)]), (72, 60, 3), 0)
+    model = build_network(flatten([Conv2D(filters=8, kernel_size=1, strides=2, use_bias=False)]), (72, 60, 3), 0)
     for _ in range(30):
         with tf.GradientTape() as tape:
             total = tf.reduce_sum(model(images))
@@ -184,9 +184,9 @@ def test_local_response_normalization_survives_saving(tmp_path):
     """Our own layer can be saved and loaded with its arguments."""
     import keras
 
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
-    model = build(flatten([LocalResponseNormalization(depth_radius=2, alpha=0.5)]), (2, 2, 6), 0)
+    model = build_network(flatten([LocalResponseNormalization(depth_radius=2, alpha=0.5)]), (2, 2, 6), 0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     images = np.random.default_rng(0).normal(size=(1, 2, 2, 6)).astype(np.float32)
@@ -206,19 +206,19 @@ def test_weights_follow_from_the_seed_alone():
     first = apply(layers, images)
     np.testing.assert_array_equal(apply(layers, images), first)
     assert np.abs(apply(layers, images, seed=1) - first).max() > 0
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
-    one, _, other, _ = build(flatten(layers), (4, 4, 3), 0).get_weights()
+    one, _, other, _ = build_network(flatten(layers), (4, 4, 3), 0).get_weights()
     assert np.abs(one - other).max() > 0
 
 
 def test_dropout_follows_from_the_seed_alone():
     """Two models of one seed drop the same values, two dropouts of one model different ones."""
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     ones = np.ones((1, 64), np.float32)
-    models = [build(flatten([Dropout(rate=0.5)]), (64,), 3) for _ in range(2)]
+    models = [build_network(flatten([Dropout(rate=0.5)]), (64,), 3) for _ in range(2)]
     dropped = [np.asarray(model(ones, training=True)) for model in models]
     np.testing.assert_array_equal(*dropped)
-    twice = build(flatten([Dropout(rate=0.5), Dropout(rate=0.5)]), (64,), 3)
+    twice = build_network(flatten([Dropout(rate=0.5), Dropout(rate=0.5)]), (64,), 3)
     assert np.count_nonzero(twice(ones, training=True)) < np.count_nonzero(dropped[0])

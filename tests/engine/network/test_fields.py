@@ -105,9 +105,9 @@ def ones(nodes):
     """Build a network whose weights are all one, and its biases too."""
     import numpy as np
 
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
-    model = build(nodes, IMAGE, seed=0)
+    model = build_network(nodes, IMAGE, seed=0)
     model.set_weights([np.ones(weight.shape) for weight in model.weights])
     return model
 

@@ -184,7 +184,7 @@ def test_shapes_and_counts_equal_keras(name):
     """Output shape, trainable and non-trainable counts equal Keras's; what we refuse, Keras refuses too."""
     import tensorflow as tf
 
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     @TRIED
     @given(st.data())
@@ -199,9 +199,9 @@ def test_shapes_and_counts_equal_keras(name):
             (output_shape,) = shapes(nodes, input_shape)
         except ShapeError:
             with pytest.raises((ValueError, IndexError, ZeroDivisionError, tf.errors.InvalidArgumentError)):
-                build(nodes, input_shape, seed=0)
+                build_network(nodes, input_shape, seed=0)
             return
-        model = build(nodes, input_shape, seed=0)
+        model = build_network(nodes, input_shape, seed=0)
         assert model.output_shape[1:] == output_shape
         assert counts(model.trainable_weights) == layer.num_params(input_shape, trainable=True)
         assert counts(model.non_trainable_weights) == layer.num_params(input_shape, trainable=False)
@@ -354,7 +354,7 @@ def expected_operations(layer, input_shape, output_shape):
 )
 def test_macs_equal_the_profilers(name):
     """TensorFlow's profiler counts two operations for each of our multiply-accumulates."""
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     @TRIED
     @given(st.data())
@@ -365,7 +365,7 @@ def test_macs_equal_the_profilers(name):
             (output_shape,) = shapes(nodes, input_shape)
         except ShapeError:
             assume(False)
-        found = profiled(build(nodes, input_shape, seed=0), input_shape)
+        found = profiled(build_network(nodes, input_shape, seed=0), input_shape)
         operations = sum(found.get(kind, 0) for kind in MULTIPLIES)
         assert operations == expected_operations(nodes[0].layer, input_shape, output_shape)
 

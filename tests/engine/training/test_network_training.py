@@ -53,13 +53,13 @@ def test_every_layer_trains(name, precision):
     """Weights before a layer get a finite gradient through it."""
     import tensorflow as tf
 
-    from cnncli.engine.network.model import build
+    from cnncli.engine.network.model import build_network
 
     input_shape, before = next((found for key, found in SHAPES.items() if key in name), ((8, 9, 4), Conv2D))
     images = np.random.default_rng(0).random((3, *input_shape), np.float32)
     for arguments in ARGUMENTS.get(name, [{}]):
         layer = VOCABULARY[name].model_validate(arguments)
-        model = build(
+        model = build_network(
             flatten([before(filters=4, kernel_size=1), layer, Flatten(), Dense(units=2)]), input_shape, seed=0
         )
         with tf.GradientTape() as tape:

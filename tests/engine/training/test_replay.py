@@ -22,7 +22,7 @@ def replay(small_config: Callable[..., Any], tmp_path: Path) -> Any:
     from cnncli.config.dump import dump
     from cnncli.datasets import load
     from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-    from cnncli.engine.model import build
+    from cnncli.engine.network.model import build
     from cnncli.engine.training.replay import Replay
 
     config = small_config()

@@ -140,7 +140,7 @@ def test_what_is_recorded_of_the_arithmetic() -> None:
     """The layers on folded images with their rows, those computed otherwise than Keras's, and fused updates."""
     from cnncli.config.load import load
     from cnncli.engine.arithmetic import REVISION, arithmetic
-    from cnncli.engine.model import build
+    from cnncli.engine.network.model import build
 
     lenet = load("mnist_lenet5")
     assert arithmetic(lenet.train, build(lenet)) == {

@@ -21,7 +21,7 @@ FLOAT16 = "{optimizer: SGD, precision: mixed_float16, clip_norm: 1.0, groups: [{
 def updates(train: str) -> tuple[Any, Any]:
     """Return a network of three dense layers and its updates."""
     from cnncli.config.load import loads
-    from cnncli.engine.model import build
+    from cnncli.engine.network.model import build
     from cnncli.engine.training.optimizer import Updates
 
     config = loads(f"{NETWORK}train: {train}")

@@ -15,7 +15,7 @@ from cnncli.datasets.splits import Split
 from cnncli.engine.input_pipeline.augmentation import geometry, mixing, pixels
 from cnncli.engine.input_pipeline.augmentation.rand_augment import rand_augment
 from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
-from cnncli.engine.input_pipeline.decoder import decoded
+from cnncli.engine.input_pipeline.feed import decoded
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 
 _IMAGE_CHANGES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws], tf.Tensor]] = {

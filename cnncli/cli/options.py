@@ -1,0 +1,45 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="CNN_RUNS_DIR", help="Folder of all runs.")]
+
+
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value: --set train.epochs=3.")
+]
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+class DeviceName(StrEnum):
+    """Where to train."""
+
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+Device = Annotated[DeviceName, typer.Option("--device", help="auto takes a GPU where there is one.")]
+
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")]
+
+
+CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="best, last, or a checkpoint's name or path.")]
+
+
+ConfigOrRun = Annotated[
+    str,
+    typer.Argument(metavar="CONFIG|RUN", help="A YAML file, a name of the zoo, or a run: its path, name or `latest`."),
+]
+
+
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown.")]

@@ -1,0 +1,54 @@
+"""Logits of any number of images, in batches of one size: what every evaluation calls."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from cnncli.engine.fast_ops import batch_halves
+from cnncli.engine.input_pipeline.decoder import FileImages
+from cnncli.engine.input_pipeline.preprocessing import Preprocessing
+
+Images: TypeAlias = "tf.Tensor | FileImages"
+"""uint8 images of the network's size: (examples, height, width, channels)."""
+
+
+BATCH_SIZE = 256
+"""Examples a call. One number everywhere, so that train, eval and predict agree to the last bit."""
+
+
+class Predictor:
+    """A model made to answer for uint8 images.
+
+    Args:
+        model: Network that ends in logits.
+        preprocessing: The same that training used.
+    """
+
+    def __init__(self, model: keras.Model, preprocessing: Preprocessing) -> None:
+        self._model = model
+        self._preprocessing = preprocessing
+        self._parts = batch_halves.number()
+
+    def logits(self, images: Images) -> npt.NDArray[np.float32]:
+        """Return float32 logits (examples, classes) for uint8 images of the network's size."""
+        starts = range(0, len(images), BATCH_SIZE)
+        return np.concatenate([self._batch(images[start : start + BATCH_SIZE]) for start in starts])
+
+    def _batch(self, images: tf.Tensor) -> npt.NDArray[np.float32]:
+        # A batch is always filled up: the kernels, and so the last bits, may depend on its size.
+        missing = BATCH_SIZE - len(images)
+        if missing:
+            images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
+        return np.asarray(self._forward(images))[: BATCH_SIZE - missing]
+
+    @tf.function(reduce_retracing=True)
+    def _forward(self, images: tf.Tensor) -> tf.Tensor:
+        logits = batch_halves.in_parts(
+            lambda part: self._model(self._preprocessing.to_float(part), training=False), images, self._parts
+        )
+        return tf.cast(logits, tf.float32)
