@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,14 +12,14 @@ class Memorization:
     """How the training on a single batch went.
 
     Attributes:
-        learned: Whether all examples are right, with a mean loss below 0.1.
+        learned: Whether the batch is overfit, of classification all examples right with a mean loss below 0.1.
         steps: Steps taken.
         seconds: Time of them.
         num_examples: Examples of the batch.
-        accuracy: Share of examples that are right at the end, as training sees them.
-        loss: Mean loss at the end.
+        metrics: The task's metrics at the end, as training sees them; "loss" among them.
         first_loss: Mean loss before the first step.
-        chance_loss: Loss of a network that knows nothing: the logarithm of the number of classes.
+        chance_loss: Loss of a network that knows nothing, of classification the logarithm of the number of classes;
+            None where there is no such number.
         diverged: Whether a loss or gradient was no longer a finite number.
         layers_without_gradient: Layers whose weights get no gradient at the end.
         num_contradictions: Examples of the batch with the same image as another one and another label.
@@ -28,17 +29,17 @@ class Memorization:
     steps: int
     seconds: float
     num_examples: int
-    accuracy: float
-    loss: float
+    metrics: Mapping[str, float]
     first_loss: float
-    chance_loss: float
+    chance_loss: float | None
     diverged: bool
     layers_without_gradient: tuple[str, ...]
     num_contradictions: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn train --overfit-batch --json`."""
-        return asdict(self)
+        document = asdict(self)
+        return {**document.pop("metrics"), **document}
 
 
 @dataclass(frozen=True)

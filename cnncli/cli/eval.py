@@ -46,22 +46,21 @@ def eval_cli(
     found = None if exported else find(run, runs_dir)
     if found is None:
         from cnncli.cli.artifact import open_artifact
-        from cnncli.serving.evaluate import ask
+        from cnncli.serving.evaluate import evaluate_artifact
 
-        examination, document = ask(open_artifact(Path(run)), Path(run), split, data, runs_dir)
+        measured, document = evaluate_artifact(open_artifact(Path(run)), Path(run), split, data, runs_dir)
     else:
-        from cnncli.engine.evaluation.evaluate import Question, ask_run
+        from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 
-        examination, document = ask_run(found, Question(checkpoint, split, data, tta))
+        measured, document = evaluate_run(found, EvaluationOptions(checkpoint, split, data, tta))
     if invariance:
         from cnncli.engine.evaluation.invariance import measure
 
-        document["invariance"] = measure(found, examination)
+        document["invariance"] = measure(found, measured)
     if csv is not None:
         from cnncli.report.files import write_text
-        from cnncli.tasks.classification.answers import evaluation_csv
 
-        write_text(csv, evaluation_csv(examination.evaluation))
+        write_text(csv, measured.result.csv())
     if as_json:
         print_json(document)
     else:

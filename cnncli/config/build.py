@@ -19,6 +19,7 @@ from cnncli.config.schema.augmentation import AUGMENTATIONS
 from cnncli.config.schema.optimizers import OPTIMIZERS
 from cnncli.config.schema.schedules import SCHEDULES
 from cnncli.config.schema.schema import Config, Data, Document, Model, Section, Train
+from cnncli.config.schema.tasks import TASKS, VALIDATION, TaskSpec
 from cnncli.config.yaml.origins import Origins
 from cnncli.config.yaml.problems import Problems, problem
 from cnncli.config.yaml.tree import Entry, Mapping, Scalar, Sequence, Value
@@ -57,6 +58,15 @@ def _useful_first(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     return tuple(p for p in ranked if told.get((p.code, p.file, p.line, p.column, p.message)) is p)
 
 
+def _with_monitor(train: Train, task: TaskSpec) -> Train:
+    """Return the train section with early stopping that watches the task's primary metric where it names none."""
+    rule = train.early_stopping
+    if rule is None or "monitor" in rule.model_fields_set:
+        return train
+    watching = rule.model_copy(update={"monitor": VALIDATION + task.primary.name})
+    return train.model_copy(update={"early_stopping": watching})
+
+
 class _Builder:
     """One document on its way to a Config."""
 
@@ -76,8 +86,10 @@ class _Builder:
             self.groups(train, nodes)
         if data is None or train is None or top is None or self.problems:
             raise ConfigError(tuple(self.problems))
+        train = _with_monitor(train, TASKS[top.task])
         return Config(
             name=top.name,
+            task=top.task,
             seed=top.seed,
             data=data,
             nodes=nodes,

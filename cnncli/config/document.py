@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from cnncli.config.schema.schema import Data, Document, Train
+from cnncli.config.schema.tasks import DEFAULT
 from cnncli.config.yaml.tree import Mapping, plain
 from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Spec
@@ -23,8 +24,10 @@ def document(top: Document, data: Data, train: Train, tree: Mapping) -> dict[str
         tree: The config as read, with references resolved.
     """
     model = tree.get("model")
+    task = {} if top.task == DEFAULT else {"task": top.task}
     return {
         "name": top.name,
+        **task,
         "seed": top.seed,
         "data": written(data),
         "model": plain(model) if model else {},

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.datasets.splits import Images, Labels
+from cnncli.datasets.splits import Images
+from cnncli.datasets.targets import Labels
 from cnncli.errors import DataError
 
 MAX_CLASSES = 100_000

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cnncli.datasets.collection import Part
 from cnncli.datasets.duplicates import group_numbers
-from cnncli.datasets.splits import Labels
+from cnncli.datasets.targets import Labels
 from cnncli.errors import DataError
 
 
@@ -38,7 +38,9 @@ def divide(parts: Mapping[str, Part], validation: float | str, seed: int) -> dic
         return fixed
     if "validation" in parts:
         return fixed | {"validation": parts["validation"]}
-    chosen = held_out(train.split.labels, train.facts.digests, validation, seed)
+    strata = train.split.targets.strata()
+    alike = np.zeros(len(train), np.int64) if strata is None else strata
+    chosen = held_out(alike, train.facts.digests, validation, seed)
     if not chosen.any():
         raise DataError(
             f"no class has two different images, so none can be held out for validation ({len(train)} examples)",

@@ -15,6 +15,7 @@ from cnncli.datasets.layout import Layout
 from cnncli.datasets.scan import Watch, scan
 from cnncli.datasets.splits import Split
 from cnncli.datasets.store import Folder, Listing, Store
+from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import DataError
 
 Classes = tuple[str, ...]
@@ -91,7 +92,8 @@ def measured(
         chosen = np.flatnonzero((split_of == name) & good)
         images = files.take(chosen)
         parts[name] = Part(
-            Split(name, images, labels[chosen], [_shown(n) for n in images.names]), scanned.facts.take(chosen)
+            Split(name, images, ClassNumbers(labels[chosen]), [_shown(n) for n in images.names]),
+            scanned.facts.take(chosen),
         )
     bad = [BadFile(_shown(name), split, reason) for name, split, reason in found.bad]
     for row in np.flatnonzero(~good).tolist():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from cnncli.datasets.passport import passport
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.sources import collect, from_path
 from cnncli.datasets.splits import Split, Splits
+from cnncli.datasets.targets import TARGETS
 from cnncli.errors import DataError
-from cnncli.layers.graph import shapes
 
 _NAMED = 20
 """Most bad files that an error names one by one."""
@@ -43,7 +43,7 @@ def load(config: Config, classes: Sequence[str] | None = None, watch: Watch | No
             code="E401",
         )
     if config.nodes:
-        splits.require_units(shapes(config.nodes, config.input_shape)[-1][-1])
+        splits.require_output(config)
     return splits
 
 
@@ -54,11 +54,17 @@ def inspect(config: Config, watch: Watch | None = None) -> Splits:
 
 def _load(config: Config, classes: Sequence[str] | None, watch: Watch | None) -> tuple[Splits, Sequence[BadFile]]:
     collection = collect(config.data, tuple(classes) if classes is not None else None, watch)
-    parts = divide(collection.parts, config.data.validation, config.seed)
+    ready = {name: _for_task(part, config.task) for name, part in collection.parts.items()}
+    parts = divide(ready, config.data.validation, config.seed)
     splits = {name: part.split.renamed(name) for name, part in parts.items()}
     document = passport(config.data, collection, parts)
     found = Splits(collection.classes, splits["train"], splits.get("validation"), splits.get("test"), document)
     return found, collection.bad_files
+
+
+def _for_task(part: Part, task: str) -> Part:
+    """Return a part whose targets are those of a task."""
+    return replace(part, split=replace(part.split, targets=TARGETS[task](part.split)))
 
 
 def _list(bad_files: Sequence[BadFile]) -> str:
@@ -103,6 +109,6 @@ def incoming(path: Path, config: Config, trained: dict[str, Any], watch: Watch |
     collection = from_path(path, config.data, tuple(trained["classes"]), watch)
     if collection.bad_files and config.data.on_bad_image == "error":
         raise DataError(_list(collection.bad_files), code="E401")
-    part: Part = collection.parts.get("test", collection.parts["train"])
+    part = _for_task(collection.parts.get("test", collection.parts["train"]), config.task)
     doubts = differences(look(part.facts), trained["looks"]["train"])
     return Incoming(part.split.renamed("test"), doubts, collection.bad_files)

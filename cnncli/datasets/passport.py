@@ -58,13 +58,13 @@ def _key(classes: tuple[str, ...], parts: Mapping[str, Part]) -> str:
         total.update(f"\0{name} {len(part)}\0".encode())
         total.update(np.ascontiguousarray(part.facts.digests).tobytes())
         total.update(part.facts.kinds.tobytes() + part.facts.grey.tobytes())
-        total.update(part.split.labels.tobytes())
+        total.update(part.split.targets.content())
         total.update("\0".join(part.split.ids).encode())
     return total.hexdigest()
 
 
 def _measured(classes: tuple[str, ...], ordered: Mapping[str, Part]) -> dict[str, Any]:
-    counts = {name: _counts(part, classes) for name, part in ordered.items()}
+    counts = {name: part.split.targets.counts(classes) for name, part in ordered.items()}
     looks = {name: look(part.facts) for name, part in ordered.items()}
     return {
         "classes": list(classes),
@@ -84,15 +84,10 @@ def _measured(classes: tuple[str, ...], ordered: Mapping[str, Part]) -> dict[str
     }
 
 
-def _counts(part: Part, classes: tuple[str, ...]) -> dict[str, int]:
-    return dict(zip(classes, np.bincount(part.split.labels, minlength=len(classes)).tolist(), strict=True))
-
-
 def _records(part: Part) -> npt.NDArray[np.void]:
-    """Return digest and label of each example as 24 bytes, in an order that follows from their values."""
-    labels = part.split.labels.astype("<i8").view(np.uint8).reshape(-1, 8)
-    rows = np.concatenate([part.facts.digests, labels], axis=1)
-    return np.sort(np.ascontiguousarray(rows).view("S24").reshape(-1))
+    """Return the digests of image and target of each example as bytes, in an order that follows from their values."""
+    rows = np.concatenate([part.facts.digests, part.split.targets.digests()], axis=1)
+    return np.sort(np.ascontiguousarray(rows).view(f"S{rows.shape[1]}").reshape(-1))
 
 
 def _content_hash(parts: Iterable[Part]) -> str:
@@ -139,7 +134,7 @@ def _repetitions(parts: Mapping[str, Part], classes: tuple[str, ...]) -> dict[st
     """Find equal images: within a split, across splits, and with different labels."""
     names = list(parts)
     groups = group_numbers(np.concatenate([part.facts.digests for part in parts.values()]))
-    labels = np.concatenate([part.split.labels for part in parts.values()])
+    targets = np.concatenate([part.split.targets.digests() for part in parts.values()])
     ids = [example for part in parts.values() for example in part.split.ids]
     owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
     order = np.argsort(groups, kind="stable")
@@ -149,6 +144,13 @@ def _repetitions(parts: Mapping[str, Part], classes: tuple[str, ...]) -> dict[st
     across: dict[str, list[list[str]]] = {f"{a}/{b}": [] for a, b in combinations(names, 2)}
     contradictions = []
     extra = dict.fromkeys(names, 0)
+    first = np.cumsum([0, *map(len, parts.values())]).tolist()
+
+    def named(place: int) -> str:
+        """Return the target at a place among all splits, in words."""
+        number = int(owner[place])
+        return list(parts.values())[number].split.targets.name(place - first[number], classes)
+
     for members in repeated:
         by_owner = {i: members[owner[members] == i] for i in np.unique(owner[members]).tolist()}
         for i, own in by_owner.items():
@@ -157,10 +159,8 @@ def _repetitions(parts: Mapping[str, Part], classes: tuple[str, ...]) -> dict[st
                 extra[names[i]] += len(own) - 1
         for a, b in combinations(sorted(by_owner), 2):
             across[f"{names[a]}/{names[b]}"].append([ids[by_owner[a][0]], ids[by_owner[b][0]]])
-        if len(np.unique(labels[members])) > 1:
-            contradictions.append(
-                [{"split": names[owner[m]], "id": ids[m], "class": classes[labels[m]]} for m in members]
-            )
+        if len(np.unique(targets[members], axis=0)) > 1:
+            contradictions.append([{"split": names[owner[m]], "id": ids[m], "class": named(m)} for m in members])
     return {
         "duplicates": {
             "within": {n: {"num_images": extra[n], "examples": within[n][:_EXAMPLES]} for n in names},

@@ -44,10 +44,10 @@ def findings(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _head(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
-    units, classes = shapes(config.nodes, config.input_shape)[-1][-1], len(passport["classes"])
-    if units != classes:
-        message = f"The network ends in {units:,} outputs; the data have {classes:,} classes."
-        yield Finding("E301", message, f"Set units: {classes} in the last layer.", config.nodes[-1].path)
+    shape = shapes(config.nodes, config.input_shape)[-1]
+    found = config.task_spec.check_output(shape, len(passport["classes"]), config.data.image_size)
+    if found is not None:
+        yield Finding("E301", found.message, found.hint, config.nodes[-1].path)
 
 
 def _files(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:

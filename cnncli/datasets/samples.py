@@ -25,12 +25,13 @@ def draw(splits: Splits, path: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    classes = splits.classes[:_MAX_CLASSES]
+    classes = splits.classes[:_MAX_CLASSES] if splits.train.targets.strata() is not None else ("all",)
     figure = Figure(figsize=(_COLUMNS + 1.5, len(classes) * 1.05 + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(classes), _COLUMNS, squeeze=False)
+    strata = splits.train.targets.strata()
     for label, row in enumerate(grid):
-        rows = np.flatnonzero(splits.train.labels == label)
+        rows = np.arange(len(splits.train)) if strata is None else np.flatnonzero(strata == label)
         for place, axes in enumerate(row):
             axes.set_xticks([])
             axes.set_yticks([])

@@ -17,6 +17,7 @@ from cnncli.datasets.image_files import Classes, from_csv, from_store
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.splits import Images, Split
 from cnncli.datasets.store import Folder
+from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import DataError
 
 
@@ -77,7 +78,7 @@ def _from_arrays(found: Arrays, data: Data, classes: Classes | None, path: Path 
             )
         ids = [str(number) for number in range(len(images))]
         converted = arrays.to_channels(images, data.channels)
-        parts[name] = Part(Split(name, converted, labels, ids), _array_facts(converted, name, path))
+        parts[name] = Part(Split(name, converted, ClassNumbers(labels), ids), _array_facts(converted, name, path))
     return Collection(named, parts)
 
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.config.schema.schema import Config
 from cnncli.datasets.files import Files
 from cnncli.datasets.images import Pixels
+from cnncli.datasets.targets import Targets
 from cnncli.errors import DataError
+from cnncli.layers.graph import shapes
 
 Images = npt.NDArray[np.uint8]
 """Images of one size: (number, height, width, channels), 0 to 255."""
-
-Labels = npt.NDArray[np.int64]
-"""Class numbers, one an example."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,22 @@ class Split:
         name: "train", "validation" or "test".
         images: An array for a set in memory, `Files` for images that are decoded when needed. The
             channels are the config's, the size is the source's.
-        labels: Class number of each example.
+        targets: What a network should answer for each example.
         ids: What each example is called in reports: its file, or its number in the source.
     """
 
     name: str
     images: Images | Files
-    labels: Labels
+    targets: Targets
     ids: Sequence[str]
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.targets)
 
     def take(self, indices: npt.NDArray[np.int64], name: str) -> Split:
         """Return the examples at `indices`, in that order, as a split called `name`."""
         images = self.images.take(indices) if isinstance(self.images, Files) else self.images[indices]
-        return Split(name, images, self.labels[indices], [self.ids[i] for i in indices.tolist()])
+        return Split(name, images, self.targets.take(indices), [self.ids[i] for i in indices.tolist()])
 
     def renamed(self, name: str) -> Split:
         """Return the same examples under another name."""
@@ -81,18 +81,16 @@ class Splits:
         names = ", ".join(split.name for split in self.present())
         raise DataError(f'there is no split "{name}" in the data', hint=f"The data have: {names}.")
 
-    def require_units(self, units: int) -> None:
-        """Refuse a network whose last layer is too narrow for the labels.
+    def require_output(self, config: Config) -> None:
+        """Refuse a config whose network cannot answer for these examples.
 
         Raises:
-            DataError: If a label is outside 0 to `units` − 1.
+            DataError: If the network's output cannot be compared with the targets.
         """
-        if len(self.classes) > units:
-            raise DataError(
-                f"the data have {len(self.classes)} classes, the network ends in {units} outputs",
-                hint=f"Set units: {len(self.classes)} in the last Dense layer.",
-                code="E301",
-            )
+        shape = shapes(config.nodes, config.input_shape)[-1]
+        found = config.task_spec.check_output(shape, len(self.classes), config.data.image_size)
+        if found is not None and found.is_fatal:
+            raise DataError(found.message, hint=found.hint, code="E301")
 
 
 def image(split: Split, index: int) -> Pixels:

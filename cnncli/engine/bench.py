@@ -17,11 +17,9 @@ from cnncli.config.schema.schema import Config
 from cnncli.engine.evaluation.predictor import BATCH_SIZE, Predictor
 from cnncli.engine.fast_ops import batch_halves
 from cnncli.engine.input_pipeline.feed import Chunk
-from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.network.model import build
 from cnncli.engine.runtime import configure, device_name
-from cnncli.engine.tasks.classification import CrossEntropy
-from cnncli.engine.training.step_loop import Learner
+from cnncli.engine.training.setup import make_step_loop
+from cnncli.engine.training.step_loop import StepLoop
 
 REPEATS = 7
 SECONDS = 0.5
@@ -81,11 +79,9 @@ class Bench:
 def bench(config: Config) -> Bench:
     """Measure a config's network on random images; nothing is trained that is kept."""
     configure(config)
-    model = build(config)
-    preprocessing = Preprocessing(config.data)
-    learner = Learner(config, model, preprocessing, CrossEntropy(config.train.loss))
-    step = _step_seconds(config, learner)
-    inference = _inference_seconds(config, Predictor(model, preprocessing))
+    loop = make_step_loop(config)
+    step = _step_seconds(config, loop)
+    inference = _inference_seconds(config, Predictor(loop.model, loop.preprocessing))
     peak = _peak_flops(config.train.precision)
     batch = config.train.batch_size
     summary = summarize(config)
@@ -99,22 +95,21 @@ def bench(config: Config) -> Bench:
         step_ms=step * 1e3,
         peak_gflops=peak / 1e9,
         peak_share=3 * 2 * sum(macs.values()) * batch / step / peak,
-        layers=tuple(_layer_time(layer, batch, macs.get(layer.name, 0)) for layer in model.layers[1:]),
+        layers=tuple(_layer_time(layer, batch, macs.get(layer.name, 0)) for layer in loop.model.layers[1:]),
     )
 
 
-def _step_seconds(config: Config, learner: Learner) -> float:
+def _step_seconds(config: Config, loop: StepLoop) -> float:
     """Return the seconds of a training step inside the loop that trains."""
     shape, size = config.input_shape, config.train.batch_size
-    images, labels = _examples(4 * size, shape), tf.zeros([4 * size], tf.int32)
+    images, spec = _examples(4 * size, shape), loop.objective.target_spec
+    targets = tf.zeros([4 * size, *spec.shape[1:]], spec.dtype)
     plan = np.arange(4 * size, dtype=np.int32).reshape(4, size)
 
     def run(steps: int) -> None:
         rows = np.resize(plan, (steps, size))
         # A rate of almost nothing keeps the weights finite on random images without skipping any work.
-        learner.run(
-            Chunk(images, labels, rows), np.full((steps, len(learner.updates.base_rates)), 1e-12, np.float32), 0
-        )
+        loop.run(Chunk(images, targets, rows), np.full((steps, len(loop.updates.base_rates)), 1e-12, np.float32), 0)
 
     run(1)
     steps = max(1, round(SECONDS / _seconds(lambda: run(2), 2) * 2))
@@ -133,7 +128,7 @@ def _layer_time(layer: keras.layers.Layer, batch_size: int, macs: int) -> LayerT
 
     @tf.function
     def forward() -> tf.Tensor:
-        return batch_halves.in_parts(lambda part: layer(part, training=True), given, batch_halves.number())
+        return batch_halves.in_halves(lambda part: layer(part, training=True), given, batch_halves.number())
 
     @tf.function
     def both() -> list[tf.Tensor]:

@@ -34,7 +34,7 @@ def configure(config: Config, recorded_threads: int | None = None) -> dict[str, 
         recorded_threads: Number of threads that a run began with; it goes on with as many.
     """
     threads = config.train.threads or recorded_threads or available_threads()
-    threads = batch_halves.set_threads(threads, batch_halves.parts_for(config, threads))
+    threads = batch_halves.set_threads(threads, batch_halves.halves_for(config, threads))
     keras.config.set_dtype_policy(config.train.precision)
     keras.utils.set_random_seed(config.seed)
     return environment(threads)

@@ -102,8 +102,9 @@ def _description(archive: Archive, path: Path) -> Description | None:
 def _imported(foreign: Foreign, path: Path) -> Imported:
     config, document, notes = to_config(foreign)
     (units,) = shapes(config.nodes, config.input_shape)[-1:]
-    if len(units) != 1:
-        raise ForeignError(f"the network ends in shape {units}, expected one number a class")
+    problem = config.task_spec.check_output(units, None, config.data.image_size)
+    if problem is not None and problem.is_fatal:
+        raise ForeignError(problem.message)
     if units[0] > MOST_CLASSES:
         raise ForeignError(f"the network has {units[0]:,} classes; at most {MOST_CLASSES:,} are read")
     classes = foreign.classes if len(foreign.classes) == units[0] else tuple(map(str, range(units[0])))

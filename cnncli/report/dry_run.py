@@ -36,10 +36,11 @@ def _memory(forecast: Forecast) -> str:
 
 def memorization_lines(found: Memorization) -> list[str]:
     """Return the verdict on the training on one batch, and what to try."""
+    chance = "" if found.chance_loss is None else f"; knowing nothing is {found.chance_loss:.2f}"
     at_end = (
-        f"after {full(found.steps)} steps ({duration(found.seconds)}) {found.accuracy:.1%} of "
-        f"{full(found.num_examples)} examples are right, loss {found.loss:.3f} "
-        f"({found.first_loss:.2f} at first; knowing nothing is {found.chance_loss:.2f})"
+        f"after {full(found.steps)} steps ({duration(found.seconds)}) on {full(found.num_examples)} examples "
+        f"{', '.join(f'{name} {value:.3f}' for name, value in found.metrics.items())} "
+        f"(loss {found.first_loss:.2f} at first{chance})"
     )
     if found.learned:
         return [f"The network can learn: {at_end}."]
@@ -60,7 +61,7 @@ def _advice(found: Memorization) -> list[str]:
         lines.append(
             f"No gradient reaches {', '.join(found.layers_without_gradient)}: is an activation saturated or dead?"
         )
-    if found.loss > 0.5 * found.first_loss:
+    if found.metrics["loss"] > 0.5 * found.first_loss:
         lines.append("The loss hardly falls: raise the optimizer's learning_rate tenfold, or lower it if it jumps.")
     elif not lines:
         lines.append("It is on its way: raise the learning_rate, or give the network more filters or units.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cnncli.runs.events import EpochDone, Started, StepsDone
@@ -18,16 +19,22 @@ def _epoch_line(event: EpochDone, epochs: int) -> str:
     parts = [
         f"epoch {event.epoch:>{width}}/{epochs}",
         f"loss {event.train['loss']:.4f}{added}",
-        f"accuracy {event.train['accuracy']:.4f}",
+        *_others(event.train),
     ]
     if event.validation:
-        parts.append(f"validation loss {event.validation['loss']:.4f} accuracy {event.validation['accuracy']:.4f}")
+        parts.append(" ".join([f"validation loss {event.validation['loss']:.4f}", *_others(event.validation)]))
     parts += [
         f"{event.images_per_second:,.0f} images/s",
         f"{event.seconds:.1f} s",
         f"learning rate {event.learning_rate:.3g}",
     ]
     return "  ".join(parts) + ("  *" if event.is_best else "")
+
+
+def _others(metrics: Mapping[str, float]) -> list[str]:
+    """Return the metrics besides the loss, each with its value."""
+    aside = ("loss", "regularization_loss")
+    return [f"{name} {value:.4f}" for name, value in metrics.items() if name not in aside]
 
 
 def _opening(event: Started) -> str:
@@ -107,8 +114,9 @@ class LiveDisplay:
         if self._bar is None or self._started is None:
             return
         steps, width = self._started.steps_per_epoch, self._console.width
-        numbers = f"loss {event.loss:.4f}"
-        numbers += f"  accuracy {event.accuracy:.4f}" if width >= 80 else ""
+        metric = self._started.metric
+        numbers = f"loss {event.metrics['loss']:.4f}"
+        numbers += f"  {metric} {event.metrics[metric]:.4f}" if width >= 80 and metric in event.metrics else ""
         if width >= 100:
             numbers += f"  {event.images_per_second:,.0f} images/s  rate {event.learning_rate:.2g}"
         step = f"  step {event.batch}/{steps}" if width >= 80 else ""
@@ -122,7 +130,8 @@ class LiveDisplay:
     def epoch_done(self, event: EpochDone) -> None:
         """Add the epoch's row to the table."""
         epochs = self._started.epochs if self._started else event.epoch
-        text = _row(event, epochs, self._console.width)
+        metric = self._started.metric if self._started else "loss"
+        text = _row(event, epochs, metric, self._console.width)
         self._console.print(text, markup=False, highlight=False, style="bold" if event.is_best else "")
 
     def noted(self, text: str) -> None:
@@ -139,20 +148,20 @@ class LiveDisplay:
 def _head(event: Started, width: int) -> list[str]:
     """Return the two lines above the table's columns."""
     epoch = max(5, 2 * len(str(event.epochs)) + 1)
-    groups, names = " " * epoch + f"{'training':>18}", "epoch".rjust(epoch) + f"{'loss':>9}{'accuracy':>9}"
+    groups, names = " " * epoch + f"{'training':>18}", "epoch".rjust(epoch) + f"{'loss':>9}{event.metric:>9}"
     if event.num_validation:
-        groups, names = groups + f"{'validation':>20}", names + f"{'loss':>11}{'accuracy':>9}"
+        groups, names = groups + f"{'validation':>20}", names + f"{'loss':>11}{event.metric:>9}"
     if width >= 80:
         names += f"{'images/s':>11}{'rate':>10}"
     return ["", groups, names]
 
 
-def _row(event: EpochDone, epochs: int, width: int) -> str:
+def _row(event: EpochDone, epochs: int, metric: str, width: int) -> str:
     """Return an epoch's row of the table; a star marks the best so far."""
-    text = f"{event.epoch}/{epochs}".rjust(5) + f"{event.train['loss']:>9.4f}{event.train['accuracy']:>9.4f}"
+    text = f"{event.epoch}/{epochs}".rjust(5) + f"{event.train['loss']:>9.4f}{event.train[metric]:>9.4f}"
     text = text.rjust(max(5, 2 * len(str(epochs)) + 1) + 18)
     if event.validation:
-        text += f"{event.validation['loss']:>11.4f}{event.validation['accuracy']:>9.4f}"
+        text += f"{event.validation['loss']:>11.4f}{event.validation[metric]:>9.4f}"
     if width >= 80:
         text += f"{event.images_per_second:>11,.0f}{event.learning_rate:>10.2g}"
     return text + (" *" if event.is_best else "")

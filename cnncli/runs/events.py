@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ class Started:
         num_examples: Number of training examples.
         num_validation: Number of validation examples.
         num_params: Number of weights.
+        metric: Name of the task's primary metric.
         resumed_at: Step at which a resumed run goes on, or None for a new run.
         notes: Further lines a user should read before the first epoch.
     """
@@ -29,6 +31,7 @@ class Started:
     num_examples: int
     num_validation: int
     num_params: int
+    metric: str
     resumed_at: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -40,16 +43,14 @@ class StepsDone:
     Attributes:
         epoch: The current epoch, from 1.
         batch: Number of batches of the epoch done.
-        loss: Mean training loss of the epoch so far.
-        accuracy: Mean training accuracy of the epoch so far.
+        metrics: Means over the training examples of the epoch so far, "loss" among them.
         images_per_second: Examples a second in the last steps.
         learning_rate: Of the last step.
     """
 
     epoch: int
     batch: int
-    loss: float
-    accuracy: float
+    metrics: Mapping[str, float]
     images_per_second: float
     learning_rate: float
 
@@ -64,8 +65,8 @@ class EpochDone:
         learning_rate: Of the epoch's last step.
         seconds: Training time of the epoch, without validation.
         images_per_second: Training examples a second.
-        train: Mean loss and accuracy while training; with regularizers also regularization_loss, what they added.
-        validation: Loss and accuracy after the epoch; empty without a validation split.
+        train: Means while training: the task's metrics; with regularizers also regularization_loss, what they added.
+        validation: The task's metrics after the epoch; empty without a validation split.
         is_best: Whether no earlier epoch was better.
     """
 
@@ -91,7 +92,7 @@ class EpochDone:
         }
 
     def named(self) -> dict[str, float]:
-        """Return the numbers by name, among them a monitor's: loss, accuracy, validation_loss, validation_accuracy."""
+        """Return the numbers as monitors name them: "loss", "validation_loss" and so on."""
         return self.train | {f"validation_{name}": value for name, value in self.validation.items()}
 
 

@@ -52,6 +52,10 @@ class Artifact:
         parts = [self.answer(images[start : start + size]) for start in range(0, len(images), size)]
         return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
 
+    def outputs(self, images: Pixels) -> dict[str, npt.NDArray[np.float32]]:
+        """Return everything that the artifact answers for images of any one size, by name."""
+        return {"probabilities": self.probabilities(images)}
+
     def takes(self, images: Pixels) -> bool:
         """Whether the artifact itself takes images of this shape."""
         about = self.description

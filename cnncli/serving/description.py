@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cnncli.config.schema.tasks import DEFAULT
 from cnncli.errors import ExportError
 
 VERSION = 1
@@ -42,6 +43,7 @@ class Description:
         checkpoint: The checkpoint the weights are from.
         precision: What the artifact computes with.
         versions: Of Python and the packages that wrote it.
+        task: What the network was trained for.
     """
 
     name: str
@@ -62,10 +64,14 @@ class Description:
     checkpoint: str
     precision: str
     versions: Mapping[str, str | None]
+    task: str = DEFAULT
 
     def to_json(self) -> str:
-        """Return the document as text."""
-        return json.dumps({"version": VERSION, **asdict(self)}, ensure_ascii=False, sort_keys=True)
+        """Return the document as text; the default task stays unwritten, as in a config."""
+        fields = asdict(self)
+        if self.task == DEFAULT:
+            del fields["task"]
+        return json.dumps({"version": VERSION, **fields}, ensure_ascii=False, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes, where: str) -> Description:

@@ -19,15 +19,15 @@ from cnncli.runs.find import find
 from cnncli.runs.run import Run
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
-from cnncli.tasks.classification.evaluation import Evaluation
-from cnncli.tasks.measurement import Examined, count_use, name_of
+from cnncli.tasks.measurement import Measurement, count_use, name_of
+from cnncli.tasks.task import Result, get_task
 
 BATCH = 64
 
 
-def ask(
+def evaluate_artifact(
     artifact: Artifact, path: Path, split: str, data: Path | None, runs_dir: Path
-) -> tuple[Examined, dict[str, Any]]:
+) -> tuple[Measurement, dict[str, Any]]:
     """Measure an exported network; nothing is written but the use of the test split.
 
     Args:
@@ -52,14 +52,14 @@ def ask(
         run = _run_of(path, artifact.description, runs_dir)
         examples = load_splits(run.config(), artifact.classes).named(split)
         uses = count_use(run, split)
-    examined = Examined(
-        evaluation=_measure(artifact, examples),
+    measured = Measurement(
+        result=_measure(artifact, examples),
         checkpoint=artifact.description.checkpoint,
         split=examples,
         data=None if data is None else str(data),
         doubts=doubts,
     )
-    return examined, {**examined.to_json(), "run": str(path), "test_uses": uses}
+    return measured, {**measured.to_json(), "run": str(path), "test_uses": uses}
 
 
 def _run_of(path: Path, description: Description, runs_dir: Path) -> Run:
@@ -74,10 +74,14 @@ def _run_of(path: Path, description: Description, runs_dir: Path) -> Run:
         raise CnnError(f"{path} is of the run {description.run}, which is not in {runs_dir}", hint) from error
 
 
-def _measure(artifact: Artifact, split: Split) -> Evaluation:
-    parts = [artifact.probabilities(images) for images in _of_one_size(split)]
-    probabilities = np.concatenate(parts) if parts else np.empty((0, len(artifact.classes)), np.float32)
-    return Evaluation.from_probabilities(split.name, artifact.classes, split.labels, probabilities, split.ids)
+def _measure(artifact: Artifact, split: Split) -> Result:
+    evaluator = get_task(artifact.description.task).evaluator(split.name, artifact.classes, split.ids)
+    first = 0
+    for images in _of_one_size(split):
+        rows = np.arange(first, first + len(images))
+        evaluator.update_exported(artifact.outputs(images), split.targets.take(rows))
+        first += len(images)
+    return evaluator.result()
 
 
 def _of_one_size(split: Split) -> Iterator[npt.NDArray[np.uint8]]:

@@ -9,23 +9,23 @@ from typing import Any
 
 from cnncli.datasets.splits import Split
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.evaluation import Evaluation
+from cnncli.tasks.task import Result
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examined:
+class Measurement:
     """A measured network, and what it was measured with.
 
     Attributes:
-        evaluation: What it answered.
+        result: Its scores.
         checkpoint: The checkpoint that its weights are from.
         split: The examples.
         data: Path of examples that are not the run's own, or None.
         doubts: How those lie far from what the run was trained on, a sentence each.
-        views: Number of views of each example whose logits were averaged.
+        views: Number of views of each example whose outputs were averaged.
     """
 
-    evaluation: Evaluation
+    result: Result
     checkpoint: str
     split: Split
     data: str | None = None
@@ -35,7 +35,7 @@ class Examined:
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn eval --json`."""
         return {
-            **self.evaluation.to_json(),
+            **self.result.to_json(),
             "checkpoint": self.checkpoint,
             "data": self.data,
             "doubts": list(self.doubts),

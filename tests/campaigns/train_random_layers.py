@@ -229,22 +229,18 @@ def _train(config: Config) -> str | None:
     import tensorflow as tf
 
     from cnncli.engine.input_pipeline.feed import Chunk
-    from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-    from cnncli.engine.network.model import build
-    from cnncli.engine.tasks.classification import CrossEntropy
-    from cnncli.engine.training.step_loop import Learner
+    from cnncli.engine.training.setup import make_step_loop
 
-    model = build(config)
-    found = [tuple(layer.output.shape[1:]) for layer in model.layers[1:]]
+    loop = make_step_loop(config)
+    found = [tuple(layer.output.shape[1:]) for layer in loop.model.layers[1:]]
     foretold = list(shapes(config.nodes, config.input_shape))
     if found != foretold:
         return f"FAILED shapes {found}, foretold {foretold}"
-    learner = Learner(config, model, Preprocessing(config.data), CrossEntropy(config.train.loss))
     rng = np.random.default_rng(config.seed)
     images = tf.constant(rng.integers(0, 256, (2 * BATCH, *config.input_shape), np.uint8))
     plan = np.arange(2 * BATCH, dtype=np.int32).reshape(2, BATCH)
     labels = tf.constant(rng.integers(0, 10, 2 * BATCH), tf.int32)
-    losses = learner.run(Chunk(images, labels, plan), np.full((2, 1), 1e-3, np.float32), 0)
+    losses = loop.run(Chunk(images, labels, plan), np.full((2, 1), 1e-3, np.float32), 0)
     return None if len(losses) == 2 else f"FAILED loss or gradient not finite after {len(losses)} steps"
 
 

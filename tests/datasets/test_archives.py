@@ -36,7 +36,7 @@ def test_a_zip_is_its_folder(method, make_folder, make_config, tmp_path):
     assert ours.passport | {"path": None} == theirs.passport | {"path": None}
     for one, other in zip(ours.present(), theirs.present(), strict=True):
         assert one.ids == other.ids
-        assert np.array_equal(one.labels, other.labels)
+        assert np.array_equal(one.targets.labels, other.targets.labels)
         assert all(np.array_equal(one.images.decode(i), other.images.decode(i)) for i in range(len(one)))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cnncli import datasets
+from cnncli.config.load import loads
 from cnncli.datasets.arrays import as_images, to_channels
 from cnncli.datasets.images import decode
 from cnncli.errors import DataError
@@ -38,7 +39,7 @@ def test_x_and_y_alone_are_training(make_config, tmp_path):
 def test_words_are_labels_too(make_config, tmp_path):
     """Words become classes in alphabetical order; an array "classes" names numbers."""
     words = np.array(["b", "a", "b", "a", "c", "c"])
-    assert load(make_config, tmp_path, x=IMAGES, y=words).train.labels.tolist() == [1, 0, 1, 0, 2, 2]
+    assert load(make_config, tmp_path, x=IMAGES, y=words).train.targets.labels.tolist() == [1, 0, 1, 0, 2, 2]
     assert load(make_config, tmp_path, x=IMAGES, y=LABELS, classes=np.array(["u", "v", "w"])).classes == ("u", "v", "w")
 
 
@@ -102,6 +103,7 @@ def test_channels_follow_the_rule_for_files(channels, encode):
 def test_a_narrow_head_is_refused(make_config, tmp_path):
     """More classes than units of the last layer is an error before the first step."""
     splits = load(make_config, tmp_path, x=IMAGES, y=LABELS)
-    splits.require_units(3)
-    with pytest.raises(DataError, match="3 classes, the network ends in 2 outputs"):
-        splits.require_units(2)
+    text = "{name: a, data: {source: digits, image_size: [8, 8]}, model: {layers: [Flatten, {Dense: {units: UNITS}}]}}"
+    splits.require_output(loads(text.replace("UNITS", "3"), "a.yaml"))
+    with pytest.raises(DataError, match="ends in 2 outputs; the data have 3 classes"):
+        splits.require_output(loads(text.replace("UNITS", "2"), "a.yaml"))

@@ -21,7 +21,7 @@ def test_digits_are_the_published_ones(make_config):
     assert [len(split) for split in splits.present()] == [1442, 355]
     assert splits.classes == tuple("0123456789")
     assert splits.train.images.shape == (1442, 8, 8, 1)
-    assert np.bincount(splits.test.labels).tolist() == [35, 36, 35, 36, 36, 36, 36, 35, 34, 36]
+    assert np.bincount(splits.test.targets.labels).tolist() == [35, 36, 35, 36, 36, 36, 36, 35, 34, 36]
     total = sha256(splits.train.images.tobytes() + splits.test.images.tobytes()).hexdigest()
     assert total.startswith("36f8db4539e8c1f5")
 
@@ -34,7 +34,7 @@ def test_digits_come_from_scikit_learn(make_config):
     splits = datasets.load(make_config(source="digits", validation=0.0))
     for label in range(10):
         of_class = images[original.target == label]
-        assert np.array_equal(splits.test.images[splits.test.labels == label][..., 0], of_class[4::5])
+        assert np.array_equal(splits.test.images[splits.test.targets.labels == label][..., 0], of_class[4::5])
 
 
 @pytest.mark.parametrize("source", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
@@ -60,7 +60,7 @@ def test_a_missing_local_copy_is_named(make_config):
 def test_mnist_from_a_local_copy(make_config):
     """MNIST in Keras's layout is read as it is."""
     splits = datasets.load(make_config(source="mnist", path=str(SHARED / "mnist.npz"), validation=0.1))
-    assert splits.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
+    assert splits.test.targets.labels[:5].tolist() == [7, 2, 1, 0, 4]
     assert len(splits.train) + len(splits.validation) == 60_000
     assert abs(len(splits.validation) - 6000) <= 10
 

@@ -23,7 +23,7 @@ def test_split_folders(name, make_folder, make_config):
     splits = load(make_config, folder, validation=0.5)
     assert [(split.name, len(split)) for split in splits.present()] == [("train", 7), ("validation", 4), ("test", 1)]
     assert splits.classes == ("cat", "dog")
-    assert splits.test.labels.tolist() == [1]
+    assert splits.test.targets.labels.tolist() == [1]
     assert splits.passport["missing_classes"] == {"train": [], "validation": [], "test": ["cat"]}
 
 
@@ -43,7 +43,7 @@ def test_outer_folders_are_stepped_into(make_folder, make_config):
 def test_files_deep_in_a_class_belong_to_it(make_folder, make_config):
     """A class folder may have folders of its own."""
     splits = load(make_config, make_folder({"a/x/y": 2, "a": 1, "b": 2}))
-    assert np.bincount(splits.train.labels).tolist() == [3, 2]
+    assert np.bincount(splits.train.targets.labels).tolist() == [3, 2]
 
 
 def test_a_missing_class_does_not_shift_labels(make_folder, make_config):
@@ -52,7 +52,7 @@ def test_a_missing_class_does_not_shift_labels(make_folder, make_config):
     (folder / "train" / "aa").mkdir()
     splits = load(make_config, folder)
     assert splits.classes == ("a", "aa", "b", "c")
-    assert splits.test.labels.tolist() == [3]
+    assert splits.test.targets.labels.tolist() == [3]
     assert splits.passport["missing_classes"]["train"] == ["aa"]
 
 
@@ -78,7 +78,7 @@ def test_class_names_are_one_form(make_folder, make_config):
     """A name stored with a combining accent is the same class as the composed one."""
     splits = load(make_config, make_folder({"train/caf\u00e9": 1, "train/b": 1, "test/cafe\u0301": 1}))
     assert splits.classes == ("b", "caf\u00e9")
-    assert splits.test.labels.tolist() == [1]
+    assert splits.test.targets.labels.tolist() == [1]
 
 
 def test_test_is_never_validation(make_folder, make_config):
@@ -122,7 +122,7 @@ def test_imposed_classes_win(make_folder, make_config):
     config = make_config(source="folder", path=str(folder), channels=3, validation=0.0)
     splits = datasets.load(config, classes=("a", "b", "c"))
     assert splits.classes == ("a", "b", "c")
-    assert sorted(set(splits.train.labels.tolist())) == [1, 2]
+    assert sorted(set(splits.train.targets.labels.tolist())) == [1, 2]
 
 
 def test_a_table_of_files(make_folder, make_config, tmp_path):
@@ -133,7 +133,7 @@ def test_a_table_of_files(make_folder, make_config, tmp_path):
     (folder / "table.csv").write_text("\ufeff" + table, encoding="utf-8")
     splits = load(make_config, folder / "table.csv", source="csv", validation=0.1)
     assert splits.classes == ("x", "y")
-    assert [(s.name, s.labels.tolist(), s.ids) for s in splits.present()] == [
+    assert [(s.name, s.targets.labels.tolist(), s.ids) for s in splits.present()] == [
         ("train", [0, 1], ["pictures/000.png", "pictures/001.png"]),
         ("validation", [0], ["pictures/002.png"]),
         ("test", [1], ["pictures/003.png"]),
@@ -184,7 +184,7 @@ def test_incoming_examples_get_the_runs_labels(make_folder, make_config):
     trained = datasets.load(config).passport
     other = make_folder({"b": 3}, root=make_folder({}, seed=1).parent / "other")
     found = datasets.incoming(other, config, trained)
-    assert found.split.labels.tolist() == [1, 1, 1]
+    assert found.split.targets.labels.tolist() == [1, 1, 1]
     assert found.doubts == ()
     with pytest.raises(DataError, match='"z"'):
         datasets.incoming(make_folder({"z": 1}, root=other.parent / "third"), config, trained)

@@ -60,7 +60,7 @@ def test_a_set_is_read_as_stored(stand_in, make_config, capsys):
     assert splits.passport["num_examples"] == {"train": 18, "validation": 2, "test": 4}
     assert splits.passport["ignored_folders"] == ["unlabelled"]
     assert splits.test.images.decode(0).shape == (5, 6, 3)
-    assert splits.test.labels.tolist() == [0, 1, 0, 1]
+    assert splits.test.targets.labels.tolist() == [0, 1, 0, 1]
     assert capsys.readouterr().out == ""
 
 

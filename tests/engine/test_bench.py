@@ -55,6 +55,8 @@ def test_figures(small_config: Callable[..., Any]) -> None:
 @pytest.mark.usefixtures("clock")
 def test_steps_that_are_timed(small_config: Callable[..., Any]) -> None:
     """Batches of different images in turn, at rates of almost nothing; every plan lies within the images."""
+    import tensorflow as tf
+
     from cnncli.engine.bench import _step_seconds
 
     runs = []
@@ -63,13 +65,14 @@ def test_steps_that_are_timed(small_config: Callable[..., Any]) -> None:
         runs.append((chunk, rates, first_step))
         return np.zeros(len(chunk.plan))
 
-    learner: Any = SimpleNamespace(run=run, updates=SimpleNamespace(base_rates=[0.1, 0.2]))
-    assert _step_seconds(small_config("train.batch_size=5"), learner) == pytest.approx(1 / 6)
+    objective = SimpleNamespace(target_spec=tf.TensorSpec([None], tf.int32))
+    loop: Any = SimpleNamespace(run=run, updates=SimpleNamespace(base_rates=[0.1, 0.2]), objective=objective)
+    assert _step_seconds(small_config("train.batch_size=5"), loop) == pytest.approx(1 / 6)
     assert [len(chunk.plan) for chunk, _, _ in runs] == [1, 2, 2, 2, 6, 6, 6]
     for chunk, rates, first_step in runs:
         assert first_step == 0
         assert chunk.images.shape == (20, 8, 8, 1)
-        assert chunk.labels.shape == (20,)
+        assert chunk.targets.shape == (20,)
         assert chunk.plan.tolist() == [[5 * (i % 4) + k for k in range(5)] for i in range(len(chunk.plan))]
         assert rates.dtype == np.float32
         assert rates.shape == (len(chunk.plan), 2)

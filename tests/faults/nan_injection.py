@@ -19,14 +19,14 @@ def injected(what: str, step: int) -> Iterator[None]:
 
     from cnncli.engine.input_pipeline.preprocessing import Preprocessing
     from cnncli.engine.tasks.classification import CrossEntropy
-    from cnncli.engine.training import step_loop as learner_module
+    from cnncli.engine.training import step_loop
 
-    learners: list[Any] = []
-    made, to_float, loss = learner_module.Learner.__init__, Preprocessing.to_float, CrossEntropy.__call__
+    loops: list[Any] = []
+    made, to_float, loss = step_loop.StepLoop.__init__, Preprocessing.to_float, CrossEntropy.loss
 
     def remember(self: Any, config: Any, model: Any, *rest: Any) -> None:
         made(self, config, model, *rest)
-        learners.append(self)
+        loops.append(self)
         if what == "output":
             call = model.layers[-1].call
 
@@ -36,11 +36,11 @@ def injected(what: str, step: int) -> Iterator[None]:
             model.layers[-1].call = spoiled_call
 
     def strikes() -> Any:
-        iterations = next(v for name, v in learners[-1].updates.state().items() if name.endswith("/iteration"))
+        iterations = next(v for name, v in loops[-1].updates.state().items() if name.endswith("/iteration"))
         return tf.equal(tf.cast(iterations.value, tf.int64), step - 1)
 
     def spoil(values: Any) -> Any:
-        return tf.where(strikes(), tf.constant(float("nan"), values.dtype), values) if learners else values
+        return tf.where(strikes(), tf.constant(float("nan"), values.dtype), values) if loops else values
 
     @tf.custom_gradient
     def spoil_gradient(values: Any) -> Any:
@@ -54,12 +54,12 @@ def injected(what: str, step: int) -> Iterator[None]:
             return loss(self, labels, spoil_gradient(logits))
         return spoil(loss(self, labels, logits)) if what == "loss" else loss(self, labels, logits)
 
-    learner_module.Learner.__init__ = remember
+    step_loop.StepLoop.__init__ = remember
     if what == "input":
         Preprocessing.to_float = spoiled_input
-    CrossEntropy.__call__ = spoiled_loss
+    CrossEntropy.loss = spoiled_loss
     try:
         yield
     finally:
-        learner_module.Learner.__init__ = made
-        Preprocessing.to_float, CrossEntropy.__call__ = to_float, loss
+        step_loop.StepLoop.__init__ = made
+        Preprocessing.to_float, CrossEntropy.loss = to_float, loss

@@ -239,7 +239,7 @@ def test_speeds(golden: Golden) -> None:
     golden("speeds", "\n".join([said.getvalue(), *lines, *(drawn(page, width) for width in (None, 100, 90, 80, 70))]))
 
 
-STARTED = Started("runs/net/1", "CPU", 12, 50, 3000, 600, 61706, notes=("Read [this].",))
+STARTED = Started("runs/net/1", "CPU", 12, 50, 3000, 600, 61706, "accuracy", notes=("Read [this].",))
 EPOCH = EpochDone(
     3, 150, 0.00123456, 12.34, 2431.5, {"loss": 0.51234, "accuracy": 0.87654}, {"loss": 0.6, "accuracy": 0.8}
 )
@@ -249,10 +249,10 @@ FIRST = EpochDone(1, 50, 0.001, 9.96, 99.5, {"loss": 2.0, "accuracy": 0.1}, {}, 
 def test_plain_lines_of_a_training(golden: Golden) -> None:
     """One line an epoch, whatever its length; a resumed run without validation."""
     said = io.StringIO()
-    for started in (STARTED, Started("r", "GPU", 1234, 1000, 3000, 0, 7, resumed_at=4000)):
+    for started in (STARTED, Started("r", "GPU", 1234, 1000, 3000, 0, 7, "accuracy", resumed_at=4000)):
         listener = PlainLines(Console(file=said, width=40))
         listener.started(started)
-        listener.steps_done(StepsDone(1, 7, 1.0, 0.5, 10.0, 0.1))
+        listener.steps_done(StepsDone(1, 7, {"loss": 1.0, "accuracy": 0.5}, 10.0, 0.1))
         listener.epoch_done(FIRST)
         listener.epoch_done(EPOCH)
         listener.ended()
@@ -263,14 +263,16 @@ def test_plain_lines_of_a_training(golden: Golden) -> None:
 def test_the_table_of_a_training(width: int, golden: Golden) -> None:
     """Head and rows of the live table, and what the bar says, at each width where they change."""
     said = io.StringIO()
-    for started in (STARTED, Started("r", "GPU", 1234, 1000, 3000, 0, 7, resumed_at=4000)):
+    for started in (STARTED, Started("r", "GPU", 1234, 1000, 3000, 0, 7, "accuracy", resumed_at=4000)):
         display = LiveDisplay(Console(file=said, width=width))
-        display.steps_done(StepsDone(1, 1, 1.0, 0.5, 10.0, 0.1))  # nothing is shown before the start
+        display.steps_done(
+            StepsDone(1, 1, {"loss": 1.0, "accuracy": 0.5}, 10.0, 0.1)
+        )  # nothing is shown before the start
         display.started(started)
         bar = display._bar
         assert bar is not None
         told = [bar.tasks[0].description, bar.tasks[0].completed, bar.tasks[0].total, bar.tasks[0].fields["numbers"]]
-        display.steps_done(StepsDone(3, 7, 1.23456, 0.56789, 12345.6, 0.00123))
+        display.steps_done(StepsDone(3, 7, {"loss": 1.23456, "accuracy": 0.56789}, 12345.6, 0.00123))
         told += [bar.tasks[0].description, bar.tasks[0].completed, bar.tasks[0].fields["numbers"]]
         for epoch in (FIRST, EPOCH):
             display.epoch_done(epoch)
@@ -322,10 +324,11 @@ def rehearsed(**changes: Any) -> list[str]:
     return forecast_lines(SimpleNamespace(**{**forecast, **changes}))  # type: ignore[arg-type]
 
 
-def memorized(**changes: Any) -> list[str]:
+def memorized(loss: float = 1.2, **changes: Any) -> list[str]:
     """Return the verdict on the training on one batch."""
     found = {
-        "learned": False, "steps": 1234, "seconds": 12.34, "num_examples": 128, "accuracy": 0.98765, "loss": 1.2,
+        "learned": False, "steps": 1234, "seconds": 12.34, "num_examples": 128,
+        "metrics": {"loss": loss, "accuracy": 0.98765},
         "first_loss": 2.345, "chance_loss": 2.302, "diverged": False, "layers_without_gradient": (),
         "num_contradictions": 0,
     }  # fmt: skip

@@ -10,32 +10,14 @@ from cnncli.analysis.rules.rule import Doubt, Subject, activation, kind
 _PROBABILITIES = ("softmax", "log_softmax", "sparsemax")
 
 
-def outputs_are_classes(subject: Subject) -> Iterator[Doubt]:
-    """The last layer has one number a class."""
-    last = subject.steps[-1]
-    shape, data = last.output_shape, subject.config.data
-    known = KNOWN_SETS.get(data.source)
-    if len(shape) != 1:
-        yield Doubt(
-            "E301",
-            last.node.path,
-            f"The network ends in {'×'.join(map(str, shape))} values; a classifier ends in one number a class.",
-            "End with Flatten or GlobalAveragePooling2D, and a Dense layer with one unit a class.",
-        )
-    elif known and shape[0] != known.num_classes:
-        yield Doubt(
-            "E301",
-            last.node.path,
-            f"The network ends in {shape[0]:,} outputs; {data.source} has {known.num_classes} classes.",
-            f"Give the last layer {known.num_classes} outputs: one logit a class.",
-        )
-    elif shape[0] == 1:
-        yield Doubt(
-            "E301",
-            last.node.path,
-            "The network ends in a single output; one number a class is needed, so two for two classes.",
-            "Give the last layer as many outputs as there are classes.",
-        )
+def output_fits_the_task(subject: Subject) -> Iterator[Doubt]:
+    """The network ends in what its task compares with the targets."""
+    last, config = subject.steps[-1], subject.config
+    known = KNOWN_SETS.get(config.data.source)
+    num_classes = known.num_classes if known else None
+    found = config.task_spec.check_output(last.output_shape, num_classes, config.data.image_size)
+    if found is not None:
+        yield Doubt("E301", last.node.path, found.message, found.hint)
 
 
 def softmax_at_the_end(subject: Subject) -> Iterator[Doubt]:
@@ -75,4 +57,4 @@ def softmax_before_the_end(subject: Subject) -> Iterator[Doubt]:
             )
 
 
-RULES = (outputs_are_classes, softmax_at_the_end, softmax_before_the_end)
+RULES = (output_fits_the_task, softmax_at_the_end, softmax_before_the_end)

@@ -12,35 +12,28 @@ from cnncli.analysis.rules.rule import Doubt, Subject, kind
 from cnncli.analysis.walk import Step
 from cnncli.config.schema.schema import Group
 
-_METRICS = ("loss", "accuracy")
 STALE = 0.05
 """Share of the first values of running means above which validation is misled."""
 
 
-def metrics(subject: Subject) -> tuple[str, ...]:
-    """Return the names of the metrics that a run of the config has after every epoch."""
-    if subject.config.data.validation == 0:
-        return _METRICS
-    return (*_METRICS, *(f"validation_{name}" for name in _METRICS))
-
-
 def monitors_exist(subject: Subject) -> Iterator[Doubt]:
     """What is watched must be among the metrics."""
-    train = subject.config.train
+    train, has_validation = subject.config.train, subject.config.data.validation != 0
+    metrics = subject.config.task_spec.monitors(has_validation)
     watched = {"early_stopping": train.early_stopping, f"schedule.{train.schedule.type_name()}": train.schedule}
     for name, owner in watched.items():
         path, monitor = f"train.{name}.monitor", getattr(owner, "monitor", None)
-        if monitor is not None and monitor not in metrics(subject):
+        if monitor is not None and monitor not in metrics:
             yield Doubt(
                 "E302",
                 path,
-                f'There is no metric "{monitor}" to watch: ' + _why(monitor),
-                f"Watch one of {', '.join(metrics(subject))}.",
+                f'There is no metric "{monitor}" to watch: ' + _why(monitor, has_validation),
+                f"Watch one of {', '.join(metrics)}.",
             )
 
 
-def _why(monitor: str) -> str:
-    if monitor.startswith("validation_"):
+def _why(monitor: str, has_validation: bool) -> str:
+    if monitor.startswith("validation_") and not has_validation:
         return "data.validation is 0, so that no example is held back."
     return "no run has it."
 

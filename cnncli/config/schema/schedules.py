@@ -5,19 +5,17 @@ epochs, not in steps, so that another batch size or data set keeps the shape of 
 """
 
 from math import cos, pi
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from cnncli.config.schema.tasks import Monitor
 from cnncli.layers.base import Spec
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Decrease = Annotated[float, Field(gt=0, lt=1)]
 Epochs = Annotated[float, Field(ge=0)]
 SomeEpochs = Annotated[float, Field(gt=0)]
-
-Monitor = Literal["validation_accuracy", "validation_loss", "accuracy", "loss"]
-"""Metrics that are known after every epoch; those without "validation_" are of the training examples."""
 
 
 class Moment(NamedTuple):

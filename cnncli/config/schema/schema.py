@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf, model_validator
 
 from cnncli.config.schema.augmentation import Augmentation, RandomCrop
 from cnncli.config.schema.optimizers import Adam, Optimizer
-from cnncli.config.schema.schedules import Constant, Monitor, Schedule
+from cnncli.config.schema.schedules import Constant, Schedule
+from cnncli.config.schema.tasks import DEFAULT, TASKS, VALIDATION, Monitor, TaskName, TaskSpec
 from cnncli.config.yaml.origins import Origins
 from cnncli.layers.base import Spec
 from cnncli.layers.graph import Node
@@ -161,6 +162,7 @@ class Document(Section):
     extends: str | None = Field(default=None, description="A config that this one changes: a relative path, or a name.")
     values: dict[str, Any] | None = Field(default=None, description="Values used twice, as ${values.name}.")
     name: Name = Field(description="Name of the experiment: its runs are stored under it.")
+    task: TaskName = Field(default=DEFAULT, description="What the network is trained for.")
     seed: Seed = Field(default=0, description="What all randomness follows from.")
     data: InstanceOf[Data] = Field(description="What the examples are and how they become arrays.")
     model: InstanceOf[Model] = Field(description="The network.")
@@ -177,12 +179,25 @@ class Config(Section):
     """
 
     name: Name
+    task: TaskName = DEFAULT
     seed: Seed = 0
     data: Data
     nodes: tuple[InstanceOf[Node], ...]
     train: Train = Train()
     document: dict[str, Any] = Field(repr=False)
     origins: InstanceOf[Origins] = Field(repr=False)
+
+    @property
+    def task_spec(self) -> TaskSpec:
+        """What the task says of itself."""
+        return TASKS[self.task]
+
+    @property
+    def monitor(self) -> str:
+        """The metric that chooses the best epoch: early stopping's, else the task's primary one."""
+        if self.train.early_stopping is not None:
+            return self.train.early_stopping.monitor
+        return VALIDATION + self.task_spec.primary.name
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.engine.evaluation.evaluate import Examination, readable
+from cnncli.datasets.targets import Labels
+from cnncli.engine.evaluation.evaluate import RunMeasurement, readable
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.errors import CnnError
 from cnncli.runs.run import Run
 from cnncli.tasks.invariance import invariance
-from cnncli.tasks.measurement import Examined
+from cnncli.tasks.measurement import Measurement
 
 NUM_EXAMPLES = 1000
 """Examples measured, spread evenly over the split: 51 distortions of each take a while."""
 
 
-def measure(run: Run | None, examination: Examined) -> dict[str, Any]:
+def measure(run: Run | None, measured: Measurement) -> dict[str, Any]:
     """Return the invariance profile of a measured network, and let its run keep it."""
-    if run is None or not isinstance(examination, Examination):
+    if run is None or not isinstance(measured, RunMeasurement):
         raise CnnError("the invariance profile is of a run, not of an exported network", "Name the run.")
-    document = _profile(examination)
+    document = _profile(measured)
     run.write_json(run.invariance_file(document["split"]), document)
     return document
 
 
-def _profile(examination: Examination) -> dict[str, Any]:
+def _profile(measured: RunMeasurement) -> dict[str, Any]:
     """Return the invariance profile of a measured network, as plain data."""
-    trained, split = examination.trained, examination.split
+    trained, split = measured.trained, measured.split
+    if split.targets.strata() is None:
+        raise CnnError("an invariance profile is of classes, which these examples do not have")
     rows = np.unique(np.linspace(0, len(split) - 1, min(NUM_EXAMPLES, len(split))).round().astype(np.int64))
     part = split.take(rows, split.name)
     images = readable(part, trained.preprocessing)
@@ -39,5 +42,5 @@ def _profile(examination: Examination) -> dict[str, Any]:
         places: npt.NDArray[np.int64] = predictor.logits(pixels).argmax(axis=1)
         return places
 
-    pixels = np.asarray(images[0 : len(part)])
-    return {**invariance(split.name, pixels, part.labels, answer).to_json(), "checkpoint": trained.checkpoint}
+    pixels, labels = np.asarray(images[0 : len(part)]), cast("Labels", part.targets.strata())
+    return {**invariance(split.name, pixels, labels, answer).to_json(), "checkpoint": trained.checkpoint}

@@ -48,7 +48,7 @@ class Predictor:
 
     @tf.function(reduce_retracing=True)
     def _forward(self, images: tf.Tensor) -> tf.Tensor:
-        logits = batch_halves.in_parts(
+        logits = batch_halves.in_halves(
             lambda part: self._model(self._preprocessing.to_float(part), training=False), images, self._parts
         )
         return tf.cast(logits, tf.float32)

@@ -8,7 +8,7 @@ import keras
 
 from cnncli.config.schema.schema import Config
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.network.adapt import settle
+from cnncli.engine.network.adapt import freeze_statistics
 from cnncli.engine.network.model import build
 from cnncli.engine.network.variables import assign, model_variables
 from cnncli.engine.runtime import configure
@@ -50,6 +50,6 @@ def load_trained(run: Run, checkpoint: str = "best") -> Trained:
     state = find_checkpoint(run, checkpoint)
     model = build(config)
     assign(model_variables(model), evaluated_weights(state.arrays))
-    settle(model)
+    freeze_statistics(model)
     classes = tuple(run.passport()["classes"])
     return Trained(config, classes, model, Preprocessing(config.data), state.path.name)

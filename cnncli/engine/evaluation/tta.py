@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from cnncli.config.schema.augmentation import RandomCrop, RandomFlip, RandomTranslation
 from cnncli.config.schema.schema import Config
-from cnncli.engine.evaluation.predictor import Images
 from cnncli.errors import CnnError
-
-View = Callable[[tf.Tensor], tf.Tensor]
-"""uint8 images → uint8 images of the same size."""
 
 Shift = tuple[int, int]
 """Pixels down and to the right."""
@@ -23,22 +18,21 @@ CORNERS: tuple[Shift, ...] = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
 @dataclass(frozen=True)
-class Viewed:
-    """Images seen in one view, changed when they are asked for.
+class View:
+    """A change of images that does not change what they show.
 
     Attributes:
-        images: The images.
-        view: What is made of them.
+        shift: Pixels by which they are moved.
+        mirrored: Whether they are mirrored from side to side after that.
     """
 
-    images: Images
-    view: View
+    shift: Shift
+    mirrored: bool
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, part: slice) -> tf.Tensor:
-        return self.view(self.images[part])
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Return uint8 images in this view, of the same size."""
+        moved = images if self.shift == STILL else _moved(images, self.shift)
+        return tf.reverse(moved, [2]) if self.mirrored else moved
 
 
 def views_of(config: Config) -> tuple[View, ...]:
@@ -59,15 +53,7 @@ def views_of(config: Config) -> tuple[View, ...]:
             "It needs RandomFlip, RandomTranslation or RandomCrop in data.augmentation.",
         )
     shifts = (STILL, *CORNERS) if moves else (STILL,)
-    return tuple(_view(shift, flipped) for flipped in ((False, True) if mirrors else (False,)) for shift in shifts)
-
-
-def _view(shift: Shift, flipped: bool) -> View:
-    def view(images: tf.Tensor) -> tf.Tensor:
-        moved = images if shift == STILL else _moved(images, shift)
-        return tf.reverse(moved, [2]) if flipped else moved
-
-    return view
+    return tuple(View(shift, mirrored) for mirrored in ((False, True) if mirrors else (False,)) for shift in shifts)
 
 
 def _moved(images: tf.Tensor, shift: Shift) -> tf.Tensor:

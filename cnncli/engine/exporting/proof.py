@@ -72,7 +72,7 @@ class Proof:
     def real(self) -> Case:
         """The real examples, in the network's size."""
         images = sized(self._examples, self._source.preprocessing)
-        return Case("real examples", images, self._source.probabilities(images), self._examples.labels)
+        return Case("real examples", images, self._source.probabilities(images), self._examples.targets.strata())
 
     @cached_property
     def edges(self) -> tuple[Case, ...]:

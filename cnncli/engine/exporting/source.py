@@ -18,7 +18,7 @@ from cnncli.datasets.splits import Split, Splits
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.evaluation.trained import Trained
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.network.adapt import settle
+from cnncli.engine.network.adapt import freeze_statistics
 from cnncli.engine.network.model import build, logits_nodes
 from cnncli.engine.network.variables import assign, model_variables
 from cnncli.layers.graph import Node
@@ -94,7 +94,7 @@ class Source:
         finally:
             keras.config.set_dtype_policy(policy)
         assign(model_variables(model), {k: np.asarray(v) for k, v in model_variables(self.trained.model).items()})
-        settle(model)
+        freeze_statistics(model)
         return replace(
             self,
             trained=replace(self.trained, model=model),
@@ -122,6 +122,7 @@ def _describe(run: Run, trained: Trained) -> Description:
     passport = run.passport()
     return Description(
         name=config.name,
+        task=config.task,
         classes=trained.classes,
         height=data.image_size[0],
         width=data.image_size[1],

@@ -1,4 +1,4 @@
-"""A small network's batch in parts, each computed by a core of its own.
+"""A small network's batch in halves, each computed by a core of its own.
 
 The operations of a small network are too short to be shared out between cores: two of them, one for each half of
 the batch, run side by side instead. A training step of LeNet-5 took 3.2 ms so, and 3.8 ms with both cores at each
@@ -26,7 +26,7 @@ SMALL_STEP = 300e6
 """Multiply-accumulate operations of a step's forward pass up to which a network is small."""
 
 
-def parts_for(config: Config, threads: int) -> int:
+def halves_for(config: Config, threads: int) -> int:
     """Return in how many parts a config's batches are computed on so many threads."""
     averages = any(isinstance(node.layer, BatchNormalization) for node in config.nodes)
     on_gpu = bool(tf.config.get_visible_devices("GPU"))
@@ -55,7 +55,7 @@ def number() -> int:
     return min(MOST, max(1, inter // intra)) if intra else 1
 
 
-def in_parts(function: Callable[[Any], tf.Tensor], batch: Any, parts: int) -> tf.Tensor:
+def in_halves(function: Callable[[Any], tf.Tensor], batch: Any, parts: int) -> tf.Tensor:
     """Apply a function to the parts of a batch side by side, and put the results together again.
 
     Args:
@@ -72,4 +72,4 @@ def in_parts(function: Callable[[Any], tf.Tensor], batch: Any, parts: int) -> tf
         function(tf.nest.map_structure(lambda tensor, first=first, end=end: tensor[first:end], batch))
         for first, end in ((tf.minimum(first, length - 1), end) for first, end in pairwise(bounds))
     ]
-    return tf.concat(results, axis=0)[:length]
+    return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0)[:length], *results)

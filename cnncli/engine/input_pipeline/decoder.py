@@ -39,6 +39,7 @@ class Decoder:
     def __init__(self, files: Files, preprocessing: Preprocessing) -> None:
         self._files = files
         self._preprocessing = preprocessing
+        self.data = preprocessing.data
         self.shape = (preprocessing.height, preprocessing.width, preprocessing.channels)
         self._plain = files.plain.copy()
         self._failure: DataError | None = None

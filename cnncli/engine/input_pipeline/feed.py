@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from cnncli.datasets.files import Files
 from cnncli.datasets.splits import Split
+from cnncli.datasets.targets import Targets
 from cnncli.engine.input_pipeline.decoder import AHEAD_BYTES, Decoder, FileImages
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 
@@ -32,12 +34,12 @@ class Chunk(NamedTuple):
 
     Attributes:
         images: uint8 tensor (examples, height, width, channels).
-        labels: int32 tensor (examples,).
-        plan: int32 array (batches, batch size): indices into `images` and `labels`.
+        targets: What the network should answer, a tensor (examples, …) as the task's objective takes it.
+        plan: int32 array (batches, batch size): indices into `images` and `targets`.
     """
 
     images: tf.Tensor
-    labels: tf.Tensor
+    targets: tf.Tensor
     plan: np.ndarray
 
 
@@ -61,11 +63,11 @@ class Examples(NamedTuple):
     Attributes:
         images: uint8 (examples, height, width, channels) of the config's size: a tensor, or what gives
             one for every slice and has a length.
-        labels: int64 array (examples,).
+        targets: What the network should answer for each.
     """
 
     images: Any
-    labels: npt.NDArray[np.int64]
+    targets: Targets
 
 
 def to_memory(split: Split, preprocessing: Preprocessing) -> Examples:
@@ -74,7 +76,7 @@ def to_memory(split: Split, preprocessing: Preprocessing) -> Examples:
     if isinstance(split.images, Files):
         raise TypeError("images in files have to be decoded first")
     parts = [preprocessing.resize_uint8(split.images[i : i + size]) for i in range(0, len(split), size)]
-    return Examples(tf.concat(parts, axis=0) if len(parts) != 1 else parts[0], split.labels)
+    return Examples(tf.concat(parts, axis=0) if len(parts) != 1 else parts[0], split.targets)
 
 
 class MemoryFeed:
@@ -83,7 +85,7 @@ class MemoryFeed:
     def __init__(self, split: Split, preprocessing: Preprocessing, seed: int, batch_size: int) -> None:
         examples = to_memory(split, preprocessing)
         self.images = examples.images
-        self.labels = tf.constant(examples.labels.astype(np.int32))
+        self.targets = tf.constant(examples.targets.fit(preprocessing.data))
         self.num_examples = len(split)
         self._seed = seed
         self._batch_size = batch_size
@@ -98,7 +100,7 @@ class MemoryFeed:
         rest = self._order[first_batch * size : (first_batch + max_batches) * size]
         whole = len(rest) // size
         plan = rest[: whole * size].reshape(whole, size) if whole else rest[None]
-        return Chunk(self.images, self.labels, plan)
+        return Chunk(self.images, self.targets, plan)
 
     def sample(self, limit: int) -> tf.Tensor:
         """Return the first images."""
@@ -125,7 +127,7 @@ class StreamFeed:
     def __init__(self, split: Split, decoder: Decoder, seed: int, batch_size: int) -> None:
         self.num_examples = len(split)
         self._decoder = decoder
-        self._labels = split.labels.astype(np.int32)
+        self._targets, self._data = split.targets, decoder.data
         self._seed, self._batch_size = seed, batch_size
         self._place = (-1, -1)
         self._order = np.empty(0, np.int32)
@@ -144,7 +146,7 @@ class StreamFeed:
         indices = self._order[first_batch * size :][: len(images)]
         self._place = (epoch, first_batch + count)
         plan = np.arange(len(images), dtype=np.int32).reshape(count, -1)
-        return Chunk(images, tf.constant(self._labels[indices]), plan)
+        return Chunk(images, tf.constant(self._targets.take(indices.astype(np.int64)).fit(self._data)), plan)
 
     def sample(self, limit: int) -> tf.Tensor:
         """Return images spread evenly over the split, decoded now."""
@@ -172,17 +174,17 @@ def in_memory(split: Split, decoder: Decoder) -> Split:
     images = np.empty((len(split), *decoder.shape), np.uint8)
     for number, batch in enumerate(decoder.batches(np.arange(len(split), dtype=np.int32), _BLOCK)):
         images[number * _BLOCK : number * _BLOCK + len(batch)] = batch.numpy()
-    return Split(split.name, images, split.labels, split.ids)
+    return replace(split, images=images)
 
 
-def hold(split: Split, preprocessing: Preprocessing) -> Examples:
+def cached(split: Split, preprocessing: Preprocessing) -> Examples:
     """Return a split to be read again and again: in memory where it fits, else decoded each time."""
     if not isinstance(split.images, Files):
         return to_memory(split, preprocessing)
     decoder = Decoder(split.images, preprocessing)
     if fits(decoder):
-        return Examples(tf.constant(in_memory(split, decoder).images), split.labels)
-    return Examples(FileImages(decoder), split.labels)
+        return Examples(tf.constant(in_memory(split, decoder).images), split.targets)
+    return Examples(FileImages(decoder), split.targets)
 
 
 def decoded(split: Split, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:

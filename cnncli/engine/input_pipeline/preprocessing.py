@@ -25,6 +25,7 @@ class Preprocessing:
     """
 
     def __init__(self, data: Data) -> None:
+        self.data = data
         self.height, self.width = data.image_size
         self.channels = data.channels
         self.method = data.resize.method

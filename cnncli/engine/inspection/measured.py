@@ -10,7 +10,7 @@ from typing import Any
 from cnncli.datasets.splits import Split
 from cnncli.datasets.splits import image as image_of
 from cnncli.engine.evaluation import invariance
-from cnncli.engine.evaluation.evaluate import examine, keep
+from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
 from cnncli.tasks.classification.answers import Answered
@@ -34,7 +34,7 @@ def evaluation(run: Run, split: str, checkpoint: str = "best") -> dict[str, Any]
     known = _known(run.evaluation_file(split), wanted)
     if known is not None and run.predictions_file(split).exists():
         return known
-    return keep(run, examine(run, wanted, split))
+    return evaluate_run(run, EvaluationOptions(wanted, split))[1]
 
 
 def invariance_profile(run: Run, split: str, checkpoint: str = "best") -> dict[str, Any]:
@@ -43,9 +43,8 @@ def invariance_profile(run: Run, split: str, checkpoint: str = "best") -> dict[s
     known = known_profile(run, split, wanted)
     if known is not None:
         return known
-    examination = examine(run, wanted, split)
-    keep(run, examination)
-    return invariance.measure(run, examination)
+    measured, _ = evaluate_run(run, EvaluationOptions(wanted, split))
+    return invariance.measure(run, measured)
 
 
 def known_profile(run: Run, split: str, checkpoint: str) -> dict[str, Any] | None:

@@ -94,7 +94,7 @@ class Subject:
         if index is not None and not 0 <= index < len(found):
             raise DataError(f"there is no example {index} in {split}", f"It has 0 to {len(found) - 1}.")
         rows = first_of_each(found, count) if index is None else [index]
-        truths = [self.splits.classes[found.labels[row]] for row in rows]
+        truths = [found.targets.name(row, self.splits.classes) for row in rows]
         return self._shown(
             [image_of(found, row) for row in rows], [_named(found.ids[row], split) for row in rows], truths
         )
@@ -117,7 +117,8 @@ def _named(identity: str, split: str) -> str:
 
 
 def first_of_each(split: Split, count: int) -> list[int]:
-    """Return the rows of the first example of each class, at most `count`."""
-    _, rows = np.unique(split.labels, return_index=True)
+    """Return the rows of the first example of each class, at most `count`; without classes, the first examples."""
+    strata = split.targets.strata()
+    rows = np.arange(len(split)) if strata is None else np.unique(strata, return_index=True)[1]
     chosen: list[int] = rows[:count].tolist()
     return chosen

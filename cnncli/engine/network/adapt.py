@@ -41,7 +41,7 @@ Values = Callable[..., Iterator[npt.NDArray[np.float64]]]
 """From a layer, a number of images and a batch size to what the layer is given for them, a batch at a time."""
 
 
-def measure(config: Config, model: keras.Model, feed: Feed, preprocessing: Preprocessing) -> None:
+def adapt(config: Config, model: keras.Model, feed: Feed, preprocessing: Preprocessing) -> None:
     """Give layers without a start of their own what they take from their inputs on the training split.
 
     A `Normalization` without a mean and variance gets those of its channels, a convolution with whitening
@@ -71,7 +71,7 @@ def measure(config: Config, model: keras.Model, feed: Feed, preprocessing: Prepr
             layer.kernel.assign(_whitening_kernel(layer, values))
 
 
-def settle(model: keras.Model) -> None:
+def freeze_statistics(model: keras.Model) -> None:
     """Let measured layers use what was just assigned to their variables: Keras copies them into constants."""
     for layer in filter(_takes_statistics, model.layers):
         layer.finalize_state()

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from cnncli.engine.training.step_loop import Batch, Learner
+from cnncli.engine.training.step_loop import Batch, StepLoop
 from cnncli.errors import CnnError, RunError
 from cnncli.runs.run import Run
 
@@ -31,7 +31,7 @@ class Finding:
         what: "input", "output" of a layer, "loss", "gradient" of a layer, or "weights" of a layer after the step.
         layer: Name of the layer, or None.
         recent_losses: Losses of the steps before, oldest first.
-        labels: Class numbers of the batch.
+        labels: Targets of the batch where they are one number an example, else none.
     """
 
     step: int
@@ -43,9 +43,9 @@ class Finding:
     labels: list[int]
 
 
-def locate(learner: Learner, batch: Batch) -> tuple[str, str | None]:
+def locate(loop: StepLoop, batch: Batch) -> tuple[str, str | None]:
     """Return what was not finite first for a batch, and in which layer."""
-    model = learner.model
+    model = loop.model
     if not _finite(batch.inputs):
         return "input", None
     names = [layer.name for layer in model.layers]
@@ -54,7 +54,7 @@ def locate(learner: Learner, batch: Batch) -> tuple[str, str | None]:
         for name, output in zip(names, outputs, strict=True):
             if not _finite(output):
                 return "output", name
-        loss = learner.loss(batch.targets, outputs[-1])
+        loss = loop.objective.loss(batch.targets, outputs[-1])
     if not _finite(loss):
         return "loss", None
     weights = [(layer.name, v) for layer in model.layers for v in layer.trainable_variables]
@@ -64,7 +64,7 @@ def locate(learner: Learner, batch: Batch) -> tuple[str, str | None]:
     return "gradient", bad[-1] if bad else None
 
 
-def keep_evidence(run: Run, finding: Finding, images: npt.NDArray[np.uint8]) -> str:
+def save_evidence(run: Run, finding: Finding, images: npt.NDArray[np.uint8]) -> str:
     """Write the batch as PNG files and the finding as JSON; return where a user finds them."""
     directory = run.path / f"diverged-step-{finding.step:08d}"
     try:
@@ -79,10 +79,10 @@ def keep_evidence(run: Run, finding: Finding, images: npt.NDArray[np.uint8]) -> 
 def _write_images(directory: Path, images: npt.NDArray[np.uint8], labels: Sequence[int]) -> None:
     from PIL import Image
 
-    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(
-            directory / f"{number:04d}-class-{label}.png"
-        )
+    names = [f"-class-{label}" for label in labels] or [""] * len(images)
+    for number, (image, name) in enumerate(zip(images, names, strict=True)):
+        pixels = image.squeeze(-1) if image.shape[-1] == 1 else image
+        Image.fromarray(pixels).save(directory / f"{number:04d}{name}.png")
 
 
 def error(finding: Finding, evidence: str, run: Run) -> DivergedError:

@@ -14,12 +14,11 @@ from cnncli.analysis.rehearsal import Forecast
 from cnncli.analysis.summary import summarize
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
-from cnncli.engine.evaluation.predictor import BATCH_SIZE
+from cnncli.engine.evaluation.predictor import BATCH_SIZE, Predictor
+from cnncli.engine.input_pipeline.feed import cached
 from cnncli.engine.runtime import configure, device_name
-from cnncli.engine.training.trainer import Trainer
+from cnncli.engine.training.setup import Setup
 from cnncli.errors import CnnError
-from cnncli.runs.events import Silence
-from cnncli.runs.run import Run
 
 MEASURED_SECONDS = 1.0
 """How long the measured steps may take; a slower single step is measured alone."""
@@ -34,22 +33,22 @@ def dry_run(config: Config) -> Forecast:
     configure(config)
     splits = load_splits(config)
     memory = _Memory()
-    trainer = Trainer(config, Run(Path("dry-run")), splits, Silence())
-    trainer.begin()
-    compile_seconds, batch_size = _take_steps(trainer, 1)
-    seconds, _ = _take_steps(trainer, 1)
-    num_steps = min(max(1, int(MEASURED_SECONDS / seconds)), max(1, trainer.steps_per_epoch - 1))
+    setup = Setup.of(config, splits)
+    setup.begin()
+    compile_seconds, batch_size = _take_steps(setup, 1)
+    seconds, _ = _take_steps(setup, 1)
+    num_steps = min(max(1, int(MEASURED_SECONDS / seconds)), max(1, setup.steps_per_epoch - 1))
     if num_steps > 1:
-        seconds, _ = _take_steps(trainer, num_steps)
-    arrays = trainer.learner.state()
+        seconds, _ = _take_steps(setup, num_steps)
+    arrays = setup.loop.state()
     return Forecast(
         device=device_name(),
         batch_size=batch_size,
-        steps_per_epoch=trainer.steps_per_epoch,
+        steps_per_epoch=setup.steps_per_epoch,
         epochs=config.train.epochs,
         compile_seconds=compile_seconds,
         step_seconds=seconds / num_steps,
-        validation_seconds=_validation_seconds(trainer),
+        validation_seconds=_validation_seconds(setup),
         peak_bytes=memory.peak(),
         network_bytes=memory.grown(),
         estimated_bytes=summarize(config).memory.training,
@@ -57,12 +56,11 @@ def dry_run(config: Config) -> Forecast:
     )
 
 
-def _take_steps(trainer: Trainer, number: int) -> tuple[float, int]:
+def _take_steps(setup: Setup, number: int) -> tuple[float, int]:
     """Take the first steps of the first epoch; return the seconds and the examples of one."""
     begun = perf_counter()
-    chunk = trainer.feed.chunk(0, 0, number)
-    rates = trainer.rates(0, len(chunk.plan))
-    losses = trainer.learner.run(chunk, rates, 0)
+    chunk = setup.feed.chunk(0, 0, number)
+    losses = setup.loop.run(chunk, setup.rates(0, len(chunk.plan)), 0)
     seconds = perf_counter() - begun
     if len(losses) < len(chunk.plan):
         raise CnnError(
@@ -72,15 +70,17 @@ def _take_steps(trainer: Trainer, number: int) -> tuple[float, int]:
     return seconds, chunk.plan.shape[1]
 
 
-def _validation_seconds(trainer: Trainer) -> float:
+def _validation_seconds(setup: Setup) -> float:
     """Measure a batch of the validation split, and return the time of all."""
-    if trainer.validation is None:
+    split = setup.splits.validation
+    if split is None:
         return 0.0
-    images = trainer.validation.images[:BATCH_SIZE]
-    trainer.predictor.logits(images)  # compiles
+    predictor = Predictor(setup.model, setup.loop.preprocessing)
+    images = cached(split, setup.loop.preprocessing).images[:BATCH_SIZE]
+    predictor.logits(images)  # compiles
     begun = perf_counter()
-    trainer.predictor.logits(images)
-    return (perf_counter() - begun) * math.ceil(len(trainer.validation.labels) / BATCH_SIZE)
+    predictor.logits(images)
+    return (perf_counter() - begun) * math.ceil(len(split) / BATCH_SIZE)
 
 
 class _Memory:

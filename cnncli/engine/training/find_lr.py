@@ -10,15 +10,9 @@ import numpy as np
 
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
-from cnncli.engine.input_pipeline.feed import Feed, make_feed
-from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.network.adapt import measure
-from cnncli.engine.network.model import build
 from cnncli.engine.runtime import configure
-from cnncli.engine.tasks.classification import CrossEntropy
-from cnncli.engine.training.step_loop import Learner
+from cnncli.engine.training.setup import Setup
 from cnncli.errors import CnnError
-from cnncli.tasks.classification.class_weights import class_weights
 
 SMOOTHING = 0.9
 """Share of the running mean that each new loss leaves."""
@@ -58,29 +52,24 @@ def find_rate(config: Config, lowest: float = 1e-6, highest: float = 10.0, num_s
     """
     configure(config)
     splits = load_splits(config)
-    preprocessing = Preprocessing(config.data)
-    model = build(config)
-    weights = class_weights(config.train.loss.class_weights, splits.classes, splits.train.labels)
-    feed = make_feed(splits.train, preprocessing, config.seed, config.train.batch_size)
-    measure(config, model, feed, preprocessing)
-    learner = Learner(config, model, preprocessing, CrossEntropy(config.train.loss, weights))
+    setup = Setup.of(config, splits)
+    setup.begin()
     rates = np.geomspace(lowest, highest, num_steps)
-    losses = _losses(learner, feed, rates, config.train.batch_size)
+    losses = _losses(setup, rates)
     if len(losses) < 10:
         raise CnnError(f"the loss broke after {len(losses)} steps, at a learning rate of {rates[len(losses)]:.1e}")
     return _read(rates[: len(losses)], losses)
 
 
-def _losses(learner: Learner, feed: Feed, rates: np.ndarray, batch_size: int) -> list[float]:
+def _losses(setup: Setup, rates: np.ndarray) -> list[float]:
     """Return the smoothed losses until they break."""
-    steps_per_epoch = -(-feed.num_examples // batch_size)
     smoothed: list[float] = []
     mean = 0.0
     while len(smoothed) < len(rates):
-        epoch, batch = divmod(len(smoothed), steps_per_epoch)
-        chunk = feed.chunk(epoch, batch, 1)
-        rate = np.full((1, len(learner.updates.base_rates)), rates[len(smoothed)], np.float32)
-        found = learner.run(chunk, rate, len(smoothed))
+        epoch, batch = divmod(len(smoothed), setup.steps_per_epoch)
+        chunk = setup.feed.chunk(epoch, batch, 1)
+        rate = np.full((1, len(setup.loop.updates.base_rates)), rates[len(smoothed)], np.float32)
+        found = setup.loop.run(chunk, rate, len(smoothed))
         if len(found) == 0 or not isfinite(found[0]):
             break
         mean = SMOOTHING * mean + (1 - SMOOTHING) * float(found[0])

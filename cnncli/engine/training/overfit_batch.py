@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import log
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -17,16 +15,12 @@ from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
 from cnncli.engine.input_pipeline.feed import Chunk
 from cnncli.engine.runtime import configure
-from cnncli.engine.training.trainer import Trainer
+from cnncli.engine.training.setup import Setup
 from cnncli.layers.dropout import Dropout, SpatialDropout2D
 from cnncli.layers.graph import Node
-from cnncli.runs.events import Silence
-from cnncli.runs.run import Run
+from cnncli.tasks.task import get_task
 
 MAX_STEPS = 2000
-KNOWN = 0.1
-"""Mean loss below which a batch whose examples are all right is known by heart: e^−0.1 is 90 % certainty."""
-
 CHUNK_SECONDS = 0.5
 
 
@@ -46,56 +40,58 @@ def memorize(config: Config, tell: Callable[[str], None], max_steps: int = MAX_S
     """
     configure(config)
     splits = load_splits(config)
-    trainer = Trainer(_bare(config), Run(Path("overfit-batch")), splits, Silence())
-    trainer.begin()
-    return _Batch(trainer, tell).learn(max_steps, len(splits.classes))
+    setup = Setup.of(_bare(config), splits)
+    setup.begin()
+    return _Batch(setup, tell).overfit(max_steps)
 
 
 class _Batch:
     """The first batch of the first epoch, and a network that is to learn it.
 
     Args:
-        trainer: Holds both.
+        setup: Holds both.
         tell: Told how it goes.
     """
 
-    def __init__(self, trainer: Trainer, tell: Callable[[str], None]) -> None:
-        self._learner = trainer.learner
-        self._rate = trainer.rates(0, 1)
+    def __init__(self, setup: Setup, tell: Callable[[str], None]) -> None:
+        self._loop = setup.loop
+        self._rate = setup.rates(0, 1)
+        self._task = get_task(setup.config.task)
+        self._num_classes = len(setup.splits.classes)
         self._tell = tell
-        chunk = trainer.feed.chunk(0, 0, 1)
+        chunk = setup.feed.chunk(0, 0, 1)
         self.images = tf.gather(chunk.images, chunk.plan[0])
-        self.labels = tf.gather(chunk.labels, chunk.plan[0])
-        self._row = np.arange(len(self.labels), dtype=np.int32)
+        self.targets = tf.gather(chunk.targets, chunk.plan[0])
+        self._row = np.arange(len(self.targets), dtype=np.int32)
 
-    def learn(self, max_steps: int, num_classes: int) -> Memorization:
-        """Take steps until the batch is known or there have been enough."""
+    def overfit(self, max_steps: int) -> Memorization:
+        """Take steps until the batch is overfit or there have been enough."""
         begun = perf_counter()
-        first_loss, _ = loss, accuracy = self._step()
-        steps, number, finite = 1, 1, np.isfinite(loss)
-        while finite and steps < max_steps and not _knows(loss, accuracy):
+        metrics = self._step()
+        first_loss = metrics["loss"]
+        steps, number, finite = 1, 1, bool(np.isfinite(first_loss))
+        while finite and steps < max_steps and not self._task.is_overfit(metrics):
             started = perf_counter()
             finite = self._take(min(number, max_steps - steps - 1))
             steps += min(number, max_steps - steps - 1)
             if finite:
-                loss, accuracy = self._step()
-                finite, steps = bool(np.isfinite(loss)), steps + 1
+                metrics = self._step()
+                finite, steps = bool(np.isfinite(metrics["loss"])), steps + 1
             elapsed = perf_counter() - started
             number = max(1, min(4 * number, int(number * CHUNK_SECONDS / elapsed)))
-            self._tell(f"step {steps:,}: loss {loss:.4f}, {accuracy:.1%} right")
-        learned = bool(finite) and _knows(loss, accuracy)
+            self._tell(f"step {steps:,}: {self._task.progress(metrics)}")
+        learned = finite and self._task.is_overfit(metrics)
         return Memorization(
             learned=learned,
             steps=steps,
             seconds=perf_counter() - begun,
             num_examples=len(self._row),
-            accuracy=accuracy,
-            loss=loss,
+            metrics={name: value for name, value in metrics.items() if name != "regularization_loss"},
             first_loss=first_loss,
-            chance_loss=log(num_classes),
+            chance_loss=self._task.chance_loss(self._num_classes),
             diverged=not finite,
             layers_without_gradient=() if learned or not finite else self._without_gradient(),
-            num_contradictions=_contradictions(np.asarray(self.images), np.asarray(self.labels)),
+            num_contradictions=_contradictions(np.asarray(self.images), np.asarray(self.targets)),
         )
 
     def _take(self, number: int) -> bool:
@@ -103,34 +99,30 @@ class _Batch:
         if number < 1:
             return True
         plan = np.tile(self._row, (number, 1))
-        losses = self._learner.run(Chunk(self.images, self.labels, plan), np.repeat(self._rate, number, axis=0), 0)
+        losses = self._loop.run(Chunk(self.images, self.targets, plan), np.repeat(self._rate, number, axis=0), 0)
         return len(losses) == number
 
-    def _step(self) -> tuple[float, float]:
-        """Take a step; return mean loss and accuracy before it."""
-        self._learner.reset_means()
+    def _step(self) -> dict[str, float]:
+        """Take a step; return the means over the batch before it."""
+        self._loop.reset_means()
+        means = self._loop.means().by_name()
         if not self._take(1):
-            return float("nan"), 0.0
-        means = self._learner.means()
-        return means.loss, means.accuracy
+            return {**means, "loss": float("nan")}
+        return self._loop.means().by_name()
 
     def _without_gradient(self) -> tuple[str, ...]:
         """Return the layers whose gradients are all zero, or are none."""
-        learner = self._learner
+        loop = self._loop
         with tf.GradientTape() as tape:
-            logits = learner.model(learner.preprocessing.to_float(self.images), training=True)
-            loss = tf.reduce_mean(learner.loss(self.labels, logits))
-        layers = [layer for layer in learner.model.layers if layer.trainable_variables]
+            outputs = loop.model(loop.preprocessing.to_float(self.images), training=True)
+            loss = tf.reduce_mean(loop.objective.loss(self.targets, outputs))
+        layers = [layer for layer in loop.model.layers if layer.trainable_variables]
         gradients = tape.gradient(loss, [[v.value for v in layer.trainable_variables] for layer in layers])
         return tuple(layer.name for layer, of in zip(layers, gradients, strict=True) if not any(map(_flows, of)))
 
 
 def _flows(gradient: tf.Tensor | None) -> bool:
     return gradient is not None and bool(tf.reduce_any(gradient != 0))
-
-
-def _knows(loss: float, accuracy: float) -> bool:
-    return accuracy == 1.0 and loss < KNOWN
 
 
 def _bare(config: Config) -> Config:
@@ -152,9 +144,9 @@ def _without_dropout(node: Node) -> Node:
     return node
 
 
-def _contradictions(images: np.ndarray, labels: np.ndarray) -> int:
-    """Count the examples that share their image with one of another label."""
-    seen: dict[bytes, set[int]] = {}
-    for image, label in zip(images, labels, strict=True):
-        seen.setdefault(image.tobytes(), set()).add(int(label))
+def _contradictions(images: np.ndarray, targets: np.ndarray) -> int:
+    """Count the examples that share their image with one of another target."""
+    seen: dict[bytes, set[bytes]] = {}
+    for image, target in zip(images, targets, strict=True):
+        seen.setdefault(image.tobytes(), set()).add(target.tobytes())
     return sum(len(seen[image.tobytes()]) > 1 for image in images)

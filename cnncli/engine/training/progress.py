@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from cnncli.config.schema.schedules import ReduceLROnPlateau
-from cnncli.config.schema.schema import Train
+from cnncli.config.schema.schema import Config, Train
+from cnncli.config.schema.tasks import VALIDATION
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,11 @@ class Best:
     value: float
     loss: float
 
-    def beats(self, other: Best | None) -> bool:
-        """Say whether this epoch is better than the best before it."""
+    def beats(self, other: Best | None, rises: bool) -> bool:
+        """Say whether this epoch is better than the best before it; `rises`: whether higher values are better."""
         if other is None or self.value == other.value:
             return other is None or self.loss < other.loss
-        return is_better(self.value, other.value, self.monitor)
+        return is_better(self.value, other.value, rises)
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class Watch:
     value: float | None = None
     waited: int = 0
 
-    def after(self, value: float, monitor: str, min_delta: float = 0.0) -> Watch:
-        """Return the watch after one more epoch."""
-        if self.value is None or is_better(value, self.value, monitor, min_delta):
+    def after(self, value: float, rises: bool, min_delta: float = 0.0) -> Watch:
+        """Return the watch after one more epoch; `rises`: whether higher values are better."""
+        if self.value is None or is_better(value, self.value, rises, min_delta):
             return Watch(value, 0)
         return Watch(self.value, self.waited + 1)
 
@@ -116,29 +117,32 @@ class Progress:
         """Say whether the run has used the time that it was given."""
         return train.max_minutes is not None and self.trained_seconds >= 60 * train.max_minutes
 
-    def after_epoch(self, metrics: dict[str, float], train: Train) -> Progress:
+    def after_epoch(self, metrics: dict[str, float], config: Config) -> Progress:
         """Return the progress after an epoch that ended with `metrics`."""
-        monitor = best_monitor(train, metrics)
-        loss = metrics["validation_loss" if monitor.startswith("validation_") else "loss"]
+        # Without a validation split, the training examples' own metric has to do.
+        monitor = config.monitor if config.monitor in metrics else config.monitor.removeprefix(VALIDATION)
+        loss = metrics["validation_loss" if monitor.startswith(VALIDATION) else "loss"]
         candidate, best = Best(self.epoch + 1, self.step, monitor, metrics[monitor], loss), self.best
-        if isfinite(candidate.value) and candidate.beats(best):
+        if isfinite(candidate.value) and candidate.beats(best, config.task_spec.higher_is_better(monitor)):
             best = candidate
         ended = replace(self, epoch=self.epoch + 1, batch=0, seconds=0.0, best=best)
-        return ended._watched_for_stopping(metrics, train)._watched_for_plateau(metrics, train)
+        return ended._watched_for_stopping(metrics, config)._watched_for_plateau(metrics, config)
 
-    def _watched_for_stopping(self, metrics: dict[str, float], train: Train) -> Progress:
-        rule = train.early_stopping
+    def _watched_for_stopping(self, metrics: dict[str, float], config: Config) -> Progress:
+        rule = config.train.early_stopping
         if rule is None:
             return self
-        return replace(self, stopping=self.stopping.after(metrics[rule.monitor], rule.monitor, rule.min_delta))
+        rises = config.task_spec.higher_is_better(rule.monitor)
+        return replace(self, stopping=self.stopping.after(metrics[rule.monitor], rises, rule.min_delta))
 
-    def _watched_for_plateau(self, metrics: dict[str, float], train: Train) -> Progress:
-        rule = train.schedule
+    def _watched_for_plateau(self, metrics: dict[str, float], config: Config) -> Progress:
+        rule = config.train.schedule
         if not isinstance(rule, ReduceLROnPlateau):
             return self
         # As Keras's callback: in the cooldown nothing is waited for, but its last epoch counts again.
         value, watch, cooling = metrics[rule.monitor], self.plateau, max(self.plateau_cooling - 1, 0)
-        if watch.value is None or _improves(value, watch.value, rule):
+        rises = config.task_spec.higher_is_better(rule.monitor)
+        if watch.value is None or _improves(value, watch.value, rises, rule.min_delta):
             watch = Watch(value, 0)
         elif not cooling:
             watch = replace(watch, waited=watch.waited + 1)
@@ -152,22 +156,15 @@ class Progress:
         )
 
 
-def _improves(value: float, than: float, rule: ReduceLROnPlateau) -> bool:
+def _improves(value: float, than: float, rises: bool, min_delta: float) -> bool:
     """Say whether a monitored number improves as Keras's callback asks it: in float32, and never on NaN."""
-    if rule.monitor.endswith("loss"):
-        return bool(np.float32(value + rule.min_delta) < np.float32(than))
-    return bool(np.float32(value - rule.min_delta) > np.float32(than))
+    if rises:
+        return bool(np.float32(value - min_delta) > np.float32(than))
+    return bool(np.float32(value + min_delta) < np.float32(than))
 
 
-def best_monitor(train: Train, metrics: dict[str, float]) -> str:
-    """Return the metric that decides which epoch is best: early stopping's, else accuracy on the validation split."""
-    if train.early_stopping is not None:
-        return train.early_stopping.monitor
-    return "validation_accuracy" if "validation_accuracy" in metrics else "accuracy"
-
-
-def is_better(value: float, than: float, monitor: str, min_delta: float = 0.0) -> bool:
-    """Say whether `value` improves on `than`: losses fall, everything else rises."""
-    if monitor.endswith("loss"):
-        return value < (than if isfinite(than) else inf) - min_delta
-    return value > than + min_delta
+def is_better(value: float, than: float, rises: bool, min_delta: float = 0.0) -> bool:
+    """Say whether `value` improves on `than` by more than `min_delta`."""
+    if rises:
+        return value > than + min_delta
+    return value < (than if isfinite(than) else inf) - min_delta

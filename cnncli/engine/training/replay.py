@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +18,7 @@ from cnncli.datasets.splits import Splits
 from cnncli.datasets.splits import image as image_of
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.inspection import activations
+from cnncli.engine.training.setup import Setup
 from cnncli.errors import RunError
 from cnncli.report.figures_network import FeatureMaps
 from cnncli.report.figures_pixels import kernel_pixels, map_pixels
@@ -86,23 +86,21 @@ class Replay:
 
     Args:
         run: The run.
-        model: Its network.
-        preprocessing: What comes before it.
-        splits: Its examples; the first of each class of the validation split is watched, else of training.
+        setup: What is trained; the first example of each class of the validation split is watched, else of training.
     """
 
-    def __init__(self, run: Run, model: keras.Model, preprocessing: Preprocessing, splits: Splits) -> None:
+    def __init__(self, run: Run, setup: Setup) -> None:
         self._directory = run.replay_dir
-        self._model = model
-        self._preprocessing = preprocessing
-        self._examples = _choose(splits, preprocessing)
+        self._model = setup.model
+        self._preprocessing = setup.loop.preprocessing
+        self._examples = _choose(setup.splits, self._preprocessing)
         try:
             durable.make_directories(self._directory)
         except OSError as error:
             raise _refused(self._directory, error) from error
         _write(self._directory / "examples.npz", vars(self._examples))
 
-    def keep(self, epoch: int) -> None:
+    def save(self, epoch: int) -> None:
         """Record the network as it is now, after `epoch` epochs; the same epoch again replaces its file.
 
         To be called with the weights that evaluation uses, before the epoch's checkpoint is written: whatever
@@ -164,10 +162,12 @@ def _frame(epoch: int, path: Path) -> Frame:
 
 def _choose(splits: Splits, preprocessing: Preprocessing) -> Examples:
     split = splits.validation or splits.train
-    _, rows = np.unique(split.labels, return_index=True)
+    strata = split.targets.strata()
+    labels = np.full(len(split), -1) if strata is None else strata
+    rows = np.arange(len(split)) if strata is None else np.unique(strata, return_index=True)[1]
     rows = rows[:MOST_EXAMPLES]
     resized = [preprocessing.resize_uint8(image_of(split, int(row))[None])[0].numpy() for row in rows]
-    return Examples(np.stack(resized), split.labels[rows], np.array([split.ids[row] for row in rows.tolist()]))
+    return Examples(np.stack(resized), labels[rows], np.array([split.ids[row] for row in rows.tolist()]))
 
 
 def _is_plane(found: FeatureMaps) -> bool:

@@ -16,8 +16,9 @@ from cnncli.engine.input_pipeline.augmentation import Augmentation
 from cnncli.engine.input_pipeline.feed import Chunk
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.network.variables import assign, model_variables
-from cnncli.engine.tasks.classification import CrossEntropy
+from cnncli.engine.tasks.objective import Objective
 from cnncli.engine.training.optimizer import Updates
+from cnncli.engine.training.strategy import OneProcess, Strategy
 from cnncli.errors import CnnError
 
 PENALTY_SUM = "epoch/penalty_sum"
@@ -28,58 +29,81 @@ class Means(NamedTuple):
     """What training measured, as means over the examples of an epoch seen so far.
 
     Attributes:
-        loss: Cross-entropy.
-        accuracy: Share of examples that were right.
-        regularization_loss: What the regularizers added to the cross-entropy; None without regularizers, and in an
-            epoch that an earlier version of cnncli began, which did not sum it up.
+        loss: The task's loss: of classification, the cross-entropy.
+        metrics: The task's other metrics by name.
+        regularization_loss: What the regularizers added to the loss; None without regularizers, and in an epoch that
+            an earlier version of cnncli began, which did not sum it up.
     """
 
     loss: float
-    accuracy: float
+    metrics: dict[str, float]
     regularization_loss: float | None = None
 
     def by_name(self) -> dict[str, float]:
         """Return those that are known."""
-        return {name: value for name, value in self._asdict().items() if value is not None}
+        known = {"loss": self.loss, **self.metrics, "regularization_loss": self.regularization_loss}
+        return {name: value for name, value in known.items() if value is not None}
 
 
 class Batch(NamedTuple):
-    """What a step learns from: float32 inputs, what the loss compares with, and the class numbers."""
+    """What a step learns from: float32 inputs, what the loss compares with, and the targets before any mixing."""
 
     inputs: tf.Tensor
     targets: tf.Tensor
-    labels: tf.Tensor
+    unmixed: tf.Tensor
 
 
-class Learner:
+class StepLoop:
     """A model, its optimizer and the sums of the current epoch: all that a training step changes.
 
     Args:
         config: Of the run.
         model: Network that ends in logits.
         preprocessing: The same that evaluation and export use.
-        loss: Loss of each example.
+        objective: What the task minimizes and counts.
+        strategy: How several processes share a step.
     """
 
-    def __init__(self, config: Config, model: keras.Model, preprocessing: Preprocessing, loss: CrossEntropy) -> None:
+    def __init__(
+        self,
+        config: Config,
+        model: keras.Model,
+        preprocessing: Preprocessing,
+        objective: Objective,
+        strategy: Strategy | None = None,
+    ) -> None:
         self.model = model
         self.updates = Updates(config.train, model)
         self._forward = row_folding.forward(model)
         self.preprocessing = preprocessing
-        self.loss = loss
-        self._augmentation = Augmentation(config.data.augmentation, model.output_shape[-1])
+        self.objective = objective
+        self._strategy = strategy or OneProcess()
+        self._augmentation = Augmentation(config.data.augmentation, objective)
         self._seed = config.seed
         # The threads may be set for another network of this process: this one's means must be over whole batches.
-        self._parts = 1 if _takes_means_over_batches(model) else batch_halves.number()
+        self._halves = 1 if _takes_means_over_batches(model) else batch_halves.number()
         # In float16 the optimizer itself skips a step whose enlarged gradients overflow.
         self._guards_gradients = config.train.precision != "mixed_float16"
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, name="loss_sum")
-        self._num_correct = tf.Variable(0, dtype=tf.int64, name="num_correct")
+        self._task_sums = {
+            name: tf.Variable(tf.zeros([], kind), name=name) for name, kind in objective.sum_types.items()
+        }
         self._num_seen = tf.Variable(0, dtype=tf.int64, name="num_seen")
-        self._sums = [self._loss_sum, self._num_correct, self._num_seen]
+        self._sums = [self._loss_sum, *self._task_sums.values(), self._num_seen]
         self._penalty_sum = tf.Variable(0.0, dtype=tf.float64, name="penalty_sum") if model.losses else None
         if self._penalty_sum is not None:
             self._sums.append(self._penalty_sum)
+        targets = objective.target_spec
+        self._run = tf.function(
+            self._steps,
+            input_signature=[
+                tf.TensorSpec([None, None, None, None], tf.uint8),
+                tf.TensorSpec([None, *targets.shape[1:]], targets.dtype),
+                tf.TensorSpec([None, None], tf.int32),
+                tf.TensorSpec([None, None], tf.float32),
+                tf.TensorSpec([], tf.int32),
+            ],
+        )
 
     def run(self, chunk: Chunk, rates: np.ndarray, first_step: int) -> np.ndarray:
         """Take one step for every batch of `chunk`.
@@ -99,7 +123,7 @@ class Learner:
         try:
             losses = self._run(
                 chunk.images,
-                chunk.labels,
+                chunk.targets,
                 tf.constant(chunk.plan),
                 tf.constant(rates, tf.float32),
                 tf.constant(first_step, tf.int32),
@@ -111,17 +135,8 @@ class Learner:
             ) from error
         return np.asarray(losses)
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, None, None], tf.uint8),
-            tf.TensorSpec([None], tf.int32),
-            tf.TensorSpec([None, None], tf.int32),
-            tf.TensorSpec([None, None], tf.float32),
-            tf.TensorSpec([], tf.int32),
-        ]
-    )
-    def _run(
-        self, images: tf.Tensor, labels: tf.Tensor, plan: tf.Tensor, rates: tf.Tensor, first_step: tf.Tensor
+    def _steps(
+        self, images: tf.Tensor, targets: tf.Tensor, plan: tf.Tensor, rates: tf.Tensor, first_step: tf.Tensor
     ) -> tf.Tensor:
         images = tf.ensure_shape(images, [None, *self.model.input_shape[1:]])
         num_steps = tf.shape(plan)[0]
@@ -131,7 +146,7 @@ class Learner:
 
         def step(done: tf.Tensor, finite: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, ...]:
             indices = plan[done]
-            batch = self.batch(tf.gather(images, indices), tf.gather(labels, indices), first_step + done)
+            batch = self.batch(tf.gather(images, indices), tf.gather(targets, indices), first_step + done)
             loss, finite = self._step(batch, rates[done])
             return done + tf.cast(finite, tf.int32), finite, losses.write(done, loss)
 
@@ -140,12 +155,12 @@ class Learner:
         done, _, losses = tf.while_loop(more, step, state, parallel_iterations=1)
         return losses.stack()[:done]
 
-    def batch(self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> Batch:
-        """Return what step `step` (from 0) makes of uint8 images and their class numbers: scaled, augmented."""
+    def batch(self, images: tf.Tensor, targets: tf.Tensor, step: tf.Tensor) -> Batch:
+        """Return what step `step` (from 0) makes of uint8 images and their targets: scaled, augmented."""
         inputs = self.preprocessing.to_float(images)
         if not self._augmentation:
-            return Batch(inputs, labels, labels)
-        return Batch(*self._augmentation(inputs, labels, tf.stack([self._seed, step])), labels)
+            return Batch(inputs, targets, targets)
+        return Batch(*self._augmentation(inputs, targets, tf.stack([self._seed, step])), targets)
 
     # A function of its own inside the loop: in a loop's graph, with its cycles, TensorFlow may come to the gradient of
     # a max-pooling before the max-pooling, and then leaves it a kernel several times slower: in one process of twelve.
@@ -153,32 +168,38 @@ class Learner:
     def _step(self, batch: Batch, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Take one step unless its loss or gradients are not finite; return the loss and whether they were."""
         with tf.GradientTape() as tape:
-            logits = batch_halves.in_parts(
-                lambda inputs: self._forward(inputs, training=True), batch.inputs, self._parts
+            outputs = batch_halves.in_halves(
+                lambda inputs: self._forward(inputs, training=True), batch.inputs, self._halves
             )
-            losses = self.loss(batch.targets, logits)
+            losses = self.objective.loss(batch.targets, outputs)
             penalty = sum(self.model.losses)
             loss = tf.reduce_mean(losses) + penalty
             scaled = self.updates.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in self.updates.variables])
+        gradients = self._strategy.add_up(gradients)
         finite = tf.math.is_finite(loss)
         if self._guards_gradients:
             finite &= tf.math.is_finite(tf.linalg.global_norm(gradients))
+        finite = self._strategy.agree(finite)
 
         def apply() -> tf.Tensor:
             self.updates.apply(gradients, rates)
-            correct = tf.equal(tf.argmax(logits, -1, tf.int32), batch.labels)
-            self._loss_sum.assign_add(tf.cast(tf.reduce_sum(losses), tf.float64))
-            self._num_correct.assign_add(tf.math.count_nonzero(correct))
-            number = tf.shape(batch.labels, tf.int64)[0]
-            self._num_seen.assign_add(number)
-            if self._penalty_sum is not None:
-                self._penalty_sum.assign_add(tf.cast(penalty, tf.float64) * tf.cast(number, tf.float64))
+            self._count(batch, outputs, losses, penalty)
             return tf.constant(True)
 
         return loss, tf.cond(finite, apply, lambda: tf.constant(False))
 
-    def spoiled_layer(self) -> str | None:
+    def _count(self, batch: Batch, outputs: Any, losses: tf.Tensor, penalty: tf.Tensor) -> None:
+        """Add a batch to the epoch's sums."""
+        number = tf.shape(batch.unmixed, tf.int64)[0]
+        counted = self.objective.sums(batch.unmixed, outputs)
+        totals = [tf.cast(tf.reduce_sum(losses), tf.float64), *(counted[name] for name in self._task_sums), number]
+        if self._penalty_sum is not None:
+            totals.append(tf.cast(penalty, tf.float64) * tf.cast(number, tf.float64))
+        for variable, total in zip(self._sums, self._strategy.add_up(totals), strict=True):
+            variable.assign_add(total)
+
+    def non_finite_layer(self) -> str | None:
         """Return the first layer with a weight or moving statistic that is not finite, if there is one.
 
         A normalization after them can keep the loss finite for long.
@@ -197,7 +218,8 @@ class Learner:
         seen = max(int(self._num_seen), 1)
         penalty = float("nan") if self._penalty_sum is None else float(self._penalty_sum) / seen
         known = None if math.isnan(penalty) else penalty
-        return Means(float(self._loss_sum) / seen, int(self._num_correct) / seen, known)
+        sums = {name: variable.numpy().item() for name, variable in self._task_sums.items()}
+        return Means(float(self._loss_sum) / seen, self.objective.means(sums, seen), known)
 
     def penalty(self) -> float | None:
         """Return what the regularizers add to the loss of the weights as they are; None without regularizers."""

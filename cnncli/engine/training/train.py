@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from cnncli.datasets.splits import Splits
 from cnncli.engine.arithmetic import arithmetic
 from cnncli.engine.runtime import configure
 from cnncli.engine.training import resume_checks
-from cnncli.engine.training.replay import Replay
+from cnncli.engine.training.recording import Recording
+from cnncli.engine.training.setup import Setup
 from cnncli.engine.training.signals import StopRequest
-from cnncli.engine.training.tensorboard import EventLog
 from cnncli.engine.training.trainer import Trainer
 from cnncli.errors import CnnError, DataError, RunError
 from cnncli.report.resolved import origins
@@ -74,10 +74,10 @@ def train(config: Config, runs_dir: Path, listener: Listener, splits: Splits | N
     run = Run.create(runs_dir, config.name, dump(config), {"seed": config.seed, **settings})
     with run.lock(), _failure_recorded(run):
         run.write_json(run.origins_file, origins(config))
-        trainer = Trainer(config, run, splits, listener)
-        run.update(arithmetic=arithmetic(config.train, trainer.model))
+        trainer = _trainer(run, config, splits, listener)
+        run.update(arithmetic=arithmetic(config.train, trainer.setup.model))
         trainer.begin(source)
-        return _train(trainer, splits)
+        return _train(trainer)
 
 
 def resume(run: Run, config: Config, listener: Listener) -> Result:
@@ -102,8 +102,8 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
     settings = configure(config, recorded.get("threads"))
     splits = load_splits(config, run.passport()["classes"] if run.data_file.exists() else None)
     _refuse_other_data(run, splits)
-    trainer = Trainer(config, run, splits, listener)
-    settings["arithmetic"] = arithmetic(config.train, trainer.model)
+    trainer = _trainer(run, config, splits, listener)
+    settings["arithmetic"] = arithmetic(config.train, trainer.setup.model)
     checkpoint = run.checkpoints.latest()
     if checkpoint is None:
         recorded = {**recorded, "arithmetic": settings["arithmetic"]}
@@ -113,7 +113,7 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
     else:
         trainer.restore(checkpoint)
     differences = list(resume_checks.environment_changes(recorded, settings))
-    change = resume_checks.schedule_change(before, config, trainer.progress, trainer.steps_per_epoch)
+    change = resume_checks.schedule_change(before, config, trainer.progress, trainer.setup.steps_per_epoch)
     trainer.notes += tuple(filter(None, (*differences, change, resume_checks.standstill(config, trainer.progress))))
     if differences:
         told = recorded.get("no_longer_exact", [])
@@ -121,7 +121,7 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
     run.write_text(run.config_file, dump(config))
     run.write_json(run.origins_file, _origins_from_here_on(run, config))
     with _failure_recorded(run):
-        return _train(trainer, splits)
+        return _train(trainer)
 
 
 def _origins_from_here_on(run: Run, config: Config) -> dict[str, str]:
@@ -136,27 +136,22 @@ def _source(config: Config, runs_dir: Path) -> Checkpoint | None:
     return None if start is None else find_checkpoint(find(start.run, runs_dir), "best")
 
 
-def _train(trainer: Trainer, splits: Splits) -> Result:
-    run, config = trainer.run, trainer.config
-    summary = summarize(config)
+def _trainer(run: Run, config: Config, splits: Splits, listener: Listener) -> Trainer:
+    setup = Setup.of(config, splits)
+    return Trainer(setup, Recording(run, setup, summary_markdown(summarize(config))), listener)
+
+
+def _train(trainer: Trainer) -> Result:
+    run, setup = trainer.recording.run, trainer.setup
+    summary = summarize(setup.config)
     run.write_text(run.summary_file, summary_text(summary))
-    run.write_json(run.data_file, splits.passport)
+    run.write_json(run.data_file, setup.splits.passport)
     run.update(status="running", total_params=summary.total_params)
-    replay = _replay(trainer, splits)
-    pictures = replay.images if replay is not None else lambda _: {}
-    event_log = EventLog(run.tensorboard_dir, summary_markdown(summary), run.metrics(), pictures)
-    with StopRequest(trainer.listener.noted) as stop, closing(event_log):
-        trainer.train(stop, event_log, replay)
+    with StopRequest(trainer.listener.noted) as stop, trainer.recording.opened():
+        trainer.train(stop)
         result = _result(trainer, stop)
         run.update(status=result.status, epochs=result.epochs, best=result.best)
     return result
-
-
-def _replay(trainer: Trainer, splits: Splits) -> Replay | None:
-    """Return what records the run, if its config asks for it."""
-    if not trainer.config.train.replay:
-        return None
-    return Replay(trainer.run, trainer.model, trainer.learner.preprocessing, splits)
 
 
 @contextmanager
@@ -172,9 +167,10 @@ def _failure_recorded(run: Run) -> Iterator[None]:
 
 
 def _result(trainer: Trainer, stop: StopRequest) -> Result:
-    best, metrics = trainer.progress.best, trainer.run.metrics()
+    best, run = trainer.progress.best, trainer.recording.run
+    metrics = run.metrics()
     return Result(
-        run=str(trainer.run.path),
+        run=str(run.path),
         status="done" if trainer.finished else "interrupted",
         epochs=trainer.progress.epoch,
         best=asdict(best) if best else None,

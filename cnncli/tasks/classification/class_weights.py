@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.datasets.splits import Labels
+from cnncli.datasets.targets import Labels
 from cnncli.errors import DataError
 
 ClassWeights = Literal["none", "balanced"] | Mapping[str, float]

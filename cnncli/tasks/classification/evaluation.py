@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.datasets.targets import ClassNumbers, Targets
 from cnncli.errors import DataError
 from cnncli.tasks.classification.calibration import Calibration, calibration
 from cnncli.tasks.significance import wilson_interval
@@ -23,22 +24,30 @@ SCORES = ("precision", "recall", "f1")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a network answered for the examples of one split.
+    """What a network predicted for the examples of one split: a few numbers of each, not its probabilities.
 
     Attributes:
         split: Name of the split.
         classes: Class names; labels are places in it.
         labels: True class of each example (examples,).
-        probabilities: Predicted probabilities (examples, classes), float64.
+        predicted: Most probable class of each example; the first of equals.
+        ranks: Number of classes that are more probable than the true one; equals count by their order.
+        confidences: Probability of the predicted class of each example.
+        margins: How far the predicted class's probability lies above the next one's; 1 where there is no other class.
         losses: Cross-entropy of each example in nats (examples,).
+        squares: Squared distance of each example's probabilities from certainty of the true class.
         ids: File or index of each example; empty where nobody asks for it.
     """
 
     split: str
     classes: tuple[str, ...]
     labels: Integers
-    probabilities: Floats
+    predicted: Integers
+    ranks: Integers
+    confidences: Floats
+    margins: Floats
     losses: Floats
+    squares: Floats
     ids: Sequence[str] = ()
 
     @classmethod
@@ -55,11 +64,9 @@ class Evaluation:
         Raises:
             DataError: If there is no example to measure.
         """
-        if not len(labels):
-            raise DataError(f"the {split} split has no examples", "Measure another split with --split.")
-        log_probabilities = log_softmax(logits)
-        losses = -log_probabilities[np.arange(len(labels)), labels]
-        return cls(split, classes, labels, np.exp(log_probabilities), losses, ids)
+        evaluator = ClassificationEvaluator(split, classes, ids)
+        evaluator.update(logits, ClassNumbers(labels))
+        return evaluator.result()
 
     @classmethod
     def from_probabilities(
@@ -75,39 +82,28 @@ class Evaluation:
         Raises:
             DataError: If there is no example to measure.
         """
-        exact = np.maximum(probabilities.astype(np.float64), np.finfo(np.float32).tiny)
-        found = cls.from_logits(split, classes, labels, np.log(exact), ids)
-        return cls(split, classes, labels, probabilities.astype(np.float64), found.losses, ids)
+        evaluator = ClassificationEvaluator(split, classes, ids)
+        evaluator.update_exported({"probabilities": probabilities}, ClassNumbers(labels))
+        return evaluator.result()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @cached_property
-    def predicted(self) -> Integers:
-        """Most probable class of each example; the first of equals."""
-        places: Integers = self.probabilities.argmax(axis=1)
-        return places
-
-    @cached_property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """Whether each example was classified rightly."""
+        """Whether each example was classified correctly."""
         correct: npt.NDArray[np.bool_] = self.predicted == self.labels
         return correct
 
-    @cached_property
-    def confidences(self) -> Floats:
-        """Probability of the predicted class of each example."""
-        highest: Floats = self.probabilities.max(axis=1)
-        return highest
+    def scalars(self) -> dict[str, float]:
+        """Return loss and accuracy."""
+        return {"loss": self.loss, "accuracy": self.accuracy}
 
-    @cached_property
-    def margins(self) -> Floats:
-        """How far the predicted class's probability lies above the next one's; 1 where there is no other class."""
-        if self.probabilities.shape[1] < 2:
-            return np.ones(len(self))
-        second, first = np.partition(self.probabilities, -2, axis=1)[:, -2:].T
-        margins: Floats = first - second
-        return margins
+    def csv(self) -> str:
+        """Return a line for each example, with the columns of predictions-<split>.csv."""
+        from cnncli.tasks.classification.answers import evaluation_csv
+
+        return evaluation_csv(self)
 
     @property
     def loss(self) -> float:
@@ -127,8 +123,7 @@ class Evaluation:
 
     def top_k_accuracy(self, k: int) -> float:
         """Return the share of examples whose true class is among the `k` most probable; ties go to the first class."""
-        order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
-        return float((order == self.labels[:, None]).any(axis=1).mean())
+        return float((self.ranks < k).mean())
 
     def confusion_matrix(self) -> Integers:
         """Count examples by true class (row) and predicted class (column)."""
@@ -175,8 +170,7 @@ class Evaluation:
 
         Reference: Brier, Monthly Weather Review 78 (1), 1950.
         """
-        truth = self.labels[:, None] == np.arange(self.probabilities.shape[1])
-        return float(np.square(self.probabilities - truth).sum(axis=1).mean())
+        return float(self.squares.mean())
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn eval --json`."""
@@ -198,6 +192,78 @@ class Evaluation:
             "averages": self.averages(),
             "calibration": self.calibration().to_json(),
         }
+
+
+class ClassificationEvaluator:
+    """Scores a split batch by batch.
+
+    Args:
+        split: Name of the split.
+        classes: Names of the classes.
+        ids: File or index of each example, in the order of the batches.
+    """
+
+    def __init__(self, split: str, classes: tuple[str, ...], ids: Sequence[str] = ()) -> None:
+        self._split, self._classes, self._ids = split, classes, ids
+        self._rows: list[_Rows] = []
+
+    def update(self, outputs: npt.NDArray[np.floating[Any]], targets: Targets) -> None:
+        """Add a batch of logits (examples, classes)."""
+        log_probabilities = log_softmax(outputs)
+        self._add(np.exp(log_probabilities), log_probabilities, targets)
+
+    def update_exported(self, outputs: Mapping[str, npt.NDArray[np.floating[Any]]], targets: Targets) -> None:
+        """Add a batch of "probabilities" (examples, classes)."""
+        probabilities = outputs["probabilities"].astype(np.float64)
+        exact = np.maximum(probabilities, np.finfo(np.float32).tiny)
+        self._add(probabilities, log_softmax(np.log(exact)), targets)
+
+    def _add(self, probabilities: Floats, log_probabilities: Floats, targets: Targets) -> None:
+        labels = cast("ClassNumbers", targets).labels
+        if len(labels):
+            self._rows.append(_rows(labels, probabilities, log_probabilities))
+
+    def result(self) -> Evaluation:
+        """Return the scores of all batches.
+
+        Raises:
+            DataError: If there was no example.
+        """
+        if not self._rows:
+            raise DataError(f"the {self._split} split has no examples", "Measure another split with --split.")
+        rows = _Rows(*(np.concatenate(column) for column in zip(*self._rows, strict=True)))
+        return Evaluation(self._split, self._classes, **rows._asdict(), ids=self._ids)
+
+
+class _Rows(NamedTuple):
+    """What is kept of each example of a batch; see `Evaluation`."""
+
+    labels: Integers
+    predicted: Integers
+    ranks: Integers
+    confidences: Floats
+    margins: Floats
+    losses: Floats
+    squares: Floats
+
+
+def _rows(labels: Integers, probabilities: Floats, log_probabilities: Floats) -> _Rows:
+    number, classes = np.arange(len(labels)), np.arange(probabilities.shape[1])
+    of_truth = probabilities[number, labels][:, None]
+    before = (probabilities > of_truth) | ((probabilities == of_truth) & (classes < labels[:, None]))
+    margins = np.ones(len(labels))
+    if len(classes) > 1:
+        second, first = np.partition(probabilities, -2, axis=1)[:, -2:].T
+        margins = first - second
+    return _Rows(
+        labels=labels,
+        predicted=probabilities.argmax(axis=1),
+        ranks=before.sum(axis=1),
+        confidences=probabilities.max(axis=1),
+        margins=margins,
+        losses=-log_probabilities[number, labels],
+        squares=np.square(probabilities - (labels[:, None] == classes)).sum(axis=1),
+    )
 
 
 def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Floats:

@@ -53,17 +53,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="module")
 def kept(run: Run) -> dict[str, Any]:
     """Evaluate the run's last checkpoint on the test split as `cnn eval` does."""
-    from cnncli.engine.evaluation.evaluate import examine, keep
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate, save
 
-    return keep(run, examine(run, "last", "test"))
+    return save(run, evaluate(run, EvaluationOptions("last", "test")))
 
 
 def test_eval_equals_training(run: Run) -> None:
     """On the validation split, the last checkpoint has the last epoch's loss and accuracy, to the last bit."""
-    from cnncli.engine.evaluation.evaluate import examine
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate
 
     last = run.metrics()[-1]["validation"]
-    found = examine(run, "last", "validation").evaluation
+    found = evaluate(run, EvaluationOptions("last", "validation")).result
     assert (found.loss, found.accuracy) == (last["loss"], last["accuracy"])
 
 
@@ -71,21 +71,21 @@ def test_predict_equals_eval(run: Run, tmp_path: Path) -> None:
     """The test images, written as PNG files, get the very probabilities that the evaluation has."""
     from cnncli.datasets import load
     from cnncli.datasets.pictures import pictures
-    from cnncli.engine.evaluation.evaluate import examine
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate
     from cnncli.engine.evaluation.predict import RunNetwork
     from cnncli.engine.evaluation.trained import load_trained
     from cnncli.serving.predict import predict
 
-    evaluation = examine(run, "last", "test").evaluation
+    evaluation = evaluate(run, EvaluationOptions("last", "test")).result
     images = load(run.config()).named("test").images
     for number, pixels in enumerate(images):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number:04}.png")
     usual = run.passport()["looks"]["train"]
     answers = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path)]), usual, top=10))
     assert len(answers) == len(evaluation) == 355
-    for answer, row in zip(answers, evaluation.probabilities, strict=True):
-        said = {place.name: place.probability for place in answer.ranking}
-        assert [said[name] for name in evaluation.classes] == row.tolist()
+    assert [answer.ranking[0].probability for answer in answers] == evaluation.confidences.tolist()
+    gaps = [answer.ranking[0].probability - answer.ranking[1].probability for answer in answers]
+    assert gaps == evaluation.margins.tolist()
     assert [answer.ranking[0].name for answer in answers] == [evaluation.classes[i] for i in evaluation.predicted]
     alone = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path / "0123.png")]), usual, top=10))
     assert alone[0].ranking == answers[123].ranking
@@ -94,18 +94,19 @@ def test_predict_equals_eval(run: Run, tmp_path: Path) -> None:
 def test_another_folder_equals_the_split(run: Run, tmp_path: Path) -> None:
     """The test images in folders of their classes measure the same, whatever their order."""
     from cnncli.datasets import load
-    from cnncli.engine.evaluation.evaluate import examine, examine_elsewhere
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate
 
     split = load(run.config()).named("test")
-    for number, (pixels, label) in enumerate(zip(split.images, split.labels.tolist(), strict=True)):
+    for number, (pixels, label) in enumerate(zip(split.images, split.targets.labels.tolist(), strict=True)):
         folder = tmp_path / "photos" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels[..., 0]).save(folder / f"{number:04}.png")
-    plain, found = examine(run, "last", "test"), examine_elsewhere(run, "last", tmp_path / "photos")
-    assert found.evaluation.split == "data-photos"
-    assert found.evaluation.accuracy == plain.evaluation.accuracy
-    assert found.evaluation.loss == pytest.approx(plain.evaluation.loss, abs=1e-12)
-    assert (found.evaluation.confusion_matrix() == plain.evaluation.confusion_matrix()).all()
+    plain = evaluate(run, EvaluationOptions("last", "test"))
+    found = evaluate(run, EvaluationOptions("last", data=tmp_path / "photos"))
+    assert found.result.split == "data-photos"
+    assert found.result.accuracy == plain.result.accuracy
+    assert found.result.loss == pytest.approx(plain.result.loss, abs=1e-12)
+    assert (found.result.confusion_matrix() == plain.result.confusion_matrix()).all()
     assert found.doubts == ()
 
 
@@ -139,8 +140,8 @@ def test_loss_equals_an_own_computation(run: Run, kept: dict[str, Any]) -> None:
     inputs = trained.preprocessing(split.images)
     logits = np.asarray(trained.model.predict(inputs, batch_size=71, verbose=0), np.float64)
     exact = special.log_softmax(logits, axis=1)
-    assert kept["loss"] == pytest.approx(-exact[np.arange(355), split.labels].mean(), abs=1e-6)
-    expected = metrics.top_k_accuracy_score(split.labels, logits, k=5)
+    assert kept["loss"] == pytest.approx(-exact[np.arange(355), split.targets.labels].mean(), abs=1e-6)
+    expected = metrics.top_k_accuracy_score(split.targets.labels, logits, k=5)
     assert kept["top_5_accuracy"] == pytest.approx(expected, abs=1e-6)
     ordered = np.sort(np.exp(exact), axis=1)
     with run.predictions_file("test").open(encoding="utf-8", newline="") as file:
@@ -150,11 +151,11 @@ def test_loss_equals_an_own_computation(run: Run, kept: dict[str, Any]) -> None:
 
 def test_uses_of_the_test_split_are_counted(run: Run, kept: dict[str, Any]) -> None:
     """Each evaluation on test adds one in run.json; one on validation adds none."""
-    from cnncli.engine.evaluation.evaluate import examine, keep
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate, save
 
     before = run.record["test_uses"]
-    assert keep(run, examine(run, "best", "test"))["test_uses"] == before + 1
-    keep(run, examine(run, "best", "validation"))
+    assert save(run, evaluate(run, EvaluationOptions("best", "test")))["test_uses"] == before + 1
+    save(run, evaluate(run, EvaluationOptions("best", "validation")))
     assert run.record["test_uses"] == before + 1
     assert json.loads(run.evaluation_file("test").read_text(encoding="utf-8"))["test_uses"] == before + 1
 
@@ -173,29 +174,33 @@ def test_averaged_weights_are_evaluated(run: Run) -> None:
 
 def test_a_split_that_is_not_there(run: Run) -> None:
     """The error names the splits that there are."""
-    from cnncli.engine.evaluation.evaluate import examine
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate
 
     with pytest.raises(DataError) as caught:
-        examine(run, "best", "holdout")
+        evaluate(run, EvaluationOptions("best", "holdout"))
     assert "validation" in (caught.value.hint or "")
 
 
 def test_views_are_averaged(run: Run) -> None:
     """Test-time augmentation is the mean of the logits of the images, and of them moved by a pixel to each corner."""
     from cnncli.datasets import load
-    from cnncli.engine.evaluation.evaluate import examine
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate
     from cnncli.engine.evaluation.trained import load_trained
 
-    found = examine(run, "last", "test", tta=True)
+    found = evaluate(run, EvaluationOptions("last", "test", tta=True))
     assert found.views == 5
-    assert found.evaluation.split == "test-tta"
+    assert found.result.split == "test-tta"
     trained = load_trained(run, "last")
     images = np.asarray(trained.preprocessing.resize_uint8(load(run.config()).named("test").images))
     padded = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
     near, far = slice(None, -2), slice(2, None)
     views = images, *(padded[:, rows, columns] for rows in (near, far) for columns in (near, far))
     logits = np.mean([np.asarray(trained.model(view / np.float32(255), training=False)) for view in views], axis=0)
-    assert found.evaluation.probabilities == pytest.approx(special.softmax(logits, axis=1), abs=1e-5)
+    expected = special.softmax(logits, axis=1)
+    assert (found.result.predicted == expected.argmax(axis=1)).all()
+    assert found.result.confidences == pytest.approx(expected.max(axis=1), abs=1e-5)
+    of_truth = expected[np.arange(len(expected)), found.result.labels]
+    assert np.exp(-found.result.losses) == pytest.approx(of_truth, abs=1e-5)
 
 
 def test_views_need_an_augmentation(run: Run) -> None:
@@ -219,15 +224,15 @@ def test_views_need_an_augmentation(run: Run) -> None:
 def test_an_exported_network_measures_the_same(run: Run, kind: str) -> None:
     """The artifact, asked in its own runtime, has the run's accuracy, its loss to 1e-5, and counts as a use of test."""
     from cnncli.cli.artifact import open_artifact
-    from cnncli.engine.evaluation.evaluate import examine
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate
     from cnncli.engine.exporting.export import Wanted, export
-    from cnncli.serving.evaluate import ask
+    from cnncli.serving.evaluate import evaluate_artifact
 
     (kept,) = export(run, Wanted(kinds=(kind,), quantize=None, checkpoint="last", max_drop=None), lambda _: None)
     before = run.record.get("test_uses", 0)
     path = Path(kept.to_json()["path"])
-    found, document = ask(open_artifact(path), path, "test", None, Path("nowhere"))
-    plain = examine(run, "last", "test").evaluation
-    assert (found.evaluation.predicted == plain.predicted).all()
-    assert found.evaluation.loss == pytest.approx(plain.loss, abs=1e-5)
+    found, document = evaluate_artifact(open_artifact(path), path, "test", None, Path("nowhere"))
+    plain = evaluate(run, EvaluationOptions("last", "test")).result
+    assert (found.result.predicted == plain.predicted).all()
+    assert found.result.loss == pytest.approx(plain.loss, abs=1e-5)
     assert document["test_uses"] == run.record["test_uses"] == before + 1

@@ -72,9 +72,9 @@ def test_all_formats(exported: list[dict[str, Any]], run: Any) -> None:
 
 def test_accuracy_is_the_runs(exported: list[dict[str, Any]], run: Any) -> None:
     """The accuracy of an exact artifact is what `cnn eval` says of the run."""
-    from cnncli.engine.evaluation.evaluate import examine
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate
 
-    accuracy = examine(run, "best", "test").evaluation.accuracy
+    accuracy = evaluate(run, EvaluationOptions("best", "test")).result.accuracy
     assert {row["accuracy"] for row in exported if row["tolerance"]} == {accuracy}
 
 
@@ -206,7 +206,7 @@ def test_asked_without_tensorflow(exported: list[dict[str, Any]], run: Any, tmp_
 
     from PIL import Image
 
-    from cnncli.engine.evaluation.evaluate import examine
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate
 
     path = next((row["path"] for row in exported if (row["format"], row["quantize"]) == (kind, None)), None)
     if path is None:
@@ -221,7 +221,7 @@ def test_asked_without_tensorflow(exported: list[dict[str, Any]], run: Any, tmp_
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stderr.splitlines()[-1] == "ENGINE "
         documents.append(json.loads(done.stdout))
-    plain = examine(run, "best", "test").evaluation
+    plain = evaluate(run, EvaluationOptions("best", "test")).result
     assert documents[0]["accuracy"] == plain.accuracy
     assert documents[0]["loss"] == pytest.approx(plain.loss, abs=1e-5)
     assert len(documents[1][0]["predictions"]) == 10

@@ -57,15 +57,15 @@ def test_files_of_all_sizes(run: Any, kind: str) -> None:
 
 def test_artifact_is_measured_on_files(run: Any, tmp_path: Path) -> None:
     """`cnn eval` of the artifact equals the run's, on the run's own test files and on the same files as a folder."""
-    from cnncli.engine.evaluation.evaluate import examine
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate
     from cnncli.engine.exporting.export import Wanted, export
     from cnncli.engine.exporting.open import open_artifact
-    from cnncli.serving.evaluate import ask
+    from cnncli.serving.evaluate import evaluate_artifact
 
     (kept,) = export(run, Wanted(kinds=("onnx",)), print)
-    artifact, plain = open_artifact(kept.path), examine(run, "best", "test").evaluation
+    artifact, plain = open_artifact(kept.path), evaluate(run, EvaluationOptions("best", "test")).result
     elsewhere = Path(run.config().data.path) / "test"
     for data in (None, elsewhere):
-        found, _ = ask(artifact, kept.path, "test", data, Path("nowhere"))
-        assert found.evaluation.accuracy == plain.accuracy
-        assert found.evaluation.loss == pytest.approx(plain.loss, abs=1e-5)
+        found, _ = evaluate_artifact(artifact, kept.path, "test", data, Path("nowhere"))
+        assert found.result.accuracy == plain.accuracy
+        assert found.result.loss == pytest.approx(plain.loss, abs=1e-5)

@@ -43,7 +43,7 @@ def test_all_examples_where_there_are_few(source: Any) -> None:
     """A split with fewer examples than asked for is taken whole, each example once."""
     from cnncli.engine.exporting.proof import Proof
 
-    assert (Proof(source, 10**6).real.labels == source.splits.test.labels).all()
+    assert (Proof(source, 10**6).real.labels == source.splits.test.targets.labels).all()
 
 
 def test_edges(source: Any, proof: Any) -> None:

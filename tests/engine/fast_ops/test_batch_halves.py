@@ -31,13 +31,13 @@ def test_parts_change_nothing_but_rounding(tmp_path: Path, monkeypatch: pytest.M
     from cnncli.engine.fast_ops import batch_halves as parts
 
     asked: list[int] = []
-    in_parts = parts.in_parts
+    in_halves = parts.in_halves
 
     def noted(function: Any, batch: Any, number: int) -> Any:
         asked.append(number)
-        return in_parts(function, batch, number)
+        return in_halves(function, batch, number)
 
-    monkeypatch.setattr(parts, "in_parts", noted)
+    monkeypatch.setattr(parts, "in_halves", noted)
     monkeypatch.setattr(parts, "number", lambda: 1)
     whole = trained(tmp_path / "whole")
     assert set(asked) == {1}
@@ -50,15 +50,15 @@ def test_parts_change_nothing_but_rounding(tmp_path: Path, monkeypatch: pytest.M
         np.testing.assert_allclose(halves[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-def test_who_is_computed_in_parts() -> None:
+def test_who_is_computed_in_halves() -> None:
     """Small networks on several threads; not large ones, none with batch normalization, none on a single thread."""
     from cnncli.config.load import load
-    from cnncli.engine.fast_ops.batch_halves import parts_for
+    from cnncli.engine.fast_ops.batch_halves import halves_for
 
-    assert parts_for(load("mnist_lenet5"), 2) == 2
-    assert parts_for(load("mnist_lenet5"), 1) == 1
-    assert parts_for(load("cifar10_small_alexnet"), 2) == 1
-    assert parts_for(load("mnist_fast"), 2) == 1
+    assert halves_for(load("mnist_lenet5"), 2) == 2
+    assert halves_for(load("mnist_lenet5"), 1) == 1
+    assert halves_for(load("cifar10_small_alexnet"), 2) == 1
+    assert halves_for(load("mnist_fast"), 2) == 1
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 9])
@@ -67,10 +67,10 @@ def test_every_example_once_and_in_order(length: int, parts: int) -> None:
     """However short the batch: no part is empty, and together they are the batch."""
     import tensorflow as tf
 
-    from cnncli.engine.fast_ops.batch_halves import in_parts
+    from cnncli.engine.fast_ops.batch_halves import in_halves
 
     seen = []
-    result = in_parts(lambda part: seen.append(len(part)) or part * 10, tf.range(length), parts)
+    result = in_halves(lambda part: seen.append(len(part)) or part * 10, tf.range(length), parts)
     np.testing.assert_array_equal(result, np.arange(length) * 10)
     assert len(seen) == parts
     assert min(seen) > 0

@@ -38,7 +38,9 @@ def compiled(changes, shape, num_classes=4):
     """Return changes as one graph, as the step loop has them: images, labels, seed, first place → images, targets."""
     import tensorflow as tf
 
+    from cnncli.config.schema.schema import Loss
     from cnncli.engine.input_pipeline.augmentation import Augmentation
+    from cnncli.engine.tasks.classification import CrossEntropy
 
     specifications = [
         tf.TensorSpec((None, *shape), tf.float32),
@@ -46,7 +48,8 @@ def compiled(changes, shape, num_classes=4):
         tf.TensorSpec(2, tf.int32),
         tf.TensorSpec((), tf.int32),
     ]
-    return tf.function(Augmentation(changes, num_classes).__call__, input_signature=specifications)
+    objective = CrossEntropy(Loss(), num_classes=num_classes)
+    return tf.function(Augmentation(changes, objective).__call__, input_signature=specifications)
 
 
 def augment(changes, images, num_classes=4):

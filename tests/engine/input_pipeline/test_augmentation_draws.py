@@ -261,21 +261,35 @@ def test_mixing_with_the_images_drawn(images: np.ndarray) -> None:
 
     from cnncli.engine.input_pipeline.augmentation import mixing
 
-    targets = np.eye(5, dtype=np.float32)
     told = Told(betas=(0.75,))
-    mixed, shares = mixing.mix_up(specs.MixUp(alpha=0.3), tf.constant(images), tf.constant(targets), told)
+    mixed, order, share = mixing.mix_up(specs.MixUp(alpha=0.3), tf.constant(images), told)
     assert told.alphas == [pytest.approx(0.3)]
     np.testing.assert_allclose(mixed, 0.75 * images + 0.25 * images[::-1], atol=1e-6)
-    np.testing.assert_allclose(shares, 0.75 * targets + 0.25 * targets[::-1], atol=1e-6)
+    np.testing.assert_array_equal(order, np.arange(5)[::-1])
+    np.testing.assert_allclose(share, np.full(5, 0.75), atol=1e-6)
     told = Told(0.5, 0.0, 1.0, betas=(0.75,))
-    mixed, shares = mixing.cut_mix(specs.CutMix(factor=0.8), tf.constant(images), tf.constant(targets), told)
+    mixed, order, share = mixing.cut_mix(specs.CutMix(factor=0.8), tf.constant(images), told)
     assert told.alphas == [pytest.approx(0.4)]
     assert told.ranges[0] == (0.0, 0.8, ())
     expected = images.copy()
     expected[:, :5, 4:] = images[::-1, :5, 4:]  # sides of a half: from 0 to 4.5 and from 3.5 to 7
     np.testing.assert_array_equal(mixed, expected)
-    pasted = 15 / 63
-    np.testing.assert_allclose(shares, (1 - pasted) * targets + pasted * targets[::-1], atol=1e-6)
+    np.testing.assert_array_equal(order, np.arange(5)[::-1])
+    np.testing.assert_allclose(share, np.full(5, 1 - 15 / 63), atol=1e-6)
+
+
+def test_class_numbers_are_mixed_as_shares() -> None:
+    """Mixed once, class numbers become shares of the classes; mixed again, the shares are mixed."""
+    import tensorflow as tf
+
+    from cnncli.config.schema.schema import Loss
+    from cnncli.engine.tasks.classification import CrossEntropy
+
+    objective, order = CrossEntropy(Loss(), num_classes=3), tf.constant([1, 0])
+    once = objective.mix(tf.constant([0, 2]), order, tf.constant([0.75, 1.0]))
+    np.testing.assert_allclose(once, [[0.75, 0.0, 0.25], [0.0, 0.0, 1.0]], atol=1e-6)
+    again = objective.mix(once, order, tf.constant([0.5, 0.5]))
+    np.testing.assert_allclose(again, [[0.375, 0.0, 0.625], [0.375, 0.0, 0.625]], atol=1e-6)
 
 
 def draws(first: int = 0, count: int = 4000, seed: int = 3) -> Any:
@@ -328,16 +342,18 @@ def test_each_change_has_draws_of_its_own(images: np.ndarray) -> None:
     """The same change twice draws twice; mixing turns labels into shares of the classes."""
     import tensorflow as tf
 
+    from cnncli.config.schema.schema import Loss
     from cnncli.engine.input_pipeline.augmentation import Augmentation
+    from cnncli.engine.tasks.classification import CrossEntropy
 
+    objective = CrossEntropy(Loss(), num_classes=3)
     labels, seed = tf.constant([0, 1, 2, 0, 1]), tf.constant([1, 2])
     shift = specs.RandomTranslation(height_factor=0.0, width_factor=0.4, fill_mode="wrap")
-    once = Augmentation([shift], 3)(tf.constant(images), labels, seed)[0]
-    twice = Augmentation([shift, shift], 3)(tf.constant(images), labels, seed)[0]
-    again = Augmentation([shift], 3)(once, labels, seed)[0]
+    once = Augmentation([shift], objective)(tf.constant(images), labels, seed)[0]
+    twice = Augmentation([shift, shift], objective)(tf.constant(images), labels, seed)[0]
+    again = Augmentation([shift], objective)(once, labels, seed)[0]
     assert not np.allclose(twice, again, atol=1e-3)
-    mixes = Augmentation([shift, specs.MixUp()], 3)
-    assert mixes.mixes_labels
+    mixes = Augmentation([shift, specs.MixUp()], objective)
     assert mixes(tf.constant(images), labels, seed)[1].shape == (5, 3)
-    assert not Augmentation([shift], 3).mixes_labels
-    assert not Augmentation([], 3)
+    assert Augmentation([shift], objective)(tf.constant(images), labels, seed)[1].shape == (5,)
+    assert not Augmentation([], objective)

@@ -16,6 +16,7 @@ from cnncli.datasets.files import Files
 from cnncli.datasets.scan import scan
 from cnncli.datasets.splits import Split
 from cnncli.datasets.store import Folder
+from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import DataError
 
 pytestmark = pytest.mark.engine
@@ -152,7 +153,7 @@ def test_a_file_only_pillow_reads_is_read(folder):
 
 def split_of(files):
     """Return files as a training split whose label is the file's number."""
-    return Split("train", files, np.arange(len(files)), list(files.names))
+    return Split("train", files, ClassNumbers(np.arange(len(files))), list(files.names))
 
 
 def visited(feed, epoch, start, stop, max_batches=3):
@@ -161,7 +162,7 @@ def visited(feed, epoch, start, stop, max_batches=3):
     while batch < stop:
         chunk = feed.chunk(epoch, batch, min(max_batches, stop - batch))
         assert (np.diff(chunk.plan.reshape(-1)) == 1).all()
-        labels += chunk.labels.numpy()[chunk.plan.reshape(-1)].tolist()
+        labels += chunk.targets.numpy()[chunk.plan.reshape(-1)].tolist()
         batch += len(chunk.plan)
     return labels
 
@@ -196,12 +197,12 @@ def test_streams_and_memory_feed_the_same(folder):
         one, other = memory.chunk(2, batch, 1), stream.chunk(2, batch, 1)
         left, right = (c.images.numpy()[c.plan[0]] for c in (one, other))
         assert np.array_equal(left, right)
-        assert np.array_equal(one.labels.numpy()[one.plan[0]], other.labels.numpy()[other.plan[0]])
+        assert np.array_equal(one.targets.numpy()[one.plan[0]], other.targets.numpy()[other.plan[0]])
 
 
 def test_a_large_split_streams(folder, monkeypatch):
     """Above the memory limit the files stay files."""
-    from cnncli.engine.input_pipeline import decoder, feed
+    from cnncli.engine.input_pipeline import feed
 
     monkeypatch.setattr(feed, "MEMORY_LIMIT", 1000)
     files = files_of(Folder(folder))

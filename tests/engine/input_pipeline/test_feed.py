@@ -9,6 +9,7 @@ import pytest
 
 from cnncli.config.schema.schema import Data
 from cnncli.datasets.splits import Split
+from cnncli.datasets.targets import ClassNumbers
 
 pytestmark = pytest.mark.engine
 
@@ -22,7 +23,7 @@ def feed() -> Any:
     from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 
     images = np.broadcast_to(LABELS[:, None, None, None], (23, 2, 3, 1)).astype(np.uint8)
-    split = Split("train", images, LABELS, [str(number) for number in LABELS])
+    split = Split("train", images, ClassNumbers(LABELS), [str(number) for number in LABELS])
     return MemoryFeed(split, Preprocessing(Data(source="digits", image_size=(2, 3))), 9, 5)
 
 
@@ -43,7 +44,7 @@ def test_a_chunk_is_a_slice_of_the_order(feed: Any, first: int, most: int, expec
         assert chunk.plan.shape[1] == min(5, expected[1] - expected[0])
         assert chunk.plan.dtype == np.int32
         np.testing.assert_array_equal(np.asarray(chunk.images)[chunk.plan.ravel(), 1, 2, 0], chunk.plan.ravel())
-        np.testing.assert_array_equal(np.asarray(chunk.labels)[chunk.plan.ravel()], chunk.plan.ravel())
+        np.testing.assert_array_equal(np.asarray(chunk.targets)[chunk.plan.ravel()], chunk.plan.ravel())
 
 
 def test_a_sample_is_the_first_images(feed: Any) -> None:
@@ -59,6 +60,8 @@ def test_a_large_split_is_resized_in_parts() -> None:
 
     numbers = np.arange(4099) % 251
     images = np.broadcast_to(numbers[:, None, None, None], (4099, 2, 2, 1)).astype(np.uint8)
-    examples = to_memory(Split("train", images, numbers, []), Preprocessing(Data(source="digits", image_size=(1, 1))))
+    examples = to_memory(
+        Split("train", images, ClassNumbers(numbers), []), Preprocessing(Data(source="digits", image_size=(1, 1)))
+    )
     np.testing.assert_array_equal(np.asarray(examples.images).ravel(), numbers)
-    np.testing.assert_array_equal(examples.labels, numbers)
+    np.testing.assert_array_equal(examples.targets.labels, numbers)

@@ -119,12 +119,12 @@ def test_report_without_a_checkpoint(train_run: Callable[..., Run]) -> None:
 
 def test_nobody_looks_at_test_unasked(train_run: Callable[..., Run]) -> None:
     """Reports show validation until test was measured; of another checkpoint than measured, validation again."""
-    from cnncli.engine.evaluation.evaluate import examine, keep
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate, save
     from cnncli.engine.inspection.measured import usual_split
 
     run = train_run(NETWORKS["dense"])
     assert usual_split(run) == "validation"
-    keep(run, examine(run, "best", "test"))
+    save(run, evaluate(run, EvaluationOptions("best", "test")))
     assert usual_split(run) == "test"
     document: dict[str, Any] = {"checkpoint": "step-00000099"}
     run.write_json(run.evaluation_file("test"), document)

@@ -33,7 +33,9 @@ def test_losses_are_those_of_keras(smoothing: float, weights: Any, mixed: bool) 
     expected = np.asarray(loss(shares, logits)) * (1.0 if weights is None else shares @ weights)
     import tensorflow as tf
 
-    found = CrossEntropy(Loss(label_smoothing=smoothing), weights)(tf.constant(shares if mixed else numbers), logits)
+    found = CrossEntropy(Loss(label_smoothing=smoothing), weights).loss(
+        tf.constant(shares if mixed else numbers), logits
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -44,7 +46,7 @@ def test_logits_of_few_bits_are_widened() -> None:
     from cnncli.engine.tasks.classification import CrossEntropy
 
     logits = tf.constant([[0.0, 0.5, 1.0]], tf.bfloat16)
-    found = CrossEntropy(Loss())(tf.constant([1]), logits)
+    found = CrossEntropy(Loss()).loss(tf.constant([1]), logits)
     expected = np.log(np.exp([0.0, 0.5, 1.0]).sum()) - 0.5
     assert found.dtype == tf.float32
     np.testing.assert_allclose(found, [expected], rtol=1e-6)

@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 
 from cnncli.config.schema.schedules import ReduceLROnPlateau
-from cnncli.config.schema.schema import EarlyStopping, Train
+from cnncli.config.schema.schema import Config, EarlyStopping, Train
 
 pytestmark = pytest.mark.engine
+
+
+def config_of(train: Train) -> Config:
+    """Return a config of a train section alone."""
+    return Config.model_construct(train=train)
 
 
 def after(train: Train, accuracies: list[float], losses: list[float]) -> list:
@@ -22,7 +27,7 @@ def after(train: Train, accuracies: list[float], losses: list[float]) -> list:
     progress, found = Progress(), []
     for accuracy, loss in zip(accuracies, losses, strict=True):
         metrics = {"accuracy": 0.5, "loss": 1.0, "validation_accuracy": accuracy, "validation_loss": loss}
-        progress = progress.after_steps(10, 1.0).after_epoch(metrics, train)
+        progress = progress.after_steps(10, 1.0).after_epoch(metrics, config_of(train))
         found.append(progress)
     return found
 
@@ -78,7 +83,7 @@ def test_plateau_equals_the_callback_of_keras(monitor: str) -> None:
                 callback.on_epoch_end(epoch, {"watched": value})
                 expected.append(model.optimizer.learning_rate)
                 metrics = {"loss": 1.0, "accuracy": 0.5, "validation_loss": 1.0, "validation_accuracy": 0.5}
-                progress = progress.after_epoch(metrics | {monitor: value}, train)
+                progress = progress.after_epoch(metrics | {monitor: value}, config_of(train))
                 ours.append(progress.plateau_factor)
             assert ours == expected, (values, settings)
             cooled += cooldown > 1 and expected[-1] < 0.5
@@ -96,7 +101,7 @@ def test_a_plateau_of_an_early_checkpoint_goes_on_cooling() -> None:
     factors = []
     for _ in range(3):
         metrics = {"loss": 1.0, "accuracy": 0.5, "validation_loss": 0.9, "validation_accuracy": 0.5}
-        progress = progress.after_epoch(metrics, train)
+        progress = progress.after_epoch(metrics, config_of(train))
         factors.append(progress.plateau_factor)
     assert factors == [0.5, 0.5, 0.25]
 
@@ -126,7 +131,7 @@ def test_steps_and_seconds_are_counted() -> None:
     assert begun.stopping == begun.plateau == Watch(None, 0)
     twice = begun.after_steps(3, 1.5).after_steps(4, 0.25)
     assert (twice.batch, twice.step, twice.seconds, twice.trained_seconds) == (7, 7, 1.75, 1.75)
-    ended = twice.after_epoch({"loss": 0.5, "accuracy": 0.25}, Train())
+    ended = twice.after_epoch({"loss": 0.5, "accuracy": 0.25}, config_of(Train()))
     assert (ended.epoch, ended.batch, ended.step, ended.seconds, ended.trained_seconds) == (1, 0, 7, 0.0, 1.75)
     assert ended.best == Best(1, 7, "accuracy", 0.25, 0.5)
     again = ended.after_steps(2, 1.0)
@@ -151,8 +156,8 @@ def test_a_change_of_just_the_smallest_is_no_improvement(monitor: str) -> None:
     sign = -1 if monitor == "loss" else 1
     watch, waited = Watch(), []
     for value in (1.0, 1.25, 1.25, 1.5625, 1.5625):
-        watch = watch.after(sign * value, monitor, 0.25)
+        watch = watch.after(sign * value, monitor == "accuracy", 0.25)
         waited.append(watch.waited)
     assert waited == [0, 1, 2, 0, 1]
     assert watch.value == sign * 1.5625
-    assert Watch(float("nan"), 3).after(0.5, "loss") == Watch(0.5, 0)
+    assert Watch(float("nan"), 3).after(0.5, rises=False) == Watch(0.5, 0)

@@ -21,15 +21,14 @@ def replay(small_config: Callable[..., Any], tmp_path: Path) -> Any:
     """Return the replay of a new run whose metrics know of three epochs."""
     from cnncli.config.dump import dump
     from cnncli.datasets import load
-    from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-    from cnncli.engine.network.model import build
     from cnncli.engine.training.replay import Replay
+    from cnncli.engine.training.setup import Setup
 
     config = small_config()
     run = Run.create(tmp_path / "runs", config.name, dump(config))
     for epoch in (1, 2, 3):
         run.append_metrics({"epoch": epoch})
-    found = Replay(run, build(config), Preprocessing(config.data), load(config))
+    found = Replay(run, Setup.of(config, load(config)))
     found.run = run
     return found
 
@@ -43,8 +42,8 @@ def test_frames_come_back_as_they_were(replay: Any) -> None:
     """Filters, maps and answers are those of the network; answers sum to 1."""
     from cnncli.engine.training.replay import read_examples, read_frames
 
-    replay.keep(0)
-    replay.keep(1)
+    replay.save(0)
+    replay.save(1)
     frames = list(read_frames(replay.run))
     assert [frame.epoch for frame in frames] == [0, 1]
     kernel = np.asarray(replay._model.get_layer("conv2d").kernel)
@@ -60,9 +59,9 @@ def test_frames_come_back_as_they_were(replay: Any) -> None:
 
 def test_same_epoch_again_leaves_the_same_bytes(replay: Any) -> None:
     """An epoch that is trained again after a crash replaces its file by an equal one."""
-    replay.keep(1)
+    replay.save(1)
     before = contents(replay.run)
-    replay.keep(1)
+    replay.save(1)
     assert contents(replay.run) == before
 
 
@@ -71,13 +70,13 @@ def test_epochs_that_the_metrics_do_not_know_are_left_out(replay: Any) -> None:
     from cnncli.engine.training.replay import read_frames
 
     for epoch in range(6):
-        replay.keep(epoch)
+        replay.save(epoch)
     assert [frame.epoch for frame in read_frames(replay.run)] == [0, 1, 2, 3]
 
 
 def test_a_crash_while_writing_leaves_the_old_file(replay: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that refuses gives one known error; the file of before is whole, and no rest is left."""
-    replay.keep(1)
+    replay.save(1)
     before = contents(replay.run)
 
     def refuse(*_: Any) -> None:
@@ -85,13 +84,13 @@ def test_a_crash_while_writing_leaves_the_old_file(replay: Any, monkeypatch: pyt
 
     monkeypatch.setattr(durable, "write", refuse)
     with pytest.raises(RunError, match=r"epoch-0001.npz cannot be written: No space left"):
-        replay.keep(1)
+        replay.save(1)
     assert contents(replay.run) == before
 
 
 def test_images_are_pixels_for_tensorboard(replay: Any) -> None:
     """Every recorded epoch has pictures; one that was not recorded has none."""
-    replay.keep(2)
+    replay.save(2)
     images = replay.images(2)
     assert set(images) == {
         "kernels/conv2d",

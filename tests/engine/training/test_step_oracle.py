@@ -9,7 +9,6 @@ rounding, from deciding a step of Adam's: the differences seen were below 2e-6.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -125,35 +124,38 @@ def examples(side: int) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def trainer_of(config: Any, images: np.ndarray, labels: np.ndarray) -> Any:
-    """Return a trainer of these examples that writes nothing."""
+def setup_of(config: Any, images: np.ndarray, labels: np.ndarray) -> Any:
+    """Return what trains on these examples."""
     from cnncli.datasets.splits import Split, Splits
-    from cnncli.engine.training.trainer import Trainer
-    from cnncli.runs.events import Silence
-    from cnncli.runs.run import Run
+    from cnncli.datasets.targets import ClassNumbers
+    from cnncli.engine.training.setup import Setup
 
-    split = Split("train", images, labels.astype(np.int64), [str(number) for number in range(len(labels))])
-    trainer = Trainer(config, Run(Path("nowhere")), Splits(tuple("abcd"), split, None, None), Silence())
-    trainer.begin()
-    return trainer
+    split = Split(
+        "train", images, ClassNumbers(labels.astype(np.int64)), [str(number) for number in range(len(labels))]
+    )
+    setup = Setup.of(config, Splits(tuple("abcd"), split, None, None))
+    setup.begin()
+    return setup
 
 
-def trained(trainer: Any) -> tuple[list[np.ndarray], list[np.ndarray], list[float]]:
+def trained(setup: Any) -> tuple[list[np.ndarray], list[np.ndarray], list[float]]:
     """Train to the end; return the weights, their running averages (none without `ema`), and each epoch's loss."""
-    losses = []
+    from cnncli.engine.training.progress import Progress
+
+    losses, progress = [], Progress()
     for epoch in range(EPOCHS):
-        while trainer.progress.batch < STEPS_PER_EPOCH:
-            chunk = trainer.feed.chunk(epoch, trainer.progress.batch, 2)
-            rates = trainer.rates(trainer.progress.step, len(chunk.plan))
-            taken = trainer.learner.run(chunk, rates, trainer.progress.step)
+        while progress.batch < STEPS_PER_EPOCH:
+            chunk = setup.feed.chunk(epoch, progress.batch, 2)
+            rates = setup.rates(progress.step, len(chunk.plan), progress.plateau_factor)
+            taken = setup.loop.run(chunk, rates, progress.step)
             assert len(taken) == len(chunk.plan)
-            trainer.progress = trainer.progress.after_steps(len(taken), 0.1)
-        losses.append(trainer.learner.means().loss)
-        trainer.progress = trainer.progress.after_epoch(trainer.learner.means().by_name(), trainer.config.train)
-        trainer.learner.reset_means()
-    weights = [np.asarray(weight) for weight in trainer.model.trainable_weights]
-    with trainer.learner.updates.averaged():
-        averages = [np.asarray(weight) for weight in trainer.model.trainable_weights]
+            progress = progress.after_steps(len(taken), 0.1)
+        losses.append(setup.loop.means().loss)
+        progress = progress.after_epoch(setup.loop.means().by_name(), setup.config)
+        setup.loop.reset_means()
+    weights = [np.asarray(weight) for weight in setup.model.trainable_weights]
+    with setup.loop.updates.averaged():
+        averages = [np.asarray(weight) for weight in setup.model.trainable_weights]
     return weights, averages, losses
 
 
@@ -276,7 +278,7 @@ def compare(case: Case, optimizer: str, options: dict[str, Any], monkeypatch: py
 
     monkeypatch.setattr(parts, "number", lambda: case.parts)
     images, labels = examples(case.side)
-    trainer = trainer_of(config_of(case, optimizer, options), images, labels)
+    trainer = setup_of(config_of(case, optimizer, options), images, labels)
     assert bool(row_folding.foldable(trainer.model)) == (case.side == 16)
     start = trainer.model.get_weights()
     weights, averages, losses = trained(trainer)

@@ -9,9 +9,10 @@ import pytest
 from scipy import special, stats
 from sklearn import metrics
 
+from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import DataError
 from cnncli.tasks.classification.calibration import Bin, calibration
-from cnncli.tasks.classification.evaluation import Evaluation, log_softmax
+from cnncli.tasks.classification.evaluation import ClassificationEvaluator, Evaluation, log_softmax
 from cnncli.tasks.significance import wilson_interval
 
 CASES = {
@@ -46,14 +47,13 @@ def test_loss_is_cross_entropy(case: tuple[Evaluation, np.ndarray]) -> None:
     expected = -exact[np.arange(len(evaluation)), evaluation.labels].mean()
     assert evaluation.loss == pytest.approx(expected, abs=1e-12)
     labels = list(range(len(evaluation.classes)))
-    assert evaluation.loss == pytest.approx(
-        metrics.log_loss(evaluation.labels, evaluation.probabilities, labels=labels), abs=1e-6
-    )
+    probabilities = special.softmax(logits.astype(np.float64), axis=1)
+    assert evaluation.loss == pytest.approx(metrics.log_loss(evaluation.labels, probabilities, labels=labels), abs=1e-6)
 
 
 def test_shares_equal_scikit_learn(case: tuple[Evaluation, np.ndarray]) -> None:
     """Accuracy, balanced accuracy and top-k accuracy."""
-    evaluation, _ = case
+    evaluation, logits = case
     labels = list(range(len(evaluation.classes)))
     assert evaluation.accuracy == pytest.approx(metrics.accuracy_score(evaluation.labels, evaluation.predicted))
     recalls = metrics.recall_score(
@@ -63,7 +63,7 @@ def test_shares_equal_scikit_learn(case: tuple[Evaluation, np.ndarray]) -> None:
     assert evaluation.balanced_accuracy == pytest.approx(recalls[occurring].mean(), abs=1e-12)
     if len(labels) > 2:
         for k in range(1, min(6, len(labels))):
-            expected = metrics.top_k_accuracy_score(evaluation.labels, evaluation.probabilities, k=k, labels=labels)
+            expected = metrics.top_k_accuracy_score(evaluation.labels, logits, k=k, labels=labels)
             assert evaluation.top_k_accuracy(k) == pytest.approx(expected, abs=1e-12)
 
 
@@ -140,16 +140,27 @@ def test_ties_go_to_the_first_class() -> None:
 
 def test_brier_score_of_two_classes_is_twice_scikit_learn() -> None:
     """Scikit-learn's score of two classes counts one of them; ours, as Brier's, both."""
-    evaluation, _ = answers(**CASES["two classes"])
-    expected = 2 * metrics.brier_score_loss(evaluation.labels, evaluation.probabilities[:, 1])
+    evaluation, logits = answers(**CASES["two classes"])
+    expected = 2 * metrics.brier_score_loss(evaluation.labels, special.softmax(logits.astype(np.float64), axis=1)[:, 1])
     assert evaluation.brier_score() == pytest.approx(expected, abs=1e-12)
 
 
 def test_margin_is_the_gap_to_the_next_class(case: tuple[Evaluation, np.ndarray]) -> None:
     """The margin equals the difference of the two largest probabilities, sorted."""
-    evaluation, _ = case
-    ordered = np.sort(evaluation.probabilities, axis=1)
+    evaluation, logits = case
+    ordered = np.sort(special.softmax(logits.astype(np.float64), axis=1), axis=1)
     assert evaluation.margins == pytest.approx(ordered[:, -1] - ordered[:, -2], abs=1e-15)
+
+
+@pytest.mark.parametrize("size", [1, 7, 256])
+def test_batches_add_up_to_the_whole(case: tuple[Evaluation, np.ndarray], size: int) -> None:
+    """Scored batch by batch, a split gives the same numbers to the last bit."""
+    evaluation, logits = case
+    evaluator = ClassificationEvaluator("test", evaluation.classes, evaluation.ids)
+    for start in range(0, len(logits), size):
+        evaluator.update(logits[start : start + size], ClassNumbers(evaluation.labels[start : start + size]))
+    assert evaluator.result().to_json() == evaluation.to_json()
+    assert evaluator.result().csv() == evaluation.csv()
 
 
 def test_huge_logits_stay_finite() -> None:

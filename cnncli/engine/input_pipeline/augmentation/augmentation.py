@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +29,34 @@ _IMAGE_CHANGES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws],
     specs.RandomErasing: pixels.erase,
     specs.RandAugment: rand_augment,
 }
-_MIXING_CHANGES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, tf.Tensor, Draws], mixing.Mixed]] = {
+_MIXING_CHANGES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws], mixing.Mixed]] = {
     specs.MixUp: mixing.mix_up,
     specs.CutMix: mixing.cut_mix,
 }
+
+
+class TargetChanges(Protocol):
+    """What changes targets as their images are changed: a task's objective."""
+
+    def transform(self, change: specs.Augmentation, draws: Draws, targets: tf.Tensor) -> tf.Tensor:
+        """Return targets moved as a change moves the images, with the same draws."""
+        ...
+
+    def mix(self, targets: tf.Tensor, order: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        """Return targets mixed with those at `order`, of which `share` stays."""
+        ...
+
+
+class _NoTargets:
+    """Leaves targets alone: for a look at the images."""
+
+    def transform(self, change: specs.Augmentation, draws: Draws, targets: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
+        """Return the targets."""
+        return targets
+
+    def mix(self, targets: tf.Tensor, order: tf.Tensor, share: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
+        """Return the targets."""
+        return targets
 
 
 class Augmentation:
@@ -43,42 +67,38 @@ class Augmentation:
 
     Args:
         changes: The config's `data.augmentation`.
-        num_classes: Number of the network's outputs.
-
-    Attributes:
-        mixes_labels: Whether labels become probabilities (MixUp, CutMix).
+        targets: Changes the targets as the images are changed.
     """
 
-    def __init__(self, changes: Sequence[specs.Augmentation], num_classes: int) -> None:
+    def __init__(self, changes: Sequence[specs.Augmentation], targets: TargetChanges) -> None:
         self._changes = tuple(changes)
-        self._num_classes = num_classes
-        self.mixes_labels = any(type(change) in _MIXING_CHANGES for change in changes)
+        self._targets = targets
 
     def __bool__(self) -> bool:
         return bool(self._changes)
 
     def __call__(
-        self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, first: tf.Tensor | int = 0
+        self, images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, first: tf.Tensor | int = 0
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return changed images and labels.
+        """Return changed images and targets.
 
         Args:
             images: float32 (images, height, width, channels), 0 to 1; all but the first axis are static.
-            labels: int32 (images,).
+            targets: (images, …), as the task has them.
             seed: int32 (2,): the run's seed and the step.
             first: Place of the first image in the whole batch, where devices share a batch.
 
-        Returns:
-            The images, and int32 labels as they were or, with `mixes_labels`, float32 (images, classes).
         """
-        targets = tf.one_hot(labels, self._num_classes) if self.mixes_labels else labels
         for number, change in enumerate(self._changes):
             own_seed = tf.random.experimental.stateless_fold_in(seed, number, alg="philox")
-            draws = Draws(own_seed, first, tf.shape(images)[0])
+            number_of_images = tf.shape(images)[0]
+            draws = Draws(own_seed, first, number_of_images)
             if type(change) in _MIXING_CHANGES:
-                images, targets = _MIXING_CHANGES[type(change)](change, images, targets, draws)
+                images, order, share = _MIXING_CHANGES[type(change)](change, images, draws)
+                targets = self._targets.mix(targets, order, share)
             else:
                 images = _IMAGE_CHANGES[type(change)](change, images, draws)
+                targets = self._targets.transform(change, Draws(own_seed, first, number_of_images), targets)
         return images, targets
 
 
@@ -97,10 +117,9 @@ def samples(config: Config, split: Split, num_images: int = 6, num_variants: int
     preprocessing = Preprocessing(config.data)
     places = np.unique(np.linspace(0, len(split) - 1, num_images).astype(np.int64))
     originals = decoded(split.take(places, split.name), preprocessing)
-    labels = tf.constant(split.labels[places], tf.int32)
-    augmentation = Augmentation(config.data.augmentation, int(split.labels.max()) + 1)
+    augmentation = Augmentation(config.data.augmentation, _NoTargets())
     rows = [originals]
     for step in range(num_variants):
-        images, _ = augmentation(preprocessing.to_float(originals), labels, tf.constant([config.seed, step]))
+        images, _ = augmentation(preprocessing.to_float(originals), tf.zeros([0]), tf.constant([config.seed, step]))
         rows.append(tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * 255), tf.uint8).numpy())
     return np.stack(rows, axis=1)

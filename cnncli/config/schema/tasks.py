@@ -1,0 +1,138 @@
+"""What a task says of itself in a config: its metrics, and what its network must end in."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from cnncli.layers.base import Shape, Spec
+
+VALIDATION = "validation_"
+"""What the name of a metric begins with that is of the validation split."""
+
+
+class Metric(NamedTuple):
+    """A number that is known after every epoch.
+
+    Attributes:
+        name: As metrics.jsonl has it.
+        higher_is_better: Whether training should raise it.
+        primary: Whether it chooses the best epoch where the config names no other.
+    """
+
+    name: str
+    higher_is_better: bool
+    primary: bool = False
+
+
+class OutputProblem(NamedTuple):
+    """Why a network's output does not fit its task.
+
+    Attributes:
+        message: What is wrong.
+        hint: What to do.
+        is_fatal: Whether nothing can be trained at all, not only not well.
+    """
+
+    message: str
+    hint: str
+    is_fatal: bool = True
+
+
+class TaskSpec(Spec):
+    """A task, as a config may name it: `task: classification`."""
+
+    metrics: ClassVar[tuple[Metric, ...]]
+    """All metrics; the first is "loss"."""
+
+    def check_output(self, shape: Shape, num_classes: int | None, image_size: tuple[int, int]) -> OutputProblem | None:
+        """Return why a network cannot end in that shape, or None if it can.
+
+        Args:
+            shape: Of the network's output for one image.
+            num_classes: Of the data, where it is known.
+            image_size: Height and width that the network reads.
+        """
+        raise NotImplementedError
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that chooses the best epoch."""
+        return next(metric for metric in self.metrics if metric.primary)
+
+    def monitors(self, has_validation: bool) -> tuple[str, ...]:
+        """Return the names of all metrics of a run, those of the validation split last."""
+        names = tuple(metric.name for metric in self.metrics)
+        return (*names, *(VALIDATION + name for name in names)) if has_validation else names
+
+    def higher_is_better(self, monitor: str) -> bool:
+        """Say whether a metric should rise; `monitor` may name it for the validation split."""
+        name = monitor.removeprefix(VALIDATION)
+        return any(metric.higher_is_better for metric in self.metrics if metric.name == name)
+
+
+class Classification(TaskSpec):
+    """Every image is of one class: the network ends in one logit a class."""
+
+    metrics = (Metric("loss", False), Metric("accuracy", True, primary=True))
+
+    def check_output(
+        self,
+        shape: Shape,
+        num_classes: int | None,
+        image_size: tuple[int, int],  # noqa: ARG002 - of no matter where the plane is gone
+    ) -> OutputProblem | None:
+        """Return why the output is not one number a class, or None if it is."""
+        if len(shape) != 1:
+            return OutputProblem(
+                f"The network ends in {'×'.join(map(str, shape))} values; a classifier ends in one number a class.",
+                "End with Flatten or GlobalAveragePooling2D, and a Dense layer with one unit a class.",
+            )
+        if num_classes is not None and shape[0] != num_classes:
+            return OutputProblem(
+                f"The network ends in {shape[0]:,} outputs; the data have {num_classes:,} classes.",
+                f"Give the last layer {num_classes} outputs: one logit a class.",
+                is_fatal=num_classes > shape[0],
+            )
+        if shape[0] == 1:
+            return OutputProblem(
+                "The network ends in a single output; one number a class is needed, so two for two classes.",
+                "Give the last layer as many outputs as there are classes.",
+                is_fatal=False,
+            )
+        return None
+
+
+TASKS: dict[str, TaskSpec] = {"classification": Classification()}
+"""All tasks by the name that a config gives them."""
+
+DEFAULT = "classification"
+
+
+def all_monitors() -> list[str]:
+    """Return the names of the metrics of all tasks, those of the validation split first."""
+    names = list(dict.fromkeys(metric.name for task in TASKS.values() for metric in reversed(task.metrics)))
+    return [*(VALIDATION + name for name in names), *names]
+
+
+def _one_of(names: Callable[[], list[str]]) -> tuple[Any, ...]:
+    """Return what restricts a text to names that are known when it is read: a task may be added to those here."""
+
+    def checked(value: str) -> str:
+        if value not in names():
+            raise PydanticCustomError("unknown_name", "Input should be one of the names")
+        return value
+
+    def listed(schema: dict[str, Any]) -> None:
+        schema["enum"] = names()
+
+    return AfterValidator(checked), Field(json_schema_extra=listed)
+
+
+_MONITOR, _TASK = _one_of(all_monitors), _one_of(lambda: list(TASKS))
+Monitor = Annotated[str, *_MONITOR]
+"""Metrics that are known after every epoch; those without "validation_" are of the training examples."""
+
+TaskName = Annotated[str, *_TASK]
+"""A key of `TASKS`."""

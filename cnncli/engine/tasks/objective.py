@@ -1,0 +1,99 @@
+"""What a task adds to a training step: its targets as tensors, its loss, and the sums that its metrics come from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+import tensorflow as tf
+
+from cnncli.config.schema.augmentation import Augmentation
+from cnncli.config.schema.schema import Config
+from cnncli.datasets.splits import Splits
+from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
+
+Sums = Mapping[str, tf.Tensor]
+"""Numbers that add up over batches, devices and workers, by name."""
+
+
+class Objective(ABC):
+    """What a network is trained for, in TensorFlow. Everything here may become part of the step's graph.
+
+    Attributes:
+        target_spec: Of the targets of a batch as `Targets.fit` makes them, batch axis first.
+        sum_types: The numbers that `sums` returns, by name.
+    """
+
+    target_spec: tf.TensorSpec
+    sum_types: Mapping[str, tf.DType]
+
+    @abstractmethod
+    def loss(self, targets: tf.Tensor, outputs: Any) -> tf.Tensor:
+        """Return the loss of each example: float32 (batch,).
+
+        Args:
+            targets: As `target_spec`, or what `transform` and `mix` made of them.
+            outputs: What the network ends in, any float type: a tensor, or a dictionary where the outputs have names.
+        """
+
+    @abstractmethod
+    def sums(self, targets: tf.Tensor, outputs: Any) -> Sums:
+        """Return what a batch adds to the epoch's sums.
+
+        Args:
+            targets: As `target_spec`, never mixed.
+            outputs: What the network ends in.
+        """
+
+    @abstractmethod
+    def means(self, sums: Mapping[str, float], num_examples: int) -> dict[str, float]:
+        """Return the metrics besides the loss of an epoch, from its sums."""
+
+    @abstractmethod
+    def outputs(self, logits: Any) -> dict[str, tf.Tensor]:
+        """Return what an exported network answers, by name, from what the network ends in."""
+
+    def transform(self, change: Augmentation, draws: Draws, targets: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
+        """Return targets moved as an augmentation moves the images, with the same draws; these do not move."""
+        return targets
+
+    def mix(self, targets: tf.Tensor, order: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        """Return targets mixed with those at `order`, of which `share` (batch,) stays.
+
+        Raises:
+            CnnError: If such targets cannot be mixed.
+        """
+        raise NotImplementedError
+
+    def undo(self, view: Any, outputs: Any) -> Any:  # noqa: ARG002 - no matter to answers without a place
+        """Return a network's outputs for a view of images as if for the images themselves; these have no place."""
+        return outputs
+
+
+OBJECTIVES: dict[str, str | Callable[[Config, Splits | None], Objective]] = {
+    "classification": "cnncli.engine.tasks.classification:CrossEntropy.of",
+}
+"""By task: what makes its objective of a config and the examples, if there are any; or where to import it from."""
+
+
+def make_objective(config: Config, splits: Splits | None = None) -> Objective:
+    """Return the objective of a config's task.
+
+    Args:
+        config: The experiment.
+        splits: Its examples, of whose classes some losses are weighted; None where nothing is trained.
+
+    Raises:
+        DataError: If the config asks for what the examples do not have.
+    """
+    maker = OBJECTIVES[config.task]
+    if isinstance(maker, str):
+        module, _, path = maker.partition(":")
+        found: Any = import_module(module)
+        for name in path.split("."):
+            found = getattr(found, name)
+        maker = found
+    made: Objective = maker(config, splits)
+    return made

@@ -1,0 +1,122 @@
+"""What a run keeps of its training: metrics, checkpoints, event files, the replay. Written by one process alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.engine.training import divergence
+from cnncli.engine.training.pace import CheckpointClock
+from cnncli.engine.training.progress import Progress
+from cnncli.engine.training.replay import Replay
+from cnncli.engine.training.setup import Setup
+from cnncli.engine.training.tensorboard import EventLog
+from cnncli.runs.events import EpochDone
+from cnncli.runs.run import Run
+
+
+class Recording:
+    """Keeps a training in its run's directory, in an order that no crash can spoil.
+
+    Of an epoch the metrics are written first, then what the replay shows, then the checkpoint: whatever crashes, an
+    epoch that a checkpoint knows of has both. Event files are made anew from the metrics.
+
+    Args:
+        run: The run, locked by the caller.
+        setup: What is trained.
+        summary_markdown: The layer table, for TensorBoard's text tab.
+    """
+
+    def __init__(self, run: Run, setup: Setup, summary_markdown: str) -> None:
+        self.run = run
+        self._setup = setup
+        self._writes = setup.strategy.is_writer
+        self._summary_markdown = summary_markdown
+        self._clock = CheckpointClock(setup.config.train.checkpoint)
+        self._saved: Progress | None = None
+        self._replay: Replay | None = None
+        self._event_log: EventLog | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Hold the event files open while a block runs.
+
+        Raises:
+            RunError: If the disk refuses, here and later.
+        """
+        if not self._writes:
+            yield
+            return
+        if self._setup.config.train.replay:
+            self._replay = Replay(self.run, self._setup)
+        pictures = self._replay.images if self._replay is not None else lambda _: {}
+        log = EventLog(self.run.tensorboard_dir, self._summary_markdown, self.run.metrics(), pictures)
+        self._event_log = log
+        try:
+            yield
+        finally:
+            log.close()
+            self._event_log = None
+
+    def go_back(self, progress: Progress) -> None:
+        """Forget what was recorded after a checkpoint that training goes on from."""
+        self._saved = progress
+        self.run.truncate_metrics(progress.epoch)
+
+    def begin(self, progress: Progress) -> None:
+        """Record the network before its first step."""
+        if self._replay is not None:
+            self._replay.save(0)
+        self.save(progress)
+
+    def steps_left(self, progress: Progress) -> int:
+        """Return the number of steps until one that must be saved."""
+        return self._clock.steps_left(progress.step) if self._writes else sys.maxsize
+
+    def steps_done(self, progress: Progress) -> None:
+        """Save the state within an epoch where the config wants that."""
+        if self._clock.is_due(progress.step):
+            self.save(progress)
+
+    def epoch_done(self, event: EpochDone, progress: Progress, is_last: bool) -> None:
+        """Record an epoch; the sums of the next one have begun."""
+        if not self._writes:
+            return
+        self.run.append_metrics(event.to_json())
+        if self._replay is not None:
+            with self._setup.loop.updates.averaged():
+                self._replay.save(event.epoch)
+        if event.is_best or self._clock.is_due(event.step, event.epoch) or is_last:
+            self.save(progress, best=event.is_best)
+        if self._event_log is not None:
+            self._event_log.write(event.to_json())
+
+    def end(self, progress: Progress) -> None:
+        """Save where training stopped, if that is not saved yet."""
+        if self._saved != progress:
+            self.save(progress)
+
+    def save(self, progress: Progress, best: bool = False) -> None:
+        """Write a checkpoint of this very step."""
+        if not self._writes:
+            return
+        arrays = self._setup.loop.state()
+        self.run.checkpoints.save(
+            progress.step,
+            arrays,
+            {"progress": progress.to_json()},
+            weights=[name for name in arrays if name.startswith("model/")],
+            best=best,
+            keep=self._setup.config.train.checkpoint.keep,
+        )
+        self._saved = progress
+        self._clock.saved()
+
+    def diverged(self, finding: divergence.Finding, images: npt.NDArray[np.uint8]) -> divergence.DivergedError:
+        """Keep the evidence of a divergence, and return the error that says so."""
+        evidence = divergence.save_evidence(self.run, finding, images) if self._writes else "Another worker keeps it"
+        return divergence.error(finding, evidence, self.run)

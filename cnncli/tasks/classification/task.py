@@ -1,0 +1,34 @@
+"""Classification, in NumPy: one class an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import log
+
+from cnncli.tasks.classification.evaluation import ClassificationEvaluator
+from cnncli.tasks.task import Evaluator, Task
+
+OVERFIT = 0.1
+"""Mean loss below which a batch whose examples are all right is overfit: e^−0.1 is 90 % certainty."""
+
+
+class ClassificationTask(Task):
+    """One class an image."""
+
+    loss_name = "cross-entropy"
+
+    def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
+        """Return what scores a split."""
+        return ClassificationEvaluator(split, tuple(classes), ids)
+
+    def progress(self, metrics: Mapping[str, float]) -> str:
+        """Return loss and accuracy."""
+        return f"loss {metrics['loss']:.4f}, {metrics['accuracy']:.1%} right"
+
+    def is_overfit(self, metrics: Mapping[str, float]) -> bool:
+        """Say whether every example is right, and the network is certain of it."""
+        return metrics["accuracy"] == 1.0 and metrics["loss"] < OVERFIT
+
+    def chance_loss(self, num_classes: int) -> float:
+        """Return the cross-entropy of equal probabilities."""
+        return log(num_classes)
