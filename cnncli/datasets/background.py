@@ -15,7 +15,7 @@ from cnncli.datasets.splits import Splits
 def begin_loading(config: Config, watch: Watch) -> Callable[[], Splits]:
     """Begin to load a config's examples, and return a function that waits for them.
 
-    A set that has to be fetched first is loaded only then, since fetching imports TensorFlow itself.
+    A set that may have to be downloaded is loaded only then, in the main thread: Ctrl-C ends a download there.
 
     Args:
         config: The experiment.

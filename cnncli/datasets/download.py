@@ -1,106 +1,134 @@
-"""Built-in sets, downloaded or read by Keras."""
+"""Published files: found in the cache that Keras uses too, or downloaded into it, and checked before they are read."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import pickle
+import os
 import sys
-import tarfile
 import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
-import numpy.typing as npt
+from typing import BinaryIO
 
 from cnncli.errors import DataError
 
-_ARCHIVES = {
-    "cifar10": ("cifar-10-batches-py", "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"),
-    "cifar100": ("cifar-100-python", "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"),
-}
-"""Folder in the original archive, and the archive's SHA-256 as Keras knows it."""
+_BLOCK = 2**20
+_TIMEOUT = 30.0
+"""Seconds without a byte after which a download is given up."""
+
+_NOTE_EVERY = 10.0
+"""Seconds between two lines about a download that is going on."""
 
 
-def download(source: str) -> dict[str, npt.NDArray[Any]]:
-    """Return x_train, y_train, x_test and y_test of a set; Keras keeps the file and checks its hash.
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file that never changes.
 
-    Args:
-        source: Name of a module of `keras.datasets`.
+    Attributes:
+        url: Where it is published.
+        name: Where `keras.datasets` keeps it, below its folder of data sets.
+        size: Its bytes.
+        digest: Its SHA-256, or its MD5 where nothing else is published, in hexadecimal.
+    """
+
+    url: str
+    name: str
+    size: int
+    digest: str
+
+
+def folder() -> Path:
+    """Return the folder where `keras.datasets` keeps its files, by the rules of `keras.utils.get_file`."""
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
+    with suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True)
+    if not os.access(home, os.W_OK):
+        home = Path(tempfile.gettempdir()) / ".keras"
+    return home / "datasets"
+
+
+def open_published(file: PublishedFile) -> BinaryIO:
+    """Open a published file at its first byte, downloaded if it is not in the cache.
+
+    Its bytes are checked through the very handle that is returned: no other file can take its place in between.
 
     Raises:
-        DataError: If there is no network, or what came is damaged.
+        DataError: If what the network gives is not the published file.
+        OSError: If there is no network, or no room in the cache.
     """
-    import keras
+    path = folder() / file.name
+    if path.is_file():
+        cached = path.open("rb")
+        if digest(cached, file.digest) == file.digest:
+            return cached
+        cached.close()
+        _note(f"{path} is damaged and is downloaded again")
+    _download(file, path)
+    downloaded = path.open("rb")
+    check(downloaded, file, str(path))
+    return downloaded
 
-    module: Any = getattr(keras.datasets, source)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            (x_train, y_train), (x_test, y_test) = module.load_data()
-    except Exception as error:
+
+def check(opened: BinaryIO, file: PublishedFile, origin: str) -> None:
+    """Go back to the first byte of an open file; raise DataError if it is not the published one."""
+    found = digest(opened, file.digest)
+    if found != file.digest:
+        name, kind = file.url.rpartition("/")[2], _kind(file.digest)
         raise DataError(
-            f"{source} could not be downloaded: {error}",
-            hint="Set data.path to a local copy (an .npz file with x_train, y_train, x_test, y_test; a folder of "
-            "images; the original .tar.gz of CIFAR), or use data.source digits, which needs no download.",
-        ) from error
-    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+            f"{origin} is not the published {name}: its {kind} is {found}, expected {file.digest}",
+            hint="Download it again.",
+        )
 
 
-def read_archive(source: str, path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of an original CIFAR archive ("python version").
-
-    Its files are pickles: nothing of it is opened before the archive's SHA-256 is that of the
-    published one, and then only through Keras's unpickler, which makes arrays and nothing else.
-
-    Args:
-        source: "cifar10" or "cifar100".
-        path: cifar-10-python.tar.gz or cifar-100-python.tar.gz.
-
-    Raises:
-        DataError: If the file is another one.
-    """
-    folder, expected = _ARCHIVES[source]
-    with path.open("rb") as file:
-        found = _sha256(file)
-        if found != expected:
-            raise DataError(
-                f"{path} is not the published archive of {source}: its SHA-256 is {found}, expected {expected}",
-                hint="Download it again.",
-            )
-        file.seek(0)
-        try:
-            with tarfile.open(fileobj=file, mode="r:gz") as archive:
-                return _batches(archive, folder, source)
-        except (tarfile.TarError, pickle.UnpicklingError, KeyError, ValueError, EOFError) as error:
-            raise DataError(f"{path} is no archive of {source}: {error}") from error
-
-
-def _batches(archive: tarfile.TarFile, folder: str, source: str) -> dict[str, npt.NDArray[Any]]:
-    from keras.src.datasets.cifar import load_batch
-
-    fine = source == "cifar100"
-    train, test = (["train"], ["test"]) if fine else ([f"data_batch_{i}" for i in range(1, 6)], ["test_batch"])
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        batch = Path(temporary) / "batch"
-        for split, members in (("train", train), ("test", test)):
-            images, labels = [], []
-            for member in members:
-                content = archive.extractfile(f"{folder}/{member}")
-                if content is None:
-                    raise DataError(f"{member} is missing in the archive of {source}")
-                batch.write_bytes(content.read())
-                found = load_batch(str(batch), "fine_labels" if fine else "labels")
-                images.append(found[0])
-                labels.append(np.asarray(found[1]))
-            arrays[f"x_{split}"] = np.concatenate(images).transpose(0, 2, 3, 1)
-            arrays[f"y_{split}"] = np.concatenate(labels)
-    return arrays
-
-
-def _sha256(file: BinaryIO) -> str:
-    total = hashlib.sha256()
-    while block := file.read(2**20):
+def digest(opened: BinaryIO, expected: str) -> str:
+    """Return the digest of an open file, of the kind of the expected one, and go back to its first byte."""
+    total = hashlib.new(_kind(expected).replace("-", ""), usedforsecurity=False)
+    opened.seek(0)
+    while block := opened.read(_BLOCK):
         total.update(block)
+    opened.seek(0)
     return total.hexdigest()
+
+
+def _kind(expected: str) -> str:
+    return "SHA-256" if len(expected) == 64 else "MD5"
+
+
+def _download(file: PublishedFile, path: Path) -> None:
+    """Put a file into the cache, whole or not at all."""
+    _note(f"downloading {file.url} ({file.size / 1e6:.1f} MB)")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w+b") as target:
+            _copy(file, target)
+            check(target, file, file.url)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _copy(file: PublishedFile, target: BinaryIO) -> None:
+    """Write what the network gives, but never more than the file's size."""
+    from http.client import HTTPException  # with TLS they take 10 ms, and a set is downloaded once
+    from urllib.request import urlopen
+
+    done, noted = 0, time.monotonic()
+    try:
+        with urlopen(file.url, timeout=_TIMEOUT) as response:  # noqa: S310 - the URLs are fixed
+            while done < file.size and (block := response.read(min(_BLOCK, file.size - done))):
+                done += target.write(block)
+                if time.monotonic() - noted >= _NOTE_EVERY:
+                    noted = time.monotonic()
+                    _note(f"downloaded {done / 1e6:.1f} of {file.size / 1e6:.1f} MB")
+    except HTTPException as error:
+        raise OSError(f"{file.url}: {type(error).__name__} {error}") from error
+    if done < file.size:
+        raise OSError(f"{file.url} ended after {done:,} of {file.size:,} bytes")
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

@@ -56,9 +56,7 @@ def from_path(path: Path, data: Data, classes: Classes | None, watch: Watch | No
     if suffix == ".npz":
         return _from_arrays(arrays.read(path), data, classes, path)
     if path.name.endswith((".tar.gz", ".tgz")) and data.source in ("cifar10", "cifar100"):
-        from cnncli.datasets.download import read_archive
-
-        return _from_arrays(arrays.from_mapping(read_archive(data.source, path), str(path)), data, classes, path)
+        return _from_arrays(builtin.read_cifar(data.source, path), data, classes, path)
     raise DataError(f"{path} is no folder, .zip, .npz or .csv file", hint="Set data.path to one of these.")
 
 
