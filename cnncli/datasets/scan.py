@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,6 +16,7 @@ from cnncli.datasets.facts import Facts
 from cnncli.datasets.files import Files
 from cnncli.datasets.images import FORMATS, MODES
 from cnncli.errors import DataError
+from cnncli.resources import available_threads
 
 Watch = Callable[[int, int], None]
 """Hears how many files of how many are done."""
@@ -93,7 +93,7 @@ def _measure(files: Files, rows: Sequence[int], found: Scan, watch: Watch | None
         return len(part)
 
     done = 0
-    pool = ThreadPoolExecutor(num_workers(), thread_name_prefix="decode")
+    pool = ThreadPoolExecutor(available_threads(), thread_name_prefix="decode")
     try:
         parts = [pool.submit(measure, rows[i : i + _CHUNK]) for i in range(0, len(rows), _CHUNK)]
         for part in as_completed(parts):
@@ -102,10 +102,3 @@ def _measure(files: Files, rows: Sequence[int], found: Scan, watch: Watch | None
                 watch(done, len(rows))
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def num_workers() -> int:
-    """Return the number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -11,7 +11,8 @@ import keras
 import tensorflow as tf
 
 from cnncli.analysis.processor import cpu_features
-from cnncli.engine.runtime import available_threads, device_name
+from cnncli.engine.runtime import device_name
+from cnncli.resources import available_threads
 from cnncli.runs.environment import versions
 
 EXTRAS = {

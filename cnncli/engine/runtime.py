@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from typing import Any
 
@@ -14,14 +13,8 @@ from cnncli.analysis.summary import summarize
 from cnncli.config.schema.schema import Config
 from cnncli.engine.fast_ops import batch_halves
 from cnncli.errors import CnnError
+from cnncli.resources import available_threads
 from cnncli.runs.environment import versions
-
-
-def available_threads() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def configure(config: Config, recorded_threads: int | None = None) -> dict[str, Any]:

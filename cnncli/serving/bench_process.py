@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.resources import peak_memory
 from cnncli.serving import web_page
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.open import open_artifact
@@ -47,20 +48,6 @@ def _times(artifact: Artifact, size: int) -> list[float]:
         artifact.probabilities(images)
         times.append(perf_counter() - start)
     return times
-
-
-def peak_memory() -> int | None:
-    """Return the most memory that this process has held, in bytes, or None where the system does not tell."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # getrusage would count what the parent held when it started this process.
-        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    try:
-        import resource
-    except ImportError:
-        return None
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 if __name__ == "__main__":

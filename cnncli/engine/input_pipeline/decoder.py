@@ -11,10 +11,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.datasets.files import Files
-from cnncli.datasets.scan import num_workers
 from cnncli.datasets.store import Folder
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.errors import DataError
+from cnncli.resources import available_threads
 
 AHEAD_BYTES = 2**25
 """Bytes of decoded batches that wait for their turn."""
@@ -76,11 +76,11 @@ class Decoder:
         options = tf.data.Options()
         options.autotune.enabled = False
         # Two for each processor: while one waits for the disk, the other decodes.
-        options.threading.private_threadpool_size = 2 * num_workers()
+        options.threading.private_threadpool_size = 2 * available_threads()
         ahead = max(1, min(8, AHEAD_BYTES // (batch_size * self.image_bytes)))
         examples = tf.data.Dataset.from_tensor_slices((order, self._plain[order], self._places(order)))
         image = partial(self._image, plain_only=bool(self._plain[order].all()), size=self._common_size(order))
-        images = examples.map(image, num_parallel_calls=2 * num_workers(), deterministic=True)
+        images = examples.map(image, num_parallel_calls=2 * available_threads(), deterministic=True)
         return images.batch(batch_size).prefetch(ahead).with_options(options)
 
     def _places(self, order: Indices) -> list[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
@@ -19,6 +18,7 @@ from cnncli.engine.input_pipeline.feed import cached
 from cnncli.engine.runtime import configure, device_name
 from cnncli.engine.training.setup import Setup
 from cnncli.errors import CnnError
+from cnncli.resources import peak_memory
 
 MEASURED_SECONDS = 1.0
 """How long the measured steps may take; a slower single step is measured alone."""
@@ -99,7 +99,7 @@ class _Memory:
         """Return the most bytes held at one time, or None where the system does not say."""
         if self._gpu is not None:
             return int(tf.config.experimental.get_memory_info(self._gpu)["peak"])
-        return _peak_of_process()
+        return peak_memory()
 
     def grown(self) -> int | None:
         """Return by how many bytes the peak has grown."""
@@ -111,17 +111,3 @@ def _reset_peak() -> None:
     """Let Linux count the process's peak from now on; elsewhere it stays the peak of its whole life."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _peak_of_process() -> int | None:
-    try:
-        text = Path("/proc/self/status").read_text(encoding="utf-8")
-        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        pass
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
