@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.inspection.activations import UNCHANGING, find_layer
+from cnncli.engine.network.activations import UNCHANGING, find_layer
 from cnncli.errors import CnnError
 
 Floats = npt.NDArray[np.float32]

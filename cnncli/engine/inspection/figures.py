@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from cnncli.analysis.walk import walk
 from cnncli.engine.input_pipeline.augmentation import augmentation
-from cnncli.engine.inspection import activations, attribution
+from cnncli.engine.inspection import attribution
 from cnncli.engine.inspection.measured import evaluation, invariance_profile, pictured, usual_split
 from cnncli.engine.inspection.subject import Shown, Subject
+from cnncli.engine.network import activations
 from cnncli.errors import CnnError
 from cnncli.report import figures_config, figures_heat, figures_network
 from cnncli.report.figures_config import Field

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from cnncli.datasets.images import thumbnail
 from cnncli.datasets.splits import Split
 from cnncli.datasets.splits import image as image_of
-from cnncli.engine.inspection import activations, attribution
+from cnncli.engine.inspection import attribution
 from cnncli.engine.inspection.subject import Shown, Subject
+from cnncli.engine.network import activations
 from cnncli.engine.training import replay
 from cnncli.errors import CnnError
 from cnncli.report.figures import AMOUNT

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cnncli.datasets.splits import Splits
 from cnncli.datasets.splits import image as image_of
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.inspection import activations
+from cnncli.engine.network import activations
 from cnncli.engine.training.setup import Setup
 from cnncli.errors import RunError
 from cnncli.report.figures_network import FeatureMaps

@@ -119,8 +119,8 @@ def test_gradcam_equals_the_paper_s_formula(corner: Any) -> None:
     """With global average pooling and one dense layer, Grad-CAM is the class's weights times the maps, cut at 0."""
     import tensorflow as tf
 
-    from cnncli.engine.inspection.activations import feature_maps
     from cnncli.engine.inspection.attribution import gradcam
+    from cnncli.engine.network.activations import feature_maps
 
     trained, images, _ = corner
     maps = next(m.values for m in feature_maps(trained.model, trained.preprocessing, images[0]) if m.layer == "last")
@@ -153,7 +153,7 @@ def test_saliency_equals_finite_differences(plain: Any) -> None:
 
 def test_kernels_of_every_kind(plain: Any) -> None:
     """Filters come as height, width, channels seen, filters, whatever the layer keeps them as."""
-    from cnncli.engine.inspection.activations import all_kernels
+    from cnncli.engine.network.activations import all_kernels
 
     found = {kernels.layer: kernels for kernels in all_kernels(plain[0])}
     shapes = {name: kernels.weights.shape for name, kernels in found.items()}
@@ -166,7 +166,7 @@ def test_kernels_of_every_kind(plain: Any) -> None:
 
 def test_feature_maps_are_the_layers_outputs(plain: Any) -> None:
     """What a fixed kernel makes of an image follows from it by hand; the last maps are the network's answer."""
-    from cnncli.engine.inspection.activations import feature_maps
+    from cnncli.engine.network.activations import feature_maps
 
     model, preprocessing, images = plain
     maps = {found.layer: found.values for found in feature_maps(model, preprocessing, images[0])}
@@ -263,7 +263,7 @@ def test_images_of_the_user_s_own(tmp_path: Path) -> None:
 
 def test_unknown_layers_are_answered(plain: Any) -> None:
     """A misspelt layer gets the nearest name."""
-    from cnncli.engine.inspection.activations import find_layer
+    from cnncli.engine.network.activations import find_layer
 
     with pytest.raises(CnnError) as caught:
         find_layer(plain[0], "seperable")
