@@ -7,6 +7,7 @@ traceback, and ends with its exit code. Any other exception is a bug in cnncli.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Problem:
     def severity(self) -> str:
         """Return "error", which stops a run, or "warning", which does not."""
         return "warning" if self.code.startswith("W") else "error"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data: where it is, what it is, what to do."""
+        names = ("file", "line", "column", "path", "code", "severity", "message", "hint")
+        return {name: getattr(self, name) for name in names}
 
 
 class CnnError(Exception):

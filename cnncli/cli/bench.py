@@ -7,7 +7,7 @@ from pathlib import Path
 from cnncli.cli.console import out, print_json
 from cnncli.cli.options import ConfigOrRun, Json, RunsDir, Sets
 from cnncli.cli.reference import load_reference
-from cnncli.cli.train import show_warnings
+from cnncli.cli.training import show_warnings
 
 
 def bench_cli(

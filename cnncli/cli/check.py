@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cnncli.cli.console import out, print_json, print_line
-from cnncli.cli.options import Json, Sets
+from cnncli.cli.options import ConfigArgument, Json, Sets
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_cli(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config of the zoo.")],
+    config: ConfigArgument,
     sets: Sets = None,
     resolved: Annotated[bool, typer.Option("--resolved", help="Print every value and where it comes from.")] = False,
     data: Annotated[bool, typer.Option("--data", help="Look at every example too, as `cnn data` does.")] = False,
@@ -55,9 +54,7 @@ def _checked(config: str, sets: list[str], data: bool) -> tuple[Config | None, t
 
 
 def _document(loaded: Config | None, problems: tuple[Problem, ...], resolved: bool) -> dict[str, Any]:
-    names = ("file", "line", "column", "path", "code", "severity", "message", "hint")
-    found = [{**asdict(problem), "severity": problem.severity} for problem in problems]
-    document: dict[str, Any] = {"problems": [{name: problem[name] for name in names} for problem in found]}
+    document: dict[str, Any] = {"problems": [problem.to_json() for problem in problems]}
     if resolved and loaded is not None:
         from cnncli.config.dump import with_defaults
         from cnncli.report.resolved import origins

@@ -61,9 +61,8 @@ def data_problems(config: Config) -> tuple[Problem, ...]:
 
 
 def _document(passport: dict[str, Any], found: tuple[Problem, ...], samples: Path | None) -> dict[str, Any]:
-    names = ("file", "line", "column", "path", "code", "severity", "message", "hint")
-    listed = [{name: getattr(problem, name) for name in names} for problem in found]
-    return {**passport, "problems": listed, "samples": None if samples is None else str(samples)}
+    problems = [problem.to_json() for problem in found]
+    return {**passport, "problems": problems, "samples": None if samples is None else str(samples)}
 
 
 def _print(config: Config, splits: Splits, found: tuple[Problem, ...]) -> None:

@@ -9,13 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from cnncli.cli.console import err, out, print_json, print_note, print_page
-from cnncli.cli.options import CheckpointOption, Json, RunsDir
+from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
 
 
 def eval_cli(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run: its path, name or `latest`; or an exported network.")
-    ] = "latest",
+    run: RunOrArtifact = "latest",
     checkpoint: CheckpointOption = "best",
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     data: Annotated[

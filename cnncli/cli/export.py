@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import out, print_json, print_note, print_page
-from cnncli.cli.options import Json, RunsDir
+from cnncli.cli.options import Json, RunArgument, RunsDir
 
 
 class Kind(StrEnum):
@@ -31,7 +31,7 @@ class Quantize(StrEnum):
 
 
 def export_cli(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")] = "latest",
+    run: RunArgument = "latest",
     kinds: Annotated[list[Kind] | None, typer.Option("--format", help="May be given several times.")] = None,
     quantize: Annotated[Quantize | None, typer.Option(help="Make a LiteRT artifact smaller.")] = None,
     all_kinds: Annotated[bool, typer.Option("--all", help="Every format that can be written here.")] = False,

@@ -10,7 +10,7 @@ import typer
 from cnncli.cli.console import out, print_json, print_note
 from cnncli.cli.options import ConfigOrRun, Json, RunsDir, Sets
 from cnncli.cli.reference import load_reference
-from cnncli.cli.train import show_warnings
+from cnncli.cli.training import show_warnings
 
 
 def find_lr_cli(

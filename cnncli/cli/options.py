@@ -33,7 +33,17 @@ Device = Annotated[DeviceName, typer.Option("--device", help="auto takes a GPU w
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")]
 
 
+RunOrArtifact = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run: its path, name or `latest`; or an exported network.")
+]
+
+
 CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="best, last, or a checkpoint's name or path.")]
+
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config of the zoo.")
+]
 
 
 ConfigOrRun = Annotated[

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnncli.cli.console import err, out, print_json, print_note, print_page
-from cnncli.cli.options import CheckpointOption, Json, RunsDir
+from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
 
 if TYPE_CHECKING:
     from cnncli.serving.predict import Network
@@ -21,9 +21,7 @@ MOST_NOTED = 10
 
 
 def predict_cli(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run: its path, name or `latest`; or an exported network.")
-    ],
+    run: RunOrArtifact,
     files: Annotated[
         list[str], typer.Argument(metavar="FILE…", help="Image files, folders, 'patterns*.png', or - for stdin.")
     ],

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from cnncli.cli.options import Device, DeviceName, Json, RunsDir, Sets
-from cnncli.cli.train import choose_device, finish, make_listener, show_warnings
+from cnncli.cli.options import Device, DeviceName, Json, RunArgument, RunsDir, Sets
+from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
 
 
 def resume_cli(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")] = "latest",
+    run: RunArgument = "latest",
     sets: Sets = None,
     runs_dir: RunsDir = Path("runs"),
     device: Device = DeviceName.auto,

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.console import err, out, print_json, print_line, print_note
-from cnncli.cli.options import Device, DeviceName, Json, RunsDir, Sets
+from cnncli.cli.console import print_json, print_line, print_note
+from cnncli.cli.options import ConfigArgument, Device, DeviceName, Json, RunsDir, Sets
+from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
-    from cnncli.engine.training.train import Result
-    from cnncli.runs.events import Listener
 
 
 def train_cli(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config of the zoo.")],
+    config: ConfigArgument,
     sets: Sets = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; the config's by default.")] = None,
     runs_dir: RunsDir = Path("runs"),
@@ -54,14 +53,6 @@ def train_cli(
     finish(train(loaded, runs_dir, make_listener(), splits), as_json)
 
 
-def choose_device(device: DeviceName) -> None:
-    """Tell TensorFlow where to train, if the user said so; CnnError if there is no such device."""
-    if device != DeviceName.auto:
-        from cnncli.engine.runtime import choose_device
-
-        choose_device(device.value)
-
-
 def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool) -> None:
     """Do what `--dry-run` or `--overfit-batch` asks for; exit code 1 where the network does not learn."""
     from cnncli.report.dry_run import forecast_lines, memorization_lines
@@ -89,55 +80,3 @@ def _print(document: dict[str, Any], lines: list[str], as_json: bool) -> None:
         return
     for line in lines:
         print_line(line)
-
-
-def show_warnings(config: Config) -> None:
-    """Print what the static check doubts on stderr; raise ConfigError for what it refuses."""
-    from cnncli.analysis.check import check
-    from cnncli.errors import ConfigError
-
-    problems = check(config)
-    if any(problem.severity == "error" for problem in problems):
-        raise ConfigError(problems)
-    if problems:
-        from cnncli.report.problems import print_problems
-
-        print_problems(problems, err())
-
-
-def make_listener() -> Listener:
-    """Return what shows progress: a live display on a terminal, plain lines elsewhere."""
-    from cnncli.report.progress import LiveDisplay, PlainLines
-
-    return LiveDisplay(err()) if err().is_terminal else PlainLines(err())
-
-
-def finish(result: Result, as_json: bool) -> None:
-    """Print a training run's result, and end with 128 + signal if one stopped it."""
-    if as_json:
-        print_json(result.to_json())
-    else:
-        _print_result(result)
-        print_line(result.run)
-    if result.status == "interrupted":
-        longer = "" if result.signal is not None else " --set train.max_minutes=null"
-        print_note(f"Stopped after {result.epochs} epochs. Go on with: cnn resume {result.run}{longer}")
-    if result.signal is not None:
-        raise typer.Exit(128 + result.signal)
-
-
-def _print_result(result: Result) -> None:
-    """Print the curves, what the regularizers add to the loss, and the best epoch."""
-    from cnncli.report.penalty import penalty_sentence
-    from cnncli.report.sparkline import curve_lines
-    from cnncli.runs.run import Run
-
-    metrics = Run(Path(result.run)).metrics()
-    for line in curve_lines(metrics, out().width):
-        print_line(line)
-    penalty = penalty_sentence(metrics)
-    if penalty is not None:
-        print_line(penalty)
-    if result.best is not None:
-        monitor = result.best["monitor"].replace("_", " ")
-        print_line(f"best epoch {result.best['epoch']}: {monitor} {result.best['value']:.4f}")

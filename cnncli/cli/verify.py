@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from cnncli.cli.console import print_json, print_line, print_note
-from cnncli.cli.options import Json, RunsDir
+from cnncli.cli.options import Json, RunArgument, RunsDir
 
 if TYPE_CHECKING:
     from cnncli.runs.verification import Verdict
 
 
 def verify_cli(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")] = "latest",
+    run: RunArgument = "latest",
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
