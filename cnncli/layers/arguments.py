@@ -92,3 +92,8 @@ ActivationName = Literal[
     "tanh_shrink",
 ]
 """Keras's activations, but for `glu`, which halves the channels, and `threshold`, which needs arguments."""
+
+
+def as_tuple(given: Any) -> Any:
+    """Return a list as a tuple, for arguments whose numbers are compared; anything else as it is."""
+    return tuple(given) if isinstance(given, list) else given

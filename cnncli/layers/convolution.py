@@ -21,7 +21,7 @@ from cnncli.layers.base import Factor, Shape, Term, Weight
 from cnncli.layers.initializers import GlorotUniform, InitializerArgument, Zeros
 from cnncli.layers.kernels import WHITENING, KernelArgument, Kernels, Matrix
 from cnncli.layers.regularizers import RegularizerArgument
-from cnncli.layers.sliding import Slide, Sliding
+from cnncli.layers.sliding import Slide, Sliding, kernel_slides
 
 
 def kernel_axes(num_axes: int, *channels: str) -> tuple[str, ...]:
@@ -62,8 +62,7 @@ class Convolution(Sliding):
 
     def slides(self) -> tuple[Slide, ...]:
         """Return the window's way along each spatial axis."""
-        ways = zip(self.kernel_size, self.strides, self.dilation_rate, strict=True)
-        return tuple(Slide(size, stride, self.padding, dilation) for size, stride, dilation in ways)
+        return kernel_slides(self.kernel_size, self.strides, self.padding, self.dilation_rate)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the positions and, for each, one number a filter."""

@@ -10,7 +10,7 @@ from cnncli.layers.base import Shape, Term, Weight
 from cnncli.layers.convolution import bias, kernel_axes, position_factors
 from cnncli.layers.initializers import GlorotUniform, InitializerArgument, Zeros
 from cnncli.layers.regularizers import RegularizerArgument
-from cnncli.layers.sliding import Slide, Sliding
+from cnncli.layers.sliding import Slide, Sliding, kernel_slides
 
 
 class PerChannel(Sliding):
@@ -39,8 +39,7 @@ class PerChannel(Sliding):
 
     def slides(self) -> tuple[Slide, ...]:
         """Return the window's way along each spatial axis."""
-        ways = zip(self.kernel_size, self.strides, self.dilation_rate, strict=True)
-        return tuple(Slide(size, stride, self.padding, dilation) for size, stride, dilation in ways)
+        return kernel_slides(self.kernel_size, self.strides, self.padding, self.dilation_rate)
 
     def _depthwise(self, name: str, input_shape: Shape) -> Weight:
         shape = (*self.kernel_size, input_shape[-1], self.depth_multiplier)

@@ -1,11 +1,12 @@
 """Layers that bring the input's values to scale."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from cnncli.errors import ShapeError
+from cnncli.layers.arguments import as_tuple
 from cnncli.layers.base import Layer, Shape, Weight
 
 
@@ -21,11 +22,7 @@ class Rescaling(Layer):
     offset: float = 0.0
 
 
-def _tuple(given: Any) -> Any:
-    return tuple(given) if isinstance(given, list) else given
-
-
-PerChannel = Annotated[float | tuple[float, ...], BeforeValidator(_tuple, json_schema_input_type=float | list[float])]
+PerChannel = Annotated[float | tuple[float, ...], BeforeValidator(as_tuple, json_schema_input_type=float | list[float])]
 
 
 class Normalization(Layer):

@@ -1,12 +1,13 @@
 """Layers that only arrange values anew."""
 
 from math import prod
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from cnncli.errors import ShapeError
+from cnncli.layers.arguments import as_tuple
 from cnncli.layers.base import Layer, Shape, Window
 from cnncli.layers.sliding import times
 
@@ -27,10 +28,6 @@ class Flatten(Layer):
         return None
 
 
-def _tuple(given: Any) -> Any:
-    return tuple(given) if isinstance(given, list) else given
-
-
 class Reshape(Layer):
     """Arrange the values in other axes, row by row.
 
@@ -42,7 +39,7 @@ class Reshape(Layer):
     Example: Reshape(target_shape=[28, 28]).output_shape((28, 28, 1)) == (28, 28)
     """
 
-    target_shape: Annotated[tuple[Annotated[int, Field(ge=-1)], ...], BeforeValidator(_tuple), Field(min_length=1)]
+    target_shape: Annotated[tuple[Annotated[int, Field(ge=-1)], ...], BeforeValidator(as_tuple), Field(min_length=1)]
 
     @model_validator(mode="after")
     def _check(self) -> Self:

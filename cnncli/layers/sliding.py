@@ -81,6 +81,12 @@ class Sliding(Layer):
         )
 
 
+def kernel_slides(size: Shape, strides: Shape, padding: str, dilation_rate: Shape) -> tuple[Slide, ...]:
+    """Return a kernel's way along each spatial axis."""
+    ways = zip(size, strides, dilation_rate, strict=True)
+    return tuple(Slide(taps, stride, padding, dilation) for taps, stride, dilation in ways)
+
+
 def times(lengths: object) -> str:
     """Return 28×28 for (28, 28)."""
     return "×".join(map(str, lengths))  # type: ignore[call-overload]

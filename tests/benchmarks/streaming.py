@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -103,19 +102,12 @@ def peak_memory(folder: Path, image_size: int) -> int:
     return int(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
 
 
-def peak_bytes() -> int:
-    """Return the most bytes that this process held, without what its parent held before it began."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def stream(folder: Path, image_size: int) -> int | None:
+    """Stream a folder once and return the most bytes that were held; the process of its own."""
+    from cnncli import resources
 
-
-def stream(folder: Path, image_size: int) -> int:
-    """Stream a folder once; the process of its own."""
     our_pipeline(folder, image_size)()
-    return peak_bytes()
+    return resources.peak_memory()
 
 
 def main() -> int:

@@ -14,7 +14,6 @@ import argparse
 import io
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -163,23 +162,15 @@ def campaign(number: int, seed: int = 0) -> Figures:
         return Figures(number, len(found["read"]), words, sorted(missing), found["peak_bytes"], seconds, 0, done.stderr)
 
 
-def peak_bytes() -> int:
-    """Return the most bytes that this process held, without what its parent held before it began."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
 def scan(folder: Path) -> None:
     """Take the passport of a folder and print what was found; the process of its own."""
     from cnncli import datasets
     from cnncli.config.schema.schema import Config, Data
+    from cnncli.resources import peak_memory
 
     data = Data(source="folder", path=str(folder), image_size=(8, 8), channels=3, validation=0.0)
     splits = datasets.inspect(Config.model_construct(name="mutated", seed=0, nodes=(), data=data))
-    peak = peak_bytes()
+    peak = peak_memory()
     found = {"bad_files": splits.passport["bad_files"], "read": splits.train.ids, "peak_bytes": peak}
     sys.stdout.write(json.dumps(found))
 

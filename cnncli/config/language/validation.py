@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from cnncli.config.language import expected
 from cnncli.config.language.expected import Location
 from cnncli.config.language.suggestions import nearest, suggestion
+from cnncli.config.yaml import paths
 from cnncli.config.yaml.problems import MAX_PROBLEMS, dotted, problem
 from cnncli.config.yaml.tree import Entry, Mapping, Scalar, Sequence, Value
 from cnncli.errors import Problem
@@ -99,7 +100,7 @@ class _Complaint:
         kept: list[str | int] = []
         value: Value | None = self.part.value
         for index, step in enumerate(location):
-            child = _child(value, step)
+            child = paths.child(value, step)
             missing = index == len(location) - 1 and isinstance(value, Mapping)
             if child is not None or (missing and step in expected.keys(expected.field(self.schema, tuple(kept)))):
                 kept.append(step)
@@ -171,7 +172,7 @@ class _Complaint:
         """Return the value at a location, or the innermost one around it."""
         value: Value = self.part.value
         for step in location:
-            child = _child(value, step)
+            child = paths.child(value, step)
             if child is None:
                 break
             value = child
@@ -191,11 +192,3 @@ def sentence(text: str) -> str:
     """Return a text with a capital letter and a full stop."""
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
-def _child(value: Value | None, step: str | int) -> Value | None:
-    if isinstance(value, Mapping) and isinstance(step, str):
-        return value.get(step)
-    if isinstance(value, Sequence) and isinstance(step, int) and step < len(value.items):
-        return value.items[step]
-    return None

@@ -30,7 +30,7 @@ def parse_with_columns(path: str) -> list[tuple[str | int, int, int]] | None:
     return [(int(m[2]) if m[2] else m[1], m.start(), len(m[0])) for m in matches]
 
 
-def child(value: Value, step: str | int) -> Value | None:
+def child(value: Value | None, step: str | int) -> Value | None:
     """Return what a step leads to, or None if it leads nowhere."""
     if isinstance(value, Mapping) and isinstance(step, str):
         return value.get(step)

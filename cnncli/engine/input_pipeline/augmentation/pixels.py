@@ -8,7 +8,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from cnncli.config.schema import augmentation as specs
-from cnncli.engine.input_pipeline.augmentation.random_draws import Draws, both_ways
+from cnncli.engine.input_pipeline.augmentation.random_draws import Draws, both_ways, per_image
 
 
 def brighten(spec: specs.RandomBrightness, images: tf.Tensor, draws: Draws) -> tf.Tensor:
@@ -52,14 +52,10 @@ def rectangle(images: tf.Tensor, tall: tf.Tensor, wide: tf.Tensor, draws: Draws)
 
 def shifted(images: tf.Tensor, by: tf.Tensor) -> tf.Tensor:
     """Return images with a number of its own added to each, cut off at 0 and 1."""
-    return tf.clip_by_value(images + _spread(by), 0.0, 1.0)
+    return tf.clip_by_value(images + per_image(by), 0.0, 1.0)
 
 
 def stretched(images: tf.Tensor, by: tf.Tensor) -> tf.Tensor:
     """Return images with their distance from the mean multiplied by a number each, cut off at 0 and 1."""
     mean = tf.reduce_mean(images, axis=(1, 2), keepdims=True)
-    return tf.clip_by_value(mean + (images - mean) * _spread(by), 0.0, 1.0)
-
-
-def _spread(values: tf.Tensor) -> tf.Tensor:
-    return values[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    return tf.clip_by_value(mean + (images - mean) * per_image(by), 0.0, 1.0)

@@ -68,3 +68,8 @@ def both_ways(factor: Bounds) -> tuple[float, float]:
 def from_zero(factor: Bounds) -> tuple[float, float]:
     """Return the range of a factor: `f` means 0 to f."""
     return (0.0, factor) if isinstance(factor, float | int) else (min(factor), max(factor))
+
+
+def per_image(values: tf.Tensor) -> tf.Tensor:
+    """Return (images,) as (images, 1, 1, 1): one number for all pixels of an image."""
+    return values[:, tf.newaxis, tf.newaxis, tf.newaxis]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from cnncli.engine.input_pipeline.augmentation.random_draws import per_image
+
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -15,7 +17,7 @@ def faded(images: tf.Tensor, by: tf.Tensor) -> tf.Tensor:
     if images.shape[-1] == 1:
         return images
     grey = tf.reduce_sum(images * tf.constant(_LUMA), axis=-1, keepdims=True)
-    return tf.clip_by_value(images + _spread(by) * (grey - images), 0.0, 1.0)
+    return tf.clip_by_value(images + per_image(by) * (grey - images), 0.0, 1.0)
 
 
 def sharpened(images: tf.Tensor, by: tf.Tensor) -> tf.Tensor:
@@ -23,17 +25,17 @@ def sharpened(images: tf.Tensor, by: tf.Tensor) -> tf.Tensor:
     padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     smooth = (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:] + 4.0 * images) / 13.0
-    return tf.clip_by_value(images + _spread(by) * (images - smooth), 0.0, 1.0)
+    return tf.clip_by_value(images + per_image(by) * (images - smooth), 0.0, 1.0)
 
 
 def solarized(images: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
     """Return images with all values above a threshold inverted."""
-    return tf.where(images > _spread(threshold), 1.0 - images, images)
+    return tf.where(images > per_image(threshold), 1.0 - images, images)
 
 
 def posterized(images: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
     """Return images of which only the upper bits of 8 are kept, a whole number from 1 to 8 for each."""
-    step = _spread(tf.pow(2.0, 8.0 - tf.round(bits)))
+    step = per_image(tf.pow(2.0, 8.0 - tf.round(bits)))
     return tf.floor(tf.round(images * 255) / step) * step / 255
 
 
@@ -58,7 +60,3 @@ def equalized(images: tf.Tensor) -> tf.Tensor:
     table = tf.round((below - least) * 255 / tf.where(span > 0, span, 1.0)) / 255
     spread = tf.where(span > 0, tf.gather(table, values, axis=1, batch_dims=1), planes)
     return tf.transpose(tf.reshape(spread, (shape[0], shape[3], shape[1], shape[2])), (0, 2, 3, 1))
-
-
-def _spread(values: tf.Tensor) -> tf.Tensor:
-    return values[:, tf.newaxis, tf.newaxis, tf.newaxis]
