@@ -113,6 +113,7 @@ def _download(file: PublishedFile, path: Path) -> None:
 def _copy(file: PublishedFile, target: BinaryIO) -> None:
     """Write what the network gives, but never more than the file's size."""
     from http.client import HTTPException  # with TLS they take 10 ms, and a set is downloaded once
+    from urllib.error import URLError
     from urllib.request import urlopen
 
     done, noted = 0, time.monotonic()
@@ -123,8 +124,8 @@ def _copy(file: PublishedFile, target: BinaryIO) -> None:
                 if time.monotonic() - noted >= _NOTE_EVERY:
                     noted = time.monotonic()
                     _note(f"downloaded {done / 1e6:.1f} of {file.size / 1e6:.1f} MB")
-    except HTTPException as error:
-        raise OSError(f"{file.url}: {type(error).__name__} {error}") from error
+    except (URLError, HTTPException) as error:
+        raise OSError(f"{file.url}: {error.reason if type(error) is URLError else error}") from error
     if done < file.size:
         raise OSError(f"{file.url} ended after {done:,} of {file.size:,} bytes")
 
