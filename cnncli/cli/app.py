@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "Train": ("train", "resume", "eval", "predict", "export", "find-lr", "bench"),
     "Understand a config": ("summary", "check", "explain", "diff", "data", "show"),
     "Runs": ("runs", "compare", "report", "verify", "tensorboard"),
-    "Start and set-up": ("init", "import", "zoo", "schema", "doctor"),
+    "Start and set-up": ("init", "help", "import", "zoo", "schema", "doctor"),
 }
 """Commands by the panel they stand in; `cnncli/cli/<name>.py` holds `<name>_cli`."""
 

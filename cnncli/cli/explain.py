@@ -32,7 +32,7 @@ def explain_cli(
     Example: cnn explain E012
     """
     if CODE.fullmatch(subject):
-        _explain_code(subject, as_json)
+        _explain_code(subject, as_json, markdown)
         return
     from cnncli.analysis.explain import explain
     from cnncli.report import explanation
@@ -48,11 +48,12 @@ def explain_cli(
         print_page(explanation.explanation_page(found))
 
 
-def _explain_code(code: str, as_json: bool) -> None:
+def _explain_code(code: str, as_json: bool, markdown: bool) -> None:
+    from cnncli.cli.help import print_help
     from cnncli.config.error_pages import page
 
     found = page(code)
     if as_json:
         print_json(found.to_json())
     else:
-        print_line(found.text)
+        print_help(found.markdown, markdown)

@@ -29,9 +29,9 @@ class Page:
     body: str
 
     @property
-    def text(self) -> str:
+    def markdown(self) -> str:
         """The page with its heading."""
-        return f"{self.code} · {self.title}\n\n{self.body}"
+        return f"## {self.code} · {self.title}\n\n{self.body}"
 
     def to_json(self) -> dict[str, str]:
         """Return plain data."""

@@ -123,10 +123,10 @@ class _Definitions:
         """Return a model's schema, with short descriptions, and references allowed for every value."""
         schema = model.model_json_schema(ref_template="#/$defs/{model}")
         inner = schema.pop("$defs", {})
-        arguments = _documented(model)
+        about = descriptions(model)
         for name, part in schema["properties"].items():
             part.pop("title", None)
-            part.setdefault("description", arguments.get(name, _COMMON.get(name, "")))
+            part.setdefault("description", about[name])
         properties = {name: self._shared(name, _open(part)) for name, part in schema["properties"].items()}
         self.all |= {name: _described(_open(part)) for name, part in inner.items() if name not in _BASES}
         return _described({**schema, "properties": properties})
@@ -206,6 +206,13 @@ def _described(schema: Schema) -> Schema:
 
 def _summary(model: type[BaseModel]) -> str:
     return (model.__doc__ or "").partition("\n\n")[0]
+
+
+def descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """Return what each field of a model means: by itself, by a docstring, or as everywhere."""
+    documented = _documented(model)
+    fields = model.model_fields.items()
+    return {name: field.description or documented.get(name, _COMMON.get(name, "")) for name, field in fields}
 
 
 def _documented(model: type[BaseModel]) -> dict[str, str]:
