@@ -1,4 +1,4 @@
-"""The README cannot lie: its reference is generated, its commands are those that run, its configs are clean.
+"""The README and the manual cannot lie: tables are generated, commands shown are those that run, configs are clean.
 
 `python tests/test_readme.py` writes the generated parts anew.
 """
@@ -13,34 +13,36 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-COMMAND_LINE = re.compile(r"^(?:\$ )?cnn (\w+)", re.MULTILINE)
-CONFIGS = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+MANUAL = ROOT / "cnncli" / "help_pages.md"
+BOTH = "\n".join(file.read_text(encoding="utf-8") for file in (README, MANUAL))
+COMMAND_LINE = re.compile(r"(?:^(?:\$ )?|`)cnn ([a-z][a-z-]*)", re.MULTILINE)
+COMING = ("cnncli/config/schema/tasks.py", "cnncli/datasets/targets.py")
+"""Files of the recipe for a task that are written at the moment."""
+TOPIC = re.compile(r"`cnn help (?!TOPIC)([\w.-]+)`")
+CONFIGS = re.findall(r"```yaml\n(.*?)```", BOTH, re.DOTALL)
 
 
 def commands() -> str:
-    """Return a table of every command with the first sentence of its help."""
-    from cnncli.cli.app import COMMANDS, function_of
+    """Return every command in the panels of `cnn --help`."""
+    from cnncli.cli.app import COMMANDS
 
-    rows = ["| command | does |", "|---|---|"]
-    for names in COMMANDS.values():
-        for name in names:
-            help_text = " ".join((function_of(name).__doc__ or "").split("\n\n")[0].split())
-            rows.append(f"| `cnn {name}` | {help_text} |")
-    return "\n".join(rows)
+    rows = (f"| {panel} | {', '.join(f'`{name}`' for name in names)} |" for panel, names in COMMANDS.items())
+    return "\n".join(["| what for | `cnn …` |", "|---|---|", *rows])
 
 
-def layers() -> str:
-    """Return a table of every layer with its arguments and the first line of its docstring."""
-    from cnncli.layers import VOCABULARY
-
-    rows = ["| layer | what it does | arguments |", "|---|---|---|"]
-    for name, layer in VOCABULARY.items():
-        arguments = ", ".join(field for field in layer.model_fields if field not in ("name", "trainable"))
-        rows.append(f"| `{name}` | {(layer.__doc__ or '').splitlines()[0]} | {arguments} |")
-    return "\n".join(rows)
+def results() -> str:
+    """Return the first table of `cnn help results`, so that both have the same figures."""
+    return topic("results").split("\n\n")[1]
 
 
-GENERATED: dict[str, Callable[[], str]] = {"commands": commands, "layers": layers}
+def topic(name: str) -> str:
+    """Return what is written about a topic of `cnn help`."""
+    from cnncli.report.help_pages import written
+
+    return written()[name].body
+
+
+GENERATED: dict[str, Callable[[], str]] = {"commands": commands, "results": results}
 
 
 def with_generated_parts(text: str) -> str:
@@ -53,26 +55,36 @@ def with_generated_parts(text: str) -> str:
 
 
 def test_reference_is_current() -> None:
-    """The tables of commands and layers are what the code says; `python tests/test_readme.py` writes them."""
+    """Its tables of commands and results are those of the tool; `python tests/test_readme.py` writes them."""
     text = README.read_text(encoding="utf-8")
     assert with_generated_parts(text) == text
 
 
 def test_every_command_shown_exists() -> None:
-    """Each `cnn …` line of the README names a command that there is."""
+    """Each `cnn …` of the README and the manual names a command that there is."""
     from cnncli.cli.app import COMMANDS
 
-    shown = set(COMMAND_LINE.findall(README.read_text(encoding="utf-8")))
-    assert shown
+    shown = set(COMMAND_LINE.findall(BOTH))
+    assert len(shown) >= 15
     assert shown <= {name for names in COMMANDS.values() for name in names}
+
+
+@pytest.mark.parametrize("name", sorted(set(TOPIC.findall(BOTH))))
+def test_every_topic_shown_exists(name: str) -> None:
+    """Each `cnn help …` of the README and the manual shows a page."""
+    from typer.testing import CliRunner
+
+    from cnncli.cli.app import app
+
+    assert CliRunner().invoke(app, ["help", name]).exit_code == 0
 
 
 def test_there_is_a_config() -> None:
     """The next test has something to check."""
-    assert CONFIGS
+    assert len(CONFIGS) == 2
 
 
-@pytest.mark.parametrize("text", CONFIGS, ids=lambda text: text.splitlines()[0])
+@pytest.mark.parametrize("text", CONFIGS, ids=["README", "manual"])
 def test_every_config_shown_is_clean(text: str, tmp_path: Path) -> None:
     """`cnn check` has nothing to say about it: no error, no warning."""
     from cnncli.analysis.check import check
@@ -89,8 +101,8 @@ def test_the_table_of_folders_is_complete() -> None:
 
 
 def promised() -> list[Path]:
-    """Return the files that the table of promises says measure them."""
-    text = README.read_text(encoding="utf-8")
+    """Return the files that `cnn help results` says measure its promises."""
+    text = topic("results")
     table = text[text.index("| promise | command | figure |") :].split("\n\n")[0]
     commands = " ".join(line.split(" | ")[1] for line in table.splitlines()[2:])
     return [next((ROOT / "tests").rglob(name)) for name in dict.fromkeys(re.findall(r"\w+\.py", commands))]
@@ -102,6 +114,14 @@ def test_every_promise_has_a_short_version(path: Path) -> None:
     tests = (file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py") if file != Path(__file__))
     used = re.compile(rf"^(?:import|from) {path.stem}\b|[\"/]{path.stem}(?:\.py)?[\"`]", re.MULTILINE)
     assert path.name.startswith("test_") or any(used.search(text) for text in tests)
+
+
+def test_every_file_of_the_recipes_exists() -> None:
+    """What the README says to edit for a new layer, task or command is there."""
+    recipes = README.read_text(encoding="utf-8").split("**To add a layer:**")[1]
+    paths = [path for path in re.findall(r"`((?:cnncli|tests)/[\w./]+)`", recipes) if path not in COMING]
+    assert len(paths) > 10
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 COMMON = ("-m venv", 'pip"? install', "--constraint|-c constraints.txt")

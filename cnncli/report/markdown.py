@@ -17,6 +17,9 @@ _LABEL = 0.4
 _BLANK = re.compile(r"\n\s*\n")
 _HEADING = re.compile(r"(#+) (.+)")
 _ITEM = re.compile(r"^- ", re.MULTILINE)
+_COMMAND = re.compile(r"`[^`]{1,40}`")
+_STICKY = "\N{NO-BREAK SPACE}"
+"""Stands for the spaces of short code while lines are filled, so that `cnn help` stays on one of them."""
 _CELL = re.compile(r"(?<!\\)\|")
 
 
@@ -132,12 +135,13 @@ def _cell(text: str) -> str:
 
 
 def _wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
+    joined = _COMMAND.sub(lambda code: code[0].replace(" ", _STICKY), " ".join(text.replace("**", "").split()))
     lines = textwrap.wrap(
-        " ".join(text.replace("**", "").split()),
+        joined,
         width,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return lines or [first.rstrip()]
+    return [line.replace(_STICKY, " ") for line in lines] or [first.rstrip()]

@@ -240,7 +240,7 @@ def test_a_wrong_layer_and_a_wrong_code_are_known_errors() -> None:
     assert isinstance(run("explain", "E999").exception, CnnError)
 
 
-@pytest.mark.parametrize("command", ["summary", "check", "explain", "diff", "zoo", "init", "schema"])
+@pytest.mark.parametrize("command", ["summary", "check", "explain", "diff", "zoo", "init", "schema", "help"])
 def test_help_opens_with_what_it_does(command: str) -> None:
     """The help has a first sentence and an example to copy."""
     output = run(command, "--help").stdout

@@ -1,0 +1,196 @@
+"""`cnn help`: every topic, layer, key, code and command has a page that fits the terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cnncli.cli.app import COMMANDS, PANELS, app
+from cnncli.config.error_pages import pages
+from cnncli.config.schema.json_schema import json_schema
+from cnncli.errors import CnnError
+from cnncli.layers import VOCABULARY
+from cnncli.report.help_pages import written
+
+WIDTHS = (60, 80, 120)
+LAYERS = [*VOCABULARY, "Parallel", "Residual", "Repeat"]
+
+
+def cnn(*arguments: str, columns: int = 80) -> Result:
+    """Run a command in this process, in a terminal of that width."""
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": str(columns)})
+
+
+def text(*arguments: str, columns: int = 80) -> str:
+    """Return what `cnn help` prints of a topic."""
+    result = cnn("help", *arguments, columns=columns)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def flowing(shown: str) -> str:
+    """Return a text without its line breaks and columns."""
+    return " ".join(shown.split())
+
+
+def config_keys(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return the path and the schema of every key, as the JSON Schema for editors has them."""
+
+    def below(part: dict[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        while "$ref" in part and part["$ref"].rpartition("/")[2] not in NAMED:
+            part = schema["$defs"][part["$ref"].rpartition("/")[2]]
+        for name, inner in part.get("properties", {}).items():
+            yield prefix + name, inner
+            yield from below(inner, f"{prefix}{name}.")
+        for option in part.get("anyOf", ()):
+            yield from below(option, prefix)
+        if isinstance(part.get("items"), dict):
+            yield from below(part["items"], f"{prefix.removesuffix('.')}[].")
+
+    yield from below(schema, "")
+
+
+NAMED = ("layer", "layers", "some_layers", "optimizer", "schedule", "augmentation", "block", "reference")
+"""What has pages of its own."""
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, dict[str, Any]]:
+    """Return the keys of a config, other than those of a checkpoint's interval, with their schemas."""
+    return {path: part for path, part in config_keys(json_schema()) if not path.startswith("train.checkpoint.every.")}
+
+
+@pytest.mark.parametrize("topic", written())
+def test_every_topic_prints(topic: str) -> None:
+    """Each has a title, a line below it and a text, with nothing of Markdown's tables left."""
+    title, line, gap, *rest = text(topic).splitlines()
+    assert title == written()[topic].title
+    assert line == "─" * len(title)
+    assert gap == ""
+    assert rest
+    assert not any(shown.startswith(("|", "#", "```")) for shown in (title, *rest))
+
+
+def test_the_list_of_topics() -> None:
+    """Without a topic each is named with a line."""
+    shown = text()
+    for page in written().values():
+        assert re.search(rf"^  {page.topic} +{re.escape(page.title)}$", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("topic", ["", *written(), "Conv2D", "train", "train.loss", "E022", "eval"])
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_lines_fit_the_width(topic: str, columns: int) -> None:
+    """No line is longer, but for code, which is there to be copied."""
+    source = text(*filter(None, [topic]), "--markdown")
+    code = [*re.findall(r"^ {4}.*", source, re.MULTILINE), *re.findall(r"```\w+\n(.*?)```", source, re.DOTALL)]
+    copied = {line.strip() for part in code for line in part.splitlines()}
+    lines = text(*filter(None, [topic]), columns=columns).splitlines()
+    assert [line for line in lines if len(line) > columns and line.strip() not in copied] == []
+    assert max(map(len, lines)) > columns / 2
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_has_a_page(name: str) -> None:
+    """It is in the list, and its own page has each argument with what the JSON Schema says of it."""
+    assert f"\n{name}\n" in text("layers")
+    page = flowing(text(name))
+    properties = json_schema()["$defs"][name].get("properties", {}) if name in VOCABULARY else {}
+    assert page.startswith(f"{name} (layers)")
+    for argument, part in properties.items():
+        assert f" {argument} {flowing(part['description']).replace('`', '')}" in page
+
+
+def test_defaults_and_shapes_are_told() -> None:
+    """Conv2D: two arguments are required, strides are 1, the initializer is Glorot's; the shape is there."""
+    page = flowing(text("Conv2D"))
+    assert "filters Number of output channels. Takes an integer, at least 1; required." in page
+    assert "an integer, at least 1, or a list of 2, each such; default [1, 1]." in page
+    assert "Takes an initializer; default GlorotUniform." in page
+    assert "Output shape: (ceil(height / strides)" in page
+    assert "strides=[1, 1], padding=valid" in flowing(text("layers"))
+
+
+def test_every_key_is_there(keys: dict[str, dict[str, Any]]) -> None:
+    """`cnn help config` has each key, and with its description, in the order of the JSON Schema."""
+    assert len(keys) > 35
+    page = flowing(text("config", columns=120))
+    places = [page.index(f" {path} ") for path in keys]
+    assert len(set(places)) == len(keys)
+    for path, part in keys.items():
+        if "description" in part and path not in ("data", "train"):
+            assert f" {path} {flowing(part['description'])}" in page
+
+
+def test_a_key_by_its_path_or_its_end() -> None:
+    """The whole path, an index in it, or the last name alone; a section shows the keys inside."""
+    assert "Examples in one step. Takes an integer, at least 1; default 128." in flowing(text("train.batch_size"))
+    assert text("batch_size") == text("train.batch_size")
+    assert text("train.groups[0].layers") == text("train.groups[].layers")
+    assert "label_smoothing" in text("train.loss")
+    assert "  AdamW " in text("train.optimizer")
+
+
+def test_every_code_is_there_and_has_the_page_of_explain() -> None:
+    """`cnn help errors` lists all; one of them is what `cnn explain` prints, in small letters as well."""
+    shown = text("errors")
+    for code, page in pages().items():
+        assert f"  {code}  {page.title}\n" in shown
+    assert text("e012") == cnn("explain", "E012").stdout
+    assert text("E012", "--markdown") == cnn("explain", "E012", "--markdown").stdout
+
+
+def test_commands_are_those_of_the_help_option() -> None:
+    """`cnn help commands` and `cnn --help` have the same panels, commands and sentences."""
+    ours = flowing(text("commands"))
+    theirs = flowing(re.sub("[│╭╮╰╯─]", " ", cnn("--help").stdout))
+    for panel, names in COMMANDS.items():
+        assert f" {panel} cnn {names[0]} " in ours
+        assert f" {panel} {names[0]} " in theirs
+    for name in PANELS:
+        sentence = re.search(rf" cnn {name} (.*?)(?= cnn [a-z-]+ [A-Z]|$)", ours)
+        assert sentence
+        assert f" {name} {sentence[1].split(' Understand')[0].split(' Runs cnn')[0][:40]}" in theirs
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_every_command_has_the_options_of_its_help(name: str) -> None:
+    """`cnn help train` names each option that `cnn train --help` does, and no other."""
+    option = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+    table = text(name).split(" (config)\n")[0]
+    ours = set(option.findall("\n".join(re.findall(r"^  (?:-|--).*?(?:  |$)", table, re.MULTILINE))))
+    theirs = re.sub("[│╭╮╰╯]", " ", cnn(name, "--help", columns=200).stdout)
+    listed = set(option.findall("\n".join(re.findall(r"^ +(?:\* +)?(?:-).*?(?=  [A-Z<\[]|$)", theirs, re.MULTILINE))))
+    assert ours == listed - {"--help"}
+
+
+def test_a_name_with_two_meanings_shows_both() -> None:
+    """`train` is a command and a section; Constant a schedule and an initializer."""
+    assert "cnn train CONFIG" in text("train")
+    assert "train (config)" in text("train")
+    assert "Constant (schedules)" in text("Constant")
+    assert "Constant (initializers)" in text("Constant")
+
+
+@pytest.mark.parametrize(("word", "near"), [("Conv2", "Conv2D"), ("layer", "layers"), ("lr", "learning_rate")])
+def test_an_unknown_topic(word: str, near: str) -> None:
+    """A known error, with exit code 1 and the nearest topic."""
+    error = cnn("help", word).exception
+    assert isinstance(error, CnnError)
+    assert error.exit_code == 1
+    assert error.message == f'There is no topic "{word}". Did you mean "{near}"?'
+
+
+def test_json() -> None:
+    """The topics, or the pages of a topic with their Markdown."""
+    topics = json.loads(text("--json"))["topics"]
+    assert [topic["topic"] for topic in topics] == list(written())
+    assert set(topics[0]) == {"topic", "title"}
+    (page,) = json.loads(text("E012", "--json"))["pages"]
+    assert page == {"topic": "E012", "title": "E012 · An unknown argument", "text": pages()["E012"].body}
+    assert [each["topic"] for each in json.loads(text("train", "--json"))["pages"]] == ["train", "train"]
