@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cnncli.cli.app import COMMANDS, PANELS, app
+from cnncli.cli.app import COMMANDS, PANELS, app, function_of
 from cnncli.config.error_pages import pages
 from cnncli.config.schema.json_schema import json_schema
 from cnncli.errors import CnnError
@@ -153,9 +153,9 @@ def test_commands_are_those_of_the_help_option() -> None:
         assert f" {panel} cnn {names[0]} " in ours
         assert f" {panel} {names[0]} " in theirs
     for name in PANELS:
-        sentence = re.search(rf" cnn {name} (.*?)(?= cnn [a-z-]+ [A-Z]|$)", ours)
-        assert sentence
-        assert f" {name} {sentence[1].split(' Understand')[0].split(' Runs cnn')[0][:40]}" in theirs
+        sentence = flowing((function_of(name).__doc__ or "").split("\n\n")[0])
+        assert f" cnn {name} {sentence}" in ours
+        assert f" {name} {sentence}" in theirs
 
 
 @pytest.mark.parametrize("name", PANELS)
