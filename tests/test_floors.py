@@ -102,8 +102,9 @@ FLOORS = """
     serving
     importing
     engine
-    engine.fast_ops engine.tasks
+    engine.fast_ops
     engine.input_pipeline
+    engine.tasks
     engine.network
     engine.arithmetic engine.runtime
     engine.evaluation

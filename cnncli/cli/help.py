@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import print_json, print_line
-from cnncli.cli.reference import Markdown
-from cnncli.cli.train import Json
+from cnncli.cli.options import Json, Markdown
 
 
 def help_cli(
