@@ -16,7 +16,6 @@ README = ROOT / "README.md"
 MANUAL = ROOT / "cnncli" / "help_pages.md"
 BOTH = "\n".join(file.read_text(encoding="utf-8") for file in (README, MANUAL))
 COMMAND_LINE = re.compile(r"(?:^(?:\$ )?|`)cnn ([a-z][a-z-]*)", re.MULTILINE)
-"""Files of the recipe for a task that are written at the moment."""
 TOPIC = re.compile(r"`cnn help (?!TOPIC)([\w.-]+)`")
 CONFIGS = re.findall(r"```yaml\n(.*?)```", BOTH, re.DOTALL)
 
@@ -118,6 +117,7 @@ def test_every_promise_has_a_short_version(path: Path) -> None:
 def test_every_file_of_the_recipes_exists() -> None:
     """What the README says to edit for a new layer, task or command is there."""
     recipes = README.read_text(encoding="utf-8").split("**To add a layer:**")[1]
+    paths = re.findall(r"`((?:cnncli|tests)/[\w./]+)`", recipes)
     assert len(paths) > 10
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
