@@ -65,9 +65,9 @@ def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool)
         forecast = forecast_of(config)
         _print(forecast.to_json(), forecast_lines(forecast), as_json)
         return
-    from cnncli.engine.training.overfit_batch import memorize
+    from cnncli.engine.training.overfit_batch import overfit
 
-    found = memorize(config, print_note)
+    found = overfit(config, print_note)
     _print(found.to_json(), memorization_lines(found), as_json)
     if not found.learned:
         raise typer.Exit(1)

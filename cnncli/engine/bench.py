@@ -77,7 +77,7 @@ class Bench:
 
 
 def bench(config: Config) -> Bench:
-    """Measure a config's network on random images; nothing is trained that is kept."""
+    """Measure a config's network on random images; nothing is written."""
     configure(config)
     loop = make_step_loop(config)
     step = _step_seconds(config, loop)

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 
-def rework(layer: Any) -> None:
+def replace_call(layer: Any) -> None:
     """Let a Keras BatchNormalization train in one operation; what it does otherwise stays Keras's.
 
     Args:

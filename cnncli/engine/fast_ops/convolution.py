@@ -27,7 +27,7 @@ import keras
 import tensorflow as tf
 
 
-def rework(layer: Any) -> None:
+def replace_call(layer: Any) -> None:
     """Give a Keras convolution an operation without those faults, if it needs one.
 
     Args:

@@ -86,9 +86,9 @@ def _keras_layer(node: Node, entropy: list[int], dtype: str | None) -> Any:
     layer = keras_class(name=node.name, dtype=dtype, **arguments)
     layer.trainable = node.layer.trainable  # not every Keras layer takes it as an argument
     if isinstance(node.layer, (Convolution, Conv2DTranspose)):
-        convolution.rework(layer)
+        convolution.replace_call(layer)
     if isinstance(node.layer, BatchNormalization):
-        batch_normalization.rework(layer)
+        batch_normalization.replace_call(layer)
     return layer
 
 

@@ -1,4 +1,4 @@
-"""`cnn train --overfit-batch`: can the network learn one batch by heart? If not, more data will not help it."""
+"""`cnn train --overfit-batch`: can the network overfit one batch? If not, more data will not help it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ MAX_STEPS = 2000
 CHUNK_SECONDS = 0.5
 
 
-def memorize(config: Config, tell: Callable[[str], None], max_steps: int = MAX_STEPS) -> Memorization:
-    """Train on one batch until it is known by heart; nothing is written.
+def overfit(config: Config, tell: Callable[[str], None], max_steps: int = MAX_STEPS) -> Memorization:
+    """Train on one batch until it is overfit; nothing is written.
 
     What works against that on purpose is left out: augmentation, dropout, label smoothing, the schedule and
     the average of the weights.
@@ -126,7 +126,7 @@ def _flows(gradient: tf.Tensor | None) -> bool:
 
 
 def _bare(config: Config) -> Config:
-    """Return the config without what keeps a network from learning by heart."""
+    """Return the config without what keeps a network from overfitting."""
     loss = config.train.loss.model_copy(update={"label_smoothing": 0.0})
     changed = {"loss": loss, "schedule": Constant(), "ema": None, "accumulate": 1}
     return config.model_copy(

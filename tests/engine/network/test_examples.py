@@ -140,7 +140,7 @@ def test_fixed_kernels_with_groups_treat_each_channel():
         (Conv3D(filters=4, kernel_size=1, strides=2), (4, 5, 6, 2)),
     ],
 )
-def test_reworked_convolutions_equal_keras(layer, input_shape):
+def test_replaced_convolutions_equal_keras(layer, input_shape):
     """Groups one by one, and strides before a 1×1 kernel, give what Keras gives on the same weights."""
     import keras
 

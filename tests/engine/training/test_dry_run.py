@@ -78,7 +78,7 @@ def test_diverging_first_steps_are_told(small_config: Callable[..., Any]) -> Non
 
 def test_network_that_can_learn(small_config: Callable[..., Any]) -> None:
     """One batch is learned by heart, though the config has dropout, smoothing and augmentation against that."""
-    from cnncli.engine.training.overfit_batch import memorize
+    from cnncli.engine.training.overfit_batch import overfit
 
     config = small_config(
         "train.optimizer={Adam: {learning_rate: 0.02}}",
@@ -88,7 +88,7 @@ def test_network_that_can_learn(small_config: Callable[..., Any]) -> None:
         "train.accumulate=2",
     )
     told: list[str] = []
-    found = memorize(config, told.append)
+    found = overfit(config, told.append)
     assert found.learned
     assert found.metrics["accuracy"] == 1.0
     assert found.metrics["loss"] < 0.1 < found.first_loss
@@ -98,11 +98,11 @@ def test_network_that_can_learn(small_config: Callable[..., Any]) -> None:
 
 def test_network_that_cannot_learn(small_config: Callable[..., Any]) -> None:
     """A dead activation: not learned, and the layers before it are named."""
-    from cnncli.engine.training.overfit_batch import memorize
+    from cnncli.engine.training.overfit_batch import overfit
     from cnncli.report.dry_run import memorization_lines
 
     layers = "[Flatten, {Dense: {units: 8}}, {ReLU: {threshold: 1000.0}}, {Dense: {units: 10}}]"
-    found = memorize(small_config(f"model.layers={layers}"), lambda line: None, max_steps=60)
+    found = overfit(small_config(f"model.layers={layers}"), lambda line: None, max_steps=60)
     assert not found.learned
     assert found.steps == 60
     assert found.layers_without_gradient == ("dense",)
@@ -113,12 +113,12 @@ def test_network_that_cannot_learn(small_config: Callable[..., Any]) -> None:
 
 def test_divergence_on_one_batch(small_config: Callable[..., Any]) -> None:
     """Steps too large are told as such."""
-    from cnncli.engine.training.overfit_batch import memorize
+    from cnncli.engine.training.overfit_batch import overfit
     from cnncli.report.dry_run import memorization_lines
 
     layers = "model.layers=[Flatten, {Dense: {units: 10}}]"
     config = small_config(layers, "train.optimizer={SGD: {learning_rate: 1.0e+38}}")
-    found = memorize(config, lambda line: None)
+    found = overfit(config, lambda line: None)
     assert found.diverged
     assert not found.learned
     assert "Lower the optimizer's learning_rate" in memorization_lines(found)[1]
