@@ -104,15 +104,19 @@ def measure(trained: Trained, split: Split, views: Sequence[View] = ()) -> Resul
     undo = make_objective(trained.config).undo
     images = readable(split, trained.preprocessing) if len(split) else ()
 
-    def averaged(batch: tf.Tensor) -> npt.NDArray[np.float32]:
-        total = sum(undo(view, predictor.logits(view(batch))).astype(np.float64) for view in views)
-        return np.asarray(total / len(views), np.float32)
-
     for start in range(0, len(split), BATCH_SIZE):
         batch = images[start : start + BATCH_SIZE]
-        outputs = averaged(batch) if views else predictor.logits(batch)
-        evaluator.update(outputs, split.targets.take(np.arange(start, start + len(outputs))))
+        if views:
+            outputs = tf.nest.map_structure(_mean, *(undo(view, predictor.logits(view(batch))) for view in views))
+        else:
+            outputs = predictor.logits(batch)
+        evaluator.update(outputs, split.targets.take(np.arange(start, start + len(batch))))
     return evaluator.result()
+
+
+def _mean(*outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    total = sum(array.astype(np.float64) for array in outputs)
+    return np.asarray(total / len(outputs), np.float32)
 
 
 def readable(split: Split, preprocessing: Preprocessing) -> Images:

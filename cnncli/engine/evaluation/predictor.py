@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.engine.fast_ops import batch_halves
@@ -32,23 +31,29 @@ class Predictor:
     def __init__(self, model: keras.Model, preprocessing: Preprocessing) -> None:
         self._model = model
         self._preprocessing = preprocessing
-        self._parts = batch_halves.number()
+        self._halves = batch_halves.number()
 
-    def logits(self, images: Images) -> npt.NDArray[np.float32]:
-        """Return float32 logits (examples, classes) for uint8 images of the network's size."""
+    def logits(self, images: Images) -> Any:
+        """Return what the network ends in for uint8 images of its size.
+
+        Returns:
+            float32 (examples, …); of a network whose outputs have names, a dictionary of such arrays.
+        """
         starts = range(0, len(images), BATCH_SIZE)
-        return np.concatenate([self._batch(images[start : start + BATCH_SIZE]) for start in starts])
+        batches = [self._batch(images[start : start + BATCH_SIZE]) for start in starts]
+        return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
 
-    def _batch(self, images: tf.Tensor) -> npt.NDArray[np.float32]:
+    def _batch(self, images: tf.Tensor) -> Any:
         # A batch is always filled up: the kernels, and so the last bits, may depend on its size.
         missing = BATCH_SIZE - len(images)
         if missing:
             images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
-        return np.asarray(self._forward(images))[: BATCH_SIZE - missing]
+        outputs = self._forward(images)
+        return tf.nest.map_structure(lambda output: np.asarray(output)[: BATCH_SIZE - missing], outputs)
 
     @tf.function(reduce_retracing=True)
-    def _forward(self, images: tf.Tensor) -> tf.Tensor:
-        logits = batch_halves.in_halves(
-            lambda part: self._model(self._preprocessing.to_float(part), training=False), images, self._parts
+    def _forward(self, images: tf.Tensor) -> Any:
+        outputs = batch_halves.in_halves(
+            lambda part: self._model(self._preprocessing.to_float(part), training=False), images, self._halves
         )
-        return tf.cast(logits, tf.float32)
+        return tf.nest.map_structure(lambda output: tf.cast(output, tf.float32), outputs)
