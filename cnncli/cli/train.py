@@ -64,7 +64,7 @@ def choose_device(device: DeviceName) -> None:
 
 def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool) -> None:
     """Do what `--dry-run` or `--overfit-batch` asks for; exit code 1 where the network does not learn."""
-    from cnncli.report.dry_run import forecast_lines, memorization_lines
+    from cnncli.report.dry_run import forecast_lines, overfit_lines
 
     if dry_run and overfit_batch:
         raise typer.BadParameter("take one of --dry-run and --overfit-batch")
@@ -76,9 +76,9 @@ def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool)
         return
     from cnncli.engine.training.overfit_batch import memorize
 
-    found = memorize(config, print_note)
-    _print(found.to_json(), memorization_lines(found), as_json)
-    if not found.learned:
+    result = memorize(config, print_note)
+    _print(result.to_json(), overfit_lines(result), as_json)
+    if not result.learned:
         raise typer.Exit(1)
 
 

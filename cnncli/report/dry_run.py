@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cnncli.report.numbers import full, short
 
 if TYPE_CHECKING:
-    from cnncli.analysis.rehearsal import Forecast, Memorization
+    from cnncli.analysis.rehearsal import Forecast, OverfitResult
 
 
 def forecast_lines(forecast: Forecast) -> list[str]:
@@ -30,37 +30,39 @@ def _memory(forecast: Forecast) -> str:
     estimate = f"`cnn summary` estimates {short(forecast.estimated_bytes, 'B')}"
     if forecast.peak_bytes is None:
         return f"cannot be measured here; {estimate}"
-    grown = "" if forecast.network_bytes is None else f", {short(forecast.network_bytes, 'B')} of it for the training"
-    return f"{short(forecast.peak_bytes, 'B')} at most{grown}; {estimate}"
+    training_part = (
+        "" if forecast.network_bytes is None else f", {short(forecast.network_bytes, 'B')} of it for the training"
+    )
+    return f"{short(forecast.peak_bytes, 'B')} at most{training_part}; {estimate}"
 
 
-def memorization_lines(found: Memorization) -> list[str]:
+def overfit_lines(result: OverfitResult) -> list[str]:
     """Return the verdict on the training on one batch, and what to try."""
     at_end = (
-        f"after {full(found.steps)} steps ({duration(found.seconds)}) {found.accuracy:.1%} of "
-        f"{full(found.num_examples)} examples are right, loss {found.loss:.3f} "
-        f"({found.first_loss:.2f} at first; knowing nothing is {found.chance_loss:.2f})"
+        f"after {full(result.steps)} steps ({duration(result.seconds)}) {result.accuracy:.1%} of "
+        f"{full(result.num_examples)} examples are right, loss {result.loss:.3f} "
+        f"({result.first_loss:.2f} at first; knowing nothing is {result.chance_loss:.2f})"
     )
-    if found.learned:
+    if result.learned:
         return [f"The network can learn: {at_end}."]
-    if found.diverged:
+    if result.diverged:
         return [
-            f"The network does not learn: the loss is no longer a finite number after {full(found.steps)} steps.",
+            f"The network does not learn: the loss is no longer a finite number after {full(result.steps)} steps.",
             "Lower the optimizer's learning_rate, or set train.clip_norm: 1.0.",
         ]
-    return [f"The network does not learn one batch by heart: {at_end}.", *_advice(found)]
+    return [f"The network does not learn one batch by heart: {at_end}.", *_advice(result)]
 
 
-def _advice(found: Memorization) -> list[str]:
+def _advice(result: OverfitResult) -> list[str]:
     """Return what may be the cause."""
     lines = []
-    if found.num_contradictions:
-        lines.append(f"{full(found.num_contradictions)} examples have an image that also stands under another label.")
-    if found.layers_without_gradient:
+    if result.num_contradictions:
+        lines.append(f"{full(result.num_contradictions)} examples have an image that also stands under another label.")
+    if result.layers_without_gradient:
         lines.append(
-            f"No gradient reaches {', '.join(found.layers_without_gradient)}: is an activation saturated or dead?"
+            f"No gradient reaches {', '.join(result.layers_without_gradient)}: is an activation saturated or dead?"
         )
-    if found.loss > 0.5 * found.first_loss:
+    if result.loss > 0.5 * result.first_loss:
         lines.append("The loss hardly falls: raise the optimizer's learning_rate tenfold, or lower it if it jumps.")
     elif not lines:
         lines.append("It is on its way: raise the learning_rate, or give the network more filters or units.")

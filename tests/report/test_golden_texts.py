@@ -21,7 +21,7 @@ from cnncli.analysis.summary import summarize
 from cnncli.analysis.zoo import exhibits
 from cnncli.config.load import load, loads
 from cnncli.report.bench import bench_table
-from cnncli.report.dry_run import duration, forecast_lines, memorization_lines
+from cnncli.report.dry_run import duration, forecast_lines, overfit_lines
 from cnncli.report.explanation import explanation_latex, explanation_markdown, explanation_page
 from cnncli.report.export import artifact_line, bench_page, title
 from cnncli.report.grid import Grid
@@ -329,7 +329,7 @@ def memorized(**changes: Any) -> list[str]:
         "first_loss": 2.345, "chance_loss": 2.302, "diverged": False, "layers_without_gradient": (),
         "num_contradictions": 0,
     }  # fmt: skip
-    return memorization_lines(SimpleNamespace(**{**found, **changes}))  # type: ignore[arg-type]
+    return overfit_lines(SimpleNamespace(**{**found, **changes}))  # type: ignore[arg-type]
 
 
 def test_rehearsals(golden: Golden) -> None:

@@ -1,36 +1,36 @@
-"""Doubts about the end of the network: as many outputs as classes, and logits for the loss."""
+"""Rules about the end of the network: as many outputs as classes, and logits for the loss."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from cnncli.analysis.rules.known_sets import KNOWN_SETS
-from cnncli.analysis.rules.rule import Doubt, Subject, activation, kind
+from cnncli.analysis.rules.rule import CheckedNetwork, Finding, activation, kind
 
 _PROBABILITIES = ("softmax", "log_softmax", "sparsemax")
 
 
-def outputs_are_classes(subject: Subject) -> Iterator[Doubt]:
+def outputs_are_classes(network: CheckedNetwork) -> Iterator[Finding]:
     """The last layer has one number a class."""
-    last = subject.steps[-1]
-    shape, data = last.output_shape, subject.config.data
+    last = network.steps[-1]
+    shape, data = last.output_shape, network.config.data
     known = KNOWN_SETS.get(data.source)
     if len(shape) != 1:
-        yield Doubt(
+        yield Finding(
             "E301",
             last.node.path,
             f"The network ends in {'×'.join(map(str, shape))} values; a classifier ends in one number a class.",
             "End with Flatten or GlobalAveragePooling2D, and a Dense layer with one unit a class.",
         )
     elif known and shape[0] != known.num_classes:
-        yield Doubt(
+        yield Finding(
             "E301",
             last.node.path,
             f"The network ends in {shape[0]:,} outputs; {data.source} has {known.num_classes} classes.",
             f"Give the last layer {known.num_classes} outputs: one logit a class.",
         )
     elif shape[0] == 1:
-        yield Doubt(
+        yield Finding(
             "E301",
             last.node.path,
             "The network ends in a single output; one number a class is needed, so two for two classes.",
@@ -38,12 +38,12 @@ def outputs_are_classes(subject: Subject) -> Iterator[Doubt]:
         )
 
 
-def softmax_at_the_end(subject: Subject) -> Iterator[Doubt]:
+def softmax_at_the_end(network: CheckedNetwork) -> Iterator[Finding]:
     """The loss is computed from logits: probabilities at the end are taken off, or are wrong."""
-    last = subject.steps[-1].node
+    last = network.steps[-1].node
     name = activation(last.layer)
     if name == "softmax":
-        yield Doubt(
+        yield Finding(
             "W301",
             last.path,
             "The network ends in a softmax, and the loss is computed from logits: the softmax is left out in training "
@@ -51,7 +51,7 @@ def softmax_at_the_end(subject: Subject) -> Iterator[Doubt]:
             "Leave it out; nothing else changes.",
         )
     elif name != "linear":
-        yield Doubt(
+        yield Finding(
             "W302",
             last.path,
             f"The network ends in {name}, which keeps the logits from taking every value: the loss cannot fall as it "
@@ -60,13 +60,13 @@ def softmax_at_the_end(subject: Subject) -> Iterator[Doubt]:
         )
 
 
-def softmax_before_the_end(subject: Subject) -> Iterator[Doubt]:
+def softmax_before_the_end(network: CheckedNetwork) -> Iterator[Finding]:
     """A softmax that is followed by another layer has lost the scale of its input."""
-    for step in subject.steps[:-1]:
+    for step in network.steps[:-1]:
         if activation(step.node.layer) in _PROBABILITIES:
-            follower = subject.steps[-1].node
+            follower = network.steps[-1].node
             twice = activation(follower.layer) == "softmax" and kind(follower.layer) != "Dense"
-            yield Doubt(
+            yield Finding(
                 "W303",
                 step.node.path,
                 f"{step.node.name} makes probabilities before the end of the network"

@@ -1,4 +1,4 @@
-"""One doubt about a config, and what the rules look at to find them."""
+"""What a rule of `cnn check` reads, and what it yields: a finding."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cnncli.layers.graph import INPUT
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """Something that is probably not meant.
+class Finding:
+    """Something about a config that is probably a mistake.
 
     Attributes:
         code: Number of its page: "W304"; "E301" where the run would fail.
@@ -30,7 +30,7 @@ class Doubt:
 
 
 @dataclass(frozen=True)
-class Subject:
+class CheckedNetwork:
     """A config and its network, walked."""
 
     config: Config

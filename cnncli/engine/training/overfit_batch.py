@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 import tensorflow as tf
 
-from cnncli.analysis.rehearsal import Memorization
+from cnncli.analysis.rehearsal import OverfitResult
 from cnncli.config.schema.schedules import Constant
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
@@ -30,7 +30,7 @@ KNOWN = 0.1
 CHUNK_SECONDS = 0.5
 
 
-def memorize(config: Config, tell: Callable[[str], None], max_steps: int = MAX_STEPS) -> Memorization:
+def memorize(config: Config, tell: Callable[[str], None], max_steps: int = MAX_STEPS) -> OverfitResult:
     """Train on one batch until it is known by heart; nothing is written.
 
     What works against that on purpose is left out: augmentation, dropout, label smoothing, the schedule and
@@ -68,7 +68,7 @@ class _Batch:
         self.labels = tf.gather(chunk.labels, chunk.plan[0])
         self._row = np.arange(len(self.labels), dtype=np.int32)
 
-    def learn(self, max_steps: int, num_classes: int) -> Memorization:
+    def learn(self, max_steps: int, num_classes: int) -> OverfitResult:
         """Take steps until the batch is known or there have been enough."""
         begun = perf_counter()
         first_loss, _ = loss, accuracy = self._step()
@@ -84,7 +84,7 @@ class _Batch:
             number = max(1, min(4 * number, int(number * CHUNK_SECONDS / elapsed)))
             self._tell(f"step {steps:,}: loss {loss:.4f}, {accuracy:.1%} right")
         learned = bool(finite) and _knows(loss, accuracy)
-        return Memorization(
+        return OverfitResult(
             learned=learned,
             steps=steps,
             seconds=perf_counter() - begun,
