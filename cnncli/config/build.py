@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from cnncli.config.document import document
 from cnncli.config.language import validation
 from cnncli.config.language.expected import read
-from cnncli.config.language.misplaced_keys import homes
+from cnncli.config.language.misplaced_keys import misplaced_keys
 from cnncli.config.language.named import AnySpec, make, split
 from cnncli.config.language.network import Network
 from cnncli.config.language.suggestions import suggestion
@@ -51,10 +51,10 @@ def build(tree: Value) -> Config:
 
 
 def _useful_first(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Sort by what may follow from what, then by place, and tell nothing twice."""
+    """Sort by what may follow from what, then by place, and leave out repetitions."""
     ranked = sorted(problems, key=lambda p: (_LATE.get(p.code, 0), p.file or "", p.line or 0, p.column or 0))
-    told = {(p.code, p.file, p.line, p.column, p.message): p for p in reversed(ranked)}
-    return tuple(p for p in ranked if told.get((p.code, p.file, p.line, p.column, p.message)) is p)
+    shown = {(p.code, p.file, p.line, p.column, p.message): p for p in reversed(ranked)}
+    return tuple(p for p in ranked if shown.get((p.code, p.file, p.line, p.column, p.message)) is p)
 
 
 class _Builder:
@@ -100,21 +100,21 @@ class _Builder:
         return replace(tree, entries={**tree.entries, "train": section})
 
     def top(self, data: Data | None, train: Train | None) -> Document | None:
-        """Validate the keys at the top; sections that failed have told their problems already."""
+        """Validate the keys at the top; sections that failed have shown their problems already."""
         made = {"data": data, "train": train, "model": None}
         ready: dict[str, Any] = {
             key: section or _SECTIONS[key].model_construct()
             for key, section in made.items()
             if key in self.tree.entries
         }
-        return validation.build(Document, Part(self.tree, "", homes=homes("")), self.problems, ready)
+        return validation.build(Document, Part(self.tree, "", misplaced_keys=misplaced_keys("")), self.problems, ready)
 
     def section(self, kind: type[AnySection], key: str, ready: MappingType[str, Any]) -> AnySection | None:
         """Validate a section's keys."""
         value = self.mapping(key)
         if value is None:
             return None
-        return validation.build(kind, Part(value, key, homes=homes(key)), self.problems, ready)
+        return validation.build(kind, Part(value, key, misplaced_keys=misplaced_keys(key)), self.problems, ready)
 
     def mapping(self, key: str) -> Mapping | None:
         """Return a section's mapping, or add to the problems that it is none."""

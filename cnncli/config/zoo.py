@@ -79,9 +79,9 @@ def locate(source: str | Path) -> Path:
         return found
     near = get_close_matches(path.stem, names(), n=1, cutoff=0.6)
     guess = f' Did you mean "{near[0]}"?' if near else ""
-    what = "is a folder, not a config" if _is(Path.is_dir, path) else "is neither a file nor a network of the zoo"
+    problem = "is a folder, not a config" if _is(Path.is_dir, path) else "is neither a file nor a network of the zoo"
     hint = "Write the path of a YAML file, or a name that `cnn zoo` lists."
-    raise ConfigError((Problem("E001", f"{source} {what}.{guess}", file=str(source), hint=hint),))
+    raise ConfigError((Problem("E001", f"{source} {problem}.{guess}", file=str(source), hint=hint),))
 
 
 def read(name: str) -> Entry:

@@ -188,10 +188,10 @@ class _Composer:
         """Raise what the parser complains of, where that is best seen."""
         mark = error.problem_mark or error.context_mark
         origin = self.origin(mark, mark)
-        said = advice(str(error.problem or error.context), origin.excerpt[: origin.column - 1])
-        if said.at_begin and error.context_mark is not None:
+        advised = advice(str(error.problem or error.context), origin.excerpt[: origin.column - 1])
+        if advised.at_begin and error.context_mark is not None:
             origin = self.origin(error.context_mark, error.context_mark)
-        fail("E003", said.message, origin, said.hint, self.dotted())
+        fail("E003", advised.message, origin, advised.hint, self.dotted())
 
     def place(self, event: Any) -> Origin:
         """Return where an event stands."""

@@ -88,10 +88,10 @@ _REFERENCE = Advice("A reference ${…} inside braces or brackets needs quotes."
 
 
 def advice(complaint: str, before: str) -> Advice:
-    """Return what to say of what the parser said.
+    """Return a message and a hint for a complaint of the parser.
 
     Args:
-        complaint: The parser's words.
+        complaint: The text of the parser's error.
         before: The text up to where it stopped.
     """
     if complaint.startswith("expected ',' or") and before.endswith("$"):
