@@ -10,7 +10,7 @@ from typing import Any
 from cnncli.config.schema.schema import Config
 from cnncli.datasets.collection import BadFile, Part
 from cnncli.datasets.division import divide
-from cnncli.datasets.image_statistics import differences, look
+from cnncli.datasets.image_statistics import differences, image_statistics
 from cnncli.datasets.passport import passport
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.sources import collect, from_path
@@ -75,7 +75,7 @@ class Incoming:
 
     Attributes:
         split: The examples.
-        doubts: How they lie far from what the run was trained on, a sentence each.
+        doubts: How they differ from what the run was trained on, a sentence each.
         bad_files: Path and reason of what could not be read.
     """
 
@@ -104,5 +104,5 @@ def incoming(path: Path, config: Config, trained: dict[str, Any], watch: Watch |
     if collection.bad_files and config.data.on_bad_image == "error":
         raise DataError(_list(collection.bad_files), code="E401")
     part: Part = collection.parts.get("test", collection.parts["train"])
-    doubts = differences(look(part.facts), trained["looks"]["train"])
+    doubts = differences(image_statistics(part.facts), trained["looks"]["train"])
     return Incoming(part.split.renamed("test"), doubts, collection.bad_files)

@@ -14,7 +14,7 @@ from cnncli.config.schema.schema import Data
 from cnncli.datasets import cache
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.duplicates import group_numbers, near_pairs
-from cnncli.datasets.image_statistics import look
+from cnncli.datasets.image_statistics import image_statistics
 
 _EXAMPLES = 20
 """Most groups or pairs that are listed by name; their number is always whole."""
@@ -65,7 +65,7 @@ def _key(classes: tuple[str, ...], parts: Mapping[str, Part]) -> str:
 
 def _measured(classes: tuple[str, ...], ordered: Mapping[str, Part]) -> dict[str, Any]:
     counts = {name: _counts(part, classes) for name, part in ordered.items()}
-    looks = {name: look(part.facts) for name, part in ordered.items()}
+    statistics = {name: image_statistics(part.facts) for name, part in ordered.items()}
     return {
         "classes": list(classes),
         "num_examples": {name: len(part) for name, part in ordered.items()},
@@ -75,9 +75,9 @@ def _measured(classes: tuple[str, ...], ordered: Mapping[str, Part]) -> dict[str
         "split_hash": _split_hash(ordered),
         "sizes": _sizes(ordered.values()),
         **_kinds(ordered.values()),
-        "mean": looks["train"]["mean"],
-        "deviation": looks["train"]["deviation"],
-        "looks": looks,
+        "mean": statistics["train"]["mean"],
+        "deviation": statistics["train"]["deviation"],
+        "looks": statistics,
         **_repetitions(ordered, classes),
         "near_duplicates": _near_duplicates(ordered),
         "constant": _constant(ordered),

@@ -25,7 +25,7 @@ class Finding(NamedTuple):
 
 
 def problems(config: Config, passport: dict[str, Any]) -> tuple[Problem, ...]:
-    """Return what is wrong or doubtful about the data of a config, errors first.
+    """Return what is wrong or suspicious about the data of a config, errors first.
 
     Args:
         config: The experiment.
@@ -36,11 +36,11 @@ def problems(config: Config, passport: dict[str, Any]) -> tuple[Problem, ...]:
 
 
 def findings(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
-    """Yield what is wrong or doubtful about the data, without places."""
+    """Yield what is wrong or suspicious about the data, without places."""
     yield from _files(config, passport)
     yield from _classes(passport)
     yield from _repetitions(passport)
-    yield from _looks(passport)
+    yield from _statistics(passport)
 
 
 def _head(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
@@ -118,13 +118,13 @@ def _repetitions(passport: dict[str, Any]) -> Iterator[Finding]:
             yield Finding("W409", message, "Each counts as often as it stands there.")
 
 
-def _looks(passport: dict[str, Any]) -> Iterator[Finding]:
+def _statistics(passport: dict[str, Any]) -> Iterator[Finding]:
     trained = passport["looks"]["train"]
-    for split, look in passport["looks"].items():
+    for split, statistics in passport["looks"].items():
         if split != "train":
-            for doubt in differences(look, trained):
+            for difference in differences(statistics, trained):
                 hint = "Both splits should come from the same source, stored the same way."
-                yield Finding("W410", f"{split}: {doubt}", hint)
+                yield Finding("W410", f"{split}: {difference}", hint)
 
 
 def _count(number: int, noun: str) -> str:
