@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cnncli.analysis.summary import summarize
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import Imported, read
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -107,7 +107,7 @@ def test_readable_yaml(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_told(tmp_path: Path, name: str, text: str, message: str) -> None:
     """A damaged file, or a layer that the vocabulary lacks, is one error that says where and what."""
-    with pytest.raises(ForeignError) as raised:
+    with pytest.raises(GraphImportError) as raised:
         imported(tmp_path, name, text)
     assert message in f"{raised.value.message} {raised.value.hint}"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import Imported, read
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -285,7 +285,7 @@ def test_only_layers_with_an_activation_take_one(tmp_path: Path, kind: str) -> N
 )
 def test_arguments_without_a_meaning(tmp_path: Path, layers: str, message: str) -> None:
     """What the vocabulary cannot say, and numbers that are none, are errors with the layer and the argument."""
-    with pytest.raises(ForeignError) as raised:
+    with pytest.raises(GraphImportError) as raised:
         imported(tmp_path, layers)
     assert message in raised.value.message
 

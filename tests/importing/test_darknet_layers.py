@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import Imported, read
 from cnncli.layers.graph import shapes
 
@@ -243,7 +243,7 @@ def test_shortcuts(tmp_path: Path, number: str, filters: int) -> None:
 )
 def test_what_is_wrong_is_told(tmp_path: Path, sections: str, message: str) -> None:
     """Numbers that are none or name no layer are one error that says which."""
-    with pytest.raises(ForeignError) as raised:
+    with pytest.raises(GraphImportError) as raised:
         imported(tmp_path, sections)
     assert message in raised.value.message
 
@@ -255,7 +255,7 @@ def test_crop_gives_the_size(tmp_path: Path) -> None:
     assert found.notes == ("[crop] changes training images at random; only its size was taken",)
     assert imported(tmp_path, "[crop]\n[avgpool]\n").config.input_shape == (12, 10, 3)
     for key in ("crop_height", "crop_width"):
-        with pytest.raises(ForeignError, match=f"{key}=0: expected a whole number from 1"):
+        with pytest.raises(GraphImportError, match=f"{key}=0: expected a whole number from 1"):
             imported(tmp_path, f"[crop]\n{key}=0\n[avgpool]\n")
 
 

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import read
 
 SECRET = "a secret that must not be read"
@@ -70,7 +70,7 @@ def archive(path: Path, config: Any = GOOD, h5: bytes | None = None, **members: 
 
 def refused(path: Path, message: str) -> None:
     """Import a file and see the error."""
-    with pytest.raises(ForeignError) as raised:
+    with pytest.raises(GraphImportError) as raised:
         read(path)
     assert message in f"{raised.value.message} {raised.value.hint}"
     assert SECRET not in str(raised.value)
@@ -210,19 +210,19 @@ def test_damaged_weights(tmp_path: Path) -> None:
         flipped[generator.integers(len(whole))] ^= 1 << generator.integers(8)
         try:
             read(archive(tmp_path / f"{number}.keras", h5=bytes(flipped)))
-        except ForeignError:
+        except GraphImportError:
             continue
 
 
 READER = """
 import ctypes, sys
 from pathlib import Path
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import read
 for name in sys.argv[1:]:
     try:
         read(Path(name))
-    except ForeignError as error:
+    except GraphImportError as error:
         print(error.message)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(error))
 """
@@ -293,12 +293,12 @@ def test_no_archive(tmp_path: Path, cut: int) -> None:
 WATCHED = """
 import resource, sys, time, zipfile
 from pathlib import Path
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import read
 start = time.process_time()
 try:
     read(Path(sys.argv[1]))
-except ForeignError as error:
+except GraphImportError as error:
     print(error)
 status = Path("/proc/self/status").read_text()
 seconds = time.process_time() - start

@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 from cnncli.importing.caffe.text_format import Message, number, single, whole
-from cnncli.importing.graph import ForeignError, make_layer
+from cnncli.importing.graph import GraphImportError, make_layer
 from cnncli.layers.base import Layer
 
 
@@ -163,13 +163,13 @@ def _dropout(context: Context) -> Made:
 def _eltwise(context: Context) -> Made:
     parameters = context.parameters("eltwise_param")
     if str(single(parameters, "operation", "SUM")) not in ("SUM", "1") or parameters.get("coeff"):
-        raise ForeignError(f"{context.name}: only plain sums are in the vocabulary")
+        raise GraphImportError(f"{context.name}: only plain sums are in the vocabulary")
     return [("", context.make("Add"))]
 
 
 def _concat(context: Context) -> Made:
     if single(context.parameters("concat_param"), "axis", 1) != 1:
-        raise ForeignError(f"{context.name}: branches can be put together along the channels only")
+        raise GraphImportError(f"{context.name}: branches can be put together along the channels only")
     return [("", context.make("Concatenate"))]
 
 
