@@ -56,8 +56,8 @@ def _checked(config: str, sets: list[str], data: bool) -> tuple[Config | None, t
 
 def _document(loaded: Config | None, problems: tuple[Problem, ...], resolved: bool) -> dict[str, Any]:
     names = ("file", "line", "column", "path", "code", "severity", "message", "hint")
-    found = [{**asdict(problem), "severity": problem.severity} for problem in problems]
-    document: dict[str, Any] = {"problems": [{name: problem[name] for name in names} for problem in found]}
+    listed = [{**asdict(problem), "severity": problem.severity} for problem in problems]
+    document: dict[str, Any] = {"problems": [{name: problem[name] for name in names} for problem in listed]}
     if resolved and loaded is not None:
         from cnncli.config.dump import with_defaults
         from cnncli.report.resolved import origins
@@ -82,5 +82,5 @@ def _print(config: str, loaded: Config | None, problems: tuple[Problem, ...], re
 
 def _count(problems: tuple[Problem, ...]) -> str:
     numbers = {kind: sum(problem.severity == kind for problem in problems) for kind in ("error", "warning")}
-    told = [f"{number} {kind}{'s' * (number > 1)}" for kind, number in numbers.items() if number]
-    return ", ".join(told) or "no problems"
+    parts = [f"{number} {kind}{'s' * (number > 1)}" for kind, number in numbers.items() if number]
+    return ", ".join(parts) or "no problems"

@@ -37,22 +37,22 @@ def explain_cli(
     from cnncli.analysis.explain import explain
     from cnncli.report import explanation
 
-    found = explain(load_reference(subject, runs_dir, list(sets or ())), layer)
+    explained = explain(load_reference(subject, runs_dir, list(sets or ())), layer)
     if as_json:
-        print_json(found.to_json())
+        print_json(explained.to_json())
     elif latex:
-        print_line(explanation.explanation_latex(found))
+        print_line(explanation.explanation_latex(explained))
     elif markdown:
-        print_line(explanation.explanation_markdown(found))
+        print_line(explanation.explanation_markdown(explained))
     else:
-        print_page(explanation.explanation_page(found))
+        print_page(explanation.explanation_page(explained))
 
 
 def _explain_code(code: str, as_json: bool) -> None:
     from cnncli.config.error_pages import page
 
-    found = page(code)
+    error_page = page(code)
     if as_json:
-        print_json(found.to_json())
+        print_json(error_page.to_json())
     else:
-        print_line(found.text)
+        print_line(error_page.text)

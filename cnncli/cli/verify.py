@@ -39,7 +39,7 @@ def verify_cli(
 
 
 def _lines(verdict: Verdict) -> list[str]:
-    """Return the verdict in words."""
+    """Return the verdict as text."""
     compared = f"{verdict.num_arrays} arrays ({verdict.num_values:,} values) and {verdict.num_metrics} metrics"
     where = f"{verdict.epochs} epochs, {verdict.steps:,} steps; resumed at step {verdict.resumed_at_step:,}"
     if verdict.identical:
@@ -47,9 +47,9 @@ def _lines(verdict: Verdict) -> list[str]:
     else:
         lines = [f"different: of {compared} these are not the same ({where})"]
         lines += [f"  {difference}" for difference in verdict.differences[:20]]
-    told = {
+    outcomes = {
         None: "The run itself is not done, so it was not compared.",
         True: "The run itself ended the same.",
         False: "The run itself ended differently: another machine, version or config, or settings changed on resuming.",
     }
-    return [*lines, told[verdict.same_as_run]]
+    return [*lines, outcomes[verdict.same_as_run]]

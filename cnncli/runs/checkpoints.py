@@ -215,13 +215,13 @@ class CheckpointStore:
 
     def _set_aside(self, name: str, damage: Damage) -> str:
         """Rename a damaged checkpoint so that it is not tried again; return what to tell."""
-        said = f"checkpoint {self.directory / name} is damaged: {damage}"
+        warning = f"checkpoint {self.directory / name} is damaged: {damage}"
         target = next(path for path in _corrupt_names(self.directory, name) if not path.exists())
         try:
             durable.rename(self.directory / name, target)
         except OSError:
-            return f"{said}; the one before it is used"
-        return f"{said}; it is now {target.name}, and the one before it is used"
+            return f"{warning}; the one before it is used"
+        return f"{warning}; it is now {target.name}, and the one before it is used"
 
     def _refused(self, step: int, arrays: Mapping[str, Array], error: OSError) -> CheckpointError:
         """Return the disk's refusal as one line."""

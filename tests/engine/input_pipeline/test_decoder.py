@@ -201,7 +201,7 @@ def test_streams_and_memory_feed_the_same(folder):
 
 def test_a_large_split_streams(folder, monkeypatch):
     """Above the memory limit the files stay files."""
-    from cnncli.engine.input_pipeline import decoder, feed
+    from cnncli.engine.input_pipeline import feed
 
     monkeypatch.setattr(feed, "MEMORY_LIMIT", 1000)
     files = files_of(Folder(folder))
