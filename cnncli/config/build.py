@@ -41,7 +41,7 @@ def build(tree: Value) -> Config:
         ConfigError: With all problems found, most useful first.
     """
     if not isinstance(tree, Mapping):
-        message = f"A config is a mapping with the keys name, data, model and train; read {read(tree)}."
+        message = f"A config is a mapping with the keys name, data, model and train; got {read(tree)}."
         raise ConfigError((problem("E009", message, tree.origin, "`cnn init` writes a config to start from."),))
     builder = _Builder(tree)
     try:
@@ -93,8 +93,10 @@ class _Builder:
             return tree
         entry, path = train.entries["distribute"], "train.distribute"
         if not (isinstance(entry.value, Scalar) and entry.value.value == "none"):
-            message = "Not yet: training on several devices or machines is not there yet."
-            self.problems.append(problem("E010", message, entry.key, "Leave the key out: one device trains.", path))
+            message = "Training on several devices or machines is not supported yet."
+            self.problems.append(
+                problem("E010", message, entry.key, "Remove the key: a run trains on one device.", path)
+            )
         kept = {key: each for key, each in train.entries.items() if key != "distribute"}
         section = Entry(tree.entries["train"].key, replace(train, entries=kept))
         return replace(tree, entries={**tree.entries, "train": section})
@@ -122,7 +124,7 @@ class _Builder:
         if value is None or isinstance(value, Mapping):
             return value
         hint = f"Keys of {key}: {', '.join(sorted(_SECTIONS[key].model_fields))}"
-        self.problems.append(problem("E014", f"Expected a mapping; read {read(value)}.", value.origin, hint, key))
+        self.problems.append(problem("E014", f"Expected a mapping; got {read(value)}.", value.origin, hint, key))
         return None
 
     def data(self) -> Data | None:
@@ -190,7 +192,7 @@ class _Builder:
             self.add(error.code or "E029", sentence(error.message), error.path, sentence(error.hint or ""))
             return ()
         except NodeShapeError as error:
-            message = f"{sentence(error.message)}\nSizes that led here: {error.sizes}"
+            message = f"{sentence(error.message)}\nSizes on the way: {error.sizes}"
             self.add(error.code or "E040", message, error.node.path, sentence(error.hint or ""))
             return ()
         return nodes

@@ -80,7 +80,7 @@ def locate(source: str | Path) -> Path:
     near = get_close_matches(path.stem, names(), n=1, cutoff=0.6)
     guess = f' Did you mean "{near[0]}"?' if near else ""
     problem = "is a folder, not a config" if _is(Path.is_dir, path) else "is neither a file nor a network of the zoo"
-    hint = "Write the path of a YAML file, or a name that `cnn zoo` lists."
+    hint = "Give the path of a YAML file, or a name from `cnn zoo`."
     raise ConfigError((Problem("E001", f"{source} {problem}.{guess}", file=str(source), hint=hint),))
 
 

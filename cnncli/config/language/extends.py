@@ -40,12 +40,17 @@ def resolve(tree: Value, file: Path | None, chain: tuple[str, ...] = ()) -> Valu
     if _same(base) in chain:
         fail(
             "E021",
-            f"The configs extend one another in a circle: {_names(chain, base)}.",
+            f"Circular extends: {_names(chain, base)}.",
             reference.origin,
             path="extends",
         )
     if len(chain) > MAX_CHAIN:
-        fail("E021", f"More than {MAX_CHAIN} configs extend one another.", reference.origin, path="extends")
+        fail(
+            "E021",
+            f"A chain of more than {MAX_CHAIN} configs that extend one another.",
+            reference.origin,
+            path="extends",
+        )
     below = resolve(files.read(base, str(base), reference.origin), base, chain)
     return merge(below, rest)
 
@@ -65,9 +70,7 @@ def merge(below: Value, above: Value, path: tuple[str, ...] = ()) -> Value:
 
 def _locate(reference: Value, file: Path | None) -> Path:
     if not isinstance(reference, Scalar) or not isinstance(reference.value, str) or not reference.value:
-        message = (
-            f"Expected the path of a config, or the name of one that comes with cnncli; read {written(reference)}."
-        )
+        message = f"Expected the path of a config, or the name of a network of the zoo; got {written(reference)}."
         fail("E014", message, reference.origin, path="extends")
     folder = file.parent if file else Path()
     path = folder / reference.value
@@ -83,8 +86,8 @@ def _missing(reference: str, folder: Path, origin: Origin) -> NoReturn:
     neighbours = {path.stem: path.name for path in folder.glob("*.y*ml")} if folder.is_dir() else {}
     name = nearest(Path(reference).stem, [*neighbours, *zoo.names()])
     near = f' Did you mean "{neighbours.get(name, name)}"?' if name else ""
-    message = f'There is no file "{reference}" here, and no network of that name.{near}'
-    hint = "Write a path that starts from this file's folder, or a name from `cnn zoo`."
+    message = f'Neither a file nor a network of the zoo is named "{reference}".{near}'
+    hint = "Write a path relative to this file's folder, or a name from `cnn zoo`."
     fail("E020", message, origin, hint, "extends")
 
 

@@ -132,7 +132,7 @@ class _Complaint:
         hint = f"{noun.capitalize()}s of {owner}: {', '.join(sorted(names))}".replace(" of The ", " of the ")
         home = (self.part.misplaced_keys or {}).get(key) if len(location) == 1 else None
         if home and not nearest(key, names):
-            hint = f'"{key}" belongs under {home}.\n{hint}'
+            hint = f'"{key}" belongs to {home}.\n{hint}'
         entry = self.entry(location)
         origin = entry.key if entry else self.part.value.origin
         return problem("E012" if subject else "E010", message, origin, hint, self.path(location))
@@ -164,7 +164,7 @@ class _Complaint:
         if wanted == "another value" and not given and colon:
             wanted = detail["msg"].removeprefix(colon)
         code = "E015" if detail["type"] in _RANGE else "E016" if names and isinstance(text, str) else "E014"
-        message = f"Expected {wanted}; read {expected.read(value)}.{near}"
+        message = f"Expected {wanted}; got {expected.read(value)}.{near}"
         return problem(code, message, value.origin, expected.advice(value, field), self.path(location))
 
     def at(self, location: Location) -> Value:

@@ -92,10 +92,10 @@ class PiecewiseConstant(Schedule):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if list(self.boundaries) != sorted(set(self.boundaries)):
-            raise ValueError(f"The boundaries must rise; read {list(self.boundaries)}.")
+            raise ValueError(f"The boundaries must increase; got {list(self.boundaries)}.")
         if len(self.values) != len(self.boundaries) + 1:
             expected = len(self.boundaries) + 1
-            raise ValueError(f"{len(self.boundaries)} boundaries need {expected} values; read {len(self.values)}.")
+            raise ValueError(f"{len(self.boundaries)} boundaries need {expected} values; got {len(self.values)}.")
         return self
 
     def multiplier(self, moment: Moment) -> float:

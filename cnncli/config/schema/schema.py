@@ -61,11 +61,11 @@ class Data(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.path is None and self.source in ("npz", "folder", "csv", "tfds"):
-            raise ValueError(f"The source {self.source} needs a path: where the examples are.")
+            raise ValueError(f"The source {self.source} requires a path to the examples.")
         for change in self.augmentation:
             if isinstance(change, RandomCrop) and not change.fits(self.image_size):
                 height, width = (length + 2 * change.padding for length in self.image_size)
-                raise ValueError(f"RandomCrop cuts out more than the {height}×{width} that there are, padding and all.")
+                raise ValueError(f"RandomCrop is larger than the image with its padding, {height}×{width}.")
         return self
 
 

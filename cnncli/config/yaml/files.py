@@ -28,7 +28,7 @@ def read(path: Path, name: str, reference: Origin | None = None) -> Value:
         reason = getattr(error, "strerror", None) or str(error)
         fail("E001", f"The config {name} cannot be read: {reason}.", reference or start)
     if len(content) > parser.MAX_BYTES:
-        fail("E007", f"The file is larger than {parser.MAX_BYTES:,} bytes, the most that is read.", start)
+        fail("E007", f"The file is larger than the limit of {parser.MAX_BYTES:,} bytes.", start)
     return parser.parse(_text(content, name), name)
 
 
