@@ -35,8 +35,8 @@ def activation_between(network: CheckedNetwork) -> Iterator[Finding]:
                 "W310",
                 step.node.path,
                 f"{first.name} and {step.node.name} have no activation between them: "
-                "together they can do no more than one of their kind.",
-                f"Give {first.name} an activation, such as relu, or leave one of the two out.",
+                "together they are equivalent to one linear layer.",
+                f"Give {first.name} an activation, such as relu, or remove one of the two.",
             )
         last_sum[index] = _after(index, step.node.layer, before)
 
@@ -69,7 +69,7 @@ def bias_before_normalization(network: CheckedNetwork) -> Iterator[Finding]:
             yield Finding(
                 "W311",
                 step.node.path,
-                f"{step.node.name} has {size:,} biases that {followers[0].name} right after it subtracts again.",
+                f"{step.node.name} has {size:,} biases that the following {followers[0].name} subtracts again.",
                 "Add use_bias: false; the normalization has an offset of its own.",
             )
 

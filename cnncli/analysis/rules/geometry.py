@@ -10,6 +10,7 @@ from cnncli.analysis.walk import Step
 from cnncli.layers.base import Shape, Window
 from cnncli.layers.graph import INPUT
 from cnncli.layers.sliding import Sliding
+from cnncli.plural import counted
 
 FAR_SMALLER = 4
 """A receptive field that fits this many times into the image's side is far smaller than the image."""
@@ -25,7 +26,7 @@ def windows_fit(network: CheckedNetwork) -> Iterator[Finding]:
             yield Finding(
                 "W304",
                 step.node.path,
-                f"The image has shrunk to {_times(lengths)} before {step.node.name}, whose window is "
+                f"The image is only {_times(lengths)} before {step.node.name}, whose window is "
                 f"{_times(floor(window.size) for window in windows)}: it sees mostly padding.",
                 "Use fewer poolings and strides before it, a smaller window, or a larger data.image_size.",
             )
@@ -40,14 +41,14 @@ def all_pixels_are_seen(network: CheckedNetwork) -> Iterator[Finding]:
         lost = _lost(windows, step)
         if any(lost):
             names = ("row", "column") if len(lost) == 2 else ("position",) * len(lost)
-            what = " and ".join(f"the last {_plural(n, name)}" for n, name in zip(lost, names, strict=True) if n)
+            what = " and ".join(_last(n, name) for n, name in zip(lost, names, strict=True) if n)
             yield Finding(
                 "W305",
                 step.node.path,
-                f"{step.node.name} never sees {what} of its {_times(step.input_shape[:-1])} input: its strides do not "
-                "come out even.",
+                f"{step.node.name} never sees {what} of its {_times(step.input_shape[:-1])} input: its strides do "
+                "not divide the size minus the window.",
                 "Use padding: same, another data.image_size, or other strides; "
-                "or leave it, if the border does not matter.",
+                "or ignore this if the border does not matter.",
             )
 
 
@@ -60,8 +61,8 @@ def no_pixels_are_skipped(network: CheckedNetwork) -> Iterator[Finding]:
                 "W306",
                 step.node.path,
                 f"{step.node.name} has strides of {_times(window.stride for window in windows)} and a window of "
-                f"{_times(floor(window.size) for window in windows)}: what lies between its windows is never seen.",
-                "Use strides that are no larger than the window.",
+                f"{_times(floor(window.size) for window in windows)}: the pixels between its windows are never seen.",
+                "Use strides no larger than the window.",
             )
 
 
@@ -86,14 +87,14 @@ def _field(step: Step, seen: Shape, image: Shape) -> Iterator[Finding]:
         yield Finding(
             "W307",
             step.node.path,
-            f"{what}, and the pooling forgets where: nothing larger can be recognised.",
-            "Add convolutions or poolings before it, or use Flatten, which keeps the places.",
+            f"{what}, and the pooling discards positions: larger patterns cannot be recognised.",
+            "Add convolutions or poolings before it, or use Flatten, which keeps the positions.",
         )
     elif max(seen) > 1 and all(FAR_SMALLER * size < length for size, length in pairs):
         yield Finding(
             "W307",
             step.node.path,
-            f"{what}: all that is larger is left to the dense layers.",
+            f"{what}: larger patterns are left to the dense layers.",
             "Add convolutions or poolings before it.",
         )
     elif all(size > FAR_LARGER * length for size, length in pairs):
@@ -121,8 +122,8 @@ def _lost(windows: tuple[Window, ...], step: Step) -> list[int]:
     ]
 
 
-def _plural(number: int, name: str) -> str:
-    return name if number == 1 else f"{number} {name}s"
+def _last(number: int, name: str) -> str:
+    return f"the last {name if number == 1 else counted(number, name)}"
 
 
 def _padded(network: CheckedNetwork, source: int) -> bool:

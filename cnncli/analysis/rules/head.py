@@ -19,21 +19,21 @@ def outputs_are_classes(network: CheckedNetwork) -> Iterator[Finding]:
         yield Finding(
             "E301",
             last.node.path,
-            f"The network ends in {'×'.join(map(str, shape))} values; a classifier ends in one number a class.",
-            "End with Flatten or GlobalAveragePooling2D, and a Dense layer with one unit a class.",
+            f"The network ends in {'×'.join(map(str, shape))} values; a classifier ends in one number per class.",
+            "End with Flatten or GlobalAveragePooling2D, and a Dense layer with one unit per class.",
         )
     elif known and shape[0] != known.num_classes:
         yield Finding(
             "E301",
             last.node.path,
             f"The network ends in {shape[0]:,} outputs; {data.source} has {known.num_classes} classes.",
-            f"Give the last layer {known.num_classes} outputs: one logit a class.",
+            f"Give the last layer {known.num_classes} outputs: one logit per class.",
         )
     elif shape[0] == 1:
         yield Finding(
             "E301",
             last.node.path,
-            "The network ends in a single output; one number a class is needed, so two for two classes.",
+            "The network has a single output; it needs one per class, so two for two classes.",
             "Give the last layer as many outputs as there are classes.",
         )
 
@@ -46,17 +46,16 @@ def softmax_at_the_end(network: CheckedNetwork) -> Iterator[Finding]:
         yield Finding(
             "W301",
             last.path,
-            "The network ends in a softmax, and the loss is computed from logits: the softmax is left out in training "
-            "and used for the probabilities.",
-            "Leave it out; nothing else changes.",
+            "The network ends in a softmax, and the loss is computed from logits: training skips the softmax "
+            "and uses it for the probabilities only.",
+            "Remove it; nothing else changes.",
         )
     elif name != "linear":
         yield Finding(
             "W302",
             last.path,
-            f"The network ends in {name}, which keeps the logits from taking every value: the loss cannot fall as it "
-            "should.",
-            "Leave the last layer without an activation.",
+            f"The network ends in {name}, which restricts the logits: the loss cannot decrease as it should.",
+            "Remove the activation of the last layer.",
         )
 
 
@@ -69,9 +68,9 @@ def softmax_before_the_end(network: CheckedNetwork) -> Iterator[Finding]:
             yield Finding(
                 "W303",
                 step.node.path,
-                f"{step.node.name} makes probabilities before the end of the network"
-                + (": the softmax after it makes them flat." if twice else "; the loss from logits makes them flat."),
-                "Use relu inside the network, and nothing at its end.",
+                f"{step.node.name} computes probabilities before the end of the network"
+                + (": the softmax after it flattens them." if twice else "; the loss from logits flattens them."),
+                "Use relu inside the network, and no activation at its end.",
             )
 
 

@@ -34,15 +34,15 @@ def monitors_exist(network: CheckedNetwork) -> Iterator[Finding]:
             yield Finding(
                 "E302",
                 path,
-                f'There is no metric "{monitor}" to watch: ' + _why(monitor),
-                f"Watch one of {', '.join(metrics(network))}.",
+                f'Unknown metric "{monitor}": ' + _why(monitor),
+                f"Monitor one of {', '.join(metrics(network))}.",
             )
 
 
 def _why(monitor: str) -> str:
     if monitor.startswith("validation_"):
-        return "data.validation is 0, so that no example is held back."
-    return "no run has it."
+        return "with data.validation: 0 there is no validation split."
+    return "training does not compute it."
 
 
 def batch_fits_the_split(network: CheckedNetwork) -> Iterator[Finding]:
@@ -72,9 +72,9 @@ def running_means_arrive(network: CheckedNetwork) -> Iterator[Finding]:
             yield Finding(
                 "W315",
                 step.node.path,
-                f"With momentum {momentum:g} the running means of {step.node.name} follow slowly, and the run has "
-                f"{steps:,} steps {what}: {100 * momentum**steps:.0f} % of what they begin with is left, so that "
-                "validation sees another network than training.",
+                f"With momentum {momentum:g} the moving averages of {step.node.name} adapt slowly, and the run has "
+                f"{steps:,} steps {what}: {100 * momentum**steps:.0f} % of their initial values is left, so "
+                "validation results differ from training.",
                 "Use momentum: 0.9, more epochs or patience, or a smaller batch size.",
             )
 
@@ -85,8 +85,8 @@ def something_learns(network: CheckedNetwork) -> Iterator[Finding]:
         yield Finding(
             "E303",
             "model",
-            "There is nothing to train: no layer has weights that training may change.",
-            "Leave out trainable: false where a layer is to learn, in train.groups too, or add a layer with weights.",
+            "There is nothing to train: no layer has trainable weights.",
+            "Remove trainable: false from a layer or from train.groups, or add a layer with weights.",
         )
 
 
@@ -103,8 +103,8 @@ def processor_has_the_precision(network: CheckedNetwork) -> Iterator[Finding]:
         yield Finding(
             "W316",
             "train.precision",
-            "This processor has no instructions for float16 (AVX-512 FP16, AMX FP16): TensorFlow then takes about ten "
-            "times as long for a convolution as in float32.",
+            "This processor has no instructions for float16 (AVX-512 FP16, AMX FP16): a convolution takes about ten "
+            "times as long as in float32.",
             f"Use precision: {other}, or a machine with a GPU.",
         )
 
