@@ -73,7 +73,7 @@ def read_archive(source: str, path: Path) -> dict[str, npt.NDArray[Any]]:
             with tarfile.open(fileobj=file, mode="r:gz") as archive:
                 return _batches(archive, folder, source)
         except (tarfile.TarError, pickle.UnpicklingError, KeyError, ValueError, EOFError) as error:
-            raise DataError(f"{path} is no archive of {source}: {error}") from error
+            raise DataError(f"{path} is not an archive of {source}: {error}") from error
 
 
 def _batches(archive: tarfile.TarFile, folder: str, source: str) -> dict[str, npt.NDArray[Any]]:
@@ -89,7 +89,7 @@ def _batches(archive: tarfile.TarFile, folder: str, source: str) -> dict[str, np
             for member in members:
                 content = archive.extractfile(f"{folder}/{member}")
                 if content is None:
-                    raise DataError(f"{member} is missing in the archive of {source}")
+                    raise DataError(f"{member} is missing from the archive of {source}")
                 batch.write_bytes(content.read())
                 found = load_batch(str(batch), "fine_labels" if fine else "labels")
                 images.append(found[0])

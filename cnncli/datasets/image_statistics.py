@@ -71,9 +71,9 @@ def _contrast(incoming: ImageStatistics, trained: ImageStatistics) -> str | None
 
 def _colour(incoming: ImageStatistics, trained: ImageStatistics) -> str | None:
     if incoming["grey_share"] == 1 and trained["grey_share"] <= 0.01:
-        return "the images are grey; training had colour"
+        return "the images are grey; the training images had colour"
     if incoming["grey_share"] == 0 and trained["grey_share"] >= 0.99:
-        return "the images have colour; training had grey ones"
+        return "the images have colour; the training images were grey"
     return None
 
 

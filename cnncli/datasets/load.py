@@ -17,6 +17,7 @@ from cnncli.datasets.sources import collect, from_path
 from cnncli.datasets.splits import Split, Splits
 from cnncli.errors import DataError
 from cnncli.layers.graph import shapes
+from cnncli.plural import counted
 
 _NAMED = 20
 """Most bad files that an error names one by one."""
@@ -39,7 +40,7 @@ def load(config: Config, classes: Sequence[str] | None = None, watch: Watch | No
     if bad_files and config.data.on_bad_image == "error":
         raise DataError(
             _list(bad_files),
-            hint="Mend or remove them, or leave them out with data.on_bad_image: skip. `cnn data` lists them all.",
+            hint="Fix or remove them, or skip them with data.on_bad_image: skip. `cnn data` lists them all.",
             code="E401",
         )
     if config.nodes:
@@ -62,7 +63,7 @@ def _load(config: Config, classes: Sequence[str] | None, watch: Watch | None) ->
 
 
 def _list(bad_files: Sequence[BadFile]) -> str:
-    lines = [f"{len(bad_files)} {'file' if len(bad_files) == 1 else 'files'} cannot be read:"]
+    lines = [f"{counted(len(bad_files), 'file')} cannot be read:"]
     lines += [f"  {bad.file}: {bad.reason}" for bad in bad_files[:_NAMED]]
     if len(bad_files) > _NAMED:
         lines.append(f"  … and {len(bad_files) - _NAMED} more")

@@ -58,7 +58,7 @@ def from_path(path: Path, data: Data, classes: Classes | None, watch: Watch | No
         from cnncli.datasets.download import read_archive
 
         return _from_arrays(arrays.from_mapping(read_archive(data.source, path), str(path)), data, classes, path)
-    raise DataError(f"{path} is no folder, .zip, .npz or .csv file", hint="Set data.path to one of these.")
+    raise DataError(f"{path} is not a folder, .zip, .npz or .csv file", hint="Set data.path to one of these.")
 
 
 def _from_arrays(found: Arrays, data: Data, classes: Classes | None, path: Path | None) -> Collection:

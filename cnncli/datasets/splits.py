@@ -79,7 +79,7 @@ class Splits:
             if split.name == name:
                 return split
         names = ", ".join(split.name for split in self.present())
-        raise DataError(f'there is no split "{name}" in the data', hint=f"The data have: {names}.")
+        raise DataError(f'the data has no split "{name}"', hint=f"Available: {names}.")
 
     def require_units(self, units: int) -> None:
         """Refuse a network whose last layer is too narrow for the labels.
@@ -89,7 +89,7 @@ class Splits:
         """
         if len(self.classes) > units:
             raise DataError(
-                f"the data have {len(self.classes)} classes, the network ends in {units} outputs",
+                f"the data has {len(self.classes)} classes, the network ends in {units} outputs",
                 hint=f"Set units: {len(self.classes)} in the last Dense layer.",
                 code="E301",
             )

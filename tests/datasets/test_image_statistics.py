@@ -61,5 +61,5 @@ def test_grey_against_colour(make_folder, make_config):
     config = make_config(source="folder", path=str(colour), channels=1)
     trained = datasets.load(config).passport["looks"]["train"]
     grey = seen(np.random.default_rng(0).integers(0, 256, (20, 9, 7, 1), np.uint8))
-    assert differences(grey, trained) == ("the images are grey; training had colour",)
-    assert differences(trained, grey) == ("the images have colour; training had grey ones",)
+    assert differences(grey, trained) == ("the images are grey; the training images had colour",)
+    assert differences(trained, grey) == ("the images have colour; the training images were grey",)
