@@ -35,7 +35,7 @@ def to_config(graph: ImportedGraph) -> tuple[Config, Document, tuple[str, ...]]:
     return config, document, (*graph.notes, _ANOTHER)
 
 
-_ANOTHER = "the config inside the file is of another network; the network itself was taken"
+_ANOTHER = "the config inside the file describes another network; the network itself was imported"
 
 
 def _carried(text: str) -> Config | None:
@@ -119,7 +119,7 @@ def _document(graph: ImportedGraph) -> Document:
 
 def text_of(document: Document, origin: str, notes: tuple[str, ...]) -> str:
     """Return a config as a file: where it comes from, what to know, and the config."""
-    head = [f"# Taken over from {origin} by `cnn import`.", *(f"# Note: {note}." for note in notes)]
+    head = [f"# Imported from {origin} by `cnn import`.", *(f"# Note: {note}." for note in notes)]
     return "\n".join([*head, dump_document(document)])
 
 

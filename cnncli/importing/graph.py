@@ -75,16 +75,14 @@ def make_layer(kind: str, arguments: Mapping[str, Any], where: str) -> Layer:
     layer_class = {**VOCABULARY, **MERGES}.get(kind)
     if layer_class is None:
         raise GraphImportError(
-            f"{where}: {kind} is no layer of the vocabulary", f"Known are {', '.join([*VOCABULARY, *MERGES])}."
+            f"{where}: {kind} is not a supported layer", f"Supported: {', '.join([*VOCABULARY, *MERGES])}."
         )
     try:
         return layer_class(**arguments)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise GraphImportError(
-            f"{where}: {kind}.{place}: {first['msg']}; read {str(first.get('input'))[:80]}"
-        ) from None
+        raise GraphImportError(f"{where}: {kind}.{place}: {first['msg']}; got {str(first.get('input'))[:80]}") from None
 
 
 @dataclass
@@ -115,7 +113,7 @@ class Blobs:
         """
         unknown = [source for source in sources if source not in self.makers]
         if unknown:
-            raise GraphImportError(f'{name}: nothing before it makes its input "{unknown[0]}"')
+            raise GraphImportError(f'{name}: no earlier layer outputs its input "{unknown[0]}"')
         shapes = [self.shapes[source] for source in sources]
         try:
             merged = getattr(layer, "merged_shape", None)
@@ -143,5 +141,5 @@ class Blobs:
                 waiting += by_name[name].inputs
         left = [operation.name for operation in self.operations if operation.name not in needed]
         if left:
-            self.notes.append(f"left out, because the output does not need it: {', '.join(left)}")
+            self.notes.append(f"dropped, because the output does not depend on it: {', '.join(left)}")
         return tuple(operation for operation in self.operations if operation.name in needed)

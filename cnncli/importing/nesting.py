@@ -54,7 +54,7 @@ class _Nest:
     def sequence(self, source: str, end: str, depth: int) -> Parts:
         """Return what leads from one operation's output to another's."""
         if depth > MAX_DEPTH:
-            raise GraphImportError(f"{end}: branches lie more than {MAX_DEPTH} deep within each other")
+            raise GraphImportError(f"{end}: branches are nested more than {MAX_DEPTH} levels deep")
         parts: Parts = []
         while end != source:
             if end == IMAGE or end in self._used:

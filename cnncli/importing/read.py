@@ -69,8 +69,8 @@ def read(path: Path, image_size: tuple[int, int] | None = None, channels: int | 
         return _imported(read_darknet(path, _text(path)), path)
     hint = "Expected: a .keras, .prototxt or .cfg file."
     if suffix in (".h5", ".hdf5"):
-        hint = "Load it with Keras and save it anew: keras.models.load_model(….h5).save(….keras)."
-    raise GraphImportError(f"{path} is of no kind that is read", hint)
+        hint = "Load it with Keras and save it again: keras.models.load_model(….h5).save(….keras)."
+    raise GraphImportError(f"unsupported file type: {path}", hint)
 
 
 def _text(path: Path) -> str:
@@ -103,9 +103,9 @@ def _imported(graph: ImportedGraph, path: Path) -> Imported:
     config, document, notes = to_config(graph)
     (units,) = shapes(config.nodes, config.input_shape)[-1:]
     if len(units) != 1:
-        raise GraphImportError(f"the network ends in shape {units}, expected one number a class")
+        raise GraphImportError(f"the network's output has shape {units}, expected one number per class")
     if units[0] > MOST_CLASSES:
-        raise GraphImportError(f"the network has {units[0]:,} classes; at most {MOST_CLASSES:,} are read")
+        raise GraphImportError(f"the network has {units[0]:,} classes; the limit is {MOST_CLASSES:,}")
     classes = graph.classes if len(graph.classes) == units[0] else tuple(map(str, range(units[0])))
     return Imported(config, text_of(document, path.name, notes), notes, classes, {})
 

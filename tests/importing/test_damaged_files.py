@@ -59,5 +59,5 @@ def test_bare_hdf5_file(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(whole.weights())
     with pytest.raises(GraphImportError) as raised:
         read(tmp_path / name)
-    assert "of no kind that is read" in raised.value.message
+    assert "unsupported file type" in raised.value.message
     assert "save(….keras)" in str(raised.value.hint)

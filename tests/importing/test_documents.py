@@ -81,7 +81,7 @@ def test_written_text_is_the_config(tmp_path: Path) -> None:
     """The file that is written says where it comes from, what to know, and the very network."""
     found = read(hostile.archive(tmp_path / "m.keras"))
     lines = found.text.splitlines()
-    assert lines[0] == "# Taken over from m.keras by `cnn import`."
+    assert lines[0] == "# Imported from m.keras by `cnn import`."
     assert lines[1] == f"# Note: {found.notes[0]}."
     assert meaning(loads(found.text)) == meaning(found.config)
     assert loads(found.text).name == "m"
@@ -112,10 +112,10 @@ def test_text_files_are_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_network_that_ends_in_an_image(tmp_path: Path) -> None:
-    """A network ends in one number a class, and in no more classes than are read."""
-    with pytest.raises(GraphImportError, match=r"the network ends in shape \(4, 4, 1\), expected one number a class"):
+    """A network ends in one number per class, and has no more classes than the limit."""
+    with pytest.raises(GraphImportError, match=r"output has shape \(4, 4, 1\), expected one number per class"):
         read(hostile.archive(tmp_path / "m.keras", model(layer("ReLU", "r", "in"))))
-    with pytest.raises(GraphImportError, match="has 1,048,577 classes; at most 1,048,576"):
+    with pytest.raises(GraphImportError, match="has 1,048,577 classes; the limit is 1,048,576"):
         read(hostile.archive(tmp_path / "m.keras", model(FLAT, layer("Dense", "d", "flat", units=2**20 + 1))))
 
 

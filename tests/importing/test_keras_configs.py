@@ -184,11 +184,11 @@ def test_initializers_and_regularizers() -> None:
     [
         ([layer("InputLayer", "in2", "", batch_shape=[None, 4, 4, 1]), FLAT, END], "the network has 2 inputs"),
         ([FLAT, layer("Dense", "a", "flat", units=2), END, layer("ReLU", "x", "a")], None),
-        ([joined("Add", "s", "in", "gone"), END], 's: nothing before it makes its input "gone"'),
-        ([{**FLAT, "inbound_nodes": []}, END], 'flat: nothing before it makes its input "?"'),
+        ([joined("Add", "s", "in", "gone"), END], 's: no earlier layer outputs its input "gone"'),
+        ([{**FLAT, "inbound_nodes": []}, END], 'flat: no earlier layer outputs its input "?"'),
         ([{**FLAT, "inbound_nodes": [["in", 0, 0, {}]]}, END], "written by Keras 2"),
         ([{**FLAT, "inbound_nodes": [FLAT["inbound_nodes"][0]] * 2}, END], "flat is used 2 times"),
-        ([{**FLAT, "inbound_nodes": 3}, END], "no inbound_nodes where one is expected"),
+        ([{**FLAT, "inbound_nodes": 3}, END], "inbound_nodes is missing"),
     ],
 )
 def test_networks_that_are_refused(layers: list[dict[str, Any]], message: str | None) -> None:
@@ -315,7 +315,7 @@ def test_depth_of_branches(depth: int) -> None:
     if depth <= 40:
         assert json.dumps(nest(graph(*layers).operations)).count("Residual") == depth
     else:
-        with pytest.raises(GraphImportError, match="more than 40 deep"):
+        with pytest.raises(GraphImportError, match="more than 40 levels deep"):
             nest(graph(*layers).operations)
 
 

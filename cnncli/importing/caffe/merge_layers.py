@@ -28,7 +28,7 @@ def folded(operations: Sequence[Operation]) -> tuple[Operation, ...]:
             renamed[operation.name] = before.name
             continue
         if _is_half(operation.layer):
-            raise GraphImportError(f"{operation.name}: Scale is known after BatchNorm only")
+            raise GraphImportError(f"{operation.name}: Scale is supported only after BatchNorm")
         kept[operation.name] = Operation(operation.name, operation.layer, inputs)
     return tuple(kept.values())
 

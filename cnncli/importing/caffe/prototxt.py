@@ -76,11 +76,11 @@ class _Net:
         size = self._size or (tuple(dims[2:]) if len(dims) == 4 else (crop, crop) if crop else None)
         if channels is None and size is not None and self._size is None:
             channels = 3
-            self._blobs.notes.append("the file does not say how many channels the images have; taken for 3")
+            self._blobs.notes.append("the file does not give the number of channels; 3 assumed")
         if channels is None or size is None:
             raise GraphImportError(
-                f"{self._where} does not say how large its images are",
-                "Say it with --image-size HEIGHT WIDTH --channels N, or import the deploy file.",
+                f"{self._where} does not give the image size",
+                "Give it with --image-size HEIGHT WIDTH --channels N, or import the deploy file.",
             )
         return int(size[0]), int(size[1]), int(channels)
 
@@ -107,9 +107,9 @@ class _Net:
         value = str(single(layer, "top", name))
         make = LAYERS.get(kind)
         if make is None:
-            raise GraphImportError(f"{self._where}: {name}: {single(layer, 'type', '?')} is no layer of the vocabulary")
+            raise GraphImportError(f"{self._where}: {name}: {single(layer, 'type', '?')} is not a supported layer")
         if sources[0] not in self._blobs.shapes:
-            raise GraphImportError(f'{self._where}: {name}: nothing before it makes its input "{sources[0]}"')
+            raise GraphImportError(f'{self._where}: {name}: no earlier layer outputs its input "{sources[0]}"')
         context = Context(layer, self._blobs.shapes[sources[0]], name, self._blobs.notes.append)
         for suffix, made in make(context):
             self._blobs.add(f"{name}{suffix}", made, sources, value)

@@ -47,7 +47,7 @@ def whole(value: Any, what: str, least: int = 0) -> int:
         GraphImportError: Where it is none, or less than `least`.
     """
     if type(value) is not int or value < least:
-        raise GraphImportError(f"{what}: read {str(value)[:60]!r}, expected a whole number from {least}")
+        raise GraphImportError(f"{what}: got {str(value)[:60]!r}, expected an integer of at least {least}")
     return value
 
 
@@ -58,7 +58,7 @@ def number(value: Any, what: str) -> float:
         GraphImportError: Where it is none.
     """
     if type(value) not in (int, float) or not isfinite(value):
-        raise GraphImportError(f"{what}: read {str(value)[:60]!r}, expected a number")
+        raise GraphImportError(f"{what}: got {str(value)[:60]!r}, expected a number")
     return float(value)
 
 
@@ -72,7 +72,7 @@ class _Parser:
         while place < len(text):
             match = _TOKEN.match(text, place)
             if match is None:
-                raise GraphImportError(f"{where}:{line}: {text[place : place + 20]!r} is not understood")
+                raise GraphImportError(f"{where}:{line}: {text[place : place + 20]!r} cannot be parsed")
             if match.lastgroup:
                 self._tokens.append((match.lastgroup, match.group(), line))
             line += match.group().count("\n")
@@ -83,7 +83,7 @@ class _Parser:
         if self._next >= len(self._tokens):
             return GraphImportError(f"{self._where} ends where {expected} was expected")
         _, text, line = self._tokens[self._next]
-        return GraphImportError(f"{self._where}:{line}: read {text!r}, expected {expected}")
+        return GraphImportError(f"{self._where}:{line}: got {text!r}, expected {expected}")
 
     def _peek(self) -> str:
         return self._tokens[self._next][1] if self._next < len(self._tokens) else ""
@@ -97,7 +97,7 @@ class _Parser:
     def message(self, end: str | None, depth: int) -> Message:
         """Read fields up to a closing sign."""
         if depth > MAX_DEPTH:
-            raise self._fail(f"at most {MAX_DEPTH} braces within each other")
+            raise self._fail(f"at most {MAX_DEPTH} nested braces")
         fields: Message = {}
         while self._peek() != (end or "") or (end is None and self._next < len(self._tokens)):
             name = self._take("word", expected="a field's name")

@@ -48,7 +48,7 @@ def _sections(text: str, where: str) -> list[tuple[str, Options]]:
             key, value = line.split("=", 1)
             sections[-1][1][key.strip()] = value.strip()
         else:
-            raise GraphImportError(f"{where}:{number}: read {raw.strip()[:60]!r}, expected [section] or key=value")
+            raise GraphImportError(f"{where}:{number}: got {raw.strip()[:60]!r}, expected [section] or key=value")
     return sections
 
 
@@ -90,7 +90,7 @@ class _Net:
         except ValueError:
             number = least - 1
         if number < least:
-            expected = f"a whole number from {least}"
+            expected = f"an integer of at least {least}"
             raise GraphImportError(f"{self._where}: {key}={text[:60] or '(missing)'}: expected {expected}")
         return number
 
@@ -100,10 +100,12 @@ class _Net:
         translate = getattr(self, f"_{kind}", None) if kind in KINDS else None
         if translate is None:
             raise GraphImportError(
-                f"{self._where}: [{kind}] is no layer of the vocabulary", f"Known are {', '.join(KINDS)}."
+                f"{self._where}: [{kind}] is not a supported layer", f"Supported: {', '.join(KINDS)}."
             )
         if before not in self._blobs.makers:
-            raise GraphImportError(f"{self._where}: section {index + 1}, [{kind}], follows none that makes an image")
+            raise GraphImportError(
+                f"{self._where}: section {index + 1}, [{kind}], does not follow a layer that outputs an image"
+            )
         translate(_Place(index, before, value), options)
 
     def _add(self, place: _Place, kind: str, sources: list[str] | None = None, **arguments: Any) -> None:
@@ -121,7 +123,7 @@ class _Net:
     def _activate(self, place: _Place, options: Options) -> None:
         name = options.get("activation", "logistic")
         if name not in ACTIVATIONS:
-            raise GraphImportError(f"{self._where}: activation={name} is not in the vocabulary")
+            raise GraphImportError(f"{self._where}: activation={name} is not supported")
         if name == "leaky":
             self._add(place, "LeakyReLU", negative_slope=_LEAKY_SLOPE)
         elif name == "relu":
@@ -161,7 +163,7 @@ class _Net:
             self._add(place, "MaxPooling2D", **pool, padding="same")
             return
         if any(edge > (0, 0) for edge in edges):
-            self._blobs.notes.append("a max-pooling's margin counts as 0, in Darknet as less than everything")
+            self._blobs.notes.append("a max-pooling's padding counts as 0, in Darknet as minus infinity")
             self._add(place, "ZeroPadding2D", padding=tuple((max(0, a), max(0, b)) for a, b in edges))
         self._add(place, "MaxPooling2D", **pool)
 
@@ -199,7 +201,7 @@ class _Net:
     def _route(self, place: _Place, options: Options) -> None:
         others = [self._other(place, text) for text in options.get("layers", "").split(",")]
         if "groups" in options:
-            raise GraphImportError(f"{self._where}: [route] with groups is not in the vocabulary")
+            raise GraphImportError(f"{self._where}: [route] with groups is not supported")
         if len(others) == 1:
             self._blobs.makers[place.value] = self._blobs.makers[others[0]]
             self._blobs.shapes[place.value] = self._blobs.shapes[others[0]]
@@ -208,7 +210,7 @@ class _Net:
 
     def _crop(self, place: _Place, _: Options) -> None:
         """Cut training images at random: here the size is all that stays of it."""
-        self._blobs.notes.append("[crop] changes training images at random; only its size was taken")
+        self._blobs.notes.append("[crop] augments training images at random; only its size was imported")
         self._blobs.makers[place.value], self._blobs.shapes[place.value] = "", self._shape(place)
 
     def _other(self, place: _Place, text: str) -> str:
@@ -219,7 +221,7 @@ class _Net:
         found = str(place.index + index if index < 0 else index)
         if found not in self._blobs.makers or int(found) >= place.index:
             raise GraphImportError(
-                f"{self._where}: section {place.index + 1} reads layer {text.strip()}, which is none"
+                f"{self._where}: section {place.index + 1} reads layer {text.strip()}, which does not exist"
             )
         return found
 

@@ -37,12 +37,12 @@ class Archive:
         self._file, self._where = file, where
         members = file.infolist()
         if len(members) > MOST_MEMBERS:
-            raise GraphImportError(f"{where} has {len(members):,} members; at most {MOST_MEMBERS:,} are read")
+            raise GraphImportError(f"{where} has {len(members):,} members; the limit is {MOST_MEMBERS:,}")
         for member in members:
             self._check(member)
         self._members = {member.filename: member for member in members}
         if len(self._members) < len(members):
-            raise GraphImportError(f"{where} has two members of one name")
+            raise GraphImportError(f"{where} has two members with the same name")
 
     def _check(self, member: zipfile.ZipInfo) -> None:
         """Refuse a member that points outside, though none is ever unpacked."""
@@ -66,7 +66,7 @@ class Archive:
         try:
             return json.loads(self.text(name))
         except (ValueError, RecursionError) as error:
-            raise GraphImportError(f"{self._where}: {name} is no JSON: {str(error)[:100]}") from None
+            raise GraphImportError(f"{self._where}: {name} is not valid JSON: {str(error)[:100]}") from None
 
     @contextmanager
     def unpacked(self, name: str, most: int) -> Iterator[Path]:
@@ -98,7 +98,7 @@ class Archive:
                     total += len(block)
                     # What the archive says of sizes is not asked: a bomb lies about them.
                     if total > most:
-                        raise GraphImportError(f"{self._where}: {name} has more than {most:,} bytes, which is too many")
+                        raise GraphImportError(f"{self._where}: {name} has more than the limit of {most:,} bytes")
                     yield block
         except GraphImportError:
             raise
@@ -116,6 +116,6 @@ def open_archive(path: Path) -> Iterator[Archive]:
     try:
         file = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise GraphImportError(f"{path} is no .keras file: {str(error)[:100]}") from None
+        raise GraphImportError(f"{path} is not a .keras file: {str(error)[:100]}") from None
     with file:
         yield Archive(file, path.name)

@@ -43,7 +43,7 @@ def local_responses(config: Mapping[str, Any], name: str) -> Layer:
             "beta": _constant(steps[kinds.index("Power")]),
         }
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
-        raise GraphImportError(f"{name}: a model within the model is not in the vocabulary") from None
+        raise GraphImportError(f"{name}: nested models are not supported") from None
     return make_layer("LocalResponseNormalization", arguments, name)
 
 

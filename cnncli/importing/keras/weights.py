@@ -45,7 +45,7 @@ def most_bytes_of(num_weights: int) -> int:
     """
     total = 4 * num_weights
     if total > MOST_BYTES:
-        raise GraphImportError(f"the network has {total:,} bytes of weights; at most {MOST_BYTES:,} are read")
+        raise GraphImportError(f"the network has {total:,} bytes of weights; the limit is {MOST_BYTES:,}")
     return 2 * total + _OVERHEAD
 
 
@@ -102,7 +102,7 @@ def _group(holder: Any, name: str) -> Any:
 
     found = _linked(holder, name)
     if not isinstance(found, h5py.Group):
-        raise GraphImportError(f"{MEMBER}: {name[:60]} is no group")
+        raise GraphImportError(f"{MEMBER}: {name[:60]} is not a group")
     return found
 
 
@@ -112,9 +112,9 @@ def _linked(holder: Any, name: str) -> Any:
 
     link = holder.get(name, getlink=True) if name in holder.keys() else None  # noqa: SIM118 - `in` would follow links
     if link is None:
-        raise GraphImportError(f"{MEMBER} has no {name[:60]} where one is expected")
+        raise GraphImportError(f"{MEMBER} is damaged: {name[:60]} is missing")
     if not isinstance(link, h5py.HardLink):
-        raise GraphImportError(f"{MEMBER}: {name[:60]} is a link to another place; such files are not read")
+        raise GraphImportError(f"{MEMBER}: {name[:60]} is a link to another place, which is not supported")
     return holder[name]
 
 
@@ -129,10 +129,10 @@ def _array(holder: Any, name: str, weight: Weight, layer: str) -> Array:
     if dataset.shape != tuple(weight.shape):
         raise GraphImportError(f"{what} has shape {dataset.shape}, expected {tuple(weight.shape)}")
     if dataset.dtype.kind not in "fiu" or dataset.dtype.itemsize > 8:
-        raise GraphImportError(f"{what} holds {dataset.dtype}, expected numbers")
+        raise GraphImportError(f"{what} contains {dataset.dtype}, expected numbers")
     if dataset.id.get_storage_size() != dataset.size * dataset.dtype.itemsize or dataset.chunks is not None:
-        raise GraphImportError(f"{what} is not stored whole and plain")
+        raise GraphImportError(f"{what} is stored in an unsupported form")
     array: Array = np.asarray(dataset[()], np.float32)
     if not np.isfinite(array).all():
-        raise GraphImportError(f"{what} holds values that are not finite")
+        raise GraphImportError(f"{what} contains values that are not finite")
     return array
