@@ -78,7 +78,7 @@ class RandomCrop(Augmentation):
 class RandomBrightness(Augmentation):
     """Add the same random number to all pixels of an image."""
 
-    factor: Shift = Field(description="Largest change as a share of the range of pixel values.")
+    factor: Shift = Field(description="Largest change as a fraction of the range of pixel values.")
 
 
 class RandomContrast(Augmentation):
