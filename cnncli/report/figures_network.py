@@ -117,7 +117,7 @@ def _colour_kernels(kernels: Kernels, text: str) -> Figure:
     axes = figure.subplots()
     axes.imshow(canvas)
     tile_ticks(axes, [], [str(row * columns) for row in range(rows)], (tiles.shape[1], tiles.shape[2]))
-    axes.set_xlabel("red, green, blue weights as colours; grey is 0, each filter to its own scale", fontsize=8)
+    axes.set_xlabel("red, green, blue weights as colours; grey is 0, each filter on its own scale", fontsize=8)
     return figure
 
 
@@ -135,7 +135,7 @@ def _deep_kernels(kernels: Kernels, text: str) -> Figure:
     axes = figure.subplots()
     drawn = axes.imshow(mosaic(tiles, across), cmap=SIGNED, vmin=-limit, vmax=limit)
     tile_ticks(axes, list(map(str, range(across))), list(map(str, range(down))), (height, width))
-    axes.set_xlabel("channel seen", fontsize=9)
+    axes.set_xlabel("input channel", fontsize=9)
     axes.set_ylabel("filter", fontsize=9)
     figure.colorbar(drawn, ax=axes, label="weight", shrink=0.6)
     return figure
