@@ -9,6 +9,7 @@ import typer
 
 from cnncli.cli.console import out, print_json, print_line
 from cnncli.cli.options import Json, Sets
+from cnncli.plural import counted
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def check_cli(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config of the zoo.")],
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a network of the zoo.")],
     sets: Sets = None,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Print every value and where it comes from.")] = False,
-    data: Annotated[bool, typer.Option("--data", help="Look at every example too, as `cnn data` does.")] = False,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Print every value and its source.")] = False,
+    data: Annotated[bool, typer.Option("--data", help="Also read every example, as `cnn data` does.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a config without running it: errors with their places, and what is probably not meant.
+    """Check a config without running it: errors and warnings, with their places.
 
     Example: cnn check my.yaml --data
     Example: cnn check lenet5 --resolved
@@ -82,5 +83,5 @@ def _print(config: str, loaded: Config | None, problems: tuple[Problem, ...], re
 
 def _count(problems: tuple[Problem, ...]) -> str:
     numbers = {kind: sum(problem.severity == kind for problem in problems) for kind in ("error", "warning")}
-    parts = [f"{number} {kind}{'s' * (number > 1)}" for kind, number in numbers.items() if number]
+    parts = [counted(number, kind) for kind, number in numbers.items() if number]
     return ", ".join(parts) or "no problems"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def data_cli(
     config: ConfigOrRun,
     samples: Annotated[
-        Path | None, typer.Option("--samples", metavar="PNG", help="Draw a grid of labelled examples into this file.")
+        Path | None, typer.Option("--samples", metavar="PNG", help="Write a grid of labelled examples to this file.")
     ] = None,
     sets: Sets = None,
     as_json: Json = False,

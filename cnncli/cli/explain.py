@@ -17,16 +17,21 @@ CODE = re.compile(r"[EW]\d{3}", re.IGNORECASE)
 
 def explain_cli(
     subject: Annotated[
-        str, typer.Argument(metavar="CONFIG|RUN|CODE", help="A YAML file, a name of the zoo, a run, or a code: E012.")
+        str,
+        typer.Argument(
+            metavar="CONFIG|RUN|CODE", help="A YAML file, a network of the zoo, a run, or an error code: E012."
+        ),
     ],
-    layer: Annotated[str | None, typer.Argument(metavar="[LAYER]", help="A layer's name; all by default.")] = None,
+    layer: Annotated[
+        str | None, typer.Argument(metavar="[LAYER]", help="Name of a layer; all layers by default.")
+    ] = None,
     sets: Sets = None,
     markdown: Markdown = False,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     as_json: Json = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Explain a network in numbers, or what an error means.
+    """Explain a network's arithmetic, or an error code.
 
     Example: cnn explain lenet5 c3
     Example: cnn explain E012

@@ -27,18 +27,19 @@ def predict_cli(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE…", help="Image files, folders, 'patterns*.png', or - for stdin.")
     ],
-    top: Annotated[int, typer.Option(min=1, help="Number of classes to name for each image.")] = 3,
-    csv: Annotated[Path | None, typer.Option(help="Write the answers into this file as well.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Number of classes to list for each image.")] = 3,
+    csv: Annotated[Path | None, typer.Option(help="Also write the predictions to this file.")] = None,
     checkpoint: CheckpointOption = "best",
     draw: Annotated[
-        bool | None, typer.Option("--draw/--no-draw", help="Show the images, small; by default the first few.")
+        bool | None,
+        typer.Option("--draw/--no-draw", help="Show small images in the terminal; by default the first few."),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Classify images with a run's network; warn of those that look unlike what it was trained on.
+    """Classify images with a run's network; warn about those unlike the training images.
 
-    Example: cnn predict latest photo.jpg photos/ --top 5 --csv answers.csv
+    Example: cnn predict latest photo.jpg photos/ --top 5 --csv predictions.csv
     Example: find . -name '*.png' | cnn predict latest -
     """
     from cnncli.datasets.pictures import pictures

@@ -16,7 +16,7 @@ def runs_cli(
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """List the runs, the newest last: status, epochs, best validation accuracy, parameters.
+    """List the runs, newest last: status, epochs, best validation accuracy, parameters.
 
     Example: cnn runs
     """
@@ -30,4 +30,4 @@ def runs_cli(
 
         out().print(runs_table(table_rows))
     else:
-        print_note(f"No runs{f' named {name}' if name else ''} in {runs_dir}. `cnn train digits_lenet` makes one.")
+        print_note(f"No runs{f' named {name}' if name else ''} in {runs_dir}. Train one: cnn train digits_lenet.")

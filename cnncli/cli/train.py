@@ -9,6 +9,7 @@ import typer
 
 from cnncli.cli.console import err, out, print_json, print_line, print_note
 from cnncli.cli.options import Device, DeviceName, Json, RunsDir, Sets
+from cnncli.plural import counted
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
@@ -17,20 +18,20 @@ if TYPE_CHECKING:
 
 
 def train_cli(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config of the zoo.")],
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a network of the zoo.")],
     sets: Sets = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; the config's by default.")] = None,
     runs_dir: RunsDir = Path("runs"),
     device: Device = DeviceName.auto,
     as_json: Json = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Take a few steps and forecast memory and time; write nothing.")
+        bool, typer.Option("--dry-run", help="Train a few steps and estimate memory and time; write nothing.")
     ] = False,
     overfit_batch: Annotated[
-        bool, typer.Option("--overfit-batch", help="See whether it learns one batch by heart; write nothing.")
+        bool, typer.Option("--overfit-batch", help="Check that the network can overfit a single batch; write nothing.")
     ] = False,
 ) -> None:
-    """Train the network of a config; the run's directory is the last line on stdout.
+    """Train the network of a config; the last line on stdout is the run's directory.
 
     Example: cnn train digits_lenet --set train.epochs=5
     """
@@ -67,7 +68,7 @@ def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool)
     from cnncli.report.dry_run import forecast_lines, overfit_lines
 
     if dry_run and overfit_batch:
-        raise typer.BadParameter("take one of --dry-run and --overfit-batch")
+        raise typer.BadParameter("use either --dry-run or --overfit-batch")
     if dry_run:
         from cnncli.engine.training.dry_run import dry_run as forecast_of
 
@@ -121,7 +122,7 @@ def finish(result: Result, as_json: bool) -> None:
         print_line(result.run)
     if result.status == "interrupted":
         longer = "" if result.signal is not None else " --set train.max_minutes=null"
-        print_note(f"Stopped after {result.epochs} epochs. Go on with: cnn resume {result.run}{longer}")
+        print_note(f"Stopped after {counted(result.epochs, 'epoch')}. Continue with: cnn resume {result.run}{longer}")
     if result.signal is not None:
         raise typer.Exit(128 + result.signal)
 
