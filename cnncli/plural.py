@@ -8,5 +8,5 @@ def counted(number: int, noun: str) -> str:
 
     Example: counted(1, "epoch") == "1 epoch", counted(2000, "class") == "2,000 classes"
     """
-    ending = "" if number == 1 else "es" if noun.endswith(("s", "x", "ch")) else "s"
+    ending = "" if number == 1 else "es" if noun.endswith(("s", "x", "tch")) else "s"
     return f"{number:,} {noun}{ending}"

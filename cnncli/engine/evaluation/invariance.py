@@ -21,7 +21,7 @@ NUM_EXAMPLES = 1000
 def measure(run: Run | None, examination: Examined) -> dict[str, Any]:
     """Return the invariance profile of a measured network, and let its run keep it."""
     if run is None or not isinstance(examination, Examination):
-        raise CnnError("the invariance profile is of a run, not of an exported network", "Name the run.")
+        raise CnnError("the invariance profile needs a run, not an exported network", "Give the run.")
     document = _profile(examination)
     run.write_json(run.invariance_file(document["split"]), document)
     return document

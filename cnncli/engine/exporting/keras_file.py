@@ -99,7 +99,7 @@ def open_keras(path: Path) -> Artifact:
         config = archive.json("config.json")
         foreign = _foreign_modules(config)
         if foreign:
-            raise ExportError(f"{path} needs more than Keras: {', '.join(sorted(foreign))}")
+            raise ExportError(f"{path} depends on more than Keras: {', '.join(sorted(foreign))}")
         model = _model(config, archive)
 
     # In a graph, as Keras's own `predict` computes it: one operation at a time rounds otherwise in mixed precision.

@@ -18,6 +18,7 @@ from cnncli.engine.runtime import configure
 from cnncli.engine.tasks.classification import CrossEntropy
 from cnncli.engine.training.step_loop import Learner
 from cnncli.errors import CnnError
+from cnncli.plural import counted
 from cnncli.tasks.classification.class_weights import class_weights
 
 SMOOTHING = 0.9
@@ -67,7 +68,9 @@ def find_rate(config: Config, lowest: float = 1e-6, highest: float = 10.0, num_s
     rates = np.geomspace(lowest, highest, num_steps)
     losses = _losses(learner, feed, rates, config.train.batch_size)
     if len(losses) < 10:
-        raise CnnError(f"the loss broke after {len(losses)} steps, at a learning rate of {rates[len(losses)]:.1e}")
+        raise CnnError(
+            f"the loss diverged after {counted(len(losses), 'step')}, at a learning rate of {rates[len(losses)]:.1e}"
+        )
     return _read(rates[: len(losses)], losses)
 
 

@@ -82,7 +82,7 @@ class _Batch:
                 finite, steps = bool(np.isfinite(loss)), steps + 1
             elapsed = perf_counter() - started
             number = max(1, min(4 * number, int(number * CHUNK_SECONDS / elapsed)))
-            self._tell(f"step {steps:,}: loss {loss:.4f}, {accuracy:.1%} right")
+            self._tell(f"step {steps:,}: loss {loss:.4f}, accuracy {accuracy:.1%}")
         learned = bool(finite) and _knows(loss, accuracy)
         return OverfitResult(
             learned=learned,

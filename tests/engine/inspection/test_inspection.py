@@ -105,7 +105,7 @@ def test_gradcam_finds_the_corner(corner: Any) -> None:
 
 
 def test_saliency_finds_the_corner(corner: Any) -> None:
-    """The pixel that moves the answer most lies in that quadrant, for most images: a gradient is a rough guide."""
+    """The most influential pixel lies in that quadrant, for most images: a gradient is a rough guide."""
     from cnncli.engine.inspection.attribution import saliency
 
     trained, images, labels = corner

@@ -107,7 +107,7 @@ def test_network_that_cannot_learn(small_config: Callable[..., Any]) -> None:
     assert found.steps == 60
     assert found.layers_without_gradient == ("dense",)
     text = "\n".join(overfit_lines(found))
-    assert text.startswith("The network does not learn one batch by heart: after 60 steps")
+    assert text.startswith("The network cannot overfit a single batch: after 60 steps")
     assert "No gradient reaches dense:" in text
 
 
