@@ -26,7 +26,7 @@ class Memory:
             weights, and for each example of a batch the activations and their gradients. What steps of
             six networks of the zoo took beside their weights was 0.5 to 1.1 times what this says
             (TensorFlow 2.21, two CPU cores).
-        batch_size: Examples in a batch: as many from the config, but not more than there are, where that is known.
+        batch_size: Examples in a batch: as many as the config says, but not more than there are, where that is known.
     """
 
     weights: int

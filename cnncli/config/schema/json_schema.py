@@ -23,20 +23,20 @@ BLOCK_NAME = "^[a-z][A-Za-z0-9_]*$"
 _ARGUMENTS = re.compile(r"\nArgs:\n(.*?)(?:\n\n|\n?$)", re.DOTALL)
 _ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 _COMMON = {
-    "activation": "Function applied to every output; null: none.",
-    "bias_initializer": "How the biases begin.",
-    "bias_regularizer": "Penalty on the size of the biases; null: none.",
-    "dilation_rate": "Distance between the window's neighbouring taps.",
+    "activation": "Activation function; null: none.",
+    "bias_initializer": "Initializer of the bias.",
+    "bias_regularizer": "Regularizer of the bias; null: none.",
+    "dilation_rate": "Dilation: distance between neighbouring positions of the window.",
     "filters": "Number of output channels.",
-    "groups": "Parts into which channels and filters are divided.",
-    "keepdims": "Whether the pooled axes stay, with the length 1.",
-    "kernel_initializer": "How the kernel begins.",
-    "kernel_regularizer": "Penalty on the size of the kernel; null: none.",
+    "groups": "Number of groups into which channels and filters are divided.",
+    "keepdims": "Whether to keep the pooled axes, with length 1.",
+    "kernel_initializer": "Initializer of the kernel.",
+    "kernel_regularizer": "Regularizer of the kernel; null: none.",
     "kernel_size": "Size of the window.",
-    "padding": "same adds zeros so that every position has a window; valid uses only windows that fit.",
+    "padding": "same pads with zeros to keep the size at stride 1; valid uses only windows that fit.",
     "pool_size": "Size of the window.",
     "strides": "Distance between neighbouring windows.",
-    "use_bias": "Whether a learned number is added to every output channel.",
+    "use_bias": "Whether to add a learned bias to every output channel.",
 }
 """What arguments mean that many layers have; a layer's docstring may say more."""
 _LONG = 600
@@ -78,7 +78,7 @@ def json_schema() -> Schema:
 
 def _model(definitions: _Definitions) -> dict[str, Schema]:
     """Return the definitions of the model: its blocks, lists of layers, and layers."""
-    times: Schema = {"type": "integer", "minimum": 1, "maximum": 1000, "description": "How many times."}
+    times: Schema = {"type": "integer", "minimum": 1, "maximum": 1000, "description": "Number of repetitions."}
     composites = {
         "Parallel": {"type": "array", "minItems": 2, "items": _ref("layers")},
         "Residual": _object({"layers": _ref("some_layers"), "shortcut": _ref("layers")}, ["layers"]),
