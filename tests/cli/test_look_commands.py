@@ -187,7 +187,7 @@ def test_show_an_untrained_config(cnn: Cnn, tmp_path: Path) -> None:
         (["gradcam", "--layer", "c33"], "Did you mean c3?"),
         (["gradcam", "--layer", "c5"], "is not spatial"),
         (["kernels", "--layer", "s2"], "has no filters"),
-        (["activations", "--index", "99999"], "there is no example 99999"),
+        (["activations", "--index", "99999"], "no example 99999"),
         (["saliency", "--class", "ten"], 'no class "ten"'),
         (["activations", "--image", "nothing.png"], "nothing.png"),
     ],

@@ -105,7 +105,7 @@ def test_packages_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one is not None
     assert (one.message, one.hint) == ("onnxruntime is not installed", "pip install 'cnncli[onnx]'")
     assert several is not None
-    assert several.message == "ai_edge_litert and tf2onnx are not installed"
+    assert several.message == "ai_edge_litert, tf2onnx are not installed"
     assert several.hint == "pip install 'cnncli[litert]'"
     with pytest.raises(ExportError, match="onnxruntime is not installed"):
         require("onnxruntime")

@@ -145,7 +145,7 @@ def check_description(found: Description, expected: Description, what: str) -> N
     """
     for field, value in asdict(expected).items():
         if asdict(found)[field] != value:
-            raise ExportError(f"{what} has a different {field} than the run", "No artifact was saved.")
+            raise ExportError(f"{what} and the run differ in {field}", "No artifact was saved.")
 
 
 def paired_interval(before: Flags, after: Flags) -> tuple[float, float]:

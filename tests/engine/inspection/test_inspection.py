@@ -182,7 +182,7 @@ def test_grad_cam_of_a_dense_network_is_an_error() -> None:
     from cnncli.engine.network.model import build
 
     dense = PLAIN[: PLAIN.index("    - Conv2D")] + "    - Flatten\n    - Dense: {units: 10}\n"
-    with pytest.raises(CnnError, match="plane"):
+    with pytest.raises(CnnError, match="spatial"):
         last_plane(build(loads(dense)))
 
 
