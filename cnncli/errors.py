@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong, or doubtful, at one place.
+    """One error or warning at one place.
 
     Attributes:
         code: Number of the error's page, "E012"; warnings begin with "W".

@@ -1,4 +1,4 @@
-"""`cnn check`: what is wrong or doubtful about a config."""
+"""`cnn check`: errors and warnings about a config."""
 
 from __future__ import annotations
 

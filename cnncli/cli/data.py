@@ -52,7 +52,7 @@ def data_cli(
 
 
 def data_problems(config: Config) -> tuple[Problem, ...]:
-    """Look at every example of a config, and return what is wrong or doubtful."""
+    """Look at every example of a config, and return errors and warnings."""
     from cnncli.datasets import inspect
     from cnncli.datasets.problems import problems
 

@@ -102,9 +102,9 @@ def _note(answers: Sequence[Answer]) -> None:
     for answer in answers:
         if answer.error is not None:
             err().print(f"error: {answer.file}: {answer.error}", style="red", markup=False, soft_wrap=True)
-    doubtful = [answer for answer in answers if answer.doubts]
-    for answer in doubtful[:MOST_NOTED]:
+    unusual = [answer for answer in answers if answer.doubts]
+    for answer in unusual[:MOST_NOTED]:
         text = f"warning: {answer.file}: {'; '.join(answer.doubts)}"
         err().print(text, style="yellow", markup=False, soft_wrap=True)
-    if len(doubtful) > MOST_NOTED:
-        print_note(f"… and {len(doubtful) - MOST_NOTED:,} more files look unlike the training images")
+    if len(unusual) > MOST_NOTED:
+        print_note(f"… and {len(unusual) - MOST_NOTED:,} more files look unlike the training images")

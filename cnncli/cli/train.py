@@ -93,7 +93,7 @@ def _print(document: dict[str, Any], lines: list[str], as_json: bool) -> None:
 
 
 def show_warnings(config: Config) -> None:
-    """Print what the static check doubts on stderr; raise ConfigError for what it refuses."""
+    """Print the warnings of the static check on stderr; raise ConfigError for what it refuses."""
     from cnncli.analysis.check import check
     from cnncli.errors import ConfigError
 

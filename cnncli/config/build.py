@@ -119,7 +119,7 @@ class _Builder:
         return validation.build(kind, Part(value, key, misplaced_keys=misplaced_keys(key)), self.problems, ready)
 
     def mapping(self, key: str) -> Mapping | None:
-        """Return a section's mapping, or add to the problems that it is none."""
+        """Return a section's mapping, or add to the problems that it is not one."""
         value = self.tree.get(key)
         if value is None or isinstance(value, Mapping):
             return value

@@ -54,7 +54,7 @@ def find(name: str) -> Path | None:
 
 
 def is_file(path: Path) -> bool:
-    """Say whether there is a file; a name that no file can have is none."""
+    """Say whether there is a file; an impossible file name means there is none."""
     return _is(Path.is_file, path)
 
 

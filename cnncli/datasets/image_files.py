@@ -111,5 +111,5 @@ def _refuse_unknown(found: Layout, classes: Classes) -> None:
 
 
 def _shown(name: str) -> str:
-    """Return a name that can be written as UTF-8: bytes that are no text appear as backslash escapes."""
+    """Return a name that can be written as UTF-8: bytes that are not UTF-8 appear as backslash escapes."""
     return name if name.isprintable() else name.encode("utf-8", "backslashreplace").decode()

@@ -43,7 +43,7 @@ class Picture:
 def pictures(references: Sequence[str], standard_input: BinaryIO | None = None) -> list[Picture]:
     """Return the images that a user means, in the order in which they are named.
 
-    A folder stands for all files below it but those whose names say that they are no images; a pattern for what
+    A folder stands for all files below it but those whose names say that they are not images; a pattern for what
     matches it ("**" goes into folders); "-" for standard input: one image, or the paths of images, one a line
     or between zero bytes.
 

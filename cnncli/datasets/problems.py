@@ -26,7 +26,7 @@ class Finding(NamedTuple):
 
 
 def problems(config: Config, passport: dict[str, Any]) -> tuple[Problem, ...]:
-    """Return what is wrong or suspicious about the data of a config, errors first.
+    """Return errors and warnings about the data of a config, errors first.
 
     Args:
         config: The experiment.
@@ -37,7 +37,7 @@ def problems(config: Config, passport: dict[str, Any]) -> tuple[Problem, ...]:
 
 
 def findings(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
-    """Yield what is wrong or suspicious about the data, without places."""
+    """Yield errors and warnings about the data, without places."""
     yield from _files(config, passport)
     yield from _classes(passport)
     yield from _repetitions(passport)

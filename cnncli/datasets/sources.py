@@ -44,7 +44,7 @@ def collect(data: Data, classes: Classes | None = None, watch: Watch | None = No
 def from_path(path: Path, data: Data, classes: Classes | None, watch: Watch | None) -> Collection:
     """Return what a file or folder holds: a folder or .zip of images, an .npz file, or a table in CSV."""
     if not path.exists():
-        raise DataError(f"{path} does not exist", hint="Set data.path to where the data are.")
+        raise DataError(f"{path} does not exist", hint="Set data.path to the data.")
     if path.is_dir():
         return from_store(Folder(path), str(path), data, classes, watch)
     suffix = path.suffix.casefold()

@@ -104,7 +104,7 @@ class Folder:
         """Return one file's content.
 
         Raises:
-            DataError: If it is no regular file, too large, or cannot be read.
+            DataError: If it is not a regular file, is too large, or cannot be read.
         """
         return read_file(self.root / name, name)
 

@@ -96,7 +96,7 @@ def _answers(found: Replay) -> Html:
         (image(example), truth, element("span", _answer(answer), class_="answer"))
         for example, truth, answer in zip(found.examples, found.truths, found.frames[-1].answers, strict=True)
     ]
-    inside = table(("Example", "True class", "Answer"), rows, "Predictions for a few images", numbers=False)
+    inside = table(("Example", "True class", "Prediction"), rows, "Predictions for a few images", numbers=False)
     return element("div", inside, id="replay-answers")
 
 

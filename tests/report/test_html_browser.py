@@ -108,7 +108,7 @@ def test_cells_open_by_mouse(open_page: Any) -> None:
     panel = page.locator("#cell-panel")
     assert panel.locator("h3").inner_text() == button.get_attribute("aria-label")
     assert panel.locator("img").count() == min(3, int(button.inner_text()))
-    assert panel.locator("p").inner_text() == f"3 of {button.inner_text()}, the least sure."
+    assert panel.locator("p").inner_text() == f"3 of {button.inner_text()}, the least confident."
     assert button.get_attribute("aria-pressed") == "true"
     assert all(image.evaluate("(image) => image.naturalWidth") for image in panel.locator("img").all())
 

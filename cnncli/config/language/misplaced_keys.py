@@ -1,4 +1,4 @@
-"""Where a key belongs that stands in the wrong section."""
+"""Where a key in the wrong section belongs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECTIONS: dict[str, type[Section]] = {
 
 @lru_cache(maxsize=8)
 def misplaced_keys(section: str) -> dict[str, str]:
-    """Return where every key belongs that is none of `section`: "epochs" → "train"."""
+    """Return where every key belongs that is not in `section`: "epochs" → "train"."""
     owners: dict[str, str] = {}
     for name, schedule in SCHEDULES.items():
         owners |= dict.fromkeys(schedule.model_fields, f"train.schedule, as in `schedule: {{{name}: {{…}}}}`")

@@ -38,7 +38,7 @@ class Named:
 
 
 def split(value: Value, path: str, noun: str, problems: list[Problem]) -> Named | None:
-    """Take a named thing apart, or add to `problems` why it is none."""
+    """Take a named thing apart, or add to `problems` why it is not one."""
     if isinstance(value, Scalar) and isinstance(value.value, str):
         return Named(value.value, value.origin, Mapping({}, value.origin), f"{path}.{value.value}", noun)
     if isinstance(value, Mapping) and len(value.entries) == 1:

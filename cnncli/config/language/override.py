@@ -58,7 +58,7 @@ def apply(tree: Value, override: Override) -> Value:
     """Return the tree with one value replaced, or added to a mapping that has not got it.
 
     Raises:
-        ConfigError: If the path goes through a value that is no mapping or list, past a list's end, or to another
+        ConfigError: If the path goes through a value that is not a mapping or list, past a list's end, or to another
             layer than the one that stands there.
     """
     if override.steps == ("extends",):

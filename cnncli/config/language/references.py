@@ -23,7 +23,7 @@ def resolve(tree: Value) -> Value:
     """Return the config with every `${path}` replaced by what stands at the path; `$${` stands for itself.
 
     Raises:
-        ConfigError: If a path leads nowhere, references go in a circle, or mean too many values.
+        ConfigError: If a path does not exist, references are circular, or they expand to too many values.
     """
     if not _contains_any(tree):
         return tree

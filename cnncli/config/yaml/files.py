@@ -18,7 +18,7 @@ def read(path: Path, name: str, reference: Origin | None = None) -> Value:
         reference: Where another config names it, if one does.
 
     Raises:
-        ConfigError: If it cannot be read, is too large, is no UTF-8 text or no YAML.
+        ConfigError: If it cannot be read, is too large, or is not UTF-8 or not YAML.
     """
     start = Origin(Source(name, ()), 1, 1)
     try:

@@ -163,7 +163,7 @@ class _Composer:
         return Mapping(entries, self.origin(event.start_mark, self.events.next().end_mark))
 
     def key(self, key: Value, entries: dict[str, Entry]) -> str:
-        """Return a key's text, or fail if it is none, is a merge key, or has been there before."""
+        """Return a key's text, or fail if it is not a string, is a merge key, or appears twice."""
         if not isinstance(key, Scalar) or not isinstance(key.value, str):
             fail("E006", "A key must be a string.", key.origin, "Put it in quotes if you mean a string.", self.dotted())
         if key.value == "<<" and not key.quoted:

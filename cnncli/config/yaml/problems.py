@@ -13,7 +13,7 @@ MAX_PROBLEMS = 100
 MAX_PATH = 300
 """Characters of a path that a message shows."""
 WHOLE = "(document)"
-"""Path of a problem that is no single key's."""
+"""Path of a problem that concerns no single key."""
 
 
 class Problems(list[Problem]):

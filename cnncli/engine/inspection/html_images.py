@@ -65,7 +65,7 @@ def feature_maps(subject: Subject, pixels: Pixels) -> list[Image]:
 
 
 def cells(split: Split, found: Sequence[Answered]) -> dict[tuple[str, str], Cell]:
-    """Return examples of every true and predicted class: the surest mistakes, the least sure right answers.
+    """Return examples of every true and predicted class: most confident mistakes, least confident correct ones.
 
     As many a cell as fit into `MOST_IMAGES` and `MOST_BYTES`.
     """

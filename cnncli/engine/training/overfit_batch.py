@@ -1,4 +1,4 @@
-"""`cnn train --overfit-batch`: can the network learn one batch by heart? If not, more data will not help it."""
+"""`cnn train --overfit-batch`: can the network overfit a single batch? If not, more data will not help it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from cnncli.runs.run import Run
 
 MAX_STEPS = 2000
 KNOWN = 0.1
-"""Mean loss below which a batch whose examples are all right is known by heart: e^−0.1 is 90 % certainty."""
+"""Mean loss below which a batch whose examples are all right counts as memorized: e^−0.1 is 90 % certainty."""
 
 CHUNK_SECONDS = 0.5
 
 
 def memorize(config: Config, tell: Callable[[str], None], max_steps: int = MAX_STEPS) -> OverfitResult:
-    """Train on one batch until it is known by heart; nothing is written.
+    """Train on one batch until it is memorized; nothing is written.
 
     What works against that on purpose is left out: augmentation, dropout, label smoothing, the schedule and
     the average of the weights.
@@ -134,7 +134,7 @@ def _knows(loss: float, accuracy: float) -> bool:
 
 
 def _bare(config: Config) -> Config:
-    """Return the config without what keeps a network from learning by heart."""
+    """Return the config without what keeps a network from overfitting."""
     loss = config.train.loss.model_copy(update={"label_smoothing": 0.0})
     changed = {"loss": loss, "schedule": Constant(), "ema": None, "accumulate": 1}
     return config.model_copy(

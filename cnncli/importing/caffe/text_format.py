@@ -30,7 +30,7 @@ def parse(text: str, where: str) -> Message:
         where: What errors call the file.
 
     Raises:
-        GraphImportError: With the line, where it is no such text.
+        GraphImportError: With the line, if it is not such text.
     """
     return _Parser(text, where).message(None, 0)
 
@@ -44,7 +44,7 @@ def whole(value: Any, what: str, least: int = 0) -> int:
     """Return a value that must be a whole number.
 
     Raises:
-        GraphImportError: Where it is none, or less than `least`.
+        GraphImportError: If it is not an integer, or less than `least`.
     """
     if type(value) is not int or value < least:
         raise GraphImportError(f"{what}: got {str(value)[:60]!r}, expected an integer of at least {least}")
@@ -55,7 +55,7 @@ def number(value: Any, what: str) -> float:
     """Return a value that must be a finite number.
 
     Raises:
-        GraphImportError: Where it is none.
+        GraphImportError: If it is not a number.
     """
     if type(value) not in (int, float) or not isfinite(value):
         raise GraphImportError(f"{what}: got {str(value)[:60]!r}, expected a number")

@@ -111,7 +111,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """Open a `.keras` file.
 
     Raises:
-        GraphImportError: If it is no zip archive, or one that points outside itself.
+        GraphImportError: If it is not a zip archive, or one that points outside itself.
     """
     try:
         file = zipfile.ZipFile(path)

@@ -100,7 +100,7 @@ def cell_data(cells: Mapping[tuple[str, str], Cell]) -> dict[str, Any]:
 
 
 def mistakes(material: Material) -> Html | None:
-    """Return the surest mistakes and the surest right answers, or None where no examples are at hand."""
+    """Return the most confident mistakes and correct predictions, or None where no examples are at hand."""
     pictures = material.pictures
     if not pictures.mistakes and not pictures.hits:
         return None

@@ -126,7 +126,7 @@ def test_whole_artifact_passes(title: str, good: Any, proof: Any, tmp_path: Path
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda b: b.__name__)
 def test_broken_artifact_is_caught(broken: Any, title: str, good: Any, proof: Any, tmp_path: Path) -> None:
     """Weights off by a thousandth, channels swapped, the scale forgotten, classes permuted: refused, each of them."""
-    with pytest.raises(ExportError, match="predicts differently from the run|differ in classes"):
+    with pytest.raises(ExportError, match=r"predicts differently from the run|differ in classes"):
         attempt(title, broken(good), good, proof, tmp_path)
 
 

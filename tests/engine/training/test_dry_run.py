@@ -77,7 +77,7 @@ def test_diverging_first_steps_are_told(small_config: Callable[..., Any]) -> Non
 
 
 def test_network_that_can_learn(small_config: Callable[..., Any]) -> None:
-    """One batch is learned by heart, though the config has dropout, smoothing and augmentation against that."""
+    """One batch is memorized, though the config has dropout, smoothing and augmentation against that."""
     from cnncli.engine.training.overfit_batch import memorize
 
     config = small_config(
