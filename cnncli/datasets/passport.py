@@ -175,7 +175,7 @@ def _repetitions(parts: Mapping[str, Part], classes: tuple[str, ...]) -> dict[st
 
 def _near_duplicates(parts: Mapping[str, Part]) -> dict[str, Any]:
     """Find images of different splits that look the same without being equal."""
-    found = {}
+    duplicates = {}
     for first, second in combinations(parts, 2):
         a, b = parts[first], parts[second]
         rows = np.flatnonzero(~a.facts.flat), np.flatnonzero(~b.facts.flat)
@@ -184,8 +184,8 @@ def _near_duplicates(parts: Mapping[str, Part]) -> dict[str, Any]:
         differ = (a.facts.digests[left] != b.facts.digests[right]).any(axis=1)
         left, right = left[differ], right[differ]
         examples = [[a.split.ids[i], b.split.ids[j]] for i, j in zip(left[:_EXAMPLES], right[:_EXAMPLES], strict=True)]
-        found[f"{first}/{second}"] = {"num_images": len(np.unique(right)), "examples": examples}
-    return found
+        duplicates[f"{first}/{second}"] = {"num_images": len(np.unique(right)), "examples": examples}
+    return duplicates
 
 
 def _constant(parts: Mapping[str, Part]) -> dict[str, Any]:

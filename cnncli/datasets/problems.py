@@ -32,8 +32,8 @@ def problems(config: Config, passport: dict[str, Any]) -> tuple[Problem, ...]:
         config: The experiment.
         passport: `datasets.inspect(config).passport`.
     """
-    found = sorted([*_head(config, passport), *findings(config, passport)], key=lambda finding: finding.code)
-    return tuple(problem(f.code, f.message, config.origins.nearest(f.path), hint=f.hint, path=f.path) for f in found)
+    ordered = sorted([*_head(config, passport), *findings(config, passport)], key=lambda finding: finding.code)
+    return tuple(problem(f.code, f.message, config.origins.nearest(f.path), hint=f.hint, path=f.path) for f in ordered)
 
 
 def findings(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
@@ -93,18 +93,18 @@ def _classes(passport: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _repetitions(passport: dict[str, Any]) -> Iterator[Finding]:
-    for pair, found in passport["duplicates"]["across"].items():
-        if found["num_images"]:
+    for pair, group in passport["duplicates"]["across"].items():
+        if group["num_images"]:
             yield Finding(
                 "W406",
-                f"{counted(found['num_images'], 'image')} in two splits ({pair}): {_pairs(found, '=')}",
+                f"{counted(group['num_images'], 'image')} in two splits ({pair}): {_pairs(group, '=')}",
                 "The measured accuracy is too high: remove them from one of the splits.",
             )
-    for pair, found in passport["near_duplicates"].items():
-        if found["num_images"]:
+    for pair, group in passport["near_duplicates"].items():
+        if group["num_images"]:
             yield Finding(
                 "W407",
-                f"{counted(found['num_images'], 'image')} similar to another split's ({pair}): {_pairs(found, '≈')}",
+                f"{counted(group['num_images'], 'image')} similar to another split's ({pair}): {_pairs(group, '≈')}",
                 "If they show the same thing, the measured accuracy is too high.",
             )
     contradictions = passport["contradictions"]
@@ -113,9 +113,9 @@ def _repetitions(passport: dict[str, Any]) -> Iterator[Finding]:
         named = ", ".join(f"{item['id']} as {item['class']}" for item in first[:_NAMED])
         message = f"{counted(contradictions['num_images'], 'image')} with contradicting labels: {named}"
         yield Finding("W408", message, "At least one of the labels is wrong.")
-    for split, found in passport["duplicates"]["within"].items():
-        if found["num_images"]:
-            message = f"{counted(found['num_images'], 'image')} repeated within the {split} split: {_pairs(found, '=')}"
+    for split, group in passport["duplicates"]["within"].items():
+        if group["num_images"]:
+            message = f"{counted(group['num_images'], 'image')} repeated within the {split} split: {_pairs(group, '=')}"
             yield Finding("W409", message, "Each copy counts.")
 
 

@@ -126,7 +126,7 @@ def commands(material: Material) -> Html:
         entries.append(("made by", _code(material.record["command"], f"in {where}" if where else "")))
     entries += [
         ("repeat from its config", _code(f"cnn train {shlex.quote(material.path + '/config.yaml')}")),
-        ("go on", _code(f"cnn resume {path}")),
+        ("resume", _code(f"cnn resume {path}")),
         ("measure", _code(f"cnn eval {path} --split test")),
         ("under distortions", _code(f"cnn eval {path} --invariance")),
         ("classify", _code(f"cnn predict {path} FILE…")),

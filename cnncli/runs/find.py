@@ -66,11 +66,11 @@ def find_checkpoint(run: Run, checkpoint: str) -> Checkpoint:
     """
     if checkpoint not in ("best", "last"):
         return run.checkpoints.load(Path(checkpoint).name)
-    found = run.checkpoints.best() if checkpoint == "best" else None
-    found = found or run.checkpoints.latest()
-    if found is None:
+    checkpoint_found = run.checkpoints.best() if checkpoint == "best" else None
+    checkpoint_found = checkpoint_found or run.checkpoints.latest()
+    if checkpoint_found is None:
         raise CheckpointError(f"{run.path} has no checkpoint yet.", "Wait for its first epoch, or train again.")
-    return found
+    return checkpoint_found
 
 
 def evaluated_weights(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -19,7 +19,7 @@ class Finding:
     Attributes:
         code: Number of its page: "W304"; "E301" where the run would fail.
         path: Where in the config.
-        message: What was found, in numbers.
+        message: What was consumers, in numbers.
         hint: What to do about it.
     """
 
@@ -39,11 +39,11 @@ class CheckedNetwork:
     @cached_property
     def consumers(self) -> dict[int, list[int]]:
         """Nodes that take each node's output, by index; `INPUT` for the image."""
-        found: dict[int, list[int]] = {i: [] for i in range(INPUT, len(self.steps))}
+        consumers: dict[int, list[int]] = {i: [] for i in range(INPUT, len(self.steps))}
         for index, step in enumerate(self.steps):
             for source in step.node.inputs:
-                found[source].append(index)
-        return found
+                consumers[source].append(index)
+        return consumers
 
 
 def kind(layer: Layer) -> str:

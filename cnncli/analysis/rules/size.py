@@ -25,9 +25,9 @@ def parameters_are_spread(network: CheckedNetwork) -> Iterator[Finding]:
             yield Finding(
                 "W309",
                 step.node.path,
-                f"{step.node.name} on {step.input_shape[0]:,} flattened values holds {count:,} of the network's "
+                f"{step.node.name} on {step.input_shape[0]:,} flattened values has {count:,} of the network's "
                 f"{total:,} parameters ({100 * count / total:.0f} %).",
-                "GlobalAveragePooling2D in place of Flatten, one more pooling before it, or fewer units make it small.",
+                "Use GlobalAveragePooling2D instead of Flatten, another pooling before it, or fewer units.",
             )
 
 

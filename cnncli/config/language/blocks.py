@@ -85,7 +85,7 @@ def _parameters(value: Value | None, path: str, problems: list[Problem]) -> dict
         if named is None:
             continue
         if not named.name.isidentifier() or named.name in found:
-            why = "stands twice" if named.name in found else "is not a valid parameter name"
+            why = "appears twice" if named.name in found else "is not a valid parameter name"
             message = f'"{shortened(named.name)}" {why}.'
             problems.append(problem("E027", message, named.origin, _PARAMETERS, f"{path}[{index}]"))
             continue

@@ -103,7 +103,7 @@ def _either(options: list[Fragment]) -> str:
         ]
     words = list(dict.fromkeys(phrase(option) for option in options))
     return (", or " if any("," in each for each in words) else " or ").join(
-        each.replace(f"each {words[0]}", "each such") for each in words
+        each.replace(f", each {words[0]}", " of this kind") for each in words
     )
 
 

@@ -54,7 +54,7 @@ def standstill(config: Config, progress: Progress) -> str | None:
     """Say why there is nothing left to train, if so, and what makes the run go on."""
     train = config.train
     if progress.epoch >= train.epochs:
-        return f"all {counted(train.epochs, 'epoch')} done; --set train.epochs={2 * train.epochs} continues"
+        return f"run done after {counted(train.epochs, 'epoch')}; --set train.epochs={2 * train.epochs} continues"
     if progress.stopped_early(train):
         return (
             f"early stopping ended the run after epoch {progress.epoch}; "

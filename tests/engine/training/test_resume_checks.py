@@ -67,7 +67,7 @@ def test_resuming_a_finished_run_changes_nothing(done: Any) -> None:
     """There is nothing left to do: no new checkpoint, the same metrics, and a word about it."""
     names, metrics = done.checkpoints.names(), done.metrics()
     result, (note,) = resumed(done)
-    assert "all 2 epochs done" in note
+    assert "done after 2 epochs" in note
     assert "--set train.epochs=4" in note
     assert result.status == "done"
     assert (done.checkpoints.names(), done.metrics()) == (names, metrics)
