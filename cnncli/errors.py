@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong, or doubtful, at one place.
+    """One error or warning at one place.
 
     Attributes:
         code: Number of the error's page, "E012"; warnings begin with "W".

@@ -1,1 +1,1 @@
-"""A config walked layer by layer: rows and totals, doubts, explanations in numbers, differences."""
+"""A config walked layer by layer: rows and totals, findings, explanations in numbers, differences."""

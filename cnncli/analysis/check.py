@@ -1,9 +1,9 @@
-"""What can be doubted about a config before it is run."""
+"""What is wrong with a config, as far as it can be known before it runs."""
 
 from __future__ import annotations
 
 from cnncli.analysis.rules import flow, geometry, head, size, training
-from cnncli.analysis.rules.rule import Doubt, Subject
+from cnncli.analysis.rules.rule import CheckedNetwork, Finding
 from cnncli.analysis.walk import walk
 from cnncli.config.schema.schema import Config
 from cnncli.config.yaml.problems import problem
@@ -16,23 +16,23 @@ RULES = (
     *geometry.RULES,
     *size.RULES,
 )
-"""Every rule takes a `Subject` and yields its doubts."""
+"""Every rule takes a `CheckedNetwork` and yields its findings."""
 
 
 def check(config: Config) -> tuple[Problem, ...]:
-    """Return what is wrong or doubtful about a valid config: errors first, then warnings, in the file's order.
+    """Return errors and warnings about a valid config: errors first, then warnings, in the file's order.
 
     Raises:
         ShapeError: If a layer cannot take its input.
     """
-    subject = Subject(config, walk(config.nodes, config.input_shape))
-    doubts: dict[tuple[str, str], Doubt] = {}
+    network = CheckedNetwork(config, walk(config.nodes, config.input_shape))
+    findings: dict[tuple[str, str], Finding] = {}
     for rule in RULES:
-        for doubt in rule(subject):  # a layer written once and used many times is doubted once
-            doubts.setdefault((doubt.code, doubt.path), doubt)
-    found = [_problem(config, doubt) for doubt in doubts.values()]
-    return tuple(sorted(found, key=lambda p: (p.severity, p.file or "", p.line or 0, p.column or 0)))
+        for finding in rule(network):  # a layer written once and used many times is reported once
+            findings.setdefault((finding.code, finding.path), finding)
+    problems = [_problem(config, finding) for finding in findings.values()]
+    return tuple(sorted(problems, key=lambda p: (p.severity, p.file or "", p.line or 0, p.column or 0)))
 
 
-def _problem(config: Config, doubt: Doubt) -> Problem:
-    return problem(doubt.code, doubt.message, config.origins.nearest(doubt.path), doubt.hint, doubt.path)
+def _problem(config: Config, finding: Finding) -> Problem:
+    return problem(finding.code, finding.message, config.origins.nearest(finding.path), finding.hint, finding.path)

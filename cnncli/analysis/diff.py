@@ -42,7 +42,7 @@ class Pair:
     Attributes:
         before: The first network's, None if the layer is added.
         after: The second network's, None if it is removed.
-        changes: Arguments that differ; another name alone is no difference.
+        changes: Arguments that differ; another name alone does not count.
     """
 
     before: Row | None

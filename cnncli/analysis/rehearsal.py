@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Memorization:
+class OverfitResult:
     """How the training on a single batch went.
 
     Attributes:

@@ -36,8 +36,8 @@ def function_of(name: str) -> Callable[..., None]:
     return function
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from cnncli import __version__
         from cnncli.cli.console import print_line
 
@@ -57,7 +57,7 @@ def _root(
 
 
 class _LazyGroup(TyperGroup):
-    """A group whose commands are imported when they are asked for, so that none waits for all the others.
+    """A group whose commands are imported when they are called, so that none waits for all the others.
 
     Contexts and commands are `Any` here: Typer keeps their types private.
     """

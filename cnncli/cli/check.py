@@ -1,4 +1,4 @@
-"""`cnn check`: what is wrong or doubtful about a config."""
+"""`cnn check`: errors and warnings about a config."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from cnncli.cli.console import out, print_json, print_line
 from cnncli.cli.options import ConfigArgument, Json, Sets
+from cnncli.plural import counted
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 def check_cli(
     config: ConfigArgument,
     sets: Sets = None,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Print every value and where it comes from.")] = False,
-    data: Annotated[bool, typer.Option("--data", help="Look at every example too, as `cnn data` does.")] = False,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Print every value and its source.")] = False,
+    data: Annotated[bool, typer.Option("--data", help="Also read every example, as `cnn data` does.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a config without running it: errors with their places, and what is probably not meant.
+    """Check a config without running it: errors and warnings, with their places.
 
     Example: cnn check my.yaml --data
     Example: cnn check lenet5 --resolved
@@ -79,5 +80,5 @@ def _print(config: str, loaded: Config | None, problems: tuple[Problem, ...], re
 
 def _count(problems: tuple[Problem, ...]) -> str:
     numbers = {kind: sum(problem.severity == kind for problem in problems) for kind in ("error", "warning")}
-    told = [f"{number} {kind}{'s' * (number > 1)}" for kind, number in numbers.items() if number]
-    return ", ".join(told) or "no problems"
+    parts = [counted(number, kind) for kind, number in numbers.items() if number]
+    return ", ".join(parts) or "no problems"

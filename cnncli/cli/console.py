@@ -96,13 +96,13 @@ def measuring() -> Iterator[Callable[[int, int], None]]:
 
 
 def _lines(every: float = 10.0) -> Callable[[int, int], None]:
-    told = time.monotonic()
+    last_shown = time.monotonic()
 
-    def tell(done: int, total: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= every:
-            told = time.monotonic()
+    def show(done: int, total: int) -> None:
+        nonlocal last_shown
+        if time.monotonic() - last_shown >= every:
+            last_shown = time.monotonic()
             sys.stderr.write(f"measured {done:,} of {total:,} images\n")
             sys.stderr.flush()
 
-    return tell
+    return show

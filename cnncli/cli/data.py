@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def data_cli(
     config: ConfigOrRun,
     samples: Annotated[
-        Path | None, typer.Option("--samples", metavar="PNG", help="Draw a grid of labelled examples into this file.")
+        Path | None, typer.Option("--samples", metavar="PNG", help="Write a grid of labelled examples to this file.")
     ] = None,
     sets: Sets = None,
     as_json: Json = False,
@@ -36,23 +36,23 @@ def data_cli(
 
     with measuring() as watch:
         splits = inspect(loaded, watch)
-    found = problems(loaded, splits.passport)
+    detected = problems(loaded, splits.passport)
     if samples is not None:
         from cnncli.datasets.samples import draw
 
         draw(splits, samples)
     if as_json:
-        print_json(_document(splits.passport, found, samples))
+        print_json(_document(splits.passport, detected, samples))
     else:
-        _print(loaded, splits, found)
+        _print(loaded, splits, detected)
         if samples is not None:
             err().print(f"samples: {samples}", soft_wrap=True, markup=False)
-    if any(problem.severity == "error" for problem in found):
+    if any(problem.severity == "error" for problem in detected):
         raise typer.Exit(1)
 
 
 def data_problems(config: Config) -> tuple[Problem, ...]:
-    """Look at every example of a config, and return what is wrong or doubtful."""
+    """Look at every example of a config, and return errors and warnings."""
     from cnncli.datasets import inspect
     from cnncli.datasets.problems import problems
 
@@ -60,16 +60,16 @@ def data_problems(config: Config) -> tuple[Problem, ...]:
         return problems(config, inspect(config, watch).passport)
 
 
-def _document(passport: dict[str, Any], found: tuple[Problem, ...], samples: Path | None) -> dict[str, Any]:
-    problems = [problem.to_json() for problem in found]
+def _document(passport: dict[str, Any], detected: tuple[Problem, ...], samples: Path | None) -> dict[str, Any]:
+    problems = [problem.to_json() for problem in detected]
     return {**passport, "problems": problems, "samples": None if samples is None else str(samples)}
 
 
-def _print(config: Config, splits: Splits, found: tuple[Problem, ...]) -> None:
+def _print(config: Config, splits: Splits, detected: tuple[Problem, ...]) -> None:
     from cnncli.report.passport import passport_page
     from cnncli.report.problems import print_problems
 
     print_page(passport_page(config.name, splits.passport))
-    if found:
+    if detected:
         err().print()
-        print_problems(found, err())
+        print_problems(detected, err())

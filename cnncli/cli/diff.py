@@ -16,7 +16,7 @@ def diff_cli(
     as_json: Json = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Compare two networks layer by layer: what changed, and what that does to parameters, MACs and receptive fields.
+    """Compare two networks layer by layer: what changed, with parameters, MACs and receptive fields.
 
     Example: cnn diff alexnet alexnet_ungrouped
     """

@@ -7,7 +7,7 @@ from cnncli.cli.options import Json
 
 
 def doctor_cli(as_json: Json = False) -> None:
-    """Show versions, devices and memory, and take one training step to see that it works.
+    """Show versions, devices and memory, and test one training step.
 
     Example: cnn doctor
     """

@@ -18,24 +18,27 @@ def eval_cli(
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     data: Annotated[
         Path | None,
-        typer.Option(help="Other examples instead: a folder of class folders, a .zip of one, an .npz or a .csv file."),
+        typer.Option(
+            help="Evaluate on other examples: a folder of class folders, a .zip of one, an .npz or a .csv file."
+        ),
     ] = None,
     tta: Annotated[
-        bool, typer.Option("--tta", help="Average over mirrored and moved views, as training saw them.")
+        bool,
+        typer.Option("--tta", help="Test-time augmentation: average over flipped and shifted images, as in training."),
     ] = False,
-    csv: Annotated[Path | None, typer.Option(help="Write every prediction into this file as well.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write every prediction to this file.")] = None,
     invariance: Annotated[
-        bool, typer.Option("--invariance", help="Also measure shifted, turned, blurred, … images; takes a while.")
+        bool, typer.Option("--invariance", help="Also evaluate on shifted, rotated, blurred, … images; takes a while.")
     ] = False,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Measure a run or an exported network: accuracy with its 95 % interval, loss, every class, calibration.
+    """Evaluate a run or an exported network: accuracy with its 95 % interval, loss, every class, calibration.
 
-    A run keeps the numbers as evaluation-<split>.json and every prediction as predictions-<split>.csv.
+    Results are saved in the run as evaluation-<split>.json, predictions as predictions-<split>.csv.
 
     Example: cnn eval latest --split validation
-    Example: cnn eval latest --data photos --csv answers.csv
+    Example: cnn eval latest --data photos --csv predictions.csv
     """
     from cnncli.runs.find import find
     from cnncli.serving.kinds import kind_of

@@ -17,16 +17,21 @@ CODE = re.compile(r"[EW]\d{3}", re.IGNORECASE)
 
 def explain_cli(
     subject: Annotated[
-        str, typer.Argument(metavar="CONFIG|RUN|CODE", help="A YAML file, a name of the zoo, a run, or a code: E012.")
+        str,
+        typer.Argument(
+            metavar="CONFIG|RUN|CODE", help="A YAML file, a network of the zoo, a run, or an error code: E012."
+        ),
     ],
-    layer: Annotated[str | None, typer.Argument(metavar="[LAYER]", help="A layer's name; all by default.")] = None,
+    layer: Annotated[
+        str | None, typer.Argument(metavar="[LAYER]", help="Name of a layer; all layers by default.")
+    ] = None,
     sets: Sets = None,
     markdown: Markdown = False,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     as_json: Json = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Explain a network in numbers, or what an error means.
+    """Explain a network's arithmetic, or an error code.
 
     Example: cnn explain lenet5 c3
     Example: cnn explain E012
@@ -37,23 +42,23 @@ def explain_cli(
     from cnncli.analysis.explain import explain
     from cnncli.report import explanation
 
-    found = explain(load_reference(subject, runs_dir, list(sets or ())), layer)
+    explained = explain(load_reference(subject, runs_dir, list(sets or ())), layer)
     if as_json:
-        print_json(found.to_json())
+        print_json(explained.to_json())
     elif latex:
-        print_line(explanation.explanation_latex(found))
+        print_line(explanation.explanation_latex(explained))
     elif markdown:
-        print_line(explanation.explanation_markdown(found))
+        print_line(explanation.explanation_markdown(explained))
     else:
-        print_page(explanation.explanation_page(found))
+        print_page(explanation.explanation_page(explained))
 
 
 def _explain_code(code: str, as_json: bool, markdown: bool) -> None:
     from cnncli.cli.help import print_help
     from cnncli.config.error_pages import page
 
-    found = page(code)
+    error_page = page(code)
     if as_json:
-        print_json(found.to_json())
+        print_json(error_page.to_json())
     else:
-        print_help(found.markdown, markdown)
+        print_help(error_page.markdown, markdown)

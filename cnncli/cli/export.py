@@ -34,16 +34,16 @@ def export_cli(
     run: RunArgument = "latest",
     kinds: Annotated[list[Kind] | None, typer.Option("--format", help="May be given several times.")] = None,
     quantize: Annotated[Quantize | None, typer.Option(help="Make a LiteRT artifact smaller.")] = None,
-    all_kinds: Annotated[bool, typer.Option("--all", help="Every format that can be written here.")] = False,
-    bench: Annotated[bool, typer.Option("--bench", help="Measure speed and memory of each artifact too.")] = False,
+    all_kinds: Annotated[bool, typer.Option("--all", help="Every format that is available here.")] = False,
+    bench: Annotated[bool, typer.Option("--bench", help="Also measure speed and memory of each artifact.")] = False,
     max_drop: Annotated[
-        float | None, typer.Option(help="Points of accuracy that a quantised artifact may cost (default 1).", min=0)
+        float | None, typer.Option(help="Allowed accuracy drop of a quantised artifact, in points (default 1).", min=0)
     ] = None,
     checkpoint: Annotated[str, typer.Option(help="best, last, or a checkpoint's path.")] = "best",
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Write a run's network for use elsewhere, preprocessing inside, and prove that it answers as the run does.
+    """Export a run's network with its preprocessing, and verify that its predictions match the run's.
 
     Example: cnn export latest --format onnx
     """
@@ -51,9 +51,9 @@ def export_cli(
     from cnncli.runs.find import find
 
     if all_kinds and (kinds or quantize):
-        raise ExportError("--all writes every format: it goes without --format and --quantize")
+        raise ExportError("--all writes every format: use it without --format and --quantize")
     if quantize and kinds and Kind.litert not in kinds:
-        raise ExportError("--quantize is for LiteRT", "Add --format litert.")
+        raise ExportError("--quantize requires LiteRT", "Add --format litert.")
     found = find(run, runs_dir)
     names = [kind.value for kind in kinds or [Kind.litert if quantize else Kind.keras]]
     from cnncli.engine.exporting.export import Wanted, export

@@ -16,12 +16,12 @@ from cnncli.cli.training import show_warnings
 def find_lr_cli(
     config: ConfigOrRun,
     sets: Sets = None,
-    steps: Annotated[int, typer.Option(min=20, help="Number of steps to train at most.")] = 200,
-    picture: Annotated[Path | None, typer.Option("-o", "--output", help="Draw the curve into this PNG file.")] = None,
+    steps: Annotated[int, typer.Option(min=20, help="Maximum number of steps.")] = 200,
+    picture: Annotated[Path | None, typer.Option("-o", "--output", help="Write the curve to this PNG file.")] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Train a little while the learning rate rises, and say which one to try.
+    """Train briefly with an increasing learning rate, and suggest one.
 
     Example: cnn find-lr digits_lenet -o rates.png
     """
@@ -40,7 +40,7 @@ def find_lr_cli(
         return
     kind = loaded.train.optimizer.type_name()
     out().print(
-        f"loss {search.losses[0]:.3f} at {search.rates[0]:.0e}, falls fastest at {search.steepest:.1e}, "
-        f"smallest {min(search.losses):.3f}\ntry --set train.optimizer.{kind}.learning_rate={search.suggested:.1e}",
+        f"loss {search.losses[0]:.3f} at {search.rates[0]:.0e}, steepest at {search.steepest:.1e}, "
+        f"minimum {min(search.losses):.3f}\ntry --set train.optimizer.{kind}.learning_rate={search.suggested:.1e}",
         highlight=False,
     )

@@ -17,13 +17,13 @@ def import_cli(
         Path | None, typer.Option("--output", "-o", help="The config to write; never overwritten. Default: NAME.yaml.")
     ] = None,
     image_size: Annotated[
-        tuple[int, int] | None, typer.Option(help="Height and width, where a prototxt does not say them.")
+        tuple[int, int] | None, typer.Option(help="Height and width, if a prototxt does not give them.")
     ] = None,
-    channels: Annotated[int | None, typer.Option(help="1 or 3, where a prototxt does not say it.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1 or 3, if a prototxt does not give it.")] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Write a config of a network from elsewhere; weights of a .keras file become a run. Nothing in the file is run.
+    """Import a network from another tool as a config; weights of a .keras file become a run. No code in it is run.
 
     Example: cnn import model.keras
     Example: cnn import deploy.prototxt -o net.yaml
@@ -35,7 +35,7 @@ def import_cli(
     imported = read(file, image_size, channels)
     target = output or Path(f"{imported.config.name}.yaml")
     if target.exists():
-        raise CnnError(f"{target} is there already", "Name another file with --output.")
+        raise CnnError(f"{target} already exists", "Choose another file with --output.")
     from cnncli.report.files import write_text
 
     write_text(target, imported.text)

@@ -15,10 +15,10 @@ def init_cli(
         "cnn.yaml"
     ),
     source: Annotated[
-        str | None, typer.Option("--from", metavar="NAME", help="Begin with a network of the zoo; see `cnn zoo`.")
+        str | None, typer.Option("--from", metavar="NAME", help="Start from a network of the zoo; see `cnn zoo`.")
     ] = None,
 ) -> None:
-    """Write a commented config to begin with.
+    """Write a commented config to start from.
 
     Example: cnn init my.yaml --from lenet5
     """

@@ -27,7 +27,7 @@ class DeviceName(StrEnum):
     gpu = "gpu"
 
 
-Device = Annotated[DeviceName, typer.Option("--device", help="auto takes a GPU where there is one.")]
+Device = Annotated[DeviceName, typer.Option("--device", help="auto uses a GPU if there is one.")]
 
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")]
@@ -48,7 +48,9 @@ ConfigArgument = Annotated[
 
 ConfigOrRun = Annotated[
     str,
-    typer.Argument(metavar="CONFIG|RUN", help="A YAML file, a name of the zoo, or a run: its path, name or `latest`."),
+    typer.Argument(
+        metavar="CONFIG|RUN", help="A YAML file, a network of the zoo, or a run: its path, name or `latest`."
+    ),
 ]
 
 

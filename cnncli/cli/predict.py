@@ -25,18 +25,19 @@ def predict_cli(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE…", help="Image files, folders, 'patterns*.png', or - for stdin.")
     ],
-    top: Annotated[int, typer.Option(min=1, help="Number of classes to name for each image.")] = 3,
-    csv: Annotated[Path | None, typer.Option(help="Write the answers into this file as well.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Number of classes to list for each image.")] = 3,
+    csv: Annotated[Path | None, typer.Option(help="Also write the predictions to this file.")] = None,
     checkpoint: CheckpointOption = "best",
     draw: Annotated[
-        bool | None, typer.Option("--draw/--no-draw", help="Show the images, small; by default the first few.")
+        bool | None,
+        typer.Option("--draw/--no-draw", help="Show small images in the terminal; by default the first few."),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Classify images with a run's network; warn of those that look unlike what it was trained on.
+    """Classify images with a run's network; warn about those unlike the training images.
 
-    Example: cnn predict latest photo.jpg photos/ --top 5 --csv answers.csv
+    Example: cnn predict latest photo.jpg photos/ --top 5 --csv predictions.csv
     Example: find . -name '*.png' | cnn predict latest -
     """
     from cnncli.datasets.pictures import pictures
@@ -99,9 +100,9 @@ def _note(answers: Sequence[Answer]) -> None:
     for answer in answers:
         if answer.error is not None:
             err().print(f"error: {answer.file}: {answer.error}", style="red", markup=False, soft_wrap=True)
-    doubtful = [answer for answer in answers if answer.doubts]
-    for answer in doubtful[:MOST_NOTED]:
+    unusual = [answer for answer in answers if answer.doubts]
+    for answer in unusual[:MOST_NOTED]:
         text = f"warning: {answer.file}: {'; '.join(answer.doubts)}"
         err().print(text, style="yellow", markup=False, soft_wrap=True)
-    if len(doubtful) > MOST_NOTED:
-        print_note(f"… and {len(doubtful) - MOST_NOTED:,} more files look unlike the training images")
+    if len(unusual) > MOST_NOTED:
+        print_note(f"… and {len(unusual) - MOST_NOTED:,} more files look unlike the training images")

@@ -15,10 +15,11 @@ def report_cli(
     run: RunArgument = "latest",
     split: Annotated[
         str | None,
-        typer.Option(help="Whose answers to show; the test split by default if it has been used, else validation."),
+        typer.Option(help="Split whose predictions to show; by default test if it has been used, else validation."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="HTML", help="File; report.html in the run by default.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="HTML", help="Output file; report.html in the run by default."),
     ] = None,
     checkpoint: CheckpointOption = "best",
     runs_dir: RunsDir = Path("runs"),
@@ -26,7 +27,7 @@ def report_cli(
 ) -> None:
     """Write a run's report: one HTML file with curves, confusions, mistakes, filters, arithmetic, data and config.
 
-    It needs no network and no other file, and can be sent to anyone.
+    It is self-contained: it needs no network connection and no other file.
 
     Example: cnn report latest -o report.html
     """

@@ -15,7 +15,7 @@ def resume_cli(
     device: Device = DeviceName.auto,
     as_json: Json = False,
 ) -> None:
-    """Go on with a run exactly where it stopped.
+    """Resume a run exactly where it stopped.
 
     Example: cnn resume latest --set train.epochs=20
     """

@@ -16,18 +16,18 @@ def runs_cli(
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """List the runs, the newest last: status, epochs, best validation accuracy, parameters.
+    """List the runs, newest last: status, epochs, best validation accuracy, parameters.
 
     Example: cnn runs
     """
     from cnncli.runs.listing import rows
 
-    found = rows(runs_dir, name)
+    table_rows = rows(runs_dir, name)
     if as_json:
-        print_json({"rows": [row.to_json() for row in found]})
-    elif found:
+        print_json({"rows": [row.to_json() for row in table_rows]})
+    elif table_rows:
         from cnncli.report.runs import runs_table
 
-        out().print(runs_table(found))
+        out().print(runs_table(table_rows))
     else:
-        print_note(f"No runs{f' named {name}' if name else ''} in {runs_dir}. `cnn train digits_lenet` makes one.")
+        print_note(f"No runs{f' named {name}' if name else ''} in {runs_dir}. Train one: cnn train digits_lenet.")

@@ -6,7 +6,7 @@ from cnncli.cli.console import print_json
 
 
 def schema_cli() -> None:
-    """Print the JSON Schema of a config: editors complete and check with it.
+    """Print the JSON Schema of a config, for completion and checks in editors.
 
     Example: cnn schema > cnn.schema.json
     """

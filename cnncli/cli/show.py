@@ -33,26 +33,24 @@ class Kind(StrEnum):
 
 def show_cli(
     reference: ConfigOrRun,
-    kind: Annotated[Kind, typer.Argument(help="What to draw.")],
+    kind: Annotated[Kind, typer.Argument(help="What to plot.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="PNG", help="File; KIND.png by default.")
+        Path | None, typer.Option("--output", "-o", metavar="PNG", help="Output file; KIND.png by default.")
     ] = None,
-    image: Annotated[Path | None, typer.Option(help="An image file of yours.")] = None,
-    index: Annotated[int | None, typer.Option(min=0, help="The example of the split at this place, from 0.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Path of an image file.")] = None,
+    index: Annotated[int | None, typer.Option(min=0, help="Index of an example of the split, from 0.")] = None,
     split: Annotated[str | None, typer.Option(help="train, validation or test.")] = None,
     layer: Annotated[str | None, typer.Option(help="Name of a layer.")] = None,
-    label: Annotated[
-        str | None, typer.Option("--class", help="Class to ask about; the network's answer by default.")
-    ] = None,
+    label: Annotated[str | None, typer.Option("--class", help="Target class; the predicted class by default.")] = None,
     count: Annotated[int, typer.Option(min=1, max=200, help="Number of examples in a gallery.")] = 24,
     checkpoint: CheckpointOption = "best",
     sets: Sets = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Draw a network's kernels, what its layers make of an image, what its answers hang on, and its mistakes.
+    """Plot a network's kernels, feature maps, attributions (Grad-CAM, saliency), mistakes and more.
 
-    A config is shown with fresh weights: enough for fixed kernels, schedules and receptive fields.
+    A config is shown with initial weights: enough for fixed kernels, schedules and receptive fields.
 
     Example: cnn show latest gradcam --image photo.jpg -o photo-gradcam.png
     Example: cnn show sobel activations

@@ -14,7 +14,7 @@ from cnncli.cli.reference import load_reference
 WhatIf = Annotated[
     list[str] | None,
     typer.Option(
-        "--what-if", metavar="KEY=VALUE", help="Show the network with this value beside it; repeat for several."
+        "--what-if", metavar="KEY=VALUE", help="Compare with the network that has this value; repeat for several."
     ),
 ]
 

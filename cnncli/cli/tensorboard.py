@@ -32,7 +32,7 @@ def tensorboard_cli(
 
     folder = runs_dir if run is None else find(run, runs_dir).tensorboard_dir
     if not folder.is_dir():
-        raise RunError(f"there is nothing to show in {folder}", "`cnn train digits_lenet` makes a run.")
+        raise RunError(f"no runs in {folder}", "Train one: cnn train digits_lenet.")
     print_note(f"TensorBoard on {folder}: http://{HOST}:{port} (stop it with Ctrl-C)")
     options = ["--logdir", str(folder), "--host", HOST, "--port", str(port)]
     try:

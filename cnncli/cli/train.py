@@ -23,13 +23,13 @@ def train_cli(
     device: Device = DeviceName.auto,
     as_json: Json = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Take a few steps and forecast memory and time; write nothing.")
+        bool, typer.Option("--dry-run", help="Train a few steps and estimate memory and time; write nothing.")
     ] = False,
     overfit_batch: Annotated[
-        bool, typer.Option("--overfit-batch", help="See whether it learns one batch by heart; write nothing.")
+        bool, typer.Option("--overfit-batch", help="Check that the network can overfit a single batch; write nothing.")
     ] = False,
 ) -> None:
-    """Train the network of a config; the run's directory is the last line on stdout.
+    """Train the network of a config; the last line on stdout is the run's directory.
 
     Example: cnn train digits_lenet --set train.epochs=5
     """
@@ -55,10 +55,10 @@ def train_cli(
 
 def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool) -> None:
     """Do what `--dry-run` or `--overfit-batch` asks for; exit code 1 where the network does not learn."""
-    from cnncli.report.dry_run import forecast_lines, memorization_lines
+    from cnncli.report.dry_run import forecast_lines, overfit_lines
 
     if dry_run and overfit_batch:
-        raise typer.BadParameter("take one of --dry-run and --overfit-batch")
+        raise typer.BadParameter("use either --dry-run or --overfit-batch")
     if dry_run:
         from cnncli.engine.training.dry_run import dry_run as forecast_of
 
@@ -67,9 +67,9 @@ def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool)
         return
     from cnncli.engine.training.overfit_batch import overfit
 
-    found = overfit(config, print_note)
-    _print(found.to_json(), memorization_lines(found), as_json)
-    if not found.learned:
+    result = overfit(config, print_note)
+    _print(result.to_json(), overfit_lines(result), as_json)
+    if not result.learned:
         raise typer.Exit(1)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from cnncli.cli.console import err, out, print_json, print_line, print_note
 from cnncli.cli.options import DeviceName
+from cnncli.plural import counted
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def show_warnings(config: Config) -> None:
-    """Print what the static check doubts on stderr; raise ConfigError for what it refuses."""
+    """Print the warnings of the static check on stderr; raise ConfigError for what it refuses."""
     from cnncli.analysis.check import check
     from cnncli.errors import ConfigError
 
@@ -54,7 +55,7 @@ def finish(result: Result, as_json: bool) -> None:
         print_line(result.run)
     if result.status == "interrupted":
         longer = "" if result.signal is not None else " --set train.max_minutes=null"
-        print_note(f"Stopped after {result.epochs} epochs. Go on with: cnn resume {result.run}{longer}")
+        print_note(f"Stopped after {counted(result.epochs, 'epoch')}. Continue with: cnn resume {result.run}{longer}")
     if result.signal is not None:
         raise typer.Exit(128 + result.signal)
 

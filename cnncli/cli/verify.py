@@ -9,6 +9,7 @@ import typer
 
 from cnncli.cli.console import print_json, print_line, print_note
 from cnncli.cli.options import Json, RunArgument, RunsDir
+from cnncli.plural import counted
 
 if TYPE_CHECKING:
     from cnncli.runs.verification import Verdict
@@ -21,7 +22,7 @@ def verify_cli(
 ) -> None:
     """Train a run's config twice, once killed in the middle and resumed, and compare bit by bit.
 
-    Takes as long as training it twice; the run itself is only read. Exit code 1 if there is a difference.
+    Takes as long as training it twice; the run itself is only read. Exit code 1 if they differ.
 
     Example: cnn verify latest
     """
@@ -39,17 +40,18 @@ def verify_cli(
 
 
 def _lines(verdict: Verdict) -> list[str]:
-    """Return the verdict in words."""
+    """Return the verdict as text."""
     compared = f"{verdict.num_arrays} arrays ({verdict.num_values:,} values) and {verdict.num_metrics} metrics"
-    where = f"{verdict.epochs} epochs, {verdict.steps:,} steps; resumed at step {verdict.resumed_at_step:,}"
+    length = f"{counted(verdict.epochs, 'epoch')}, {counted(verdict.steps, 'step')}"
+    where = f"{length}; resumed at step {verdict.resumed_at_step:,}"
     if verdict.identical:
-        lines = [f"identical: {compared} are the same to the last bit ({where})"]
+        lines = [f"identical: {compared} are bit-identical ({where})"]
     else:
-        lines = [f"different: of {compared} these are not the same ({where})"]
+        lines = [f"different: of {compared}, these differ ({where})"]
         lines += [f"  {difference}" for difference in verdict.differences[:20]]
-    told = {
-        None: "The run itself is not done, so it was not compared.",
-        True: "The run itself ended the same.",
-        False: "The run itself ended differently: another machine, version or config, or settings changed on resuming.",
+    outcomes = {
+        None: "The run itself is not finished, so it was not compared.",
+        True: "The run itself ended identically.",
+        False: "The run itself ended differently: another machine, version, config or setting.",
     }
-    return [*lines, told[verdict.same_as_run]]
+    return [*lines, outcomes[verdict.same_as_run]]

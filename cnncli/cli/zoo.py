@@ -14,10 +14,10 @@ def zoo_cli(markdown: Markdown = False, as_json: Json = False) -> None:
     from cnncli.analysis.zoo import exhibits
     from cnncli.report.zoo import zoo_table
 
-    found = list(exhibits())
+    networks = list(exhibits())
     if as_json:
-        print_json({"configs": [exhibit.to_json() for exhibit in found]})
+        print_json({"configs": [exhibit.to_json() for exhibit in networks]})
     elif markdown:
-        print_line(zoo_table(found).markdown())
+        print_line(zoo_table(networks).markdown())
     else:
-        print_page(zoo_table(found))
+        print_page(zoo_table(networks))

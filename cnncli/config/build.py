@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from cnncli.config.document import document
 from cnncli.config.language import validation
 from cnncli.config.language.expected import read
-from cnncli.config.language.misplaced_keys import homes
+from cnncli.config.language.misplaced_keys import misplaced_keys
 from cnncli.config.language.named import AnySpec, make, split
 from cnncli.config.language.network import Network
 from cnncli.config.language.suggestions import suggestion
@@ -42,7 +42,7 @@ def build(tree: Value) -> Config:
         ConfigError: With all problems found, most useful first.
     """
     if not isinstance(tree, Mapping):
-        message = f"A config is a mapping with the keys name, data, model and train; read {read(tree)}."
+        message = f"A config is a mapping with the keys name, data, model and train; got {read(tree)}."
         raise ConfigError((problem("E009", message, tree.origin, "`cnn init` writes a config to start from."),))
     builder = _Builder(tree)
     try:
@@ -52,10 +52,10 @@ def build(tree: Value) -> Config:
 
 
 def _useful_first(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Sort by what may follow from what, then by place, and tell nothing twice."""
+    """Sort by what may follow from what, then by place, and leave out repetitions."""
     ranked = sorted(problems, key=lambda p: (_LATE.get(p.code, 0), p.file or "", p.line or 0, p.column or 0))
-    told = {(p.code, p.file, p.line, p.column, p.message): p for p in reversed(ranked)}
-    return tuple(p for p in ranked if told.get((p.code, p.file, p.line, p.column, p.message)) is p)
+    shown = {(p.code, p.file, p.line, p.column, p.message): p for p in reversed(ranked)}
+    return tuple(p for p in ranked if shown.get((p.code, p.file, p.line, p.column, p.message)) is p)
 
 
 def _with_monitor(train: Train, task: TaskSpec) -> Train:
@@ -105,36 +105,38 @@ class _Builder:
             return tree
         entry, path = train.entries["distribute"], "train.distribute"
         if not (isinstance(entry.value, Scalar) and entry.value.value == "none"):
-            message = "Not yet: training on several devices or machines is not there yet."
-            self.problems.append(problem("E010", message, entry.key, "Leave the key out: one device trains.", path))
+            message = "Training on several devices or machines is not supported yet."
+            self.problems.append(
+                problem("E010", message, entry.key, "Remove the key: a run trains on one device.", path)
+            )
         kept = {key: each for key, each in train.entries.items() if key != "distribute"}
         section = Entry(tree.entries["train"].key, replace(train, entries=kept))
         return replace(tree, entries={**tree.entries, "train": section})
 
     def top(self, data: Data | None, train: Train | None) -> Document | None:
-        """Validate the keys at the top; sections that failed have told their problems already."""
+        """Validate the keys at the top; sections that failed have shown their problems already."""
         made = {"data": data, "train": train, "model": None}
         ready: dict[str, Any] = {
             key: section or _SECTIONS[key].model_construct()
             for key, section in made.items()
             if key in self.tree.entries
         }
-        return validation.build(Document, Part(self.tree, "", homes=homes("")), self.problems, ready)
+        return validation.build(Document, Part(self.tree, "", misplaced_keys=misplaced_keys("")), self.problems, ready)
 
     def section(self, kind: type[AnySection], key: str, ready: MappingType[str, Any]) -> AnySection | None:
         """Validate a section's keys."""
         value = self.mapping(key)
         if value is None:
             return None
-        return validation.build(kind, Part(value, key, homes=homes(key)), self.problems, ready)
+        return validation.build(kind, Part(value, key, misplaced_keys=misplaced_keys(key)), self.problems, ready)
 
     def mapping(self, key: str) -> Mapping | None:
-        """Return a section's mapping, or add to the problems that it is none."""
+        """Return a section's mapping, or add to the problems that it is not one."""
         value = self.tree.get(key)
         if value is None or isinstance(value, Mapping):
             return value
         hint = f"Keys of {key}: {', '.join(sorted(_SECTIONS[key].model_fields))}"
-        self.problems.append(problem("E014", f"Expected a mapping; read {read(value)}.", value.origin, hint, key))
+        self.problems.append(problem("E014", f"Expected a mapping; got {read(value)}.", value.origin, hint, key))
         return None
 
     def data(self) -> Data | None:
@@ -202,7 +204,7 @@ class _Builder:
             self.add(error.code or "E029", sentence(error.message), error.path, sentence(error.hint or ""))
             return ()
         except NodeShapeError as error:
-            message = f"{sentence(error.message)}\nSizes that led here: {error.sizes}"
+            message = f"{sentence(error.message)}\nSizes on the way: {error.sizes}"
             self.add(error.code or "E040", message, error.node.path, sentence(error.hint or ""))
             return ()
         return nodes

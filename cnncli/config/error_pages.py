@@ -55,5 +55,5 @@ def page(code: str) -> Page:
     found = pages().get(code.upper())
     if found is None:
         near = suggestion(code, pages())
-        raise CnnError(f'There is no error "{code}".{near}', f"Codes: {', '.join(sorted(pages()))}")
+        raise CnnError(f'Unknown error code "{code}".{near}', f"Codes: {', '.join(sorted(pages()))}")
     return found

@@ -9,18 +9,18 @@ from cnncli.config.language.suggestions import suggestion
 from cnncli.errors import CnnError
 
 STARTER = """\
-# A first network. Check it: cnn check {file}. Look at it: cnn summary {file}. Train it: cnn train {file}.
-# Help in an editor: write the schema with `cnn schema > cnn.schema.json`, and put as the first line of this file
+# A first network. Check it: cnn check {file}. Inspect it: cnn summary {file}. Train it: cnn train {file}.
+# For help in an editor, run `cnn schema > cnn.schema.json` and make this the first line of the file:
 # yaml-language-server: $schema=cnn.schema.json
 name: {name}
-seed: 0                          # all randomness follows from it
+seed: 0                          # for everything random
 
 data:
   source: digits                 # 1,797 digits that come with cnncli; or mnist, cifar10, folder, csv, npz, …
-  # path: photos                 # for folder: one folder a class, or train/, val/, test/ with one folder a class each
+  # path: photos                 # for folder: one folder per class, or train/, val/, test/ with one folder per class
   image_size: [32, 32]           # height, width
   channels: 1                    # 1 for grey, 3 for colour
-  validation: 0.1                # share of the training examples held back, or the name of a split
+  validation: 0.1                # share of the training examples, or the name of a split
   augmentation:                  # training images only
     - RandomTranslation: {{height_factor: 0.1, width_factor: 0.1}}
 
@@ -30,9 +30,9 @@ model:
       parameters: [filters]
       layers:
         - Conv2D: {{filters: $filters, kernel_size: 3, padding: same, use_bias: false}}
-        - BatchNormalization: {{momentum: 0.9}}     # the running means follow fast: an epoch has few steps
+        - BatchNormalization: {{momentum: 0.9}}     # fast moving averages: an epoch has few steps
         - ReLU
-  layers:                        # from the image to one number a class
+  layers:                        # from the image to one number per class
     - conv: {{filters: 16}}
     - MaxPooling2D: {{pool_size: 2}}
     - conv: {{filters: 32}}
@@ -42,7 +42,7 @@ model:
     - conv: {{filters: 64}}
     - GlobalAveragePooling2D
     - Dropout: {{rate: 0.2}}
-    - Dense: {{units: 10}}         # logits: no softmax, the loss takes them as they are
+    - Dense: {{units: 10}}         # logits: no softmax, the loss expects logits
 
 train:
   epochs: 20
@@ -78,7 +78,7 @@ def write(file: Path, source: str | None = None) -> Path:
         with file.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
     except FileExistsError:
-        raise CnnError(f"{file} exists already.", "Write another name, or remove it first.") from None
+        raise CnnError(f"{file} already exists.", "Choose another name, or remove it first.") from None
     except OSError as error:
         raise CnnError(f"{file} cannot be written: {error.strerror}.") from None
     return file
@@ -93,5 +93,5 @@ def _from_zoo(source: str) -> str:
     path = zoo.find(source)
     if path is None:
         near = suggestion(source, zoo.names())
-        raise CnnError(f'There is no network "{source}".{near}', "`cnn zoo` lists them.")
+        raise CnnError(f'The zoo has no network "{source}".{near}', "`cnn zoo` lists them.")
     return path.read_text(encoding="utf-8")

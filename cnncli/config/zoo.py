@@ -54,7 +54,7 @@ def find(name: str) -> Path | None:
 
 
 def is_file(path: Path) -> bool:
-    """Say whether there is a file; a name that no file can have is none."""
+    """Say whether there is a file; an impossible file name means there is none."""
     return _is(Path.is_file, path)
 
 
@@ -79,9 +79,9 @@ def locate(source: str | Path) -> Path:
         return found
     near = get_close_matches(path.stem, names(), n=1, cutoff=0.6)
     guess = f' Did you mean "{near[0]}"?' if near else ""
-    what = "is a folder, not a config" if _is(Path.is_dir, path) else "is neither a file nor a network of the zoo"
-    hint = "Write the path of a YAML file, or a name that `cnn zoo` lists."
-    raise ConfigError((Problem("E001", f"{source} {what}.{guess}", file=str(source), hint=hint),))
+    problem = "is a folder, not a config" if _is(Path.is_dir, path) else "is neither a file nor a network of the zoo"
+    hint = "Give the path of a YAML file, or a name from `cnn zoo`."
+    raise ConfigError((Problem("E001", f"{source} {problem}.{guess}", file=str(source), hint=hint),))
 
 
 def read(name: str) -> Entry:

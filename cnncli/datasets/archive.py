@@ -77,11 +77,11 @@ class Archive:
         """
         info = self._entries[name]
         if info.file_size > MAX_BYTES:
-            raise DataError(f"{name}: the file has {info.file_size:,} bytes; at most {MAX_BYTES:,} are read")
+            raise DataError(f"{name}: the file has {info.file_size:,} bytes; the limit is {MAX_BYTES:,}")
         raw = self._raw(info)
         content = raw if info.compress_type == zipfile.ZIP_STORED else _inflate(raw, info.file_size, name)
         if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
-            raise DataError(f"{name}: the archive is damaged here (wrong size or checksum)")
+            raise DataError(f"{name}: the archive is damaged (wrong size or checksum)")
         return content
 
     def _raw(self, info: zipfile.ZipInfo) -> bytes:
@@ -89,7 +89,7 @@ class Archive:
             file.seek(info.header_offset)
             header = file.read(30)
             if len(header) < 30 or header[:4] != b"PK\x03\x04":
-                raise DataError(f"{info.filename}: the archive is damaged here (no entry where one is listed)")
+                raise DataError(f"{info.filename}: the archive is damaged (missing entry)")
             name_length, extra_length = struct.unpack("<HH", header[26:30])
             file.seek(name_length + extra_length, 1)
             return file.read(min(info.compress_size, MAX_BYTES + 2**20))
@@ -117,9 +117,9 @@ class Archive:
         if info.flag_bits & _ENCRYPTED:
             return "encrypted"
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            return f"packed by method {info.compress_type}; only stored and deflated files are read"
+            return f"unsupported compression method {info.compress_type}; expected stored or deflated"
         if info.filename in self._entries:
-            return "the name stands twice in the archive"
+            return "the name appears twice in the archive"
         return None
 
     def _refuse_overlaps(self) -> None:
@@ -143,13 +143,13 @@ def _infos(file: BinaryIO, path: Path) -> list[zipfile.ZipInfo]:
     try:
         directory_bytes = _directory_bytes(file)
         if directory_bytes > MAX_DIRECTORY_BYTES:
-            raise DataError(f"{path}: the table of contents has {directory_bytes:,} bytes; refused")
+            raise DataError(f"{path}: the table of contents is too large ({directory_bytes:,} bytes)")
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error, UnicodeError) as error:
-        raise DataError(f"{path} is no zip file that can be read: {error}") from error
+        raise DataError(f"{path} is not a readable zip file: {error}") from error
     if len(infos) > MAX_ENTRIES:
-        raise DataError(f"{path} lists {len(infos):,} files; at most {MAX_ENTRIES:,} are read")
+        raise DataError(f"{path} lists {len(infos):,} files; the limit is {MAX_ENTRIES:,}")
     return infos
 
 
@@ -170,7 +170,7 @@ def _inflate(raw: bytes, size: int, name: str) -> bytes:
     try:
         return unpacker.decompress(raw, size + 1)
     except zlib.error as error:
-        raise DataError(f"{name}: the archive is damaged here ({error})") from error
+        raise DataError(f"{name}: the archive is damaged ({error})") from error
 
 
 def _is_inside(name: str) -> bool:

@@ -61,7 +61,7 @@ def read(path: Path) -> Arrays:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist", hint="Set data.path to the file.") from error
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, MemoryError) as error:
-        raise DataError(f"{path} is no .npz file that can be read: {error}", hint=f"Expected {_LAYOUT}.") from error
+        raise DataError(f"{path} is not a readable .npz file: {error}", hint=f"Expected {_LAYOUT}.") from error
     return from_mapping(content, str(path))
 
 
@@ -69,7 +69,7 @@ def _check_size(file: BinaryIO, path: Path) -> None:
     with zipfile.ZipFile(file) as archive:
         size = sum(info.file_size for info in archive.infolist())
     if size > MAX_BYTES:
-        raise DataError(f"{path} holds arrays of {size:,} bytes; at most {MAX_BYTES:,} are read")
+        raise DataError(f"{path} contains arrays of {size:,} bytes; the limit is {MAX_BYTES:,}")
     file.seek(0)
 
 
@@ -86,7 +86,7 @@ def from_mapping(content: dict[str, npt.NDArray[Any]], origin: str) -> Arrays:
         if key in content:
             found[split] = key
     if "train" not in found:
-        raise DataError(f"{origin} holds {', '.join(sorted(content)) or 'no images'}; expected {_LAYOUT}")
+        raise DataError(f"{origin} contains {', '.join(sorted(content)) or 'no images'}; expected {_LAYOUT}")
     images, raw = {}, {}
     for split, key in found.items():
         label_key = "y" + key[1:]
@@ -112,11 +112,11 @@ def as_images(array: npt.NDArray[Any], origin: str) -> Images:
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim != 4 or array.shape[-1] not in (1, 3) or 0 in array.shape:
-        raise DataError(f"{origin} has the shape {array.shape}; expected (number, height, width[, 1 or 3])")
+        raise DataError(f"{origin} has the shape {array.shape}; expected (examples, height, width[, 1 or 3])")
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind not in "biuf":
-        raise DataError(f"{origin} holds {array.dtype}; expected numbers")
+        raise DataError(f"{origin} contains {array.dtype}; expected numbers")
     low, high = float(array.min()), float(array.max())
     if array.dtype.kind == "f" and low >= 0 and high <= 1:
         scaled: Images = np.rint(array * 255).astype(np.uint8)
@@ -125,7 +125,7 @@ def as_images(array: npt.NDArray[Any], origin: str) -> Images:
         return array.astype(np.uint8) * np.uint8(255)
     if low >= 0 and high <= 255 and (array.dtype.kind != "f" or bool((array == np.rint(array)).all())):
         return array.astype(np.uint8)
-    raise DataError(f"{origin} holds {array.dtype} from {low:g} to {high:g}; expected 0 to 255, or fractions 0 to 1")
+    raise DataError(f"{origin} contains {array.dtype} from {low:g} to {high:g}; expected 0 to 255, or 0 to 1 as floats")
 
 
 def to_channels(images: Images, channels: int) -> Images:
@@ -155,7 +155,7 @@ def _classes(
     if "classes" in content:
         names = content["classes"]
         if names.dtype.kind != "U" or names.ndim != 1 or len(set(names.tolist())) != len(names):
-            raise DataError(f'{origin}: "classes" must hold different words')
+            raise DataError(f'{origin}: "classes" must contain distinct strings')
         return tuple(names.tolist())
     if labels["train"].dtype.kind == "U":
         return tuple(sorted(set(labels["train"].tolist())))
@@ -167,10 +167,10 @@ def _as_labels(labels: npt.NDArray[Any], classes: tuple[str, ...] | None, origin
         place = {name: number for number, name in enumerate(classes)}
         unknown = sorted(set(labels.tolist()) - set(classes))
         if unknown:
-            raise DataError(f'{origin} has the class "{unknown[0]}", which training does not have')
+            raise DataError(f'{origin} has the class "{unknown[0]}", which the training split does not have')
         return np.array([place[name] for name in labels.tolist()], np.int64)
     if labels.dtype.kind not in "iu":
-        raise DataError(f"{origin} has labels of type {labels.dtype}; expected whole numbers from 0, or words")
+        raise DataError(f"{origin} has labels of type {labels.dtype}; expected integers from 0, or strings")
     low, high = int(labels.min()), int(labels.max())
     limit = MAX_CLASSES if classes is None else len(classes)
     if low < 0 or high >= limit:

@@ -79,7 +79,7 @@ def load(identity: str, channels: int) -> Known | None:
 
 
 def save(identity: str, channels: int, known: Known) -> None:
-    """Keep what was found; a cache that cannot be written is no error: the next run looks again."""
+    """Save the results; a cache that cannot be written is not an error: the next run scans again."""
     path = _path(identity, channels)
     content = {name: getattr(known.facts, name) for name in Facts.columns()} | {
         "vocabulary": np.frombuffer(json.dumps(known.facts.vocabulary).encode(), np.uint8),

@@ -29,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True)
 class BadFile:
-    """A file that is no example because it cannot be read.
+    """A file that is not an example because it cannot be read.
 
     Attributes:
         file: Its path below the root of the data.

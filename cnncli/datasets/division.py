@@ -33,7 +33,7 @@ def divide(parts: Mapping[str, Part], validation: float | str, seed: int) -> dic
     if isinstance(validation, str):
         return fixed | {"validation": _own(parts, validation)}
     if not 0 <= validation < 1:
-        raise DataError(f"data.validation is {validation}; expected a share from 0 to below 1")
+        raise DataError(f"data.validation is {validation}; expected a fraction from 0 to below 1")
     if validation == 0:
         return fixed
     if "validation" in parts:
@@ -43,7 +43,7 @@ def divide(parts: Mapping[str, Part], validation: float | str, seed: int) -> dic
     chosen = held_out(alike, train.facts.digests, validation, seed)
     if not chosen.any():
         raise DataError(
-            f"no class has two different images, so none can be held out for validation ({len(train)} examples)",
+            f"no class has two different images: nothing can be held out for validation ({len(train):,} in all)",
             hint="Add images, or set data.validation: 0.",
         )
     kept = train.take(np.flatnonzero(~chosen), "train")
@@ -53,13 +53,13 @@ def divide(parts: Mapping[str, Part], validation: float | str, seed: int) -> dic
 def _own(parts: Mapping[str, Part], name: str) -> Part:
     if name in ("train", "test"):
         raise DataError(
-            f'data.validation is "{name}"; expected a share or a split for validation alone',
-            hint="The test split is never used for validation: a network chosen by it would look better than it is.",
+            f'data.validation is "{name}"; expected a fraction or a separate validation split',
+            hint="The test split is never used for validation: a network selected by it would look better than it is.",
         )
     if name not in parts:
         raise DataError(
-            f'data.validation is "{name}", but the data have only {", ".join(parts)}',
-            hint="Set a share, such as data.validation: 0.1.",
+            f'data.validation is "{name}", but the data has only {", ".join(parts)}',
+            hint="Set a fraction, such as data.validation: 0.1.",
         )
     return parts[name]
 

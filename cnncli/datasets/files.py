@@ -45,7 +45,7 @@ class Files:
         """Return one image: (height, width, channels).
 
         Raises:
-            DataError: If the file is no image that can be decoded; names the file.
+            DataError: If the file is not a decodable image; names the file.
         """
         return self.examine(index).pixels
 

@@ -31,7 +31,7 @@ def from_store(store: Store, origin: str, data: Data, classes: Classes | None, w
     found = layout.by_folders(listing, origin)
     collection = measured(store, listing, found, data, classes, watch)
     if not len(collection.parts["train"]):
-        raise DataError(f"{origin} holds no image that can be read for training")
+        raise DataError(f"{origin} contains no readable training images")
     return collection
 
 
@@ -65,7 +65,7 @@ def from_csv(path: Path, data: Data, classes: Classes | None, watch: Watch | Non
     )
     collection = measured(store, listing, found, data, classes, watch)
     if not len(collection.parts["train"]):
-        raise DataError(f"{path} names no training image that can be read")
+        raise DataError(f"{path} lists no readable training images")
     return collection
 
 
@@ -107,11 +107,11 @@ def _refuse_unknown(found: Layout, classes: Classes) -> None:
     if unknown:
         where = sorted({split for split, name in zip(found.splits, found.classes, strict=True) if name == unknown[0]})
         raise DataError(
-            f'the {where[0]} split has the class "{unknown[0]}", which training does not have',
-            hint=f"The classes are fixed by training: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}.",
+            f'the {where[0]} split has the class "{unknown[0]}", which the training split does not have',
+            hint=f"Training classes: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}.",
         )
 
 
 def _shown(name: str) -> str:
-    """Return a name that can be written as UTF-8: bytes that are no text appear as backslash escapes."""
+    """Return a name that can be written as UTF-8: bytes that are not UTF-8 appear as backslash escapes."""
     return name if name.isprintable() else name.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""How images look as a whole, and whether others look so different that a network would be misled."""
+"""Statistics of a set of images, and whether another set differs so much that a network would be misled."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from cnncli.datasets.facts import Facts
 
-Look = dict[str, Any]
+ImageStatistics = dict[str, Any]
 """num_images; mean and deviation of the pixels by channel, 0 to 1; brightness: mean and deviation of the
 images' own means; grey_share: share of images whose file shows no colour."""
 
 _LEAST_DIFFERENCE = 0.1
 
 
-def look(facts: Facts) -> Look:
+def image_statistics(facts: Facts) -> ImageStatistics:
     """Summarise images by their facts."""
     channels = facts.sums.shape[1]
     if not len(facts):
@@ -36,20 +36,20 @@ def look(facts: Facts) -> Look:
     }
 
 
-def differences(incoming: Look, trained: Look) -> tuple[str, ...]:
-    """Say how images lie far from those of training: one sentence for each doubt, none if they fit.
+def differences(incoming: ImageStatistics, trained: ImageStatistics) -> tuple[str, ...]:
+    """Say how images differ from those of training: one sentence for each difference, none if they fit.
 
     Args:
-        incoming: `look` of the images that come in.
-        trained: `look` of the training split, from the run's passport: `passport["looks"]["train"]`.
+        incoming: `image_statistics` of the images that come in.
+        trained: `image_statistics` of the training split, from the run's passport: `passport["looks"]["train"]`.
     """
     if not incoming["num_images"] or not trained["num_images"]:
         return ()
-    found = [_brightness(incoming, trained), _contrast(incoming, trained), _colour(incoming, trained)]
-    return tuple(sentence for sentence in found if sentence)
+    differing = [_brightness(incoming, trained), _contrast(incoming, trained), _colour(incoming, trained)]
+    return tuple(sentence for sentence in differing if sentence)
 
 
-def _brightness(incoming: Look, trained: Look) -> str | None:
+def _brightness(incoming: ImageStatistics, trained: ImageStatistics) -> str | None:
     mean, usual = incoming["brightness"]["mean"], trained["brightness"]["mean"]
     spread = trained["brightness"]["deviation"]
     if mean <= 1.0 / 255 and usual > 4.0 / 255:
@@ -62,18 +62,18 @@ def _brightness(incoming: Look, trained: Look) -> str | None:
     return f"the images are much {'brighter' if mean > usual else 'darker'}: {mean:.2f}, {usual:.2f} in training"
 
 
-def _contrast(incoming: Look, trained: Look) -> str | None:
-    deviation, usual = (float(np.mean(looked["deviation"])) for looked in (incoming, trained))
+def _contrast(incoming: ImageStatistics, trained: ImageStatistics) -> str | None:
+    deviation, usual = (float(np.mean(statistics["deviation"])) for statistics in (incoming, trained))
     if usual > 0 and deviation < usual / 5:
         return f"the images have little contrast: deviation {deviation:.3f}, {usual:.3f} in training"
     return None
 
 
-def _colour(incoming: Look, trained: Look) -> str | None:
+def _colour(incoming: ImageStatistics, trained: ImageStatistics) -> str | None:
     if incoming["grey_share"] == 1 and trained["grey_share"] <= 0.01:
-        return "the images are grey; training had colour"
+        return "the images are grey; the training images had colour"
     if incoming["grey_share"] == 0 and trained["grey_share"] >= 0.99:
-        return "the images have colour; training had grey ones"
+        return "the images have colour; the training images were grey"
     return None
 
 

@@ -102,14 +102,14 @@ def examine(content: bytes, channels: int, name: str) -> Decoded:
     if not content:
         raise DataError(f"{name}: the file is empty")
     if len(content) > MAX_BYTES:
-        raise DataError(f"{name}: the file has {len(content):,} bytes; at most {MAX_BYTES:,} are read")
+        raise DataError(f"{name}: the file has {len(content):,} bytes; the limit is {MAX_BYTES:,}")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             return _decode(image, "L" if channels == 1 else "RGB")
     except UnidentifiedImageError as error:
-        raise DataError(f"{name}: no image of a known format ({', '.join(FORMATS)})") from error
+        raise DataError(f"{name}: not an image of a known format ({', '.join(FORMATS)})") from error
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name}: too many pixels; at most {MAX_PIXELS:,} are read") from error
+        raise DataError(f"{name}: too many pixels; the limit is {MAX_PIXELS:,}") from error
     except Exception as error:
         raise DataError(f"{name}: {_reason(error)}") from error
 
@@ -117,7 +117,7 @@ def examine(content: bytes, channels: int, name: str) -> Decoded:
 def _decode(image: Image.Image, target: str) -> Decoded:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise ValueError(f"{width:,} × {height:,} pixels; at most {MAX_PIXELS:,} are read")
+        raise ValueError(f"{width:,} × {height:,} pixels; the limit is {MAX_PIXELS:,}")
     if width * height > _LARGE:
         with _one_large_image:
             return _convert(image, target)
@@ -142,7 +142,7 @@ def _converted(image: Image.Image) -> Image.Image:
     if image.mode in _DEEP or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode not in (*_GREYS, *_COLOURS):
-        raise ValueError(f"pixels of mode {image.mode} have no stated range from black to white")
+        raise ValueError(f"the value range of pixels in mode {image.mode} is unknown")
     target = "L" if image.mode in _GREYS else "RGB"
     return image if image.mode == target else image.convert(target)
 

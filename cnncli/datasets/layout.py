@@ -82,7 +82,7 @@ def by_folders(listing: Listing, origin: str) -> Layout:
     }
     train = sorted(named | {name for name, split in zip(classes, splits, strict=True) if split == "train"})
     if not train:
-        raise DataError(f"{origin} holds no class folders with images", hint=_EXPECTED)
+        raise DataError(f"{origin} contains no class folders with images", hint=_EXPECTED)
     bad = []
     for name, reason in listing.bad:
         split = split_of.get(name[len(prefix) :].split("/")[0]) if split_of else "train"
@@ -128,7 +128,7 @@ def _split_folders(tops: Sequence[str], origin: str) -> dict[str, str]:
     for split in set(named.values()):
         folders = sorted(top for top, meant in named.items() if meant == split)
         if len(folders) > 1:
-            raise DataError(f"{origin} has {' and '.join(folders)}, which both mean the {split} split")
+            raise DataError(f"{origin} has {' and '.join(folders)}, both of which name the {split} split")
     return named
 
 
@@ -156,9 +156,9 @@ def by_csv(path: Path) -> tuple[list[str], list[str], list[str]]:
                 labels.append(_normal(label))
                 splits.append(SPLITS[split.casefold()] if split else "train")
     except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV file that can be read: {error}") from error
+        raise DataError(f"{path} is not a readable CSV file: {error}") from error
     if "train" not in splits:
-        raise DataError(f"{path} lists no training example")
+        raise DataError(f"{path} lists no training examples")
     return files, labels, splits
 
 
@@ -166,5 +166,5 @@ def _check_columns(columns: Sequence[str], path: Path) -> None:
     for needed in ("file", "label"):
         if needed not in columns:
             near = get_close_matches(needed, columns, 1) or [c for c in columns if c.casefold() == needed]
-            hint = f'Is "{near[0]}" meant to be "{needed}"?' if near else None
+            hint = f'Did you mean "{needed}" by "{near[0]}"?' if near else None
             raise DataError(f'{path} has the columns {", ".join(columns) or "—"}; "{needed}" is missing', hint=hint)

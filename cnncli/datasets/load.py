@@ -10,13 +10,14 @@ from typing import Any
 from cnncli.config.schema.schema import Config
 from cnncli.datasets.collection import BadFile, Part
 from cnncli.datasets.division import divide
-from cnncli.datasets.image_statistics import differences, look
+from cnncli.datasets.image_statistics import differences, image_statistics
 from cnncli.datasets.passport import passport
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.sources import collect, from_path
 from cnncli.datasets.splits import Split, Splits
 from cnncli.datasets.targets import TARGETS
 from cnncli.errors import DataError
+from cnncli.plural import counted
 
 _NAMED = 20
 """Most bad files that an error names one by one."""
@@ -39,7 +40,7 @@ def load(config: Config, classes: Sequence[str] | None = None, watch: Watch | No
     if bad_files and config.data.on_bad_image == "error":
         raise DataError(
             _list(bad_files),
-            hint="Mend or remove them, or leave them out with data.on_bad_image: skip. `cnn data` lists them all.",
+            hint="Fix or remove them, or skip them with data.on_bad_image: skip. `cnn data` lists them all.",
             code="E401",
         )
     if config.nodes:
@@ -68,7 +69,7 @@ def _for_task(part: Part, task: str) -> Part:
 
 
 def _list(bad_files: Sequence[BadFile]) -> str:
-    lines = [f"{len(bad_files)} {'file' if len(bad_files) == 1 else 'files'} cannot be read:"]
+    lines = [f"{counted(len(bad_files), 'file')} cannot be read:"]
     lines += [f"  {bad.file}: {bad.reason}" for bad in bad_files[:_NAMED]]
     if len(bad_files) > _NAMED:
         lines.append(f"  … and {len(bad_files) - _NAMED} more")
@@ -81,7 +82,7 @@ class Incoming:
 
     Attributes:
         split: The examples.
-        doubts: How they lie far from what the run was trained on, a sentence each.
+        doubts: How they differ from what the run was trained on, a sentence each.
         bad_files: Path and reason of what could not be read.
     """
 
@@ -110,5 +111,5 @@ def incoming(path: Path, config: Config, trained: dict[str, Any], watch: Watch |
     if collection.bad_files and config.data.on_bad_image == "error":
         raise DataError(_list(collection.bad_files), code="E401")
     part = _for_task(collection.parts.get("test", collection.parts["train"]), config.task)
-    doubts = differences(look(part.facts), trained["looks"]["train"])
+    doubts = differences(image_statistics(part.facts), trained["looks"]["train"])
     return Incoming(part.split.renamed("test"), doubts, collection.bad_files)

@@ -14,7 +14,7 @@ from cnncli.config.schema.schema import Data
 from cnncli.datasets import cache
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.duplicates import group_numbers, near_pairs
-from cnncli.datasets.image_statistics import look
+from cnncli.datasets.image_statistics import image_statistics
 
 _EXAMPLES = 20
 """Most groups or pairs that are listed by name; their number is always whole."""
@@ -65,7 +65,7 @@ def _key(classes: tuple[str, ...], parts: Mapping[str, Part]) -> str:
 
 def _measured(classes: tuple[str, ...], ordered: Mapping[str, Part]) -> dict[str, Any]:
     counts = {name: part.split.targets.counts(classes) for name, part in ordered.items()}
-    looks = {name: look(part.facts) for name, part in ordered.items()}
+    statistics = {name: image_statistics(part.facts) for name, part in ordered.items()}
     return {
         "classes": list(classes),
         "num_examples": {name: len(part) for name, part in ordered.items()},
@@ -75,9 +75,9 @@ def _measured(classes: tuple[str, ...], ordered: Mapping[str, Part]) -> dict[str
         "split_hash": _split_hash(ordered),
         "sizes": _sizes(ordered.values()),
         **_kinds(ordered.values()),
-        "mean": looks["train"]["mean"],
-        "deviation": looks["train"]["deviation"],
-        "looks": looks,
+        "mean": statistics["train"]["mean"],
+        "deviation": statistics["train"]["deviation"],
+        "looks": statistics,
         **_repetitions(ordered, classes),
         "near_duplicates": _near_duplicates(ordered),
         "constant": _constant(ordered),
@@ -175,7 +175,7 @@ def _repetitions(parts: Mapping[str, Part], classes: tuple[str, ...]) -> dict[st
 
 def _near_duplicates(parts: Mapping[str, Part]) -> dict[str, Any]:
     """Find images of different splits that look the same without being equal."""
-    found = {}
+    duplicates = {}
     for first, second in combinations(parts, 2):
         a, b = parts[first], parts[second]
         rows = np.flatnonzero(~a.facts.flat), np.flatnonzero(~b.facts.flat)
@@ -184,8 +184,8 @@ def _near_duplicates(parts: Mapping[str, Part]) -> dict[str, Any]:
         differ = (a.facts.digests[left] != b.facts.digests[right]).any(axis=1)
         left, right = left[differ], right[differ]
         examples = [[a.split.ids[i], b.split.ids[j]] for i, j in zip(left[:_EXAMPLES], right[:_EXAMPLES], strict=True)]
-        found[f"{first}/{second}"] = {"num_images": len(np.unique(right)), "examples": examples}
-    return found
+        duplicates[f"{first}/{second}"] = {"num_images": len(np.unique(right)), "examples": examples}
+    return duplicates
 
 
 def _constant(parts: Mapping[str, Part]) -> dict[str, Any]:

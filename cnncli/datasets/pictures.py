@@ -43,7 +43,7 @@ class Picture:
 def pictures(references: Sequence[str], standard_input: BinaryIO | None = None) -> list[Picture]:
     """Return the images that a user means, in the order in which they are named.
 
-    A folder stands for all files below it but those whose names say that they are no images; a pattern for what
+    A folder stands for all files below it but those whose names say that they are not images; a pattern for what
     matches it ("**" goes into folders); "-" for standard input: one image, or the paths of images, one a line
     or between zero bytes.
 
@@ -63,7 +63,7 @@ def _from_reference(reference: str) -> Iterator[Picture]:
     path = Path(reference)
     if path.is_dir():
         names = [str(path / name) for name in Folder(path).listing().names if not _is_something_else(name)]
-        where = f"the folder {reference} holds no images"
+        where = f"the folder {reference} contains no images"
     elif path.exists():
         names, where = [reference], ""
     elif glob.has_magic(reference):
@@ -72,16 +72,16 @@ def _from_reference(reference: str) -> Iterator[Picture]:
         names = sorted(name for name in matches if Path(name).is_file())
         where = f"no file matches {reference}"
     else:
-        names, where = [], f"there is no file {reference}"
+        names, where = [], f"file {reference} not found"
     if not names:
-        raise DataError(where, "Name image files, folders of them, or patterns: 'photos/**/*.jpg'.")
+        raise DataError(where, "Give image files, folders of images, or patterns: 'photos/**/*.jpg'.")
     return (Picture(name, Path(name)) for name in names)
 
 
 def _from_input(content: bytes) -> Iterator[Picture]:
     """Take what came through standard input for an image if it is one, else for a list of paths."""
     if not content:
-        raise DataError("nothing came through standard input", "Send an image, or the paths of images, one a line.")
+        raise DataError("standard input is empty", "Pipe in an image, or the paths of images, one per line.")
     if _is_image(content):
         yield Picture("-", piped=content)
         return

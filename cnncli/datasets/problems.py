@@ -10,6 +10,7 @@ from cnncli.config.yaml.problems import problem
 from cnncli.datasets.image_statistics import differences
 from cnncli.errors import Problem
 from cnncli.layers.graph import shapes
+from cnncli.plural import counted
 
 _NAMED = 5
 _RATIO = 10
@@ -25,22 +26,22 @@ class Finding(NamedTuple):
 
 
 def problems(config: Config, passport: dict[str, Any]) -> tuple[Problem, ...]:
-    """Return what is wrong or doubtful about the data of a config, errors first.
+    """Return errors and warnings about the data of a config, errors first.
 
     Args:
         config: The experiment.
         passport: `datasets.inspect(config).passport`.
     """
-    found = sorted([*_head(config, passport), *findings(config, passport)], key=lambda finding: finding.code)
-    return tuple(problem(f.code, f.message, config.origins.nearest(f.path), hint=f.hint, path=f.path) for f in found)
+    ordered = sorted([*_head(config, passport), *findings(config, passport)], key=lambda finding: finding.code)
+    return tuple(problem(f.code, f.message, config.origins.nearest(f.path), hint=f.hint, path=f.path) for f in ordered)
 
 
 def findings(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
-    """Yield what is wrong or doubtful about the data, without places."""
+    """Yield errors and warnings about the data, without places."""
     yield from _files(config, passport)
     yield from _classes(passport)
     yield from _repetitions(passport)
-    yield from _looks(passport)
+    yield from _statistics(passport)
 
 
 def _head(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
@@ -55,81 +56,76 @@ def _files(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
     if bad:
         named = _some([f"{item['file']} ({item['reason']})" for item in bad])
         if config.data.on_bad_image == "error":
-            hint = "Mend or remove them, or leave them out with data.on_bad_image: skip."
-            yield Finding("E401", f"{_count(len(bad), 'file')} cannot be read: {named}", hint)
+            hint = "Fix or remove them, or skip them with data.on_bad_image: skip."
+            yield Finding("E401", f"{counted(len(bad), 'file')} cannot be read: {named}", hint)
         else:
-            yield Finding("W401", f"{_count(len(bad), 'file')} cannot be read: {named}", "They are left out.")
+            yield Finding("W401", f"{counted(len(bad), 'file')} cannot be read: {named}", "They are skipped.")
     if passport["ignored_folders"]:
         named = _some(passport["ignored_folders"])
-        hint = "Beside a train folder, only validation and test folders are read."
-        yield Finding("W402", f"folders beside the splits are not used: {named}", hint, "data.path")
+        hint = "Next to a train folder, only validation and test folders are read."
+        yield Finding("W402", f"folders next to the splits are ignored: {named}", hint, "data.path")
     if passport["constant"]["num_images"]:
         examples = [item["id"] for item in passport["constant"]["examples"]]
         count = passport["constant"]["num_images"]
-        message = f"{_count(count, 'image')} of one colour: {_some(examples, count)}"
-        yield Finding("W403", message, "A file that was saved empty, or covered by the lens cap?")
+        message = f"{counted(count, 'image')} of one colour: {_some(examples, count)}"
+        yield Finding("W403", message, "Check whether copying or conversion failed.")
 
 
 def _classes(passport: dict[str, Any]) -> Iterator[Finding]:
     for split, missing in passport["missing_classes"].items():
         if missing:
             hint = (
-                "Add images of these classes, or take the class out."
+                "Add images of these classes, or remove the classes."
                 if split == "train"
-                else ("Their accuracy cannot be told: they are reported with no examples.")
+                else ("Their accuracy cannot be measured: they are reported with no examples.")
             )
             yield Finding(
-                "W404", f"the {split} split has no image of {_count(len(missing), 'class')}: {_some(missing)}", hint
+                "W404", f"the {split} split has no images of {counted(len(missing), 'class')}: {_some(missing)}", hint
             )
     counts = {name: number for name, number in passport["counts"]["train"].items() if number}
     if counts and max(counts.values()) > _RATIO * min(counts.values()):
         rare, common = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
         yield Finding(
             "W405",
-            f"the classes are far from even in training: {counts[common]:,} of {common}, {counts[rare]:,} of {rare}",
-            "Consider train.loss.class_weights: balanced, and read the accuracy class by class.",
+            f"the classes are imbalanced in training: {counts[common]:,} of {common}, {counts[rare]:,} of {rare}",
+            "Consider train.loss.class_weights: balanced, and look at the accuracy of each class.",
         )
 
 
 def _repetitions(passport: dict[str, Any]) -> Iterator[Finding]:
-    for pair, found in passport["duplicates"]["across"].items():
-        if found["num_images"]:
+    for pair, group in passport["duplicates"]["across"].items():
+        if group["num_images"]:
             yield Finding(
                 "W406",
-                f"{_count(found['num_images'], 'image')} in two splits ({pair}): {_pairs(found, '=')}",
-                "The measured accuracy would be too high: remove them from one of the splits.",
+                f"{counted(group['num_images'], 'image')} in two splits ({pair}): {_pairs(group, '=')}",
+                "The measured accuracy is too high: remove them from one of the splits.",
             )
-    for pair, found in passport["near_duplicates"].items():
-        if found["num_images"]:
+    for pair, group in passport["near_duplicates"].items():
+        if group["num_images"]:
             yield Finding(
                 "W407",
-                f"{_count(found['num_images'], 'image')} like one of another split ({pair}): {_pairs(found, '≈')}",
+                f"{counted(group['num_images'], 'image')} similar to another split's ({pair}): {_pairs(group, '≈')}",
                 "If they show the same thing, the measured accuracy is too high.",
             )
     contradictions = passport["contradictions"]
     if contradictions["num_images"]:
         first = contradictions["examples"][0]
         named = ", ".join(f"{item['id']} as {item['class']}" for item in first[:_NAMED])
-        message = f"{_count(contradictions['num_images'], 'image')} with contradicting labels: {named}"
+        message = f"{counted(contradictions['num_images'], 'image')} with contradicting labels: {named}"
         yield Finding("W408", message, "At least one of the labels is wrong.")
-    for split, found in passport["duplicates"]["within"].items():
-        if found["num_images"]:
-            message = f"{_count(found['num_images'], 'image')} repeated within the {split} split: {_pairs(found, '=')}"
-            yield Finding("W409", message, "Each counts as often as it stands there.")
+    for split, group in passport["duplicates"]["within"].items():
+        if group["num_images"]:
+            message = f"{counted(group['num_images'], 'image')} repeated within the {split} split: {_pairs(group, '=')}"
+            yield Finding("W409", message, "Each copy counts.")
 
 
-def _looks(passport: dict[str, Any]) -> Iterator[Finding]:
+def _statistics(passport: dict[str, Any]) -> Iterator[Finding]:
     trained = passport["looks"]["train"]
-    for split, look in passport["looks"].items():
+    for split, statistics in passport["looks"].items():
         if split != "train":
-            for doubt in differences(look, trained):
+            for difference in differences(statistics, trained):
                 hint = "Both splits should come from the same source, stored the same way."
-                yield Finding("W410", f"{split}: {doubt}", hint)
-
-
-def _count(number: int, noun: str) -> str:
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{number:,} {noun if number == 1 else plural}"
+                yield Finding("W410", f"{split}: {difference}", hint)
 
 
 def _some(names: list[str], total: int | None = None) -> str:

@@ -1,4 +1,4 @@
-"""One pass over image files: every one is decoded in full, the bad ones are told apart, the rest measured."""
+"""One pass over image files: every one is decoded in full, the bad ones are reported, the rest measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cnncli.errors import DataError
 from cnncli.resources import available_threads
 
 Watch = Callable[[int, int], None]
-"""Hears how many files of how many are done."""
+"""Called with the number of files done and of all files."""
 
 _CHUNK = 64
 _OTHER = "other"
@@ -33,7 +33,7 @@ _SETTLED = 2_000_000_000
 
 @dataclass(frozen=True)
 class Scan:
-    """What a pass over files found, in their order.
+    """Facts and reasons from one pass over files, in their order.
 
     Attributes:
         facts: A row for each file; zeros for a bad one.
@@ -51,28 +51,30 @@ def scan(files: Files, sizes: npt.NDArray[np.int64], stamps: npt.NDArray[np.int6
         files: The files.
         sizes: Bytes of each.
         stamps: Time of change, or checksum, of each.
-        watch: Hears of progress.
+        watch: Called with the progress.
     """
     begun = time.time_ns()
-    found = Scan(Facts.empty(len(files), files.channels, VOCABULARY), [""] * len(files))
+    result = Scan(Facts.empty(len(files), files.channels, VOCABULARY), [""] * len(files))
     identity = files.store.identity
     known = cache.load(identity, files.channels)
-    missing = _recall(known, Known(files.names, sizes, stamps, found.facts, found.reasons))
+    missing = _recall(known, Known(files.names, sizes, stamps, result.facts, result.reasons))
     if missing:
-        _measure(files, missing, found, watch)
-        keep = np.flatnonzero(stamps < begun - _SETTLED) if files.store.has_times else np.arange(len(files))
-        rows = keep.tolist()
-        names, reasons = [files.names[i] for i in rows], [found.reasons[i] for i in rows]
-        cache.save(identity, files.channels, Known(names, sizes[keep], stamps[keep], found.facts.take(keep), reasons))
-    return found
+        _measure(files, missing, result, watch)
+        settled = np.flatnonzero(stamps < begun - _SETTLED) if files.store.has_times else np.arange(len(files))
+        rows = settled.tolist()
+        names, reasons = [files.names[i] for i in rows], [result.reasons[i] for i in rows]
+        cache.save(
+            identity, files.channels, Known(names, sizes[settled], stamps[settled], result.facts.take(settled), reasons)
+        )
+    return result
 
 
 def _recall(known: Known | None, wanted: Known) -> list[int]:
     """Copy what is known to the rows that want it; return the rows that stay empty."""
     if known is None or known.facts.vocabulary != VOCABULARY:
         return list(range(len(wanted.names)))
-    place = {name: row for row, name in enumerate(known.names)}
-    rows = np.array([place.get(name, -1) for name in wanted.names], np.int64)
+    row_of = {name: row for row, name in enumerate(known.names)}
+    rows = np.array([row_of.get(name, -1) for name in wanted.names], np.int64)
     same = rows >= 0
     same[same] = (known.sizes[rows[same]] == wanted.sizes[same]) & (known.stamps[rows[same]] == wanted.stamps[same])
     for name in Facts.columns():
@@ -82,14 +84,14 @@ def _recall(known: Known | None, wanted: Known) -> list[int]:
     return np.flatnonzero(~same).tolist()
 
 
-def _measure(files: Files, rows: Sequence[int], found: Scan, watch: Watch | None) -> None:
+def _measure(files: Files, rows: Sequence[int], result: Scan, watch: Watch | None) -> None:
     def measure(part: Sequence[int]) -> int:
         for row in part:
             try:
                 decoded = files.examine(row)
-                found.facts.set(row, decoded, _KINDS.get(f"{decoded.format} {decoded.mode}", _KINDS[_OTHER]))
+                result.facts.set(row, decoded, _KINDS.get(f"{decoded.format} {decoded.mode}", _KINDS[_OTHER]))
             except DataError as error:
-                found.reasons[row] = error.message.removeprefix(f"{files.names[row]}: ")
+                result.reasons[row] = error.message.removeprefix(f"{files.names[row]}: ")
         return len(part)
 
     done = 0

@@ -45,7 +45,7 @@ def collect(data: Data, classes: Classes | None = None, watch: Watch | None = No
 def from_path(path: Path, data: Data, classes: Classes | None, watch: Watch | None) -> Collection:
     """Return what a file or folder holds: a folder or .zip of images, an .npz file, or a table in CSV."""
     if not path.exists():
-        raise DataError(f"{path} does not exist", hint="Set data.path to where the data are.")
+        raise DataError(f"{path} does not exist", hint="Set data.path to the data.")
     if path.is_dir():
         return from_store(Folder(path), str(path), data, classes, watch)
     suffix = path.suffix.casefold()
@@ -57,7 +57,7 @@ def from_path(path: Path, data: Data, classes: Classes | None, watch: Watch | No
         return _from_arrays(arrays.read(path), data, classes, path)
     if path.name.endswith((".tar.gz", ".tgz")) and data.source in ("cifar10", "cifar100"):
         return _from_arrays(builtin.read_cifar(data.source, path), data, classes, path)
-    raise DataError(f"{path} is no folder, .zip, .npz or .csv file", hint="Set data.path to one of these.")
+    raise DataError(f"{path} is not a folder, .zip, .npz or .csv file", hint="Set data.path to one of these.")
 
 
 def _from_arrays(found: Arrays, data: Data, classes: Classes | None, path: Path | None) -> Collection:

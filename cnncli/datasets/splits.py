@@ -79,7 +79,7 @@ class Splits:
             if split.name == name:
                 return split
         names = ", ".join(split.name for split in self.present())
-        raise DataError(f'there is no split "{name}" in the data', hint=f"The data have: {names}.")
+        raise DataError(f'the data has no split "{name}"', hint=f"Available: {names}.")
 
     def require_output(self, config: Config) -> None:
         """Refuse a config whose network cannot answer for these examples.

@@ -79,7 +79,7 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
         if not root.is_dir():
-            raise DataError(f"{root} is no folder", hint="Set data.path to a folder of images, or a .zip of one.")
+            raise DataError(f"{root} is not a folder", hint="Set data.path to a folder of images, or a .zip of one.")
 
     @property
     def identity(self) -> str:
@@ -104,7 +104,7 @@ class Folder:
         """Return one file's content.
 
         Raises:
-            DataError: If it is no regular file, too large, or cannot be read.
+            DataError: If it is not a regular file, is too large, or cannot be read.
         """
         return read_file(self.root / name, name)
 
@@ -116,7 +116,7 @@ def read_file(path: Path, name: str) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise DataError(f"{name}: not a regular file")
         if status.st_size > MAX_BYTES:
-            raise DataError(f"{name}: the file has {status.st_size:,} bytes; at most {MAX_BYTES:,} are read")
+            raise DataError(f"{name}: the file has {status.st_size:,} bytes; the limit is {MAX_BYTES:,}")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{name}: {_reason(error)}") from error
@@ -137,7 +137,7 @@ class _Walk:
             status = path.stat()
             place = (status.st_dev, status.st_ino)
             if place in above or len(above) > MAX_DEPTH:
-                reason = "a link to a folder that holds it" if place in above else f"below {MAX_DEPTH} folders"
+                reason = "a link to a folder that contains it" if place in above else f"below {MAX_DEPTH} folders"
                 self.bad.append((prefix.rstrip("/"), reason))
                 return
             for entry in _entries(path):

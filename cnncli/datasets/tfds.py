@@ -70,7 +70,7 @@ def collect(data: Data, classes: Classes | None, watch: Watch | None) -> Collect
         raise
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"the set {data.path} cannot be had from TensorFlow Datasets: {reason}") from error
+        raise DataError(f"the dataset {data.path} cannot be loaded from TensorFlow Datasets: {reason}") from error
 
 
 def _collect(tfds: Any, builder: Any, data: Data, classes: Classes | None, watch: Watch | None) -> Collection:
@@ -83,7 +83,7 @@ def _collect(tfds: Any, builder: Any, data: Data, classes: Classes | None, watch
         if name in SPLITS
     }
     if "train" not in sources:
-        raise DataError(f"the set {data.path} has the splits {', '.join(builder.info.splits)}; expected train")
+        raise DataError(f"the dataset {data.path} has the splits {', '.join(builder.info.splits)}; expected train")
     named = tuple(builder.info.features[label].names)
     labels = [named[int(example[label])] for source in sources.values() for example in source]
     store = Records(builder.info.full_name, sources, image)
@@ -105,5 +105,5 @@ def _keys(builder: Any) -> tuple[str, str]:
     features = builder.info.features
     image, label = builder.info.supervised_keys or ("image", "label")
     if type(features[image]).__name__ != "Image" or type(features[label]).__name__ != "ClassLabel":
-        raise DataError(f"the set {builder.info.name} has no images with one class each")
+        raise DataError(f"the dataset {builder.info.name} has no images with one class label each")
     return image, label

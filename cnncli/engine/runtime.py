@@ -44,7 +44,7 @@ def choose_device(device: str) -> None:
     elif not tf.config.list_physical_devices("GPU"):
         raise CnnError(
             "--device gpu: TensorFlow finds no GPU on this machine",
-            "Install cnncli[gpu] and a driver, look at `cnn doctor`, or train with --device cpu.",
+            "Install cnncli[gpu] and a driver, check `cnn doctor`, or train with --device cpu.",
         )
 
 
@@ -85,7 +85,4 @@ def hint(config: Config, num_examples: int) -> str | None:
     operations = 3 * 2 * summarize(config).macs * num_examples * config.train.epochs
     if operations < WORTHWHILE:
         return None
-    return (
-        "This CPU computes with bfloat16 itself: --set train.precision=mixed_bfloat16 "
-        "usually trains 1.4 to 2.5 times as fast."
-    )
+    return "This CPU supports bfloat16: --set train.precision=mixed_bfloat16 usually trains 1.4 to 2.5 times as fast."

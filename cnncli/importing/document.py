@@ -9,7 +9,7 @@ from cnncli.config.dump import dump_document
 from cnncli.config.load import load_document, loads
 from cnncli.config.schema.schema import Config
 from cnncli.errors import ConfigError
-from cnncli.importing.graph import Foreign, ForeignError
+from cnncli.importing.graph import GraphImportError, ImportedGraph
 from cnncli.importing.nesting import nest
 from cnncli.layers.graph import Node
 from cnncli.layers.named import snake_case
@@ -17,25 +17,25 @@ from cnncli.layers.named import snake_case
 Document = dict[str, Any]
 
 
-def to_config(foreign: Foreign) -> tuple[Config, Document, tuple[str, ...]]:
+def to_config(graph: ImportedGraph) -> tuple[Config, Document, tuple[str, ...]]:
     """Return the config of a network from elsewhere, as it is written down, and what a user should know of it.
 
     An export of ours carries its config; where its network is the one in the file, that config is
     returned as it was written. Otherwise data and training are left to the user.
 
     Raises:
-        ForeignError: If the config language cannot say the network.
+        GraphImportError: If the config language cannot say the network.
     """
-    config, document = _load(_document(foreign), foreign.name)
-    if foreign.document is None:
-        return config, document, foreign.notes
-    carried = _carried(foreign.document)
+    config, document = _load(_document(graph), graph.name)
+    if graph.document is None:
+        return config, document, graph.notes
+    carried = _carried(graph.document)
     if carried is not None and meaning(carried) == meaning(config):
-        return carried, carried.document, foreign.notes
-    return config, document, (*foreign.notes, _ANOTHER)
+        return carried, carried.document, graph.notes
+    return config, document, (*graph.notes, _ANOTHER)
 
 
-_ANOTHER = "the config inside the file is of another network; the network itself was taken"
+_ANOTHER = "the config inside the file describes another network; the network itself was imported"
 
 
 def _carried(text: str) -> Config | None:
@@ -73,7 +73,7 @@ def _load(document: Document, name: str) -> tuple[Config, Document]:
         return _without_names(document, named)
     except ConfigError as error:
         first = error.problems[0]
-        raise ForeignError(f"{name}: {first.path}: {first.message}", first.hint) from None
+        raise GraphImportError(f"{name}: {first.path}: {first.message}", first.hint) from None
 
 
 def _without_names(document: Document, named: Config) -> tuple[Config, Document]:
@@ -106,20 +106,20 @@ def _is_automatic(kind: str, name: str) -> bool:
     return re.fullmatch(rf"{snake_case(kind)}(_\d+)?", name) is not None
 
 
-def _document(foreign: Foreign) -> Document:
-    height, width, channels = foreign.input_shape
-    train = {} if foreign.precision == "float32" else {"train": {"precision": foreign.precision}}
+def _document(graph: ImportedGraph) -> Document:
+    height, width, channels = graph.input_shape
+    train = {} if graph.precision == "float32" else {"train": {"precision": graph.precision}}
     return {
-        "name": foreign.name,
+        "name": graph.name,
         "data": {"source": "folder", "path": "images", "image_size": [height, width], "channels": channels},
-        "model": {"layers": nest(foreign.operations)},
+        "model": {"layers": nest(graph.operations)},
         **train,
     }
 
 
 def text_of(document: Document, origin: str, notes: tuple[str, ...]) -> str:
     """Return a config as a file: where it comes from, what to know, and the config."""
-    head = [f"# Taken over from {origin} by `cnn import`.", *(f"# Note: {note}." for note in notes)]
+    head = [f"# Imported from {origin} by `cnn import`.", *(f"# Note: {note}." for note in notes)]
     return "\n".join([*head, dump_document(document)])
 
 

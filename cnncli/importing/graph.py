@@ -19,7 +19,7 @@ IMAGE = ""
 MERGES: dict[str, type[Layer]] = {"Add": Add, "Concatenate": Concatenate}
 
 
-class ForeignError(CnnError):
+class GraphImportError(CnnError):
     """A network that cannot be taken over: damaged, dangerous, or of layers that the vocabulary lacks."""
 
 
@@ -39,7 +39,7 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Foreign:
+class ImportedGraph:
     """A network from elsewhere.
 
     Attributes:
@@ -70,19 +70,19 @@ def make_layer(kind: str, arguments: Mapping[str, Any], where: str) -> Layer:
         where: What errors call it.
 
     Raises:
-        ForeignError: If there is no such layer, or an argument is not one of its own.
+        GraphImportError: If there is no such layer, or an argument is not one of its own.
     """
     layer_class = {**VOCABULARY, **MERGES}.get(kind)
     if layer_class is None:
-        raise ForeignError(
-            f"{where}: {kind} is no layer of the vocabulary", f"Known are {', '.join([*VOCABULARY, *MERGES])}."
+        raise GraphImportError(
+            f"{where}: {kind} is not a supported layer", f"Supported: {', '.join([*VOCABULARY, *MERGES])}."
         )
     try:
         return layer_class(**arguments)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ForeignError(f"{where}: {kind}.{place}: {first['msg']}; read {str(first.get('input'))[:80]}") from None
+        raise GraphImportError(f"{where}: {kind}.{place}: {first['msg']}; got {str(first.get('input'))[:80]}") from None
 
 
 @dataclass
@@ -109,17 +109,17 @@ class Blobs:
         """Add an operation that makes `value` of the values `sources`.
 
         Raises:
-            ForeignError: If a source is made by nothing, or has a shape that the layer cannot take.
+            GraphImportError: If a source is made by nothing, or has a shape that the layer cannot take.
         """
         unknown = [source for source in sources if source not in self.makers]
         if unknown:
-            raise ForeignError(f'{name}: nothing before it makes its input "{unknown[0]}"')
+            raise GraphImportError(f'{name}: no earlier layer outputs its input "{unknown[0]}"')
         shapes = [self.shapes[source] for source in sources]
         try:
             merged = getattr(layer, "merged_shape", None)
             shape = merged(shapes) if merged else layer.output_shape(shapes[0])
         except CnnError as error:
-            raise ForeignError(f"{name}: {error.message}", error.hint) from None
+            raise GraphImportError(f"{name}: {error.message}", error.hint) from None
         unique = self._unique(name)
         self.operations.append(Operation(unique, layer, tuple(self.makers[source] for source in sources)))
         self.makers[value], self.shapes[value] = unique, tuple(shape)
@@ -141,5 +141,5 @@ class Blobs:
                 waiting += by_name[name].inputs
         left = [operation.name for operation in self.operations if operation.name not in needed]
         if left:
-            self.notes.append(f"left out, because the output does not need it: {', '.join(left)}")
+            self.notes.append(f"dropped, because the output does not depend on it: {', '.join(left)}")
         return tuple(operation for operation in self.operations if operation.name in needed)

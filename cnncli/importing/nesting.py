@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cnncli.importing.graph import IMAGE, ForeignError, Operation
+from cnncli.importing.graph import IMAGE, GraphImportError, Operation
 from cnncli.layers.merging import Add, Concatenate
 from cnncli.layers.named import written
 
@@ -22,7 +22,7 @@ def nest(operations: Sequence[Operation]) -> Parts:
     """Return the layers of a network as a config lists them.
 
     Raises:
-        ForeignError: If branches do not begin and end together, which the config language cannot say.
+        GraphImportError: If branches do not begin and end together, which the config language cannot say.
     """
     return _Nest(operations).sequence(IMAGE, operations[-1].name, 0) if operations else []
 
@@ -54,11 +54,11 @@ class _Nest:
     def sequence(self, source: str, end: str, depth: int) -> Parts:
         """Return what leads from one operation's output to another's."""
         if depth > MAX_DEPTH:
-            raise ForeignError(f"{end}: branches lie more than {MAX_DEPTH} deep within each other")
+            raise GraphImportError(f"{end}: branches are nested more than {MAX_DEPTH} levels deep")
         parts: Parts = []
         while end != source:
             if end == IMAGE or end in self._used:
-                raise ForeignError(
+                raise GraphImportError(
                     f'"{end or "the input"}" feeds branches that do not begin and end together',
                     "A config can say branches that begin at one layer and end in one Parallel or Residual.",
                 )
@@ -82,7 +82,7 @@ def _sum(operation: Operation, branches: list[Parts]) -> Any:
     """Return a Residual, or for more than two terms Residuals within each other."""
     layers, *others = sorted(branches, key=lambda branch: not branch)
     if not layers:
-        raise ForeignError(f"{operation.name} adds a value to itself")
+        raise GraphImportError(f"{operation.name} adds a value to itself")
     for shortcut in others:
         residual = {"Residual": {"layers": layers, **({"shortcut": shortcut} if shortcut else {})}}
         layers = [residual]

@@ -11,7 +11,7 @@ from cnncli.config.schema.schema import Config
 from cnncli.importing.caffe.prototxt import read_caffe
 from cnncli.importing.darknet.cfg import read_darknet
 from cnncli.importing.document import config_name, text_of, to_config
-from cnncli.importing.graph import Foreign, ForeignError
+from cnncli.importing.graph import GraphImportError, ImportedGraph
 from cnncli.importing.keras.archive import Archive, open_archive
 from cnncli.importing.keras.config import read_config
 from cnncli.importing.keras.weights import MEMBER, Expected, most_bytes, read_weights
@@ -58,7 +58,7 @@ def read(path: Path, image_size: tuple[int, int] | None = None, channels: int | 
         channels: Likewise.
 
     Raises:
-        ForeignError: If it is damaged, dangerous, or of layers that the vocabulary lacks.
+        GraphImportError: If it is damaged, dangerous, or of layers that the vocabulary lacks.
     """
     suffix = path.suffix.lower()
     if suffix == ".keras":
@@ -69,27 +69,27 @@ def read(path: Path, image_size: tuple[int, int] | None = None, channels: int | 
         return _imported(read_darknet(path, _text(path)), path)
     hint = "Expected: a .keras, .prototxt or .cfg file."
     if suffix in (".h5", ".hdf5"):
-        hint = "Load it with Keras and save it anew: keras.models.load_model(….h5).save(….keras)."
-    raise ForeignError(f"{path} is of no kind that is read", hint)
+        hint = "Load it with Keras and save it again: keras.models.load_model(….h5).save(….keras)."
+    raise GraphImportError(f"unsupported file type: {path}", hint)
 
 
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MOST_TEXT:
-            raise ForeignError(f"{path} has more than {MOST_TEXT:,} bytes")
+            raise GraphImportError(f"{path} has more than {MOST_TEXT:,} bytes")
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise ForeignError(f"{path} cannot be read: {error.strerror}") from None
+        raise GraphImportError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _read_keras(path: Path) -> Imported:
     with open_archive(path) as archive:
         about = _description(archive, path)
         model = archive.json("config.json")
-        foreign = read_config(model, config_name(about.name if about else path.stem), ours=about is not None)
+        graph = read_config(model, config_name(about.name if about else path.stem), ours=about is not None)
         if about is not None:
-            foreign = replace(foreign, document=about.config, classes=about.classes)
-        imported = _imported(foreign, path)
+            graph = replace(graph, document=about.config, classes=about.classes)
+        imported = _imported(graph, path)
         expected = _expected(imported.config)
         with archive.unpacked(MEMBER, most_bytes(expected)) as member:
             return replace(imported, weights=read_weights(member, expected))
@@ -99,15 +99,15 @@ def _description(archive: Archive, path: Path) -> Description | None:
     return Description.from_json(archive.text(FILE), path.name) if FILE in archive else None
 
 
-def _imported(foreign: Foreign, path: Path) -> Imported:
-    config, document, notes = to_config(foreign)
+def _imported(graph: ImportedGraph, path: Path) -> Imported:
+    config, document, notes = to_config(graph)
     (units,) = shapes(config.nodes, config.input_shape)[-1:]
     problem = config.task_spec.check_output(units, None, config.data.image_size)
     if problem is not None and problem.is_fatal:
-        raise ForeignError(problem.message)
+        raise GraphImportError(problem.message)
     if units[0] > MOST_CLASSES:
-        raise ForeignError(f"the network has {units[0]:,} classes; at most {MOST_CLASSES:,} are read")
-    classes = foreign.classes if len(foreign.classes) == units[0] else tuple(map(str, range(units[0])))
+        raise GraphImportError(f"the network has {units[0]:,} classes; the limit is {MOST_CLASSES:,}")
+    classes = graph.classes if len(graph.classes) == units[0] else tuple(map(str, range(units[0])))
     return Imported(config, text_of(document, path.name, notes), notes, classes, {})
 
 

@@ -35,7 +35,7 @@ class Sizes:
     @property
     def expected(self) -> str:
         """What may be written, in words."""
-        each = f"a whole number of at least {self.minimum}"
+        each = f"an integer of at least {self.minimum}"
         axes = ", ".join(AXES[self.num_axes])
         return each if self.num_axes == 1 else f"{each}, or {self.num_axes} of them: [{axes}]"
 

@@ -90,7 +90,7 @@ class Layer(Spec):
     """
 
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", description="Name of the layer.")
-    trainable: bool = Field(default=True, description="Whether training changes the weights.")
+    trainable: bool = Field(default=True, description="Whether the weights are trainable.")
 
     own_arguments: ClassVar[frozenset[str]] = frozenset()
     """Arguments that Keras's class does not have."""

@@ -57,7 +57,7 @@ class Convolution(Sliding):
         check_dilation(self.strides, self.dilation_rate)
         if self.filters % self.groups:
             numbers = {"filters": self.filters, "groups": self.groups}
-            raise PydanticCustomError("groups", "{filters} filters cannot be divided into {groups} groups", numbers)
+            raise PydanticCustomError("groups", "{filters} filters are not divisible by {groups} groups", numbers)
         return self
 
     def slides(self) -> tuple[Slide, ...]:
@@ -84,8 +84,8 @@ class Convolution(Sliding):
     def _channels_per_group(self, input_shape: Shape) -> int:
         if input_shape[-1] % self.groups:
             raise ShapeError(
-                f"{input_shape[-1]} input channels cannot be divided into {self.groups} groups",
-                "choose groups that divide both the input's channels and filters, or leave groups out",
+                f"{input_shape[-1]} input channels are not divisible by {self.groups} groups",
+                "choose groups that divide both the input's channels and filters, or remove groups",
                 "E043",
             )
         return input_shape[-1] // self.groups
@@ -211,7 +211,7 @@ class Conv2D(Convolution):
         if self.filters % (len(self.kernel) * self.groups):
             numbers = {"filters": self.filters, "kernels": len(self.kernel), "groups": self.groups}
             raise PydanticCustomError(
-                "kernel", "{filters} filters cannot be shared out to {kernels} kernels in {groups} groups", numbers
+                "kernel", "{filters} filters cannot be distributed over {kernels} kernels in {groups} groups", numbers
             )
         return self
 
@@ -219,7 +219,7 @@ class Conv2D(Convolution):
         if self.groups > 1 or self.filters % 2:
             numbers = {"filters": self.filters, "groups": self.groups}
             raise PydanticCustomError(
-                "kernel", "whitening needs an even number of filters in one group; read {filters} in {groups}", numbers
+                "kernel", "whitening needs an even number of filters in one group; got {filters} in {groups}", numbers
             )
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -234,7 +234,7 @@ class Conv2D(Convolution):
         windows = [(size - 1) * rate + 1 for size, rate in zip(self.kernel_size, self.dilation_rate, strict=True)]
         if any(window > length for window, length in zip(windows, input_shape, strict=False)):
             raise ShapeError(
-                f"no whole patch of {windows[0]}×{windows[1]} fits into this input, and whitening measures whole ones",
+                f"no {windows[0]}×{windows[1]} patch fits into this input, and whitening needs whole patches",
                 "choose a smaller kernel_size or dilation_rate",
                 "E043",
             )

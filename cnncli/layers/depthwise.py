@@ -34,7 +34,7 @@ class PerChannel(Sliding):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.strides[0] != self.strides[1] and max(self.dilation_rate) == 1:
-            raise PydanticCustomError("strides", "TensorFlow needs the same strides for height and width here")
+            raise PydanticCustomError("strides", "TensorFlow requires equal strides for height and width here")
         return self
 
     def slides(self) -> tuple[Slide, ...]:

@@ -192,7 +192,7 @@ class _Layout:
     def node(self, layer: Layer, inputs: tuple[int, ...], path: str, shared: bool) -> int:
         """Add a node; return its index."""
         if len(self.nodes) == MAX_NODES:
-            raise GraphError(f"the network has more than {MAX_NODES:,} layers", "repeat fewer times", path, "E029")
+            raise GraphError(f"the network has more than {MAX_NODES:,} layers", "use fewer repetitions", path, "E029")
         name = self._name(layer, path, shared)
         self.paths[name] = path
         self.nodes.append(Node(name, layer, inputs, path))

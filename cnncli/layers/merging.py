@@ -20,7 +20,7 @@ class Concatenate(Merge):
         """Return the common spatial axes and all channels."""
         if len({shape[:-1] for shape in input_shapes}) > 1:
             raise ShapeError(
-                f"the branches end in different heights and widths: {_list(input_shapes)}",
+                f"the branches have different heights and widths: {_list(input_shapes)}",
                 "give every branch the same strides and padding: same, or crop the larger ones",
                 "E042",
             )

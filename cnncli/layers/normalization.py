@@ -94,7 +94,7 @@ class GroupNormalization(Affine):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.groups == 0:
-            raise PydanticCustomError("groups", "groups must be at least 1, or -1 for one group a channel")
+            raise PydanticCustomError("groups", "groups must be at least 1, or -1 for one group per channel")
         return self
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -102,8 +102,8 @@ class GroupNormalization(Affine):
         channels = input_shape[-1]
         if self.groups > 0 and channels % self.groups:
             raise ShapeError(
-                f"{channels} channels ({times(input_shape)}) cannot be divided into {self.groups} groups",
-                f"choose groups that divide {channels}, or -1 for one group a channel",
+                f"{channels} channels ({times(input_shape)}) are not divisible by {self.groups} groups",
+                f"choose groups that divide {channels}, or -1 for one group per channel",
                 "E043",
             )
         return input_shape

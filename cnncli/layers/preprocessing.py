@@ -44,7 +44,7 @@ class Normalization(Layer):
         if (self.mean is None) != (self.variance is None):
             raise PydanticCustomError("normalization", "mean and variance must be given together, or neither")
         if _count(self.mean) != _count(self.variance):
-            raise PydanticCustomError("normalization", "mean and variance must have as many numbers")
+            raise PydanticCustomError("normalization", "mean and variance must have the same number of values")
         return self
 
     @property
@@ -58,7 +58,7 @@ class Normalization(Layer):
         if numbers not in (None, input_shape[-1]):
             raise ShapeError(
                 f"Normalization has {numbers} means for {input_shape[-1]} channels",
-                f"give {input_shape[-1]} numbers, or one for all channels",
+                f"give {input_shape[-1]} values, or one for all channels",
                 "E043",
             )
         return input_shape

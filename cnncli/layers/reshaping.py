@@ -55,7 +55,7 @@ class Reshape(Layer):
             raise ShapeError(
                 f"{times(input_shape)} = {values} values cannot be arranged as "
                 f"{times('?' if n == -1 else n for n in self.target_shape)}",
-                f"make target_shape's product {values}, or let one axis be -1 so that it follows",
+                f"make target_shape's product {values}, or set one axis to -1 to infer it",
                 "E043",
             )
         return tuple(values // known if n == -1 else n for n in self.target_shape)

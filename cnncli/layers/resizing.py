@@ -24,7 +24,7 @@ def _edges(given: Any) -> tuple[Edge, Edge]:
     if len(edges) != 2 or not all(len(e) == 2 and all(type(n) is int and n >= 0 for n in e) for e in edges):
         raise PydanticCustomError(
             "edges",
-            "Input should be a whole number of at least 0, [height, width], or [[top, bottom], [left, right]]",
+            "Input should be an integer of at least 0, [height, width], or [[top, bottom], [left, right]]",
         )
     (top, bottom), (left, right) = edges
     return (top, bottom), (left, right)

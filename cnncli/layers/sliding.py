@@ -107,7 +107,7 @@ def check_rank(layer: Layer, input_shape: Shape, num_axes: int) -> None:
         return
     wanted = ", ".join((*AXES[num_axes], "channels"))
     if len(input_shape) == 1:
-        hint = "put it before Flatten or the global pooling, or give the values axes again with Reshape"
+        hint = "put it before Flatten or the global pooling, or restore the axes with Reshape"
     else:
         hint = f"use {_sibling(layer.type_name(), len(input_shape) - 1)}, or change the axes with Reshape"
     raise ShapeError(

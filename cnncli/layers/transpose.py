@@ -64,7 +64,7 @@ class Conv2DTranspose(Layer):
                 numbers = {"extent": extent, "axis": axis}
                 raise PydanticCustomError(
                     "output_padding",
-                    "with padding: same a patch of even {axis} ({extent}) needs an output_padding of at least 1 there, "
+                    "with padding: same, even kernel {axis} ({extent}) needs an output_padding of at least 1 there, "
                     "or none at all",
                     numbers,
                 )

@@ -14,10 +14,10 @@ def bench_table(document: Mapping[str, Any]) -> RenderableType:
     """Return the totals and a row for each layer of what `cnn bench --json` prints."""
     totals = Text.assemble(
         (f"{document['images_per_second']:,.0f} images/s in training", "bold"),
-        f" ({document['step_ms']:.2f} ms a step of {document['batch_size']}), ",
+        f" ({document['step_ms']:.2f} ms per step of {document['batch_size']}), ",
         f"{document['inference_images_per_second']:,.0f} in inference\n",
-        f"{document['peak_share']:.0%} of {document['peak_gflops']:,.0f} GFLOP/s, this machine's matrix product in "
-        f"{document['precision']}, on {document['device']}",
+        f"{document['peak_share']:.0%} of {document['peak_gflops']:,.0f} GFLOP/s, this machine's peak in a matrix "
+        f"product in {document['precision']}, on {document['device']}",
     )
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("layer", overflow="fold")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cnncli.plural import counted
 from cnncli.report.numbers import full, short
 
 if TYPE_CHECKING:
-    from cnncli.analysis.rehearsal import Forecast, Memorization
+    from cnncli.analysis.rehearsal import Forecast, OverfitResult
 
 
 def forecast_lines(forecast: Forecast) -> list[str]:
     """Return a dry run's forecast."""
     speed = f"{full(round(forecast.images_per_second))} images/s on {forecast.device}"
-    steps = f"{full(forecast.steps_per_epoch)} steps in {duration(forecast.steps_per_epoch * forecast.step_seconds)}"
+    steps = (
+        f"{counted(forecast.steps_per_epoch, 'step')} in {duration(forecast.steps_per_epoch * forecast.step_seconds)}"
+    )
     validation = f" and {duration(forecast.validation_seconds)} of validation" if forecast.validation_seconds else ""
     rows = {
-        "step": f"{duration(forecast.step_seconds)} for {full(forecast.batch_size)} images, {speed}",
-        "first step": f"{duration(forecast.compile_seconds)}: it also compiles the loop",
+        "step": f"{duration(forecast.step_seconds)} for {counted(forecast.batch_size, 'image')}, {speed}",
+        "first step": f"{duration(forecast.compile_seconds)}, including compilation of the loop",
         "epoch": f"{duration(forecast.epoch_seconds)}: {steps}{validation}",
-        "whole run": f"{duration(forecast.total_seconds)} for {forecast.epochs} epochs",
+        "whole run": f"{duration(forecast.total_seconds)} for {counted(forecast.epochs, 'epoch')}",
         "memory": _memory(forecast),
         "checkpoint": short(forecast.checkpoint_bytes, "B"),
     }
@@ -30,41 +33,48 @@ def _memory(forecast: Forecast) -> str:
     estimate = f"`cnn summary` estimates {short(forecast.estimated_bytes, 'B')}"
     if forecast.peak_bytes is None:
         return f"cannot be measured here; {estimate}"
-    grown = "" if forecast.network_bytes is None else f", {short(forecast.network_bytes, 'B')} of it for the training"
-    return f"{short(forecast.peak_bytes, 'B')} at most{grown}; {estimate}"
-
-
-def memorization_lines(found: Memorization) -> list[str]:
-    """Return the verdict on the training on one batch, and what to try."""
-    chance = "" if found.chance_loss is None else f"; knowing nothing is {found.chance_loss:.2f}"
-    at_end = (
-        f"after {full(found.steps)} steps ({duration(found.seconds)}) on {full(found.num_examples)} examples "
-        f"{', '.join(f'{name} {value:.3f}' for name, value in found.metrics.items())} "
-        f"(loss {found.first_loss:.2f} at first{chance})"
+    training_part = (
+        "" if forecast.network_bytes is None else f", {short(forecast.network_bytes, 'B')} of it for training"
     )
-    if found.learned:
+    return f"{short(forecast.peak_bytes, 'B')} at most{training_part}; {estimate}"
+
+
+def overfit_lines(result: OverfitResult) -> list[str]:
+    """Return the verdict on the training on one batch, and what to try."""
+    chance = "" if result.chance_loss is None else f"; chance level {result.chance_loss:.2f}"
+    at_end = (
+        f"after {counted(result.steps, 'step')} ({duration(result.seconds)}) on "
+        f"{counted(result.num_examples, 'example')} "
+        f"{', '.join(f'{name} {value:.3f}' for name, value in result.metrics.items())} "
+        f"(loss {result.first_loss:.2f} at first{chance})"
+    )
+    if result.learned:
         return [f"The network can learn: {at_end}."]
-    if found.diverged:
+    if result.diverged:
         return [
-            f"The network does not learn: the loss is no longer a finite number after {full(found.steps)} steps.",
+            f"The network does not learn: the loss is no longer finite after {counted(result.steps, 'step')}.",
             "Lower the optimizer's learning_rate, or set train.clip_norm: 1.0.",
         ]
-    return [f"The network does not learn one batch by heart: {at_end}.", *_advice(found)]
+    return [f"The network cannot overfit a single batch: {at_end}.", *_advice(result)]
 
 
-def _advice(found: Memorization) -> list[str]:
+def _advice(result: OverfitResult) -> list[str]:
     """Return what may be the cause."""
     lines = []
-    if found.num_contradictions:
-        lines.append(f"{full(found.num_contradictions)} examples have an image that also stands under another label.")
-    if found.layers_without_gradient:
+    if result.num_contradictions:
         lines.append(
-            f"No gradient reaches {', '.join(found.layers_without_gradient)}: is an activation saturated or dead?"
+            f"{counted(result.num_contradictions, 'example')} with the image of another example, but a different label."
         )
-    if found.metrics["loss"] > 0.5 * found.first_loss:
-        lines.append("The loss hardly falls: raise the optimizer's learning_rate tenfold, or lower it if it jumps.")
+    if result.layers_without_gradient:
+        lines.append(
+            f"No gradient reaches {', '.join(result.layers_without_gradient)}: check for saturated or dead activations."
+        )
+    if result.metrics["loss"] > 0.5 * result.first_loss:
+        lines.append(
+            "The loss hardly decreases: raise the optimizer's learning_rate tenfold, or lower it if the loss jumps."
+        )
     elif not lines:
-        lines.append("It is on its way: raise the learning_rate, or give the network more filters or units.")
+        lines.append("The loss is decreasing: raise the learning_rate, or give the network more filters or units.")
     return lines
 
 

@@ -12,15 +12,15 @@ from cnncli.report.page import Entry, Page, Title
 
 
 def explanation_page(explanation: NetworkExplanation) -> Page:
-    """Return the explained layers for a console; what numbers count is told where it comes up first."""
+    """Return the explained layers for a console; what numbers count is explained where it comes up first."""
     parts: list[str | Title | Entry] = []
-    told: set[str] = set()
+    explained: set[str] = set()
     for layer in explanation.layers:
         parts += [Title(_heading(layer)), f"  {layer.purpose}"]
         for formula in layer.formulas:
             result, *legend = _lines(formula)
-            parts.append(Entry(formula.quantity, result, *(text for text in legend if text not in told)))
-            told.update(legend)
+            parts.append(Entry(formula.quantity, result, *(text for text in legend if text not in explained)))
+            explained.update(legend)
         parts += [Entry("sees", text) for text in _sight(layer)]
         parts.append("")
     return Page((*parts, *_totals(explanation)))
@@ -53,7 +53,7 @@ def _lines(formula: Formula) -> tuple[str, ...]:
 
 
 def _sight(layer: Explanation) -> Iterator[str]:
-    """Yield the receptive field in words where no formula tells it."""
+    """Yield the receptive field as a sentence where no formula gives it."""
     if layer.row.sees_all:
         yield f"the whole {size(layer.row.receptive_field)} image"
     elif len(layer.input_shapes) > 1:

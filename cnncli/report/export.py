@@ -18,7 +18,7 @@ def artifact_line(row: Mapping[str, Any]) -> str:
     size = f"{row['path']}  {row['bytes']:,} bytes"
     if row["tolerance"] is not None:
         return (
-            f"{size}, same answers as the run on {row['num_examples']:,} examples and edge cases "
+            f"{size}, same predictions as the run on {row['num_examples']:,} examples and edge cases "
             f"(largest difference {row['max_abs_diff']:.1e})"
         )
     return f"{size}, accuracy {row['accuracy']:.2%} on {row['num_examples']:,} examples, {drop(row)}"
@@ -27,9 +27,7 @@ def artifact_line(row: Mapping[str, Any]) -> str:
 def drop(row: Mapping[str, Any]) -> str:
     """Return an artifact's drop of accuracy and its interval, in points."""
     low, high = row["accuracy_drop_interval"]
-    return (
-        f"{100 * row['accuracy_drop']:.2f} points below the run's (95 % interval {100 * low:.2f} to {100 * high:.2f})"
-    )
+    return f"{100 * row['accuracy_drop']:.2f} points below the run (95 % interval {100 * low:.2f} to {100 * high:.2f})"
 
 
 def title(row: Mapping[str, Any]) -> str:

@@ -45,11 +45,11 @@ def schedule_figure(config: Config, metrics: Sequence[dict[str, Any]] = ()) -> F
     rates = [schedule.rate(base, step, POINTS, epochs) for step in steps]
     figure = new_figure(7.5, 3.6, f"{config.name}: learning rate, {schedule.type_name()}")
     axes = figure.subplots()
-    axes.plot([(step + 1) / POINTS for step in steps], rates, color=LINES[0], label="as the config says")
+    axes.plot([(step + 1) / POINTS for step in steps], rates, color=LINES[0], label="from the config")
     if metrics:
         seen = [line["epoch"] for line in metrics], [line["learning_rate"] for line in metrics]
         axes.plot(
-            *seen, "o", color=LINES[1], markersize=4, clip_on=False, zorder=3, label="at the end of each epoch trained"
+            *seen, "o", color=LINES[1], markersize=4, clip_on=False, zorder=3, label="at the end of each trained epoch"
         )
         axes.legend(fontsize=8, frameon=False)
     axes.set_xlabel("epoch")
@@ -73,7 +73,7 @@ def augmentation_figure(rows: npt.NDArray[np.uint8], title: str) -> Figure:
         for axes, pixels in zip(line, images, strict=True):
             show_pixels(axes, pixels)
     grid[0, 0].set_title("original", fontsize=9)
-    grid[0, 1].set_title("as trained on", fontsize=9, loc="left")
+    grid[0, 1].set_title("as used in training", fontsize=9, loc="left")
     return figure
 
 

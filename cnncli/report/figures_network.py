@@ -79,7 +79,7 @@ def _grey_kernels(kernels: Kernels, text: str) -> Figure:
     columns = min(len(tiles), 4 if numbered else 8)
     rows = -(-len(tiles) // columns)
     cell = 0.45 * width if numbered else 1.0
-    heading = _told(text, len(tiles), kernels)
+    heading = _titled(text, len(tiles), kernels)
     figure = new_figure(max(columns * cell + 1.6, 5.0), rows * (cell * height / width + 0.3) + 0.8, heading)
     grid = figure.subplots(rows, columns, squeeze=False)
     limit = float(np.abs(tiles).max()) or 1.0
@@ -112,12 +112,12 @@ def _colour_kernels(kernels: Kernels, text: str) -> Figure:
     limit = np.abs(tiles).max(axis=(1, 2, 3), keepdims=True)
     scaled = 0.5 + np.divide(tiles, 2 * limit, out=np.zeros_like(tiles), where=limit > 0)
     canvas = np.nan_to_num(mosaic(scaled, columns), nan=1.0)
-    title = _told(text, len(tiles), kernels)
+    title = _titled(text, len(tiles), kernels)
     figure = new_figure(max(columns * 0.8 + 0.6, 4.5), rows * 0.8 + 0.9, title)
     axes = figure.subplots()
     axes.imshow(canvas)
     tile_ticks(axes, [], [str(row * columns) for row in range(rows)], (tiles.shape[1], tiles.shape[2]))
-    axes.set_xlabel("red, green, blue weights as colours; grey is 0, each filter to its own scale", fontsize=8)
+    axes.set_xlabel("red, green, blue weights as colours; grey is 0, each filter on its own scale", fontsize=8)
     return figure
 
 
@@ -135,13 +135,13 @@ def _deep_kernels(kernels: Kernels, text: str) -> Figure:
     axes = figure.subplots()
     drawn = axes.imshow(mosaic(tiles, across), cmap=SIGNED, vmin=-limit, vmax=limit)
     tile_ticks(axes, list(map(str, range(across))), list(map(str, range(down))), (height, width))
-    axes.set_xlabel("channel seen", fontsize=9)
+    axes.set_xlabel("input channel", fontsize=9)
     axes.set_ylabel("filter", fontsize=9)
     figure.colorbar(drawn, ax=axes, label="weight", shrink=0.6)
     return figure
 
 
-def _told(text: str, shown: int, kernels: Kernels) -> str:
+def _titled(text: str, shown: int, kernels: Kernels) -> str:
     return text if shown == kernels.weights.shape[-1] else f"{text}; the first {shown}"
 
 
@@ -158,32 +158,32 @@ def activations_figure(
     """
     chosen = _spread(maps, MOST_LAYERS)
     left_out = f"; {len(chosen)} of {len(maps)} layers" if len(chosen) < len(maps) else ""
-    heights = [1.5, *(1.0 if found.values.ndim == 3 else 0.5 for found in chosen), 1.3]
+    heights = [1.5, *(1.0 if one.values.ndim == 3 else 0.5 for one in chosen), 1.3]
     figure = new_figure(9.0, 0.9 * sum(heights) + 0.6, title + left_out)
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     top = figure.add_subplot(grid[0])
     show_pixels(top, image)
     top.set_anchor("W")
     _row_label(top, f"image\n{size(image.shape)}")
-    for place, found in enumerate(chosen, start=1):
-        _draw_maps(figure.add_subplot(grid[place]), found)
+    for row, one in enumerate(chosen, start=1):
+        _draw_maps(figure.add_subplot(grid[row]), one)
     _draw_answer(figure.add_subplot(grid[-1]), answer)
     return figure
 
 
-def layer_figure(found: FeatureMaps, title: str) -> Figure:
+def layer_figure(maps: FeatureMaps, title: str) -> Figure:
     """Draw all channels of one layer, up to 64."""
     import numpy as np
 
-    if found.values.ndim != 3:
+    if maps.values.ndim != 3:
         figure = new_figure(9.0, 1.8, title)
-        _draw_maps(figure.subplots(), found)
+        _draw_maps(figure.subplots(), maps)
         return figure
-    tiles = np.moveaxis(found.values, -1, 0)[:MOST_FILTERS]
+    tiles = np.moveaxis(maps.values, -1, 0)[:MOST_FILTERS]
     columns = min(len(tiles), 8)
     rows = -(-len(tiles) // columns)
-    told = "" if len(tiles) == found.values.shape[-1] else f"; the first {len(tiles)}"
-    figure = new_figure(max(columns * 1.1 + 1.3, 4.5), rows * 1.1 + 1.0, f"{title}: {size(found.values.shape)}{told}")
+    remark = "" if len(tiles) == maps.values.shape[-1] else f"; the first {len(tiles)}"
+    figure = new_figure(max(columns * 1.1 + 1.3, 4.5), rows * 1.1 + 1.0, f"{title}: {size(maps.values.shape)}{remark}")
     axes = figure.subplots()
     drawn = axes.imshow(mosaic(tiles, columns), cmap=AMOUNT)
     tile_ticks(axes, [], [str(row * columns) for row in range(rows)], (tiles.shape[1], tiles.shape[2]))
@@ -196,16 +196,16 @@ def _spread(maps: Sequence[FeatureMaps], most: int) -> list[FeatureMaps]:
     """Return at most so many, first and last among them; layers that only prepare others go first."""
     if len(maps) <= most:
         return list(maps)
-    maps = [found for found in maps if found.kind not in PREPARING]
+    maps = [one for one in maps if one.kind not in PREPARING]
     most = min(most, len(maps))
     return [maps[round(i * (len(maps) - 1) / (most - 1))] for i in range(most)]
 
 
-def _draw_maps(axes: Axes, found: FeatureMaps) -> None:
+def _draw_maps(axes: Axes, maps: FeatureMaps) -> None:
     """Draw the first channels side by side, or a vector as a strip, from the layer's lowest value to its highest."""
     import numpy as np
 
-    values = found.values
+    values = maps.values
     bare(axes)
     if values.ndim == 3:
         shown = min(values.shape[-1], MOST_CHANNELS)
@@ -216,7 +216,7 @@ def _draw_maps(axes: Axes, found: FeatureMaps) -> None:
         axes.set_anchor("W")
     else:
         axes.imshow(values.reshape(1, -1), cmap=AMOUNT, aspect="auto")
-    _row_label(axes, f"{shortened(found.layer)}\n{found.kind}\n{size(values.shape)}")
+    _row_label(axes, f"{shortened(maps.layer)}\n{maps.kind}\n{size(values.shape)}")
 
 
 def _row_label(axes: Axes, text: str) -> None:

@@ -23,5 +23,5 @@ def write_bytes(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise CnnError(
-            f"{path} cannot be written: {error.strerror}", "Is the folder writable, the disk full?"
+            f"{path} cannot be written: {error.strerror}", "Check that the folder is writable and the disk is not full."
         ) from error

@@ -92,8 +92,8 @@ class Pictures:
         example: The image that the feature maps are of.
         maps: Feature maps, layer by layer.
         cells: Examples by true and predicted class.
-        mistakes: The surest mistakes.
-        hits: The surest right answers.
+        mistakes: The most confident mistakes.
+        hits: The most confident correct predictions.
         heats: What some answers hang on.
         replay: The recorded training, or None.
         missing: Why something is not there, a sentence each.

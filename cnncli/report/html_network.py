@@ -36,7 +36,7 @@ def layers(material: Material) -> Html:
         f"{short(memory.activations, 'B')} of activations; training about {short(memory.training, 'B')} "
         f"at batch size {full(memory.batch_size)}."
     )
-    caption = f"From a {size(summary.input_shape)} image to the answer; open a layer for its arithmetic"
+    caption = f"From a {size(summary.input_shape)} image to the prediction; open a layer for its arithmetic"
     return section("layers", "Layers", table(header, rows, caption), element("p", totals))
 
 
@@ -59,9 +59,9 @@ def inside(material: Material) -> Html | None:
         return None
     parts = []
     if pictures.kernels is not None:
-        parts += [element("h3", "Filters of the first layer that has any"), wide_picture(pictures.kernels)]
+        parts += [element("h3", "Filters of the first layer with filters"), wide_picture(pictures.kernels)]
     if pictures.example is not None:
-        parts += [element("h3", "What the layers make of one image"), gallery([pictures.example])]
+        parts += [element("h3", "Feature maps of one image"), gallery([pictures.example])]
         parts += [wide_picture(found) for found in pictures.maps]
     return section("inside", "Filters and feature maps", parts)
 
@@ -87,7 +87,7 @@ def replay(material: Material) -> Html | None:
         element("figure", image(shown), element("figcaption", shown.caption)) for shown in found.frames[-1].pictures
     ]
     box = element("div", pictures, id="replay-pictures", class_="replay")
-    remark = note("Each filter sheet keeps one scale of colours through all epochs; feature maps have their own.")
+    remark = note("The filters have one colour scale for all epochs, each feature map has its own.")
     return section("replay", "Replay of the training", controls, box, _answers(found), remark)
 
 
@@ -96,7 +96,7 @@ def _answers(found: Replay) -> Html:
         (image(example), truth, element("span", _answer(answer), class_="answer"))
         for example, truth, answer in zip(found.examples, found.truths, found.frames[-1].answers, strict=True)
     ]
-    inside = table(("Example", "True class", "Answer"), rows, "What the network said of a few images", numbers=False)
+    inside = table(("Example", "True class", "Prediction"), rows, "Predictions for a few images", numbers=False)
     return element("div", inside, id="replay-answers")
 
 

@@ -33,7 +33,7 @@ SECTIONS = (
     Section("classes", "Classes", html.classes),
     Section("confusion", "Confusion matrix", html.confusion),
     Section("mistakes", "Mistakes", html.mistakes),
-    Section("reasons", "Reasons", html.reasons),
+    Section("reasons", "Attribution", html.reasons),
     Section("calibration", "Calibration", html.calibration),
     Section("invariance", "Invariance", html.distortions),
     Section("layers", "Layers", html_network.layers),

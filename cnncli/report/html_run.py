@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from cnncli.plural import counted
 from cnncli.report.html import Content, Html, definitions, element, scrolling, section
 from cnncli.report.html_chart import Axes, Series, line_chart
 from cnncli.report.html_material import Material
@@ -35,13 +36,13 @@ def _tiles(material: Material) -> Iterator[tuple[str, str, str]]:
     best = material.record.get("best")
     if best:
         yield "Best epoch", str(best["epoch"]), f"{best['monitor'].replace('_', ' ')} {best['value']:.4f}"
-    yield "Status", material.status, f"{len(material.metrics)} epochs trained"
-    yield "Parameters", full(material.summary.total_params), f"{short(material.summary.macs, 'MACs')} an image"
+    yield "Status", material.status, f"{counted(len(material.metrics), 'epoch')} trained"
+    yield "Parameters", full(material.summary.total_params), f"{short(material.summary.macs, 'MACs')} per image"
     if material.metrics:
         seconds = sum(line.get("seconds") or 0 for line in material.metrics)
         yield "Training time", _duration(seconds), str(material.record.get("device", ""))
     uses = material.record.get("test_uses", 0)
-    yield "Uses of the test split", str(uses), "each choice made by it makes its accuracy less honest"
+    yield "Uses of the test split", str(uses), "the more it is used for decisions, the more optimistic its accuracy"
 
 
 def _duration(seconds: float) -> str:
@@ -55,7 +56,7 @@ def curves(material: Material) -> Html:
     """Return loss, accuracy and learning rate over the epochs."""
     lines = material.metrics
     if not lines:
-        return section("curves", "Curves", note("No epoch is done yet."))
+        return section("curves", "Curves", note("No epochs finished yet."))
     accuracy = _both(lines, "accuracy")
     charts = [
         line_chart(Axes("Loss", "epoch", "", whole=True), _both(lines, "loss")),
@@ -78,14 +79,14 @@ def _to_one(series: Sequence[Series]) -> tuple[float, float]:
 def _both(lines: Sequence[Mapping[str, Any]], name: str) -> list[Series]:
     kinds = {"train": "first", "validation": "second"}
     found = {split: [(line["epoch"], line[split].get(name)) for line in lines if line.get(split)] for split in kinds}
-    said = {"train": "training, while the weights change", "validation": "validation, after the epoch"}
+    said = {"train": "training, averaged over the epoch", "validation": "validation, after the epoch"}
     return [Series(said[split], points, kinds[split]) for split, points in found.items() if points]
 
 
 def data(material: Material) -> Html:
     """Return the passport of the data."""
     if "source" not in material.passport:
-        return section("data", "Data", note("The run holds no passport of its data."))
+        return section("data", "Data", note("The run has no data passport."))
     page = passport_page(material.name, dict(material.passport))
     return section("data", "Data", from_page(page, "Examples by class and split"))
 
@@ -96,7 +97,7 @@ def config(material: Material) -> Html:
     return section(
         "config",
         "Config",
-        note("Every value, defaults too; behind it where it came from."),
+        note("Every value, including defaults, with its source."),
         scrolling(text, "config.yaml", tall=True),
     )
 
@@ -124,8 +125,8 @@ def commands(material: Material) -> Html:
         where = material.record.get("directory")
         entries.append(("made by", _code(material.record["command"], f"in {where}" if where else "")))
     entries += [
-        ("again, from its config", _code(f"cnn train {shlex.quote(material.path + '/config.yaml')}")),
-        ("go on", _code(f"cnn resume {path}")),
+        ("repeat from its config", _code(f"cnn train {shlex.quote(material.path + '/config.yaml')}")),
+        ("resume", _code(f"cnn resume {path}")),
         ("measure", _code(f"cnn eval {path} --split test")),
         ("under distortions", _code(f"cnn eval {path} --invariance")),
         ("classify", _code(f"cnn predict {path} FILE…")),

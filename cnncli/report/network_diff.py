@@ -8,6 +8,7 @@ from typing import Any
 
 from cnncli.analysis.diff import Change, Difference, Pair
 from cnncli.analysis.summary import Row
+from cnncli.plural import counted
 from cnncli.report.grid import Column, Grid
 from cnncli.report.numbers import full, short, signed, size
 from cnncli.report.page import Page, Title
@@ -45,7 +46,7 @@ def diff_table(difference: Difference) -> Page:
         arguments = [line for pair in difference.pairs for line in _arguments(pair)]
         parts += ["", Title("Changed layers"), *arguments] if arguments else []
     else:
-        parts += ["", f"The networks are the same: {full(difference.before.total_params)} parameters."]
+        parts += ["", f"The networks are identical: {full(difference.before.total_params)} parameters."]
     if difference.settings:
         parts += ["", Title("Changed settings"), *(f"  {_change(change)}" for change in difference.settings)]
     return Page(tuple(parts))
@@ -55,8 +56,8 @@ def _differing(pairs: Sequence[Pair]) -> Iterator[tuple[str, ...]]:
     for same, group in groupby(pairs, lambda pair: pair.status == "same"):
         found = list(group)
         if same:
-            layers = "1 layer" if len(found) == 1 else f"{len(found):,} layers"
-            yield (f"  {layers} the same", *[""] * (len(COLUMNS) - 1))
+            layers = counted(len(found), "layer")
+            yield (f"  {layers} unchanged", *[""] * (len(COLUMNS) - 1))
         else:
             yield from map(_row, found)
 
@@ -111,7 +112,7 @@ def _facts(difference: Difference) -> list[str]:
 def _fact(total: dict[str, int], unit: str) -> str:
     before, after = total["before"], total["after"]
     if before == after:
-        return f"{short(after, unit)}, as before"
+        return f"{short(after, unit)}, unchanged"
     share = f" ({100 * (after - before) / before:+.1f} %)".replace("-", "−") if before else ""
     return f"{short(before, unit)} → {short(after, unit)}{share}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cnncli.plural import counted
 from cnncli.report.grid import Column, Grid
 from cnncli.report.page import Entry, Page, Title
 
@@ -22,7 +23,7 @@ def passport_page(name: str, passport: dict[str, Any]) -> Page:
     """
     origin = passport["source"] + (f" {passport['path']}" if passport["path"] else "")
     total = sum(passport["num_examples"].values())
-    title = f"{name}: {total:,} images of {len(passport['classes']):,} classes from {origin}"
+    title = f"{name}: {counted(total, 'image')} of {counted(len(passport['classes']), 'class')} from {origin}"
     return Page((Title(title), "", _grid(passport), "", *_entries(passport)))
 
 
@@ -71,7 +72,7 @@ def _entries(passport: dict[str, Any]) -> Iterator[Entry]:
     yield Entry("Contradictions", f"{passport['contradictions']['num_images']:,} equal images with different labels")
     bad, ignored = len(passport["bad_files"]), passport["ignored_files"]
     constant = passport["constant"]["num_images"]
-    yield Entry("Files", f"{bad:,} cannot be read, {ignored:,} ignored, {constant:,} of one colour")
+    yield Entry("Files", f"{bad:,} unreadable, {ignored:,} ignored, {constant:,} of one colour")
     yield Entry("Hashes", f"content {passport['content_hash'][:16]}, split {passport['split_hash'][:16]}")
 
 

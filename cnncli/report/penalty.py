@@ -15,4 +15,4 @@ def penalty_sentence(metrics: Sequence[Mapping[str, Any]]) -> str | None:
     penalty = (metrics[-1].get("train") or {}).get("regularization_loss") if metrics else None
     if penalty is None:
         return None
-    return f"loss is the cross-entropy; the regularizers last added {penalty:.4f} to it"
+    return f"loss is the cross-entropy without the regularization loss, {penalty:.4f} at the end"

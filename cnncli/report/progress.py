@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from cnncli.plural import counted
 from cnncli.runs.events import EpochDone, Started, StepsDone
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def _epoch_line(event: EpochDone, epochs: int) -> str:
     width = len(str(epochs))
     penalty = event.train.get("regularization_loss")
-    added = f" (the regularizers add {penalty:.4f})" if penalty is not None else ""
+    added = f" (regularization loss {penalty:.4f})" if penalty is not None else ""
     parts = [
         f"epoch {event.epoch:>{width}}/{epochs}",
         f"loss {event.train['loss']:.4f}{added}",
@@ -39,10 +40,10 @@ def _others(metrics: Mapping[str, float]) -> list[str]:
 
 def _opening(event: Started) -> str:
     validation = f", {event.num_validation:,} for validation" if event.num_validation else ", no validation split"
-    resumed = f", goes on after step {event.resumed_at:,}" if event.resumed_at is not None else ""
+    resumed = f", resumes after step {event.resumed_at:,}" if event.resumed_at is not None else ""
     return (
         f"{event.num_params:,} parameters, {event.num_examples:,} training examples{validation}, "
-        f"{event.epochs} epochs of {event.steps_per_epoch:,} steps, on {event.device}{resumed}"
+        f"{counted(event.epochs, 'epoch')} of {counted(event.steps_per_epoch, 'step')}, on {event.device}{resumed}"
     )
 
 
@@ -106,7 +107,7 @@ class LiveDisplay:
         self._bar = Progress(*columns, console=self._console, transient=True, expand=True)
         done = event.resumed_at or 0
         total = event.epochs * event.steps_per_epoch
-        self._bar.add_task("compiling the step loop", total=total, completed=done, numbers="")
+        self._bar.add_task("compiling the training step", total=total, completed=done, numbers="")
         self._bar.start()
 
     def steps_done(self, event: StepsDone) -> None:

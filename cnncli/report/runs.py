@@ -49,7 +49,7 @@ def comparison_lines(comparison: Comparison, width: int) -> Iterator[Grid | str]
             yield grid
             yield ""
     if not comparison.config:
-        yield "The configs do not differ.\n"
+        yield "The configs are identical.\n"
     labels = dict(zip(comparison.runs, names, strict=True))
     for group in comparison.groups:
         yield _group(group, labels)
@@ -80,19 +80,19 @@ def _group(group: Group, labels: dict[str, str]) -> Grid:
 def _tests(comparison: Comparison, labels: dict[str, str]) -> Iterator[Grid | str]:
     """Yield the table of McNemar's tests, or why there is none."""
     if not comparison.pairs:
-        yield "No two of these runs have predictions-test.csv for the same examples, so chance is not tested."
+        yield "No two of these runs have predictions-test.csv for the same examples, so no significance test."
         return
     columns = (
         Column("McNemar, test split", left=True),
-        Column("only 1st right"),
-        Column("only 2nd right"),
+        Column("only 1st correct"),
+        Column("only 2nd correct"),
         Column("p"),
     )
     yield Grid(
         columns,
         [
             (
-                f"{labels[pair.first]} against {labels[pair.second]}",
+                f"{labels[pair.first]} vs {labels[pair.second]}",
                 full(pair.result.only_first),
                 full(pair.result.only_second),
                 f"{pair.result.p_value:.2g}",
@@ -101,7 +101,7 @@ def _tests(comparison: Comparison, labels: dict[str, str]) -> Iterator[Grid | st
         ],
     )
     if len(comparison.pairs) > 1:
-        yield f"p is exact and two-sided, and not corrected for the {len(comparison.pairs)} comparisons."
+        yield f"p is exact and two-sided, not corrected for the {len(comparison.pairs)} comparisons."
     else:
         yield "p is exact and two-sided."
 

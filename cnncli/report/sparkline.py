@@ -35,14 +35,14 @@ def curve_lines(metrics: Sequence[Mapping[str, Any]], width: int = 80) -> list[s
 
 
 def _metric_lines(metrics: Sequence[Mapping[str, Any]], metric: str, width: int) -> Iterator[str]:
-    curves = {said: [_value(line, split, metric) for line in metrics] for split, said in SPLITS.items()}
+    curves = {name: [_value(line, split, metric) for line in metrics] for split, name in SPLITS.items()}
     known = [value for values in curves.values() for value in values if value is not None]
     label = metric
-    for said, values in curves.items():
+    for name, values in curves.items():
         ends = [value for value in values if value is not None]
         if not ends:
             continue
-        head, tail = f"{label:<9} {said:<10}  ", f"  {ends[0]:.4f} → {ends[-1]:.4f}"
+        head, tail = f"{label:<9} {name:<10}  ", f"  {ends[0]:.4f} → {ends[-1]:.4f}"
         bars = max(width - len(head) - len(tail), NARROWEST)
         yield head + sparkline(_fitted(values, bars), min(known), max(known)) + tail
         label = ""

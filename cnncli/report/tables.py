@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from cnncli.analysis.summary import Row, Summary
+from cnncli.plural import counted
 from cnncli.report.grid import Column, Grid
 from cnncli.report.numbers import full, short, size
 from cnncli.report.outline import marks
@@ -44,7 +45,7 @@ def summary_markdown(summary: Summary) -> str:
 
 def heading(summary: Summary) -> str:
     """Return the line above a summary."""
-    return f"{summary.name}: {size(summary.input_shape)} input, {len(summary.rows):,} layers"
+    return f"{summary.name}: {size(summary.input_shape)} input, {counted(len(summary.rows), 'layer')}"
 
 
 def grid(summary: Summary) -> Grid:
@@ -80,7 +81,7 @@ def totals(summary: Summary) -> list[str]:
     memory, trainable, rest = summary.memory, summary.trainable_params, summary.non_trainable_params
     return [
         f"Parameters  {full(summary.total_params)}: {full(trainable)} trainable, {full(rest)} not",
-        f"One image   {short(summary.macs, 'MACs')} = {short(summary.flops, 'FLOPs')}; 2 FLOPs a MAC",
-        f"Memory      {short(memory.weights, 'B')} weights, {short(memory.activations, 'B')} activations an image",
+        f"One image   {short(summary.macs, 'MACs')} = {short(summary.flops, 'FLOPs')}; 2 FLOPs per MAC",
+        f"Memory      {short(memory.weights, 'B')} weights, {short(memory.activations, 'B')} activations per image",
         f"Training    about {short(memory.training, 'B')} at batch size {full(memory.batch_size)}",
     ]

@@ -29,7 +29,7 @@ def layout(arrays: Mapping[str, Array]) -> tuple[Entry, ...]:
     entries, offset = [], 0
     for name, array in arrays.items():
         if array.dtype.kind not in PLAIN_KINDS and not _is_extension(array.dtype.name):
-            raise TypeError(f"{name} holds {array.dtype}, expected numbers")
+            raise TypeError(f"{name} contains {array.dtype}, expected numbers")
         offset += -offset % ALIGNMENT
         entries.append(Entry(name, array.dtype.name, array.shape, offset, array.nbytes))
         offset += array.nbytes
@@ -62,7 +62,7 @@ def read(path: Path, manifest: Manifest) -> dict[str, Array]:
     with path.open("rb") as file:
         num_read = file.readinto(buffer.data)
     if num_read != size or sha256(buffer.data).hexdigest() != manifest.sha256:
-        raise Damage(f"{path.name} does not have the checksum in {path.parent.name}'s manifest")
+        raise Damage(f"the checksum of {path.name} differs from the manifest in {path.parent.name}")
     return {entry.name: _take(buffer, entry) for entry in manifest.entries}
 
 
@@ -83,7 +83,7 @@ def _take(buffer: npt.NDArray[np.uint8], entry: Entry) -> Array:
     try:
         return buffer[entry.offset : entry.offset + entry.num_bytes].view(_dtype(entry.dtype)).reshape(entry.shape)
     except (TypeError, ValueError) as error:
-        raise Damage(f"array {entry.name} does not fit its description: {error}") from error
+        raise Damage(f"array {entry.name} does not match its description: {error}") from error
 
 
 def _dtype(name: str) -> np.dtype[Any]:
@@ -95,7 +95,7 @@ def _dtype(name: str) -> np.dtype[Any]:
         return extension
     dtype: np.dtype[Any] = np.dtype(name)
     if dtype.kind not in PLAIN_KINDS:
-        raise TypeError(f"{name} is not a type of numbers")
+        raise TypeError(f"{name} is not a numeric type")
     little: np.dtype[Any] = dtype.newbyteorder("<")
     return little
 

@@ -102,7 +102,7 @@ class CheckpointStore:
         """
         if name not in self.names():
             there = ", ".join(self.names()) or "none"
-            raise CheckpointError(f"{self.directory} has no checkpoint {name!r}; there are: {there}")
+            raise CheckpointError(f"{self.directory} has no checkpoint {name!r}; available: {there}")
         try:
             return checkpoint.read(self.directory / name)
         except Damage as damage:
@@ -208,20 +208,20 @@ class CheckpointStore:
                 log.warning("%s", self._set_aside(name, damage))
         if damaged:
             raise CheckpointError(
-                f"no whole checkpoint to load in {self.directory}: {', '.join(damaged)} damaged",
-                "Start again with `cnn train`, or bring the folder back from a copy.",
+                f"no intact checkpoint in {self.directory}: {', '.join(damaged)} damaged",
+                "Start again with `cnn train`, or restore the folder from a copy.",
             )
         return None
 
     def _set_aside(self, name: str, damage: Damage) -> str:
         """Rename a damaged checkpoint so that it is not tried again; return what to tell."""
-        said = f"checkpoint {self.directory / name} is damaged: {damage}"
+        warning = f"checkpoint {self.directory / name} is damaged: {damage}"
         target = next(path for path in _corrupt_names(self.directory, name) if not path.exists())
         try:
             durable.rename(self.directory / name, target)
         except OSError:
-            return f"{said}; the one before it is used"
-        return f"{said}; it is now {target.name}, and the one before it is used"
+            return f"{warning}; using the one before it"
+        return f"{warning}; renamed to {target.name}, using the one before it"
 
     def _refused(self, step: int, arrays: Mapping[str, Array], error: OSError) -> CheckpointError:
         """Return the disk's refusal as one line."""
@@ -231,7 +231,7 @@ class CheckpointStore:
         return CheckpointError(
             f"the checkpoint of step {step} ({needed / 1e6:.1f} MB) cannot be written to {self.directory}:"
             f" {error.strerror or error}; {kept}",
-            "Make room or permit writing there, then go on with `cnn resume`.",
+            "Free disk space or fix the permissions, then continue with `cnn resume`.",
         )
 
 

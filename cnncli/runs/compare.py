@@ -169,7 +169,7 @@ def _test_metrics(run: Run) -> dict[str, float]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file} cannot be read: {error}", "`cnn eval` writes it anew.") from error
+        raise RunError(f"{file} cannot be read: {error}", "`cnn eval` writes it again.") from error
 
 
 def _groups(

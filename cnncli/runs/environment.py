@@ -23,13 +23,13 @@ def command() -> str:
 
 def versions() -> dict[str, str | None]:
     """Return the versions of Python and of the packages that make the numbers; None for one that is not there."""
-    found: dict[str, str | None] = {"cnncli": __version__, "python": platform.python_version()}
+    versions: dict[str, str | None] = {"cnncli": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+            versions[package] = None
+    return versions
 
 
 def git_commit() -> str | None:

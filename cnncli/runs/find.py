@@ -37,13 +37,13 @@ def find(reference: str, runs_dir: Path) -> Run:
         return Run(path)
     runs = list(all_runs(runs_dir))
     if not runs:
-        raise RunError(f"there is no run in {runs_dir}", "`cnn train digits_lenet` makes one.")
+        raise RunError(f"no runs in {runs_dir}", "Train one: cnn train digits_lenet.")
     matching = [run for run in runs if reference in ("latest", run.name, run.id, f"{run.name}/{run.id}")]
     if not matching:
         # A path to the folder of a name's runs, as the shell completes it.
         matching = [run for run in runs if path.resolve() == run.path.parent.resolve()]
     if not matching:
-        raise RunError(f"there is no run {reference!r} in {runs_dir}", _near(reference, runs))
+        raise RunError(f"no run {reference!r} in {runs_dir}", _near(reference, runs))
     return max(matching, key=lambda run: run.started)
 
 
@@ -66,11 +66,11 @@ def find_checkpoint(run: Run, checkpoint: str) -> Checkpoint:
     """
     if checkpoint not in ("best", "last"):
         return run.checkpoints.load(Path(checkpoint).name)
-    found = run.checkpoints.best() if checkpoint == "best" else None
-    found = found or run.checkpoints.latest()
-    if found is None:
+    checkpoint_found = run.checkpoints.best() if checkpoint == "best" else None
+    checkpoint_found = checkpoint_found or run.checkpoints.latest()
+    if checkpoint_found is None:
         raise CheckpointError(f"{run.path} has no checkpoint yet.", "Wait for its first epoch, or train again.")
-    return found
+    return checkpoint_found
 
 
 def evaluated_weights(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -51,14 +51,14 @@ def rows(runs_dir: Path, name: str | None = None) -> list[Row]:
         runs_dir: Folder of all runs.
         name: Only runs of this name.
     """
-    found = (_row(run) for run in all_runs(runs_dir) if name in (None, run.name))
-    return sorted(found, key=lambda row: (row.started, row.name, row.id))
+    listed = (_row(run) for run in all_runs(runs_dir) if name in (None, run.name))
+    return sorted(listed, key=lambda row: (row.started, row.name, row.id))
 
 
 def accuracies(metrics: list[dict[str, Any]], split: str) -> list[float]:
     """Return the accuracies that an epoch's lines state for a split, in order."""
-    found = (line.get(split) for line in metrics)
-    values = (numbers.get("accuracy") for numbers in found if isinstance(numbers, Mapping))
+    splits = (line.get(split) for line in metrics)
+    values = (numbers.get("accuracy") for numbers in splits if isinstance(numbers, Mapping))
     return [value for value in values if isinstance(value, float | int)]
 
 

@@ -44,7 +44,7 @@ def _try_lock(file: FileIO) -> bool:
         return False
     except OSError as error:
         # A network disk without locks should not keep anyone from training.
-        log.warning("%s cannot be locked (%s): train it with one process at a time", file.name, error.strerror)
+        log.warning("%s cannot be locked (%s): use only one process at a time", file.name, error.strerror)
     return True
 
 
@@ -91,12 +91,14 @@ def lock(path: Path) -> Iterator[None]:
     try:
         file = FileIO(path, "ab+")
     except OSError as error:
-        raise RunError(f"{path.parent} cannot be locked: {error.strerror}", "Is the folder writable?") from error
+        raise RunError(
+            f"{path.parent} cannot be locked: {error.strerror}", "Check that the folder is writable."
+        ) from error
     with file:
         deadline = time.monotonic() + PATIENCE
         while not _try_lock(file):
             if time.monotonic() > deadline:
-                hint = "Wait for it to end, or stop it; a run is written by one process at a time."
+                hint = "Wait for it to end, or stop it: only one process at a time can write to a run."
                 raise RunError(f"{path.parent} is in use by {_describe(path)}", hint)
             time.sleep(0.02)
         try:

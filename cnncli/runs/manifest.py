@@ -81,7 +81,7 @@ class Manifest:
         except (ValueError, KeyError, AttributeError, RecursionError) as error:
             raise Damage("manifest.json is not readable") from error
         if not whole or digest != _digest(document):
-            raise Damage("manifest.json does not have the checksum that it states")
+            raise Damage("manifest.json does not match its own checksum")
         if document.pop("format") != FORMAT:
             raise Damage("it was written by another version of cnncli")
         entries = tuple(Entry(**{**entry, "shape": tuple(entry["shape"])}) for entry in document.pop("entries"))

@@ -31,7 +31,7 @@ class TrainingProcess:
         """Wait for its end; raise RunError if that is a failure."""
         code = self._process.wait()
         if code != 0:
-            raise RunError(f"a training ended with exit code {code}", "What it said stands above.")
+            raise RunError(f"training ended with exit code {code}", "Its output is above.")
 
     def kill(self) -> bool:
         """End it by force; return whether there was still something to end."""

@@ -66,8 +66,8 @@ class Run:
         """
         if not NAME.fullmatch(name):
             raise RunError(
-                f"a run cannot be named {name!r}",
-                "Use letters, digits, '_', '.' and '-', and begin with a letter or digit.",
+                f"invalid run name {name!r}",
+                "Use letters, digits, '_', '.' and '-', beginning with a letter or digit.",
             )
         started = datetime.now().astimezone()
         fields = {"name": name, "status": "running", "started": _iso(started), "ended": None}
@@ -83,7 +83,8 @@ class Run:
                 raise
         except OSError as error:
             raise RunError(
-                f"cannot make a run in {runs_dir / name}: {error.strerror}", "Is the folder writable, the disk full?"
+                f"cannot create a run in {runs_dir / name}: {error.strerror}",
+                "Check that the folder is writable and the disk is not full.",
             ) from error
 
     @classmethod
@@ -95,7 +96,7 @@ class Run:
         """
         run = cls(path)
         if not run.record_file.is_file():
-            raise RunError(f"{path} is not a run directory: it has no run.json", "See `cnn runs` for those there are.")
+            raise RunError(f"{path} is not a run directory: it has no run.json", "`cnn runs` lists the runs.")
         return run
 
     @property
@@ -127,7 +128,7 @@ class Run:
         except (OSError, ValueError) as error:
             raise RunError(f"{self.record_file} cannot be read: {error}") from error
         if not isinstance(record, dict):
-            raise RunError(f"{self.record_file} holds {type(record).__name__}, expected a mapping")
+            raise RunError(f"{self.record_file} contains {type(record).__name__}, expected a mapping")
         return record
 
     @property

@@ -15,6 +15,7 @@ from time import sleep
 from typing import Any
 
 from cnncli.errors import RunError
+from cnncli.plural import counted
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.find import find
 from cnncli.runs.process import TrainingProcess
@@ -77,25 +78,25 @@ class _End:
         return middle if middle % steps_per_epoch else middle + steps_per_epoch // 2
 
 
-def verify(run: Run, tell: Callable[[str], None]) -> Verdict:
+def verify(run: Run, show: Callable[[str], None]) -> Verdict:
     """Train a run's config to the end twice, in a temporary folder, and compare.
 
     Args:
         run: The run; it is only read.
-        tell: Told what goes on, a line at a time.
+        show: Called with each line of progress.
 
     Raises:
         CnnError: If the run is damaged, or a training fails.
     """
     trainings = _Trainings(run)
     with tempfile.TemporaryDirectory(prefix="cnn-verify-") as folder:
-        tell("1 of 3: training without a stop")
+        show("1 of 3: training without interruption")
         whole = trainings.whole(Path(folder) / "whole")
         first = _end(whole)
-        tell("2 of 3: training again, killed in the middle")
+        show("2 of 3: training again, killed in the middle")
         stopped, resumed_at = trainings.killed(Path(folder) / "killed", first.middle)
         killed_after = len(stopped.metrics())
-        tell(f"3 of 3: killed after {killed_after} epochs; resuming at step {resumed_at:,}")
+        show(f"3 of 3: killed after {counted(killed_after, 'epoch')}; resuming at step {resumed_at:,}")
         trainings.resume(stopped)
         second = _end(stopped)
     differences = tuple(_differences(first, second))
@@ -144,7 +145,7 @@ class _Trainings:
                 run = find("latest", folder)
                 newest = run.checkpoints.latest()
                 return run, 0 if newest is None else newest.step
-        raise RunError("the training was over before it could be killed", "Verify a run of more epochs.")
+        raise RunError("training ended before it could be killed", "Verify a run with more epochs.")
 
     def resume(self, run: Run) -> None:
         """Go on to the end."""
@@ -165,7 +166,7 @@ def _overrides(run: Run) -> list[str]:
     if train.start_from is not None:
         source = find(train.start_from.run, run.path.absolute().parent.parent)
         sets.append(f"train.start_from.run={source.path.absolute()}")
-    return [word for value in sets for word in ("--set", value)]
+    return [argument for value in sets for argument in ("--set", value)]
 
 
 def _reached(runs_dir: Path, step: int) -> bool:
@@ -185,7 +186,7 @@ def _differences(first: _End, second: _End) -> Iterator[str]:
     ours, theirs = first.checkpoint.arrays, second.checkpoint.arrays
     for name in sorted(ours.keys() | theirs.keys()):
         if name not in ours or name not in theirs:
-            yield f"{name} is in one of them only"
+            yield f"{name} is in only one of them"
         elif (ours[name].dtype, ours[name].shape) != (theirs[name].dtype, theirs[name].shape):
             yield f"{name} has another type or shape"
         elif ours[name].tobytes() != theirs[name].tobytes():

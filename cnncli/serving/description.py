@@ -88,18 +88,18 @@ class Description:
             fields: dict[str, Any] = json.loads(text)
             version = fields.pop("version")
         except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ExportError(f"{where}: the description inside is damaged") from error
+            raise ExportError(f"{where}: its embedded description is damaged") from error
         if version != VERSION:
-            raise ExportError(f"{where}: its description has version {version}, this cnncli reads {VERSION}")
+            raise ExportError(f"{where}: its description has version {version}; this cnncli supports {VERSION}")
         try:
             return cls(**{**fields, **{key: tuple(fields[key]) for key in ("classes", "usual_size")}})
         except (KeyError, TypeError) as error:
-            raise ExportError(f"{where}: the description inside is damaged") from error
+            raise ExportError(f"{where}: its embedded description is damaged") from error
 
 
 def missing(where: str) -> ExportError:
     """Return the error for an artifact that says nothing about itself."""
     return ExportError(
-        f"{where} does not say what its classes and its preprocessing are",
-        "Only artifacts that `cnn export` wrote can be asked; a .keras file from elsewhere: `cnn import`.",
+        f"{where} has no description of its classes and preprocessing",
+        "Use artifacts written by `cnn export`; for other .keras files use `cnn import`.",
     )

@@ -70,8 +70,10 @@ def _run_of(path: Path, description: Description, runs_dir: Path) -> Run:
     try:
         return find(description.run, runs_dir)
     except RunError as error:
-        hint = "Name examples with --data, or the folder of its runs with --runs-dir."
-        raise CnnError(f"{path} is of the run {description.run}, which is not in {runs_dir}", hint) from error
+        hint = "Give examples with --data, or the folder of its runs with --runs-dir."
+        raise CnnError(
+            f"{path} was exported from the run {description.run}, which is not in {runs_dir}", hint
+        ) from error
 
 
 def _measure(artifact: Artifact, split: Split) -> Result:

@@ -29,5 +29,5 @@ def require_kind(path: Path) -> str:
     kind = kind_of(path)
     if kind is None:
         known = ", ".join([*SUFFIXES, "a SavedModel's directory", "a Python export's directory"])
-        raise ExportError(f"{path} is no exported network", f"Expected: {known}.")
+        raise ExportError(f"{path} is not an exported network", f"Expected: {known}.")
     return kind

@@ -29,7 +29,7 @@ def open_litert(path: Path) -> Artifact:
         try:
             interpreter = Interpreter(model_content=path.read_bytes())
         except (OSError, ValueError, RuntimeError) as error:
-            raise ExportError(f"{path} is no file that LiteRT can run: {str(error)[:200]}") from error
+            raise ExportError(f"LiteRT cannot run {path}: {str(error)[:200]}") from error
     return Artifact("litert", description, _Session(interpreter).answer)
 
 

@@ -22,7 +22,7 @@ def open_onnx(path: Path) -> Artifact:
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ExportError(f"{path} is no ONNX file that onnxruntime can run: {str(error)[:200]}") from error
+        raise ExportError(f"onnxruntime cannot run {path}: {str(error)[:200]}") from error
     properties = session.get_modelmeta().custom_metadata_map
     if FILE not in properties:
         raise missing(str(path))

@@ -21,7 +21,7 @@ def absent(*packages: str) -> ExportError | None:
     if not missing:
         return None
     verb = "is" if len(missing) == 1 else "are"
-    return ExportError(f"{' and '.join(missing)} {verb} not installed", f"pip install 'cnncli[{EXTRAS[missing[0]]}]'")
+    return ExportError(f"{', '.join(missing)} {verb} not installed", f"pip install 'cnncli[{EXTRAS[missing[0]]}]'")
 
 
 def require(*packages: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.facts import Facts
-from cnncli.datasets.image_statistics import Look, differences, look
+from cnncli.datasets.image_statistics import ImageStatistics, differences, image_statistics
 from cnncli.datasets.images import Decoded, Pixels, thumbnail
 from cnncli.datasets.images import examine as decode
 from cnncli.datasets.pictures import Picture
@@ -60,7 +60,7 @@ class ArtifactNetwork:
         return np.stack(taken)
 
 
-def predict(network: Network, pictures: Iterable[Picture], usual: Look, top: int = 3) -> Iterator[Answer]:
+def predict(network: Network, pictures: Iterable[Picture], usual: ImageStatistics, top: int = 3) -> Iterator[Answer]:
     """Yield an answer for each picture, in their order; memory for one batch at a time.
 
     Args:
@@ -78,14 +78,14 @@ def predict(network: Network, pictures: Iterable[Picture], usual: Look, top: int
             yield answer if kept is None else ranked(answer, next(probabilities), network.classes, top)
 
 
-def _read(network: Network, picture: Picture, usual: Look) -> tuple[Answer, Taken | None]:
+def _read(network: Network, picture: Picture, usual: ImageStatistics) -> tuple[Answer, Taken | None]:
     """Decode a picture as training did, and compare it with what training saw."""
     try:
         decoded = decode(picture.content(), network.channels, picture.name)
     except DataError as error:
         return Answer(picture.name, error=error.message.removeprefix(f"{picture.name}: ")), None
     pixels = decoded.pixels
-    doubts = differences(look(_facts(decoded)), usual)
+    doubts = differences(image_statistics(_facts(decoded)), usual)
     return Answer(picture.name, doubts=doubts, pixels=thumbnail(pixels, THUMBNAIL)), network.take(pixels)
 
 

@@ -90,7 +90,7 @@ def absent() -> ExportError | None:
     if _first(NODES) or _first(BROWSERS):
         return None
     return ExportError(
-        "a page is proven by running it, and neither node nor a Chromium browser was found", "Install Node.js."
+        "verifying a page requires running it, and neither node nor a Chromium browser was found", "Install Node.js."
     )
 
 
@@ -163,7 +163,7 @@ def in_browser(path: Path) -> Answer:
             heard = _run([str(browser), *flags, "--dump-dom", page.as_uri()], path)
             found = re.search(r"ANSWER (\S*) END", heard)
             if found is None:
-                raise ExportError(f"{path}: the browser gave no answer")
+                raise ExportError(f"{path}: the browser returned no result")
             return np.frombuffer(base64.b64decode(found[1]), "<f4").reshape(len(images), -1)
 
     return answer

@@ -68,7 +68,7 @@ def scale(images: Images, amount: float, _: int) -> Images:
 
 
 def brighten(images: Images, amount: float, _: int) -> Images:
-    """Add a share of the range from black to white."""
+    """Add a fraction of the range from black to white."""
     return _to_bytes(images + 255 * amount)
 
 
@@ -82,7 +82,7 @@ def stretch_contrast(images: Images, amount: float, _: int) -> Images:
 
 
 def add_noise(images: Images, amount: float, start: int) -> Images:
-    """Add normal noise whose deviation is a share of the range from black to white."""
+    """Add normal noise whose deviation is a fraction of the range from black to white."""
     import numpy as np
 
     noise = np.random.default_rng([SEED, start]).standard_normal(images.shape, np.float32)
@@ -158,13 +158,13 @@ def _to_bytes(values: Floats) -> Images:
 
 
 DISTORTIONS = (
-    Distortion("shift", "share of the size", (0, 0.05, 0.1, 0.15, 0.2, 0.3), shift),
+    Distortion("shift", "fraction of the size", (0, 0.05, 0.1, 0.15, 0.2, 0.3), shift),
     Distortion("rotation", "degrees", (0, 5, 10, 20, 30, 45, 90, 180), rotate),
     Distortion("scale", "factor", (0.5, 0.7, 0.85, 1, 1.15, 1.4, 2), scale),
-    Distortion("brightness", "share of the range", (-0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5), brighten),
+    Distortion("brightness", "fraction of the range", (-0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5), brighten),
     Distortion("contrast", "factor", (0.1, 0.25, 0.5, 1, 1.5, 2), stretch_contrast),
-    Distortion("noise", "deviation, share of the range", (0, 0.05, 0.1, 0.2, 0.3, 0.5), add_noise),
-    Distortion("blur", "deviation, share of the height", (0, 0.02, 0.04, 0.06, 0.1), blur),
-    Distortion("occlusion", "side, share of the shorter", (0, 0.1, 0.2, 0.3, 0.4, 0.5), occlude),
+    Distortion("noise", "deviation, fraction of the range", (0, 0.05, 0.1, 0.2, 0.3, 0.5), add_noise),
+    Distortion("blur", "deviation, fraction of the height", (0, 0.02, 0.04, 0.06, 0.1), blur),
+    Distortion("occlusion", "side, fraction of the shorter", (0, 0.1, 0.2, 0.3, 0.4, 0.5), occlude),
 )
 """What a network should not mind, at least while it is small."""

@@ -28,7 +28,7 @@ class Point:
         amount: The strength.
         accuracy: Share of examples classified rightly.
         accuracy_interval: Its 95 % interval.
-        agreement: Share of examples that got the same answer as without distortion.
+        agreement: Share of examples that got the same prediction as without distortion.
     """
 
     amount: float

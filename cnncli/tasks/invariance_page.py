@@ -14,7 +14,7 @@ COLUMNS = (
     Column("Distortion", left=True),
     Column("Amount"),
     Column("Accuracy"),
-    Column("Same answer"),
+    Column("Same prediction"),
     Column("", left=True, rank=1),
 )
 

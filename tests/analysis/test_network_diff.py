@@ -147,7 +147,7 @@ def test_pairs_have_a_layer() -> None:
 def test_unchanged_layers_are_only_counted() -> None:
     """The table shows what differs; what-if shows every layer."""
     text = diff_table(alexnets()).text()
-    assert "  3 layers the same" in text
+    assert "  3 layers unchanged" in text
     assert "pool1" not in text
     assert "conv2: groups 2 → 1" in text
     whole = what_if_table(alexnets(), ["groups=1"]).text()

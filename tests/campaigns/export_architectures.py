@@ -83,7 +83,7 @@ def campaign(folder: Path, wanted: list[str], kinds: tuple[str, ...] = KINDS) ->
                 (kept,) = export(run, asked, print)
             except CnnError as error:
                 print(f"{config.name:22}{kind:16}{error.message}", flush=True)
-                if "cannot hold" not in error.message:
+                if "does not support" not in error.message:
                     failed.append((config.name, kind))
                 continue
             row = kept.to_json()

@@ -112,7 +112,7 @@ def test_the_head_must_fit_the_folder():
     assert result.exit_code == 1
 
 
-def test_progress_is_told_now_and_then(monkeypatch, capsys):
+def test_progress_is_reported_now_and_then(monkeypatch, capsys):
     """Where there is no terminal, a line tells how far the pass is, at most every ten seconds."""
     clock = iter([0.0, 5.0, 11.0, 11.0, 12.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))

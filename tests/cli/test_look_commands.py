@@ -117,15 +117,15 @@ def test_eval_fits_60_columns(cnn: Cnn, runs_dir: Path) -> None:
     assert lines[0].startswith("accuracy 0.")
 
 
-def test_eval_of_nothing_is_told(cnn: Cnn, runs_dir: Path, tmp_path: Path) -> None:
+def test_eval_of_nothing_is_reported(cnn: Cnn, runs_dir: Path, tmp_path: Path) -> None:
     """A run, a split and a folder that are not there: a line each, exit code 1."""
-    assert "there is no run" in cnn("eval", "nobody", runs_dir=runs_dir, expect=1).stderr
-    assert "there is no split" in cnn("eval", "latest", "--split", "x", runs_dir=runs_dir, expect=1).stderr
+    assert "no run" in cnn("eval", "nobody", runs_dir=runs_dir, expect=1).stderr
+    assert "the data has no split" in cnn("eval", "latest", "--split", "x", runs_dir=runs_dir, expect=1).stderr
     assert "does not exist" in cnn("eval", "latest", "--data", str(tmp_path / "x"), runs_dir=runs_dir, expect=1).stderr
 
 
 def test_predict_answers_and_warns(cnn: Cnn, runs_dir: Path, photos: Path, tmp_path: Path) -> None:
-    """Good files are answered, the inverted one is doubted, the broken one is named and ends in exit code 1."""
+    """Good files are answered, the inverted one gets a warning, the broken one is named and ends in exit code 1."""
     table = tmp_path / "answers.csv"
     done = cnn(
         "predict", "latest", str(photos), "--top", "2", "--csv", str(table), "--json", runs_dir=runs_dir, expect=1
@@ -178,24 +178,24 @@ def test_show_an_untrained_config(cnn: Cnn, tmp_path: Path) -> None:
         target = str(tmp_path / f"{kind}.png")
         cnn("show", "configs/sobel.yaml", kind, "--image", str(photo), "-o", target, runs_dir=tmp_path / "none")
     done = cnn("show", "configs/sobel.yaml", "mistakes", runs_dir=tmp_path / "none", expect=1)
-    assert "needs a trained run" in done.stderr
+    assert "requires a trained run" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["gradcam", "--layer", "c33"], "Did you mean c3?"),
-        (["gradcam", "--layer", "c5"], "has no plane"),
+        (["gradcam", "--layer", "c5"], "is not spatial"),
         (["kernels", "--layer", "s2"], "has no filters"),
-        (["activations", "--index", "99999"], "there is no example 99999"),
-        (["saliency", "--class", "ten"], 'there is no class "ten"'),
+        (["activations", "--index", "99999"], "no example 99999"),
+        (["saliency", "--class", "ten"], 'no class "ten"'),
         (["activations", "--image", "nothing.png"], "nothing.png"),
     ],
 )
-def test_show_answers_mistakes(cnn: Cnn, runs_dir: Path, arguments: list[str], told: str) -> None:
-    """What cannot be drawn is told with what can."""
+def test_show_answers_mistakes(cnn: Cnn, runs_dir: Path, arguments: list[str], message: str) -> None:
+    """What cannot be drawn is reported with what can."""
     done = cnn("show", "latest", *arguments, "-o", "/nowhere/x.png", runs_dir=runs_dir, expect=1)
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_report_is_written_into_the_run(cnn: Cnn, runs_dir: Path, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_json_stands_alone_on_stdout(runs_dir: Path) -> None:
     ],
     ids=["wrong path", "misspelt key", "text for a number", "missing data", "missing run"],
 )
-def test_mistakes_are_told_in_a_few_lines(runs_dir: Path, arguments: list[str], expected: str) -> None:
+def test_mistakes_are_reported_in_a_few_lines(runs_dir: Path, arguments: list[str], expected: str) -> None:
     """A user's mistake gets a few lines that name it, exit code 1, and leaves no run behind."""
     before = sorted(runs_dir.rglob("run.json"))
     done = cnn(*arguments, runs_dir=runs_dir, expect=1)

@@ -19,10 +19,10 @@ BAD = (
     "name: bad\ndata: {source: digits, image_size: [32, 32]}\n"
     "model: {layers: [{Conv2D: {filter: 6, kernel_size: 5}}]}\n"
 )
-DOUBTFUL = (
+SOFTMAX = (
     "name: d\ndata: {source: digits, image_size: [8, 8]}\nmodel: {layers: [Flatten, {Dense: {units: 10}}, Softmax]}\n"
 )
-WRONG_HEAD = DOUBTFUL.replace("units: 10", "units: 9").replace(", Softmax", "")
+WRONG_HEAD = SOFTMAX.replace("units: 10", "units: 9").replace(", Softmax", "")
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +130,7 @@ def test_explain_a_page_as_json() -> None:
     assert document("explain", "E012")["code"] == "E012"
 
 
-def test_every_doubt_has_a_page() -> None:
+def test_every_finding_has_a_page() -> None:
     """Each code that the check can raise is explained."""
     import re
 
@@ -164,11 +164,11 @@ def test_check_of_a_config_with_errors() -> None:
     assert found["problems"][0]["line"] == 3
 
 
-def test_check_of_a_doubtful_config() -> None:
-    """Warnings are told and do not fail the command; an error of the static check does."""
-    Path("doubtful.yaml").write_text(DOUBTFUL)
-    assert document("check", "doubtful.yaml")["problems"][0]["code"] == "W301"
-    assert run("check", "doubtful.yaml").stdout.endswith("\n\ndoubtful.yaml: 1 warning\n")
+def test_check_of_a_config_with_a_warning() -> None:
+    """Warnings are reported and do not fail the command; an error of the static check does."""
+    Path("softmax.yaml").write_text(SOFTMAX)
+    assert document("check", "softmax.yaml")["problems"][0]["code"] == "W301"
+    assert run("check", "softmax.yaml").stdout.endswith("\n\nsoftmax.yaml: 1 warning\n")
     Path("wrong.yaml").write_text(WRONG_HEAD)
     result = run("check", "wrong.yaml", "--json")
     assert result.exit_code == 1
@@ -205,7 +205,7 @@ def test_zoo_as_json() -> None:
 
 
 def test_init_writes_and_never_overwrites() -> None:
-    """A starter without a doubt, a network of the zoo, and the same file only once."""
+    """A starter without a warning, a network of the zoo, and the same file only once."""
     assert run("init").stdout == "cnn.yaml\n"
     assert document("check", "cnn.yaml")["problems"] == []
     assert run("init", "mine.yaml", "--from", "googlenet").exit_code == 0
@@ -248,7 +248,7 @@ def test_help_opens_with_what_it_does(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["train", "find-lr", "bench", "resume"])
-def test_what_the_check_refuses_is_told_before_training(command: str, tmp_path: Path) -> None:
+def test_what_the_check_refuses_is_reported_before_training(command: str, tmp_path: Path) -> None:
     """Every command that trains asks the static check first: a head of the wrong width is E301, without a step."""
     from cnncli.runs.run import Run
 
@@ -259,15 +259,15 @@ def test_what_the_check_refuses_is_told_before_training(command: str, tmp_path: 
     assert [problem.code for problem in result.exception.problems] == ["E301"]
 
 
-def test_doubts_are_told_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A doubt does not stop a command: it is on stderr by the time that training would begin."""
+def test_warnings_are_printed_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning does not stop a command: it is on stderr by the time that training would begin."""
     from cnncli.cli import train
 
     def stop(_: object) -> None:
         raise CnnError("training would begin here")
 
     monkeypatch.setattr(train, "choose_device", stop)
-    (tmp_path / "d.yaml").write_text(DOUBTFUL, encoding="utf-8")
+    (tmp_path / "d.yaml").write_text(SOFTMAX, encoding="utf-8")
     result = run("train", "d.yaml")
     assert str(result.exception) == "training would begin here"
     assert "Softmax" in result.stderr

@@ -24,7 +24,7 @@ def cnn(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", RESUME, *arguments], capture_output=True, text=True, timeout=600)
 
 
-def test_held_run_is_told_at_once(tmp_path: Path) -> None:
+def test_held_run_is_reported_at_once(tmp_path: Path) -> None:
     """The second process says who holds the run and ends while it is held, without importing TensorFlow."""
     run = Run.create(tmp_path, "held", "name: held\n")
     with run.lock():
@@ -35,8 +35,8 @@ def test_held_run_is_told_at_once(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_misspelt_key_is_told_before_tensorflow(tmp_path: Path) -> None:
-    """A mistake in --set is told before TensorFlow is imported, and the run stays as it was."""
+def test_misspelt_key_is_reported_before_tensorflow(tmp_path: Path) -> None:
+    """A mistake in --set is reported before TensorFlow is imported, and the run stays as it was."""
     text = "name: net\ndata: {source: digits, image_size: [8, 8]}\nmodel: {layers: [Flatten, {Dense: {units: 10}}]}\n"
     run = Run.create(tmp_path, "net", text)
     result = cnn("resume", str(run.path), "--set", "train.epohcs=3")

@@ -118,7 +118,7 @@ def test_runs_are_compared(tmp_path: Path) -> None:
     references = (str(first.path), str(second.path))
     text = cnn("compare", *references, "--runs-dir", str(tmp_path)).stdout
     assert "mean over seeds (A, B)" in text
-    assert "A against B" in text
+    assert "A vs B" in text
     document = json.loads(cnn("compare", *references, "--json").stdout)
     assert {"kind": "config", "key": "seed", "values": [1, 2]} in document["rows"]
     assert {"kind": "metric", "key": "best_validation_accuracy", "values": [0.8, 0.8]} in document["rows"]
@@ -134,7 +134,7 @@ def test_mistakes_are_short_errors(tmp_path: Path) -> None:
     assert "Did you mean lenet" in cnn("compare", "lenet", "lenett", *folder, expect=1).stderr
     assert "at least two" in cnn("compare", "lenet", *folder, expect=1).stderr
     cnn("compare", *folder, expect=2)
-    assert "nothing to show" in cnn("tensorboard", "--runs-dir", str(tmp_path / "none"), expect=1).stderr
+    assert "no runs in" in cnn("tensorboard", "--runs-dir", str(tmp_path / "none"), expect=1).stderr
 
 
 def free_port() -> int:

@@ -33,8 +33,8 @@ def test_pages_are_in_order_and_say_something() -> None:
 
 
 def test_a_page_is_found_by_its_code() -> None:
-    """In small letters as well; an unknown code is told."""
-    assert page("e012").title == "An unknown argument"
-    assert page("E012").markdown.startswith("## E012 · An unknown argument\n\n")
-    with pytest.raises(CnnError, match='no error "E999"'):
+    """In small letters as well; an unknown code is reported."""
+    assert page("e012").title == "Unknown argument"
+    assert page("E012").markdown.startswith("## E012 · Unknown argument\n\n")
+    with pytest.raises(CnnError, match='Unknown error code "E999"'):
         page("E999")

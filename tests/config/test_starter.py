@@ -14,7 +14,7 @@ from cnncli.errors import CnnError
 
 
 def test_the_starter_loads_without_a_warning(tmp_path: Path) -> None:
-    """Neither errors nor doubts, and it is named after its file."""
+    """Neither errors nor warnings, and it is named after its file."""
     config = load(write(tmp_path / "my first.yaml"))
     assert config.name == "my_first"
     assert check(config) == ()
@@ -31,12 +31,12 @@ def test_a_file_that_exists_is_never_touched(tmp_path: Path) -> None:
     """Not even an empty one."""
     file = tmp_path / "mine.yaml"
     file.write_text("mine", encoding="utf-8")
-    with pytest.raises(CnnError, match="exists already"):
+    with pytest.raises(CnnError, match="already exists"):
         write(file)
     assert file.read_text(encoding="utf-8") == "mine"
 
 
-def test_what_cannot_be_written_or_taken_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_written_or_taken_is_reported(tmp_path: Path) -> None:
     """A folder that is not there, and a network that is none."""
     with pytest.raises(CnnError, match="cannot be written"):
         write(tmp_path / "nowhere" / "x.yaml")

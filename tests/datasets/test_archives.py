@@ -79,7 +79,7 @@ def test_a_name_that_stands_twice_is_refused(tmp_path):
     with pytest.warns(UserWarning, match="Duplicate name"):
         pack(path, [("a/1.png", b"first"), ("a/1.png", b"second")])
     store = Archive(path)
-    assert store.listing().bad == [("a/1.png", "the name stands twice in the archive")]
+    assert store.listing().bad == [("a/1.png", "the name appears twice in the archive")]
     assert store.read("a/1.png") == b"first"
 
 
@@ -87,7 +87,7 @@ def test_a_bomb_is_not_unpacked(tmp_path):
     """An entry that says it is larger than any image file is not inflated."""
     packed = pack(tmp_path / "bomb.zip", [("a/1.png", bytes(300 * 2**20))])
     assert packed.stat().st_size < 2**20
-    with pytest.raises(DataError, match="at most"):
+    with pytest.raises(DataError, match="the limit is"):
         Archive(packed).read("a/1.png")
 
 
@@ -130,7 +130,7 @@ def test_a_changed_checksum_is_noticed(tmp_path):
 
 
 def test_encrypted_and_strangely_packed_entries_are_refused(tmp_path):
-    """Encryption and rare methods are told, not guessed at."""
+    """Encryption and rare methods are reported, not guessed at."""
     path = pack(tmp_path / "odd.zip", [("a/1.png", b"x"), ("a/2.png", b"y")])
     content = bytearray(path.read_bytes())
     first = content.index(b"PK\x01\x02")
@@ -204,12 +204,12 @@ def test_an_npz_bomb_is_refused(tmp_path, make_config):
 
 @pytest.mark.parametrize("damage", ["signature", "cut short"])
 def test_an_entry_that_is_not_where_it_is_listed(damage, tmp_path):
-    """Without its signature, or beyond the end of the file, it is told with its name."""
+    """Without its signature, or beyond the end of the file, it is reported with its name."""
     path = pack(tmp_path / "x.zip", [("a/1.png", b"content")], zipfile.ZIP_STORED)
     listed = Archive(path)
     content = path.read_bytes()
     path.write_bytes(b"XX" + content[2:] if damage == "signature" else content[:20])
-    with pytest.raises(DataError, match=r"a/1\.png: the archive is damaged here \(no entry"):
+    with pytest.raises(DataError, match=r"a/1\.png: the archive is damaged \(missing entry"):
         listed.read("a/1.png")
 
 
@@ -219,5 +219,5 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "MAX_BYTES", 5)
     assert Archive(path).read("a/1.png") == b"12345"
     monkeypatch.setattr(archive, "MAX_BYTES", 4)
-    with pytest.raises(DataError, match="the file has 5 bytes; at most 4 are read"):
+    with pytest.raises(DataError, match="the file has 5 bytes; the limit is 4"):
         Archive(path).read("a/1.png")

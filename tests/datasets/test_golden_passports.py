@@ -1,4 +1,4 @@
-"""Passports, findings and looks, whole: beside their golden texts, or at the limits of what raises a doubt.
+"""Passports, findings and statistics, whole: beside their golden texts, or at the limits of what is reported.
 
 `CNN_REGENERATE=1 pytest tests/datasets` writes the texts anew; read the difference before it is committed.
 """
@@ -120,13 +120,13 @@ def test_findings(golden):
     golden("findings", "\n".join(lines))
 
 
-@pytest.mark.parametrize(("rare", "is_told"), [(10, False), (9, True)])
-def test_classes_far_from_even(rare, is_told):
+@pytest.mark.parametrize(("rare", "is_reported"), [(10, False), (9, True)])
+def test_classes_far_from_even(rare, is_reported):
     """More than ten times as many of one class as of another; classes without an image do not count."""
     passport = clean()
     passport["counts"]["train"]["a"] = rare
     codes = [finding.code for finding in findings(loads(NET.format("", 3)), passport)]
-    assert codes == (["W405"] if is_told else [])
+    assert codes == (["W405"] if is_reported else [])
 
 
 def looked(mean=0.5, spread=0.05, deviation=0.2, grey=0.5, number=100):
@@ -154,10 +154,10 @@ def looked(mean=0.5, spread=0.05, deviation=0.2, grey=0.5, number=100):
         (looked(deviation=0.0401), looked(), None),
         (looked(deviation=0.0399), looked(), "deviation 0.040, 0.200"),
         (looked(deviation=0.0), looked(deviation=0.0), None),
-        (looked(grey=1), looked(grey=0.01), "the images are grey; training had colour"),
+        (looked(grey=1), looked(grey=0.01), "the images are grey; the training images had colour"),
         (looked(grey=1), looked(grey=0.011), None),
         (looked(grey=0.99), looked(grey=0), None),
-        (looked(grey=0), looked(grey=0.99), "the images have colour; training had grey ones"),
+        (looked(grey=0), looked(grey=0.99), "the images have colour; the training images were grey"),
         (looked(grey=0), looked(grey=0.989), None),
         (looked(grey=0.01), looked(grey=1), None),
         (looked(mean=0.9, number=0), looked(), None),
@@ -171,7 +171,7 @@ def test_looks_at_their_limits(incoming, trained, words):
     assert words is None or words in found[0]
 
 
-def test_several_doubts_are_told_together():
+def test_several_findings_are_reported_together():
     """Brightness, contrast and colour, in this order."""
     found = differences(looked(mean=0.9, deviation=0.01, grey=0), looked(mean=0.5, grey=1.0))
     assert [sentence.split()[2] for sentence in found] == ["are", "have", "have"]
@@ -203,7 +203,7 @@ def test_samples_are_the_first_images_of_each_class(channels, classes, make_conf
 
 
 def test_samples_that_cannot_be_written(make_config, tmp_path):
-    """They are told with their path."""
+    """They are reported with their path."""
     splits = datasets.load(make_config(source="digits"))
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"samples\.png cannot be written: "):

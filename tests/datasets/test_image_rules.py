@@ -103,7 +103,7 @@ def test_damaged_exif_leaves_the_image_as_stored(encode):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "empty"), (b"hello", "no image of a known format"), (b"\xff\xd8\xff\xe0", "no image of a known format")],
+    [(b"", "empty"), (b"hello", "not an image of a known"), (b"\xff\xd8\xff\xe0", "not an image of a known")],
 )
 def test_no_image_says_why(content, reason):
     """The error names the file and the reason."""

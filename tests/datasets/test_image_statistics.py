@@ -1,4 +1,4 @@
-"""Whether incoming images look as those of training did."""
+"""Whether incoming images look like the training images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from cnncli import datasets
 from cnncli.datasets import facts
-from cnncli.datasets.image_statistics import differences, look
+from cnncli.datasets.image_statistics import differences, image_statistics
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def digits(make_config):
 
 def seen(images):
     """Summarise an array of images."""
-    return look(facts.of_array(images))
+    return image_statistics(facts.of_array(images))
 
 
 @pytest.mark.parametrize("number", [1, 20, 355])
-def test_honest_images_raise_no_doubt(number, digits):
+def test_similar_images_give_no_warning(number, digits):
     """Test images of the same kind fit, one by one or all together."""
     trained = digits.passport["looks"]["train"]
     for start in range(0, 355 - number + 1, max(number, 20)):
@@ -40,26 +40,26 @@ def test_honest_images_raise_no_doubt(number, digits):
     ],
 )
 @pytest.mark.parametrize("number", [5, 355])
-def test_spoilt_images_are_told(spoil, word, number, digits):
-    """Inverted images, 0 to 1 instead of 0 to 255, and the like are doubted."""
+def test_corrupted_images_give_a_warning(spoil, word, number, digits):
+    """Inverted images, 0 to 1 instead of 0 to 255, and the like give a warning."""
     import re
 
-    doubts = differences(seen(spoil(digits.test.images[:number])), digits.passport["looks"]["train"])
-    assert any(re.search(word, doubt) for doubt in doubts), doubts
+    warnings = differences(seen(spoil(digits.test.images[:number])), digits.passport["looks"]["train"])
+    assert any(re.search(word, warning) for warning in warnings), warnings
 
 
-def test_small_differences_are_no_doubt():
-    """Where all training images are alike, a little more light is still no doubt."""
+def test_small_differences_give_no_warning():
+    """Where all training images are alike, a little more light gives no warning."""
     even = np.tile(np.arange(100, 150, dtype=np.uint8).reshape(1, 5, 10, 1), (30, 1, 1, 1))
     assert differences(seen(even + 10), seen(even)) == ()
     assert differences(seen(even + 60), seen(even)) != ()
 
 
 def test_grey_against_colour(make_folder, make_config):
-    """Grey images are doubted where training had colour, and the other way round, even read in grey."""
+    """Grey images give a warning where training had colour, and the other way round, even read in grey."""
     colour = make_folder({"a": 20, "b": 20})
     config = make_config(source="folder", path=str(colour), channels=1)
     trained = datasets.load(config).passport["looks"]["train"]
     grey = seen(np.random.default_rng(0).integers(0, 256, (20, 9, 7, 1), np.uint8))
-    assert differences(grey, trained) == ("the images are grey; training had colour",)
-    assert differences(trained, grey) == ("the images have colour; training had grey ones",)
+    assert differences(grey, trained) == ("the images are grey; the training images had colour",)
+    assert differences(trained, grey) == ("the images have colour; the training images were grey",)

@@ -67,11 +67,11 @@ def test_the_split_of_an_unknown_class_is_named(make_folder, make_config):
     folder = make_folder({"train/a": 1, "train/b": 1, "validation/z": 1, "validation/a": 1, "test/b": 1})
     with pytest.raises(DataError, match='the validation split has the class "z"') as caught:
         load(make_config, folder)
-    assert caught.value.hint == "The classes are fixed by training: a, b."
+    assert caught.value.hint == "Training classes: a, b."
     many = make_folder({**{f"train/c{i:02}": 1 for i in range(21)}, "test/z": 1}, root=folder.parent / "many")
     with pytest.raises(DataError) as caught:
         load(make_config, many)
-    assert caught.value.hint == f"The classes are fixed by training: {', '.join(f'c{i:02}' for i in range(20))}, …."
+    assert caught.value.hint == f"Training classes: {', '.join(f'c{i:02}' for i in range(20))}, …."
 
 
 def test_class_names_are_one_form(make_folder, make_config):
@@ -84,7 +84,7 @@ def test_class_names_are_one_form(make_folder, make_config):
 def test_test_is_never_validation(make_folder, make_config):
     """Naming the test split as validation is refused with the reason."""
     folder = make_folder({"train/a": 2, "train/b": 2, "test/a": 1})
-    with pytest.raises(DataError, match="expected a share") as caught:
+    with pytest.raises(DataError, match="expected a fraction") as caught:
         load(make_config, folder, validation="test")
     assert "never used for validation" in caught.value.hint
 
@@ -93,7 +93,7 @@ def test_a_named_validation_split(make_folder, make_config):
     """data.validation may name the split; one that is not there is an error."""
     folder = make_folder({"train/a": 2, "train/b": 2, "val/a": 1})
     assert len(load(make_config, folder, validation="validation").validation) == 1
-    with pytest.raises(DataError, match="have only"):
+    with pytest.raises(DataError, match="has only"):
         load(
             make_config, make_folder({"train/a": 2, "train/b": 2}, root=folder.parent / "two"), validation="validation"
         )
@@ -104,7 +104,7 @@ def test_a_named_validation_split(make_folder, make_config):
     [
         ({}, "no class folders"),
         ({"test/a": 1}, "no train folder"),
-        ({"train/a": 1, "val/a": 1, "valid/a": 1}, "both mean the validation split"),
+        ({"train/a": 1, "val/a": 1, "valid/a": 1}, "both of which name the validation split"),
         ({"train": 2}, "no class folders"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_table_of_files(make_folder, make_config, tmp_path):
         ("file,label\n1.png\n", "line 2"),
         ("file,label,split\n1.png,x,exam\n", 'unknown split "exam"'),
         ("file,label\n", "no training example"),
-        ('file,label\n"1.png,x\n', "no CSV file"),
+        ('file,label\n"1.png,x\n', "not a readable CSV file"),
     ],
 )
 def test_tables_that_are_wrong(table, message, make_config, tmp_path):

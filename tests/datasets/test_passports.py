@@ -107,7 +107,7 @@ def test_repetitions_are_found(repeated, make_config):
     assert found["constant"]["examples"] == [{"split": "train", "id": "train/b/flat.png"}]
 
 
-def test_what_was_found_is_told(repeated, make_config):
+def test_what_was_found_is_reported(repeated, make_config):
     """Each of these findings is a problem with its own number."""
     config = make_config(source="folder", path=str(repeated), channels=3, validation=0.0)
     codes = {finding.code for finding in findings(config, passport(make_config, repeated))}
@@ -224,8 +224,8 @@ def test_the_cache_is_where_each_system_keeps_caches(platform, environment, expe
 
 
 def test_who_stops_listening_stops_the_pass():
-    """After Ctrl-C the files that no one has begun are left alone; before, each part is told as it is done."""
-    examined, told = [], []
+    """After Ctrl-C the files that no one has begun are left alone; before, each part is reported as it is done."""
+    examined, progress = [], []
 
     def examine(row):
         time.sleep(0.0005)
@@ -233,17 +233,17 @@ def test_who_stops_listening_stops_the_pass():
         raise DataError("x: bad")
 
     def watch(done, total):
-        told.append((done, total))
+        progress.append((done, total))
         raise KeyboardInterrupt
 
     rows = range(64 * 200)
     files = SimpleNamespace(examine=examine, names=["x"] * len(rows))
     with pytest.raises(KeyboardInterrupt):
         scan._measure(files, rows, scan.Scan(None, [""] * len(rows)), watch)
-    assert told == [(64, len(rows))]
+    assert progress == [(64, len(rows))]
     assert len(examined) < len(rows)
     found = scan.Scan(None, [""] * 130)
-    scan._measure(files, range(130), found, lambda *numbers: told.append(numbers))
+    scan._measure(files, range(130), found, lambda *numbers: progress.append(numbers))
     assert found.reasons == ["bad"] * 130
-    assert told[-1] == (130, 130)
-    assert len(told) == 1 + 3
+    assert progress[-1] == (130, 130)
+    assert len(progress) == 1 + 3

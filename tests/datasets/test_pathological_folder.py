@@ -116,7 +116,7 @@ def folder(tmp_path, encode):
 
 
 EXPECTED_LINKS = {
-    "odd/loop": "a link to a folder that holds it",
+    "odd/loop": "a link to a folder that contains it",
     "odd/itself.png": "too many levels of symbolic links",
     "odd/nowhere.png": "no such file or directory",
     "odd/pipe.png": "not a regular file",

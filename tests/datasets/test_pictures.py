@@ -65,7 +65,7 @@ def test_an_image_from_standard_input(folder: Path) -> None:
 
 @pytest.mark.parametrize("reference", ["missing.png", "*.gif", "empty"])
 def test_nothing_is_an_error(folder: Path, reference: str) -> None:
-    """What leads to no image is told at once."""
+    """What leads to no image is reported at once."""
     (folder / "empty").mkdir()
     with pytest.raises(DataError, match=reference.replace("*", r"\*")):
         names([reference])

@@ -54,7 +54,7 @@ def stand_in(monkeypatch, encode):
 
 
 def test_a_set_is_read_as_stored(stand_in, make_config, capsys):
-    """Classes keep the set's order, images are decoded from their bytes, other splits are told, stdout stays clean."""
+    """Classes keep the set's order, images are decoded from their bytes, others are reported, stdout stays clean."""
     splits = datasets.load(make_config(source="tfds", path="pets", channels=3))
     assert splits.classes == ("dog", "cat")
     assert splits.passport["num_examples"] == {"train": 18, "validation": 2, "test": 4}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cnncli.analysis.summary import summarize
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import Imported, read
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -51,9 +51,9 @@ def test_same_network_as_the_zoo(tmp_path: Path, name: str) -> None:
 
 
 def test_auxiliary_heads_are_left_out(tmp_path: Path) -> None:
-    """What the output does not need is left out and said."""
+    """What the output does not need is dropped with a note."""
     notes = imported(tmp_path, "g.prototxt", classic_nets.googlenet()).notes
-    assert any("aux_conv" in note and "left out" in note for note in notes)
+    assert any("aux_conv" in note and "dropped" in note for note in notes)
 
 
 def test_darknet19(tmp_path: Path) -> None:
@@ -82,32 +82,32 @@ def test_readable_yaml(tmp_path: Path) -> None:
     text = imported(tmp_path, "lenet.prototxt", classic_nets.LENET).text
     assert "- Conv2D: {filters: 20, kernel_size: 5, name: conv1}" in text
     assert "- Dense: {units: 500, activation: relu, name: ip1}" in text
-    assert text.startswith("# Taken over from lenet.prototxt by `cnn import`.")
+    assert text.startswith("# Imported from lenet.prototxt by `cnn import`.")
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("a.prototxt", 'layer { type: "Convolution" ', "ends where a field's name was expected"),
-        ("a.prototxt", "layer { type: ; }", "a.prototxt:1: read ';', expected a value"),
+        ("a.prototxt", "layer { type: ; }", "a.prototxt:1: got ';', expected a value"),
         ("a.prototxt", "\n\n$", "a.prototxt:3"),
         ("a.prototxt", 'name: "n"\nlayer { name: "r" type: "LSTM" bottom: "data" top: "r" }', "--image-size"),
-        ("a.prototxt", "a {" * 50, "at most 20 braces"),
-        ("a.prototxt", classic_nets.LENET.replace('"ReLU"', '"Reduction"'), "relu1: Reduction is no layer"),
+        ("a.prototxt", "a {" * 50, "at most 20 nested braces"),
+        ("a.prototxt", classic_nets.LENET.replace('"ReLU"', '"Reduction"'), "Reduction is not a supported layer"),
         ("a.prototxt", classic_nets.LENET.replace('bottom: "conv1"', 'bottom: "conv9"'), 'its input "conv9"'),
         ("a.prototxt", classic_nets.LENET.replace("num_output: 20", "num_output: 0"), "conv1: Conv2D.filters"),
         ("a.cfg", "hello", "a.cfg:1"),
         ("a.cfg", "[convolutional]\nfilters=3", "does not begin with"),
-        ("a.cfg", "[net]\nheight=8\nwidth=8\nchannels=3\n[yolo]\nmask=1", "[yolo] is no layer"),
+        ("a.cfg", "[net]\nheight=8\nwidth=8\nchannels=3\n[yolo]\nmask=1", "[yolo] is not a supported layer"),
         ("a.cfg", "[net]\nheight=8\nwidth=8\nchannels=3\n[shortcut]\nfrom=-9", "reads layer -9"),
         ("a.cfg", "[net]\nheight=8\nwidth=x\nchannels=3\n[avgpool]", "width=x"),
         ("a.cfg", "[net]\nheight=8\nwidth=8\nchannels=3\n", "no layers"),
-        ("a.txt", "", "of no kind that is read"),
+        ("a.txt", "", "unsupported file type"),
     ],
 )
-def test_what_is_wrong_is_told(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_what_is_wrong_is_reported(tmp_path: Path, name: str, text: str, message: str) -> None:
     """A damaged file, or a layer that the vocabulary lacks, is one error that says where and what."""
-    with pytest.raises(ForeignError) as raised:
+    with pytest.raises(GraphImportError) as raised:
         imported(tmp_path, name, text)
     assert message in f"{raised.value.message} {raised.value.hint}"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import Imported, read
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -145,10 +145,10 @@ def test_kinds_of_pooling(tmp_path: Path, parameters: str, kind: str) -> None:
     assert [row[0] for row in rows(imported(tmp_path, one("Pooling", f"pooling_param {{ {parameters} }}")))] == [kind]
 
 
-def test_margin_of_a_maximum_is_told(tmp_path: Path) -> None:
+def test_margin_of_a_maximum_is_reported(tmp_path: Path) -> None:
     """Zeros around a maximum are not Caffe's margin, and a note says so; without zeros there is none."""
     padded = imported(tmp_path, one("Pooling", "pooling_param { kernel_size: 3 stride: 2 pad: 1 }"))
-    assert any("own: its margin counts as 0" in note for note in padded.notes) == (
+    assert any("own: its padding counts as 0" in note for note in padded.notes) == (
         "ZeroPadding2D" in dict(rows(padded))
     )
     plain = imported(tmp_path, one("Pooling", "pooling_param { kernel_size: 2 stride: 2 }"))
@@ -169,7 +169,7 @@ def test_local_responses(tmp_path: Path, parameters: str, arguments: dict[str, f
     assert {key: found[key] for key in arguments} == pytest.approx(arguments)
 
 
-def test_responses_within_a_channel_are_told(tmp_path: Path) -> None:
+def test_responses_within_a_channel_are_reported(tmp_path: Path) -> None:
     """The vocabulary sums across channels only, and a note says so where the file does not."""
     for region in ("WITHIN_CHANNEL", "1"):
         notes = imported(tmp_path, one("LRN", f"lrn_param {{ norm_region: {region} }}")).notes
@@ -266,26 +266,26 @@ def test_only_layers_with_an_activation_take_one(tmp_path: Path, kind: str) -> N
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        (one("Scale", ""), "own: Scale is known after BatchNorm only"),
+        (one("Scale", ""), "own: Scale is supported only after BatchNorm"),
         (one("Eltwise", 'bottom: "data" eltwise_param { operation: PROD }'), "own: only plain sums"),
         (one("Eltwise", 'bottom: "data" eltwise_param { coeff: 1 coeff: -1 }'), "own: only plain sums"),
-        (one("Concat", 'bottom: "data" concat_param { axis: 2 }'), "own: branches can be put together along the"),
-        (one("Pooling", "pooling_param { kernel_size: 2 stride: 0 }"), "own: stride: read '0', expected a whole"),
-        (one("Pooling", "pooling_param { kernel_size: 0 }"), "own: kernel_size: read '0'"),
-        (one("Pooling", "pooling_param { kernel_size: 2 pad: -1 }"), "own: pad: read '-1'"),
-        (one("Convolution", "convolution_param { num_output: x }"), "own: num_output: read 'x'"),
-        (one("Convolution", "convolution_param { num_output: 2 kernel_h: 0 }"), "own: kernel_h: read '0'"),
-        (one("LRN", "lrn_param { local_size: 0 }"), "own: local_size: read '0'"),
-        (one("LRN", "lrn_param { alpha: x }"), "own: alpha: read 'x', expected a number"),
-        (one("LRN", "lrn_param { alpha: 1e999 }"), "own: alpha: read 'inf'"),
-        (one("ReLU", "relu_param { negative_slope: true }"), "own: negative_slope: read 'True'"),
+        (one("Concat", 'bottom: "data" concat_param { axis: 2 }'), "own: branches can be concatenated along the"),
+        (one("Pooling", "pooling_param { kernel_size: 2 stride: 0 }"), "own: stride: got '0', expected an integer"),
+        (one("Pooling", "pooling_param { kernel_size: 0 }"), "own: kernel_size: got '0'"),
+        (one("Pooling", "pooling_param { kernel_size: 2 pad: -1 }"), "own: pad: got '-1'"),
+        (one("Convolution", "convolution_param { num_output: x }"), "own: num_output: got 'x'"),
+        (one("Convolution", "convolution_param { num_output: 2 kernel_h: 0 }"), "own: kernel_h: got '0'"),
+        (one("LRN", "lrn_param { local_size: 0 }"), "own: local_size: got '0'"),
+        (one("LRN", "lrn_param { alpha: x }"), "own: alpha: got 'x', expected a number"),
+        (one("LRN", "lrn_param { alpha: 1e999 }"), "own: alpha: got 'inf'"),
+        (one("ReLU", "relu_param { negative_slope: true }"), "own: negative_slope: got 'True'"),
         (one("Dropout", "dropout_param { dropout_ratio: 1.5 }"), "own: Dropout.rate"),
-        ('layer { name: "own" type: "ReLU" bottom: "nothing" top: "out" }', "own: nothing before it makes its input"),
+        ('layer { name: "own" type: "ReLU" bottom: "nothing" top: "out" }', "own: no earlier layer outputs its input"),
     ],
 )
 def test_arguments_without_a_meaning(tmp_path: Path, layers: str, message: str) -> None:
     """What the vocabulary cannot say, and numbers that are none, are errors with the layer and the argument."""
-    with pytest.raises(ForeignError) as raised:
+    with pytest.raises(GraphImportError) as raised:
         imported(tmp_path, layers)
     assert message in raised.value.message
 
@@ -326,7 +326,7 @@ def test_layers_that_read_files_name_the_input(tmp_path: Path, source: str) -> N
     (tmp_path / "t.prototxt").write_text(text + measuring, encoding="utf-8")
     found = read(tmp_path / "t.prototxt")
     assert found.config.input_shape == (6, 6, 3)
-    assert found.notes == ("the file does not say how many channels the images have; taken for 3",)
+    assert found.notes == ("the file does not give the number of channels; 3 assumed",)
     assert found.config.name == "t"
     assert found.classes == ("0", "1")
     assert found.weights == {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import read
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -35,7 +35,7 @@ def test_every_kind_of_damage_is_refused(original: bytes, tmp_path: Path) -> Non
     for index, (kind, suffix, content) in enumerate(damage_keras_files.damaged([original], 5 * NUM_KINDS, 1)):
         path = tmp_path / f"{index}{suffix}"
         path.write_bytes(content)
-        with pytest.raises(ForeignError):
+        with pytest.raises(GraphImportError):
             read(path)
         seen.add(kind)
     assert len(seen) == NUM_KINDS
@@ -57,7 +57,7 @@ def test_processes_end_with_an_exit_code(original: bytes, tmp_path: Path) -> Non
 def test_bare_hdf5_file(name: str, tmp_path: Path) -> None:
     """Keras's older files are refused whole or not, and the error says how to make one that is read."""
     (tmp_path / name).write_bytes(whole.weights())
-    with pytest.raises(ForeignError) as raised:
+    with pytest.raises(GraphImportError) as raised:
         read(tmp_path / name)
-    assert "of no kind that is read" in raised.value.message
+    assert "unsupported file type" in raised.value.message
     assert "save(….keras)" in str(raised.value.hint)

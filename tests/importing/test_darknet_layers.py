@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import Imported, read
 from cnncli.layers.graph import shapes
 
@@ -64,7 +64,7 @@ def test_pooling(tmp_path: Path, length: int) -> None:
         expected = pooled(images[0], size, stride, size - 1 if padding is None else padding)
         np.testing.assert_allclose(np.asarray(answer)[0], expected, err_msg=f"{size} {stride} {padding}")
         zeros = [kind for kind, _ in rows(found)].count("ZeroPadding2D")
-        assert zeros == len([note for note in found.notes if "a max-pooling's margin counts as 0" in note])
+        assert zeros == len([note for note in found.notes if "a max-pooling's padding counts as 0" in note])
 
 
 @pytest.mark.parametrize(
@@ -221,29 +221,29 @@ def test_shortcuts(tmp_path: Path, number: str, filters: int) -> None:
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        (f"{FOUR}[route]\nlayers=4\n", "section 5 reads layer 4, which is none"),
-        (f"{FOUR}[route]\nlayers=9\n", "section 5 reads layer 9, which is none"),
-        (f"{FOUR}[route]\nlayers=-6\n", "section 5 reads layer -6, which is none"),
+        (f"{FOUR}[route]\nlayers=4\n", "section 5 reads layer 4, which does not exist"),
+        (f"{FOUR}[route]\nlayers=9\n", "section 5 reads layer 9, which does not exist"),
+        (f"{FOUR}[route]\nlayers=-6\n", "section 5 reads layer -6, which does not exist"),
         (f"{FOUR}[route]\n", "'': expected the number of a layer"),
         (f"{FOUR}[route]\nlayers=-1,x\n", "'x': expected the number of a layer"),
         (f"{FOUR}[route]\nlayers=-1\ngroups=2\n", "[route] with groups"),
         (f"{FOUR}[shortcut]\nfrom=-2\n", "section 5: [shortcut] adds different shapes"),
         (f"{FOUR}[shortcut]\n", "'': expected the number of a layer"),
-        ("[maxpool]\nstride=0\n", "stride=0: expected a whole number from 1"),
-        ("[maxpool]\nsize=0\n", "size=0: expected a whole number from 1"),
-        ("[convolutional]\nstride=0\n", "stride=0: expected a whole number from 1"),
-        ("[convolutional]\nsize=0\n", "size=0: expected a whole number from 1"),
-        ("[convolutional]\npadding=-1\n", "padding=-1: expected a whole number from 0"),
+        ("[maxpool]\nstride=0\n", "stride=0: expected an integer of at least 1"),
+        ("[maxpool]\nsize=0\n", "size=0: expected an integer of at least 1"),
+        ("[convolutional]\nstride=0\n", "stride=0: expected an integer of at least 1"),
+        ("[convolutional]\nsize=0\n", "size=0: expected an integer of at least 1"),
+        ("[convolutional]\npadding=-1\n", "padding=-1: expected an integer of at least 0"),
         ("[convolutional]\nfilters=0\n", "section 1: Conv2D.filters"),
-        ("[convolutional]\nactivation=hardtan\n", "activation=hardtan is not in the vocabulary"),
+        ("[convolutional]\nactivation=hardtan\n", "activation=hardtan is not supported"),
         ("[dropout]\nprobability=x\n", "probability=x: expected a number"),
         ("[dropout]\nprobability=2\n", "section 1: Dropout.rate"),
-        ("[cost]\n[avgpool]\n", "section 2, [avgpool], follows none that makes an image"),
+        ("[cost]\n[avgpool]\n", "section 2, [avgpool], does not follow a layer that outputs an image"),
     ],
 )
-def test_what_is_wrong_is_told(tmp_path: Path, sections: str, message: str) -> None:
+def test_what_is_wrong_is_reported(tmp_path: Path, sections: str, message: str) -> None:
     """Numbers that are none or name no layer are one error that says which."""
-    with pytest.raises(ForeignError) as raised:
+    with pytest.raises(GraphImportError) as raised:
         imported(tmp_path, sections)
     assert message in raised.value.message
 
@@ -252,10 +252,10 @@ def test_crop_gives_the_size(tmp_path: Path) -> None:
     """A random crop in front says the size of the network's input, and a note says that it is gone."""
     found = imported(tmp_path, "[crop]\ncrop_height=6\ncrop_width=5\n[convolutional]\nfilters=2\nactivation=linear\n")
     assert found.config.input_shape == (6, 5, 3)
-    assert found.notes == ("[crop] changes training images at random; only its size was taken",)
+    assert found.notes == ("[crop] augments training images at random; only its size was imported",)
     assert imported(tmp_path, "[crop]\n[avgpool]\n").config.input_shape == (12, 10, 3)
     for key in ("crop_height", "crop_width"):
-        with pytest.raises(ForeignError, match=f"{key}=0: expected a whole number from 1"):
+        with pytest.raises(GraphImportError, match=f"{key}=0: expected an integer of at least 1"):
             imported(tmp_path, f"[crop]\n{key}=0\n[avgpool]\n")
 
 

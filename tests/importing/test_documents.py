@@ -11,7 +11,7 @@ import pytest
 from cnncli.config.load import loads
 from cnncli.importing import read as importing
 from cnncli.importing.document import config_name, meaning, to_config
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.keras.config import read_config
 from cnncli.importing.read import make_run, read
 
@@ -81,7 +81,7 @@ def test_written_text_is_the_config(tmp_path: Path) -> None:
     """The file that is written says where it comes from, what to know, and the very network."""
     found = read(hostile.archive(tmp_path / "m.keras"))
     lines = found.text.splitlines()
-    assert lines[0] == "# Taken over from m.keras by `cnn import`."
+    assert lines[0] == "# Imported from m.keras by `cnn import`."
     assert lines[1] == f"# Note: {found.notes[0]}."
     assert meaning(loads(found.text)) == meaning(found.config)
     assert loads(found.text).name == "m"
@@ -105,17 +105,17 @@ def test_text_files_are_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(importing, "MOST_TEXT", path.stat().st_size)
     read(path)
     monkeypatch.setattr(importing, "MOST_TEXT", path.stat().st_size - 1)
-    with pytest.raises(ForeignError, match="has more than"):
+    with pytest.raises(GraphImportError, match="has more than"):
         read(path)
-    with pytest.raises(ForeignError, match=r"gone\.cfg cannot be read: No such file"):
+    with pytest.raises(GraphImportError, match=r"gone\.cfg cannot be read: No such file"):
         read(tmp_path / "gone.cfg")
 
 
 def test_network_that_ends_in_an_image(tmp_path: Path) -> None:
-    """A network ends in one number a class, and in no more classes than are read."""
-    with pytest.raises(ForeignError, match=r"ends in 4×4×1 values; a classifier ends in one number a class"):
+    """A network ends in one number per class, and has no more classes than the limit."""
+    with pytest.raises(GraphImportError, match="ends in 4×4×1 values; a classifier ends in one number per class"):
         read(hostile.archive(tmp_path / "m.keras", model(layer("ReLU", "r", "in"))))
-    with pytest.raises(ForeignError, match="has 1,048,577 classes; at most 1,048,576"):
+    with pytest.raises(GraphImportError, match="has 1,048,577 classes; the limit is 1,048,576"):
         read(hostile.archive(tmp_path / "m.keras", model(FLAT, layer("Dense", "d", "flat", units=2**20 + 1))))
 
 

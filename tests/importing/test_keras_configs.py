@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cnncli.importing.graph import Foreign, ForeignError
+from cnncli.importing.graph import GraphImportError, ImportedGraph
 from cnncli.importing.keras.config import read_config
 from cnncli.importing.nesting import nest
 from cnncli.importing.read import read
@@ -34,12 +34,12 @@ def joined(kind: str, name: str, *before: str, **config: Any) -> dict[str, Any]:
     return made
 
 
-def foreign(*layers: dict[str, Any], ours: bool = False, shape: Any = (None, 4, 4, 1)) -> Foreign:
+def graph(*layers: dict[str, Any], ours: bool = False, shape: Any = (None, 4, 4, 1)) -> ImportedGraph:
     """Read a config of an input and some layers."""
     return read_config(model(*layers, shape=shape), "net", ours)
 
 
-def kinds(found: Foreign) -> list[str]:
+def kinds(found: ImportedGraph) -> list[str]:
     """Return the types of the layers."""
     return [operation.layer.type_name() for operation in found.operations]
 
@@ -64,7 +64,7 @@ def test_functional_and_sequential_are_alike() -> None:
 def test_scaling_in_front(scale: float, offset: float, expected: tuple[float, float] | None) -> None:
     """A config's network reads 0 to 1: a scaling from 0 to 255 is 255 times as large there, or nothing at all."""
     first = layer("Rescaling", "r", "in", scale=scale, offset=offset)
-    found = foreign(first, layer("Flatten", "flat", "r"), END)
+    found = graph(first, layer("Flatten", "flat", "r"), END)
     assert found.notes == ()
     if expected is None:
         assert kinds(found) == ["Flatten", "Dense"]
@@ -76,22 +76,18 @@ def test_scaling_in_front(scale: float, offset: float, expected: tuple[float, fl
 
 def test_scaling_elsewhere_stays() -> None:
     """Without a scaling in front a note tells what values the network is taken to read; one further back stays."""
-    assert "values from 0 to 1" in foreign(FLAT, END).notes[0]
-    found = foreign(
-        layer("ReLU", "a", "in"), layer("Rescaling", "r", "a", scale=2.0), layer("Flatten", "flat", "r"), END
-    )
+    assert "values from 0 to 1" in graph(FLAT, END).notes[0]
+    found = graph(layer("ReLU", "a", "in"), layer("Rescaling", "r", "a", scale=2.0), layer("Flatten", "flat", "r"), END)
     assert kinds(found) == ["ReLU", "Rescaling", "Flatten", "Dense"]
     assert found.operations[1].layer.keras_arguments()["scale"] == 2.0
     assert len(found.notes) == 1
-    assert foreign(FLAT, END, ours=True).notes == ()
+    assert graph(FLAT, END, ours=True).notes == ()
 
 
 def test_scaled_input_with_two_readers() -> None:
     """Where a scaling that means nothing here feeds two layers, both read the input instead."""
     first = layer("Rescaling", "r", "in", scale=1 / 255, offset=0.0)
-    found = foreign(
-        first, layer("ReLU", "a", "r"), joined("Add", "sum", "a", "r"), layer("Flatten", "flat", "sum"), END
-    )
+    found = graph(first, layer("ReLU", "a", "r"), joined("Add", "sum", "a", "r"), layer("Flatten", "flat", "sum"), END)
     assert [operation.inputs for operation in found.operations] == [("",), ("a", ""), ("sum",), ("flat",)]
 
 
@@ -112,7 +108,7 @@ def test_precision(dtypes: list[Any], precision: str) -> None:
             [("Flatten", "flat", "in", {}), ("Dense", "dense", "flat", {"units": 2})], dtypes, strict=True
         )
     )
-    assert foreign(flat, end).precision == precision
+    assert graph(flat, end).precision == precision
 
 
 @pytest.mark.parametrize(
@@ -143,10 +139,10 @@ def test_arguments_of_keras_alone(key: str, value: Any, fits: bool) -> None:
     conv = layer("Conv2D", "c", "in", filters=2, kernel_size=3, **{key: value})
     layers = (conv, layer("Flatten", "flat", "c"), END)
     if fits:
-        assert kinds(foreign(*layers)) == ["Conv2D", "Flatten", "Dense"]
+        assert kinds(graph(*layers)) == ["Conv2D", "Flatten", "Dense"]
     else:
-        with pytest.raises(ForeignError, match=f"c: Conv2D with {key}="):
-            foreign(*layers)
+        with pytest.raises(GraphImportError, match=f"c: Conv2D with {key}="):
+            graph(*layers)
 
 
 @pytest.mark.parametrize(
@@ -161,10 +157,10 @@ def test_axis_of_a_normalization(kind: str, axis: Any, fits: bool) -> None:
     """A normalization goes along the last axis, however that is written."""
     layers = (layer(kind, "n", "in", axis=axis), layer("Flatten", "flat", "n"), END)
     if fits:
-        assert kinds(foreign(*layers))[0] == kind
+        assert kinds(graph(*layers))[0] == kind
     else:
-        with pytest.raises(ForeignError, match="n: BatchNormalization with axis="):
-            foreign(*layers)
+        with pytest.raises(GraphImportError, match="n: BatchNormalization with axis="):
+            graph(*layers)
 
 
 def test_initializers_and_regularizers() -> None:
@@ -175,7 +171,7 @@ def test_initializers_and_regularizers() -> None:
         kernel_regularizer={"class_name": "L1L2", "config": {"l1": 0.25, "l2": 0.5}},
         bias_initializer={"class_name": "Constant", "config": {"value": 2.0, "seed": None}},
     )  # fmt: skip
-    (part, *_) = nest(foreign(conv, layer("Flatten", "flat", "c"), END).operations)
+    (part, *_) = nest(graph(conv, layer("Flatten", "flat", "c"), END).operations)
     assert part["Conv2D"]["kernel_regularizer"] == {"L1L2": {"l1": 0.25, "l2": 0.5}}
     assert "HeNormal" in json.dumps(part["Conv2D"]["kernel_initializer"]) or (
         part["Conv2D"]["kernel_initializer"] == "he_normal"
@@ -188,20 +184,20 @@ def test_initializers_and_regularizers() -> None:
     [
         ([layer("InputLayer", "in2", "", batch_shape=[None, 4, 4, 1]), FLAT, END], "the network has 2 inputs"),
         ([FLAT, layer("Dense", "a", "flat", units=2), END, layer("ReLU", "x", "a")], None),
-        ([joined("Add", "s", "in", "gone"), END], 's: nothing before it makes its input "gone"'),
-        ([{**FLAT, "inbound_nodes": []}, END], 'flat: nothing before it makes its input "?"'),
+        ([joined("Add", "s", "in", "gone"), END], 's: no earlier layer outputs its input "gone"'),
+        ([{**FLAT, "inbound_nodes": []}, END], 'flat: no earlier layer outputs its input "?"'),
         ([{**FLAT, "inbound_nodes": [["in", 0, 0, {}]]}, END], "written by Keras 2"),
         ([{**FLAT, "inbound_nodes": [FLAT["inbound_nodes"][0]] * 2}, END], "flat is used 2 times"),
-        ([{**FLAT, "inbound_nodes": 3}, END], "no inbound_nodes where one is expected"),
+        ([{**FLAT, "inbound_nodes": 3}, END], "inbound_nodes is missing"),
     ],
 )
 def test_networks_that_are_refused(layers: list[dict[str, Any]], message: str | None) -> None:
     """Several inputs, layers without an input, shared layers and Keras 2's form are refused by name."""
     if message is None:
-        assert kinds(foreign(*layers)) == ["Flatten", "Dense", "Dense", "ReLU"]
+        assert kinds(graph(*layers)) == ["Flatten", "Dense", "Dense", "ReLU"]
         return
-    with pytest.raises(ForeignError) as raised:
-        foreign(*layers)
+    with pytest.raises(GraphImportError) as raised:
+        graph(*layers)
     assert message in raised.value.message
 
 
@@ -215,7 +211,7 @@ def test_output_that_is_not_last() -> None:
         ([], "the network has 0 outputs"),
     ):
         whole["config"]["output_layers"] = outputs
-        with pytest.raises(ForeignError) as raised:
+        with pytest.raises(GraphImportError) as raised:
             read_config(whole, "n", False)
         assert message in raised.value.message
     whole["config"]["output_layers"] = [["x", 0, 0]]
@@ -244,7 +240,7 @@ def test_shapes_of_the_input(shape: Any, fits: bool) -> None:
     if fits:
         assert read_config(whole, "n", False).input_shape == tuple(shape[1:])
     else:
-        with pytest.raises(ForeignError, match="the input has shape"):
+        with pytest.raises(GraphImportError, match="the input has shape"):
             read_config(whole, "n", False)
 
 
@@ -290,22 +286,22 @@ def test_room_for_the_weights() -> None:
 
     assert most_bytes_of(1000) == 8000 + 2**24
     assert most_bytes_of(2**30) == 2**33 + 2**24
-    with pytest.raises(ForeignError, match="4,294,967,300 bytes of weights"):
+    with pytest.raises(GraphImportError, match="4,294,967,300 bytes of weights"):
         most_bytes_of(2**30 + 1)
 
 
 def test_sums_of_three() -> None:
     """A sum of three values is two Residuals within each other, a plain path first."""
     layers = [layer("ReLU", "a", "in"), layer("LeakyReLU", "b", "in"), joined("Add", "s", "a", "b", "in")]
-    (part, *_) = nest(foreign(*layers, layer("Flatten", "flat", "s"), END).operations)
+    (part, *_) = nest(graph(*layers, layer("Flatten", "flat", "s"), END).operations)
     inner = {"Residual": {"layers": [{"ReLU": {"name": "a"}}], "shortcut": [{"LeakyReLU": {"name": "b"}}]}}
     assert part == {"Residual": {"layers": [inner]}}
 
 
 def test_value_added_to_itself() -> None:
     """A sum of one value with itself cannot be said."""
-    with pytest.raises(ForeignError, match="s adds a value to itself"):
-        nest(foreign(joined("Add", "s", "in", "in"), layer("Flatten", "flat", "s"), END).operations)
+    with pytest.raises(GraphImportError, match="s adds a value to itself"):
+        nest(graph(joined("Add", "s", "in", "in"), layer("Flatten", "flat", "s"), END).operations)
 
 
 @pytest.mark.parametrize("depth", [40, 41])
@@ -317,10 +313,10 @@ def test_depth_of_branches(depth: int) -> None:
         layers += [layer("ReLU", f"a{number}", before), joined("Add", f"s{number}", f"a{number}", "in")]
     layers += [layer("Flatten", "flat", f"s{depth}"), END]
     if depth <= 40:
-        assert json.dumps(nest(foreign(*layers).operations)).count("Residual") == depth
+        assert json.dumps(nest(graph(*layers).operations)).count("Residual") == depth
     else:
-        with pytest.raises(ForeignError, match="more than 40 deep"):
-            nest(foreign(*layers).operations)
+        with pytest.raises(GraphImportError, match="more than 40 levels deep"):
+            nest(graph(*layers).operations)
 
 
 @pytest.mark.parametrize(
@@ -335,5 +331,5 @@ def test_depth_of_branches(depth: int) -> None:
 )
 def test_margins_keep_their_meaning(padding: Any, written: Any) -> None:
     """A margin becomes one number only where all four sides have it: one pair alone is a height and a width."""
-    found = foreign(layer("ZeroPadding2D", "z", "in", padding=padding), layer("Flatten", "flat", "z"), END)
+    found = graph(layer("ZeroPadding2D", "z", "in", padding=padding), layer("Flatten", "flat", "z"), END)
     assert nest(found.operations)[0]["ZeroPadding2D"]["padding"] == written

@@ -148,14 +148,14 @@ def test_shared_layer_is_refused(tmp_path: Path) -> None:
     """A layer used twice cannot be said in a config, and the error says so."""
     import keras
 
-    from cnncli.importing.graph import ForeignError
+    from cnncli.importing.graph import GraphImportError
     from cnncli.importing.read import read
 
     inputs = keras.Input((8, 8, 1))
     shared = keras.layers.Conv2D(1, 3, padding="same", name="twice")
     outputs = keras.layers.Dense(2)(keras.layers.Flatten()(shared(shared(inputs))))
     keras.Model(inputs, outputs).save(tmp_path / "m.keras")
-    with pytest.raises(ForeignError, match="twice is used 2 times"):
+    with pytest.raises(GraphImportError, match="twice is used 2 times"):
         read(tmp_path / "m.keras")
 
 
@@ -163,7 +163,7 @@ def test_branches_that_cross_are_refused(tmp_path: Path) -> None:
     """Branches that do not begin and end together are refused, not computed twice."""
     import keras
 
-    from cnncli.importing.graph import ForeignError
+    from cnncli.importing.graph import GraphImportError
     from cnncli.importing.read import read
 
     inputs = keras.Input((8, 8, 1))
@@ -173,5 +173,5 @@ def test_branches_that_cross_are_refused(tmp_path: Path) -> None:
     d = keras.layers.Add()([c, b])
     outputs = keras.layers.Dense(2)(keras.layers.Flatten()(d))
     keras.Model(inputs, outputs).save(tmp_path / "m.keras")
-    with pytest.raises(ForeignError, match="do not begin and end together"):
+    with pytest.raises(GraphImportError, match="do not begin and end together"):
         read(tmp_path / "m.keras")

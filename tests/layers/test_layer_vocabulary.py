@@ -87,25 +87,25 @@ def test_schema_and_validation_agree(arguments, accepted):
     ("name", "arguments", "place", "words"),
     [
         ("Conv2D", {"filters": 6, "kernel_size": 3, "strides": 2, "dilation_rate": 2}, (), "both be above 1"),
-        ("Conv2D", {"filters": 6, "kernel_size": 3, "groups": 4}, (), "6 filters cannot be divided into 4 groups"),
+        ("Conv2D", {"filters": 6, "kernel_size": 3, "groups": 4}, (), "6 filters are not divisible by 4 groups"),
         ("Conv2D", {"kernel": "box", "kernel_size": 5}, (), "kernel_size is [5, 5], but kernel is 3×3"),
-        ("Conv2D", {"kernel": ["box", "sobel_x"], "filters": 3}, (), "3 filters cannot be shared out to 2 kernels"),
+        ("Conv2D", {"kernel": ["box", "sobel_x"], "filters": 3}, (), "3 filters cannot be distributed over 2 kernels"),
         ("Conv2D", {"kernel": [[1, 2], [3]]}, ("kernel",), "same number of values"),
         ("Conv2D", {"kernel": ["box", [[1]]]}, ("kernel",), "same height and width"),
         ("Conv2D", {"kernel": 3}, ("kernel",), "rows of numbers"),
-        ("Conv1D", {"filters": 1, "kernel_size": [3, 3]}, ("kernel_size",), "a whole number of at least 1"),
-        ("DepthwiseConv2D", {"kernel_size": 3, "strides": [1, 2]}, (), "same strides for height and width"),
+        ("Conv1D", {"filters": 1, "kernel_size": [3, 3]}, ("kernel_size",), "an integer of at least 1"),
+        ("DepthwiseConv2D", {"kernel_size": 3, "strides": [1, 2]}, (), "equal strides for height and width"),
         ("Conv2DTranspose", {"filters": 1, "kernel_size": 3, "output_padding": 1}, (), "below strides"),
         (
             "Conv2DTranspose",
             {"filters": 4, "kernel_size": [3, 4], "strides": 2, "padding": "same", "output_padding": [0, 0]},
             (),
-            "a patch of even width (4) needs an output_padding of at least 1 there",
+            "even kernel width (4) needs an output_padding of at least 1 there",
         ),
         ("Reshape", {"target_shape": [-1, -1]}, (), "at most one -1"),
         ("GroupNormalization", {"groups": 0}, (), "at least 1, or -1"),
         ("Normalization", {"mean": 0.5}, (), "together, or neither"),
-        ("Normalization", {"mean": [0.5], "variance": [1.0, 2.0]}, (), "as many numbers"),
+        ("Normalization", {"mean": [0.5], "variance": [1.0, 2.0]}, (), "same number of values"),
         ("ZeroPadding2D", {"padding": [1, 2, 3]}, ("padding",), "[height, width]"),
         ("ZeroPadding2D", {"padding": [[1, 2, 3], 1]}, ("padding",), "[height, width]"),
         ("ZeroPadding2D", {"padding": [[1, 2], [0, -1]]}, ("padding",), "[height, width]"),
@@ -117,7 +117,7 @@ def test_schema_and_validation_agree(arguments, accepted):
             (),
             "an even number of filters in one group",
         ),
-        ("Conv2D", {"kernel": "whitening", "filters": 4, "kernel_size": 3, "groups": 2}, (), "read 4 in 2"),
+        ("Conv2D", {"kernel": "whitening", "filters": 4, "kernel_size": 3, "groups": 2}, (), "got 4 in 2"),
         ("Conv2D", {"kernel": [["a"]]}, ("kernel",), "rows of numbers"),
         ("Conv2D", {"kernel": [[True]]}, ("kernel",), "rows of numbers"),
         ("Dropout", {"rate": 1.0}, ("rate",), "less than 1"),
@@ -125,7 +125,7 @@ def test_schema_and_validation_agree(arguments, accepted):
     ],
 )
 def test_wrong_arguments_are_named(name, arguments, place, words):
-    """A wrong argument is told at its place, with what was expected."""
+    """A wrong argument is reported at its place, with what was expected."""
     with pytest.raises(ValidationError) as caught:
         VOCABULARY[name].model_validate(arguments)
     (error,) = caught.value.errors()
@@ -162,7 +162,7 @@ def test_wrong_arguments_are_named(name, arguments, place, words):
             {"mean": [1.0, 2.0], "variance": [1.0, 1.0]},
             (4, 4, 3),
             "2 means for 3 channels",
-            "3 numbers",
+            "3 values",
         ),
     ],
 )
@@ -327,5 +327,5 @@ def test_groups_of_a_normalization_divide_the_channels():
     """Groups that do, and one for each channel; not those that leave a rest."""
     for groups in (1, 3, 6, -1):
         assert GroupNormalization(groups=groups).output_shape((4, 5, 6)) == (4, 5, 6)
-    with pytest.raises(ShapeError, match=r"6 channels \(4×5×6\) cannot be divided into 4 groups"):
+    with pytest.raises(ShapeError, match=r"6 channels \(4×5×6\) are not divisible by 4 groups"):
         GroupNormalization(groups=4).output_shape((4, 5, 6))

@@ -142,7 +142,7 @@ def material() -> Material:
 @pytest.fixture
 def bare_material(material: Material) -> Material:
     """Return material of a run that has just begun: no epoch, no checkpoint, no passport."""
-    pictures = Pictures(missing=("No answers are shown: there is no checkpoint yet.",))
+    pictures = Pictures(missing=("No predictions are shown: there is no checkpoint yet.",))
     return replace(
         material,
         record={},

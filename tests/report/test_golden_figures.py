@@ -41,7 +41,7 @@ from cnncli.tasks.invariance_figure import invariance_figure
 Golden = Callable[[str, str], None]
 
 
-def told(values: Any) -> str:
+def listed(values: Any) -> str:
     """Return an array in short: its shape, its bounds, its mean, and a sum that depends on the order."""
     array = np.asarray(values, np.float64).reshape(-1)
     known = np.nan_to_num(array, nan=-1.0)
@@ -88,29 +88,29 @@ def _axes(axes: Axes) -> Iterator[str]:
         if ticks and type(axis.get_major_locator()).__name__ == "FixedLocator":
             names = "|".join(tick.get_text() for tick in ticks)
             turned = f"size {ticks[0].get_fontsize():.4g} turned {ticks[0].get_rotation():.4g}"
-            yield f"  {names} at {told(axis.get_majorticklocs())} {turned}"
+            yield f"  {names} at {listed(axis.get_majorticklocs())} {turned}"
     for line in axes.lines:
         x, y = line.get_data()
         look = (
             f"{colors.to_hex(line.get_color())} {line.get_linestyle()} {line.get_marker()} {line.get_markersize():.4g}"
         )
-        yield f"line {line.get_label()!r} {look} x {told(x)} y {told(y)} above {line.get_zorder()}"
+        yield f"line {line.get_label()!r} {look} x {listed(x)} y {listed(y)} above {line.get_zorder()}"
     for image in axes.images:
         alpha = image.get_alpha()
-        opacity = "" if alpha is None else f" opacity {told(alpha)}"
+        opacity = "" if alpha is None else f" opacity {listed(alpha)}"
         bounds = " to ".join(f"{limit:.4g}" for limit in image.get_clim())
-        yield f"image {told(image.get_array().filled(np.nan))} {image.get_cmap().name} {bounds}{opacity}"
+        yield f"image {listed(image.get_array().filled(np.nan))} {image.get_cmap().name} {bounds}{opacity}"
     for patch in axes.patches:
         box = " ".join(f"{value:.4g}" for value in patch.get_extents().transformed(axes.transData.inverted()).bounds)
         colour = colors.to_hex(patch.get_facecolor() if patch.get_fill() else patch.get_edgecolor())
         look = f"{colour} width {patch.get_linewidth():.4g} above {patch.get_zorder():.4g}"
         yield f"patch {patch.get_label()!r} {box} {look}"
     for collection in axes.collections:
-        yield from (f"band {told(path.vertices)} opacity {collection.get_alpha()}" for path in collection.get_paths())
+        yield from (f"band {listed(path.vertices)} opacity {collection.get_alpha()}" for path in collection.get_paths())
     if axes.texts:
         places, said = [text.get_position() for text in axes.texts], " ".join(text.get_text() for text in axes.texts)
         sizes = {text.get_fontsize() for text in axes.texts}
-        yield f"texts {said} at {told(places)} size {sizes} {''.join(text.get_color()[0] for text in axes.texts)}"
+        yield f"texts {said} at {listed(places)} size {sizes} {''.join(text.get_color()[0] for text in axes.texts)}"
     if axes.get_legend():
         yield f"legend {[text.get_text() for text in axes.get_legend().get_texts()]}"
 
@@ -262,7 +262,7 @@ def test_mosaics_have_a_gap_between_tiles() -> None:
 def pixels_of(content: bytes) -> str:
     """Return what an image file shows, in short."""
     with Image.open(io.BytesIO(content)) as image:
-        exact = told(np.asarray(image.convert("RGBA"))) if image.format == "PNG" else str(image.size)
+        exact = listed(np.asarray(image.convert("RGBA"))) if image.format == "PNG" else str(image.size)
         return f"{image.format} {image.mode} {exact}"
 
 
@@ -293,7 +293,7 @@ def test_pixels(golden: Golden) -> None:
         + noise(90, 90, 3) // 30
     )
     files += [photo(pixels) for pixels in (few, smooth.astype(np.uint8), noise(9, 9, 1))]
-    golden("pixels", "\n".join([*(f"{a.dtype} {told(a)}" for a in arrays), *map(pixels_of, files)]))
+    golden("pixels", "\n".join([*(f"{a.dtype} {listed(a)}" for a in arrays), *map(pixels_of, files)]))
 
 
 def in_lines(html: str) -> str:

@@ -21,7 +21,7 @@ from cnncli.analysis.summary import summarize
 from cnncli.analysis.zoo import exhibits
 from cnncli.config.load import load, loads
 from cnncli.report.bench import bench_table
-from cnncli.report.dry_run import duration, forecast_lines, memorization_lines
+from cnncli.report.dry_run import duration, forecast_lines, overfit_lines
 from cnncli.report.explanation import explanation_latex, explanation_markdown, explanation_page
 from cnncli.report.export import artifact_line, bench_page, title
 from cnncli.report.grid import Grid
@@ -271,16 +271,16 @@ def test_the_table_of_a_training(width: int, golden: Golden) -> None:
         display.started(started)
         bar = display._bar
         assert bar is not None
-        told = [bar.tasks[0].description, bar.tasks[0].completed, bar.tasks[0].total, bar.tasks[0].fields["numbers"]]
+        shown = [bar.tasks[0].description, bar.tasks[0].completed, bar.tasks[0].total, bar.tasks[0].fields["numbers"]]
         display.steps_done(StepsDone(3, 7, {"loss": 1.23456, "accuracy": 0.56789}, 12345.6, 0.00123))
-        told += [bar.tasks[0].description, bar.tasks[0].completed, bar.tasks[0].fields["numbers"]]
+        shown += [bar.tasks[0].description, bar.tasks[0].completed, bar.tasks[0].fields["numbers"]]
         for epoch in (FIRST, EPOCH):
             display.epoch_done(epoch)
         display.noted("A [note].")
         display.ended()
         assert display._bar is None
         display.ended()
-        said.write("\n".join(map(str, told)) + "\n\n")
+        said.write("\n".join(map(str, shown)) + "\n\n")
     golden(f"training_table_{width}", said.getvalue())
 
 
@@ -332,7 +332,7 @@ def memorized(loss: float = 1.2, **changes: Any) -> list[str]:
         "first_loss": 2.345, "chance_loss": 2.302, "diverged": False, "layers_without_gradient": (),
         "num_contradictions": 0,
     }  # fmt: skip
-    return memorization_lines(SimpleNamespace(**{**found, **changes}))  # type: ignore[arg-type]
+    return overfit_lines(SimpleNamespace(**{**found, **changes}))  # type: ignore[arg-type]
 
 
 def test_rehearsals(golden: Golden) -> None:
@@ -365,14 +365,14 @@ def test_durations(seconds: float, text: str) -> None:
 def test_resolved_configs() -> None:
     """Every value of the resolved text has its path and where it came from."""
     config = loads(NET, overrides=["train.epochs=3"])
-    text, told = resolved_text(config), origins(config)
+    text, sources = resolved_text(config), origins(config)
     assert not text.endswith("\n")
     read = yaml.safe_load(text)
-    assert told["train.epochs"] == "--set"
-    assert told["model.layers[0].Conv2D.filters"] == "(text):6"
-    assert told["data.image_size"] == "(text):3"
-    assert told["model.layers[0].Conv2D.strides"] == told["seed"] == "default"
-    for path in told:
+    assert sources["train.epochs"] == "--set"
+    assert sources["model.layers[0].Conv2D.filters"] == "(text):6"
+    assert sources["data.image_size"] == "(text):3"
+    assert sources["model.layers[0].Conv2D.strides"] == sources["seed"] == "default"
+    for path in sources:
         value = read
         for key, index in re.findall(r"([A-Za-z_0-9]+)|\[(\d+)\]", path):
             value = value[key] if key else value[int(index)]

@@ -108,7 +108,7 @@ def test_cells_open_by_mouse(open_page: Any) -> None:
     panel = page.locator("#cell-panel")
     assert panel.locator("h3").inner_text() == button.get_attribute("aria-label")
     assert panel.locator("img").count() == min(3, int(button.inner_text()))
-    assert panel.locator("p").inner_text() == f"3 of {button.inner_text()}, the least sure."
+    assert panel.locator("p").inner_text() == f"3 of {button.inner_text()}, the least confident."
     assert button.get_attribute("aria-pressed") == "true"
     assert all(image.evaluate("(image) => image.naturalWidth") for image in panel.locator("img").all())
 
@@ -149,23 +149,23 @@ def test_a_hostile_name_is_only_text(open_page: Any) -> None:
 def test_slider_by_keyboard_and_mouse(open_page: Any) -> None:
     """Home, arrows and a click at the end change epoch, pictures and answers together."""
     page = open_page(reduced_motion="reduce")
-    slider, told = page.locator("#replay-slider"), page.locator("#replay-epoch")
+    slider, label = page.locator("#replay-slider"), page.locator("#replay-epoch")
     pictures = "[...document.querySelectorAll('#replay-pictures img')].map((picture) => picture.src)"
     last = page.evaluate(pictures)
-    assert told.inner_text() == "after epoch 3"
+    assert label.inner_text() == "after epoch 3"
     slider.focus()
     page.keyboard.press("Home")
-    assert told.inner_text() == "before training"
+    assert label.inner_text() == "before training"
     assert slider.get_attribute("aria-valuetext") == "before training"
     first = page.evaluate(pictures)
     assert first != last
     assert page.locator("#replay-answers .answer").first.get_attribute("class") == "answer right"
     page.keyboard.press("ArrowRight")
-    assert told.inner_text() == "after epoch 1"
+    assert label.inner_text() == "after epoch 1"
     assert page.locator("#replay-answers .answer").first.get_attribute("class") == "answer wrong"
     box = slider.bounding_box()
     page.mouse.click(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2)
-    assert told.inner_text() == "after epoch 3"
+    assert label.inner_text() == "after epoch 3"
     assert page.evaluate(pictures) == last
 
 

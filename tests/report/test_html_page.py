@@ -66,7 +66,7 @@ def test_page_is_whole(material: Material) -> None:
 
 
 def test_page_of_a_run_that_has_just_begun(bare_material: Material) -> None:
-    """What is not there yet is left out, and told."""
+    """What is not there yet is left out with a note."""
     page = report_page(bare_material)
     found = outline(page)
     assert "confusion" not in found.ids
@@ -110,7 +110,7 @@ def test_every_confusion_has_its_images(material: Material) -> None:
 
 
 def test_many_classes_are_listed_not_drawn(material: Material) -> None:
-    """A matrix of 1,000 classes is told as its most frequent confusions."""
+    """A matrix of 1,000 classes is reported as its most frequent confusions."""
     assert material.evaluation is not None
     names = [f"class {i}" for i in range(1000)]
     matrix = [[0] * 1000 for _ in names]

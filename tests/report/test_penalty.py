@@ -1,4 +1,4 @@
-"""Where the training loss is shown, it is said what the regularizers add to it; without them nothing is."""
+"""Where the training loss is shown, the regularization loss is shown too, if there is one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cnncli.runs.events import EpochDone
 
 EPOCH = EpochDone(2, 10, 0.1, 1.0, 50.0, {"loss": 0.5, "accuracy": 0.75}, {"loss": 0.25, "accuracy": 0.875})
 PENALIZED = EpochDone(**{**vars(EPOCH), "train": {**EPOCH.train, "regularization_loss": 0.53125}})
-SENTENCE = "loss is the cross-entropy; the regularizers last added 0.5312 to it"
+SENTENCE = "loss is the cross-entropy without the regularization loss, 0.5312 at the end"
 
 
 def test_the_line_of_an_epoch() -> None:
@@ -27,7 +27,7 @@ def test_the_line_of_an_epoch() -> None:
         said.append(written.getvalue())
     plain, penalized = said
     assert "loss 0.5000  accuracy 0.7500  validation loss 0.2500" in plain
-    assert plain.replace("loss 0.5000  acc", "loss 0.5000 (the regularizers add 0.5312)  acc") == penalized
+    assert plain.replace("loss 0.5000  acc", "loss 0.5000 (regularization loss 0.5312)  acc") == penalized
 
 
 @pytest.mark.parametrize(("last", "sentence"), [(EPOCH, None), (PENALIZED, SENTENCE)])

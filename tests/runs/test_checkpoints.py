@@ -188,7 +188,7 @@ def test_weights_that_are_not_finite_are_refused(store: CheckpointStore) -> None
 
 def test_what_is_no_number_is_refused(store: CheckpointStore) -> None:
     """Objects would need pickle; nothing is left of the attempt."""
-    with pytest.raises(TypeError, match="w holds object"):
+    with pytest.raises(TypeError, match="w contains object"):
         store.save(1, {"w": np.array([{}])}, {})
     assert list(store.directory.iterdir()) == []
 
@@ -236,7 +236,7 @@ def test_nothing_whole_is_an_error(store: CheckpointStore) -> None:
     save(store, 10)
     assert store.best() is None
     flip_a_bit(store.directory / "step-00000010" / "arrays.bin")
-    with pytest.raises(CheckpointError, match="no whole checkpoint"):
+    with pytest.raises(CheckpointError, match="no intact checkpoint"):
         store.latest()
 
 
@@ -244,7 +244,7 @@ def test_load_by_name(store: CheckpointStore) -> None:
     """A name that is not there is answered with those that are."""
     save(store, 10)
     assert store.load("step-00000010").step == 10
-    with pytest.raises(CheckpointError, match="there are: step-00000010"):
+    with pytest.raises(CheckpointError, match="available: step-00000010"):
         store.load("step-00000011")
     flip_a_bit(store.directory / "step-00000010" / "manifest.json")
     with pytest.raises(CheckpointError, match=r"step-00000010 is damaged: manifest\.json"):

@@ -115,7 +115,7 @@ def test_mcnemar_counts_where_two_runs_differ(tmp_path: Path) -> None:
     assert (pair.result.only_first, pair.result.only_second, pair.result.p_value) == (2, 1, 1.0)
 
 
-def test_predictions_without_the_columns_are_told(tmp_path: Path) -> None:
+def test_predictions_without_the_columns_are_reported(tmp_path: Path) -> None:
     """With the file's name."""
     path = tmp_path / "predictions-test.csv"
     assert read_answers(path) is None
@@ -132,7 +132,7 @@ def test_one_run_is_too_few(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    """The config that is gone, the evaluation that is damaged; a config is told with its place."""
+    """The config that is gone, the evaluation that is damaged; a config is reported with its place."""
     runs = [make(tmp_path, seed, 0.5) for seed in (0, 1)]
     assert compare(runs).to_json()["mcnemar"] == []
     for damage in ("{", "[]", '{"accuracy": 1.0}'):
@@ -202,5 +202,5 @@ def test_the_page_fits_60_columns(tmp_path: Path) -> None:
     assert max(map(len, lines)) <= 60
     text = "\n".join(lines)
     assert "best_validation_accuracy" in text
-    assert "A against B" in text
+    assert "A vs B" in text
     assert text.count("123456789") == text.count("123456797") == 1

@@ -61,8 +61,8 @@ def test_near_names_are_offered(runs_dir: Path) -> None:
 
 
 def test_no_runs_at_all(tmp_path: Path) -> None:
-    """The way to make one is told."""
-    with pytest.raises(RunError, match="no run in") as caught:
+    """The way to make one is reported."""
+    with pytest.raises(RunError, match="no runs in") as caught:
         find("latest", tmp_path / "runs")
     assert "cnn train" in str(caught.value.hint)
 

@@ -30,7 +30,7 @@ with lock(Path({path!r})):
 """
 
 
-def test_the_second_process_is_told_who_holds_it(
+def test_the_second_process_is_reported_who_holds_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Callable[..., subprocess.Popen[str]]
 ) -> None:
     """In one line, after less than half a second of waiting; and a killed holder's lock is free without more ado."""

@@ -39,7 +39,7 @@ def test_runs_of_one_second_get_directories_of_their_own(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["../out", "a/b", "", ".hidden", "a b"])
 def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
     """A name is a folder's and nothing more."""
-    with pytest.raises(RunError, match="cannot be named"):
+    with pytest.raises(RunError, match="invalid run name"):
         Run.create(tmp_path, name, "")
     assert list(tmp_path.iterdir()) == []
 
@@ -47,7 +47,7 @@ def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> Non
 def test_a_folder_that_cannot_be_made_is_one_error(tmp_path: Path) -> None:
     """Without a traceback, and with the folder's name."""
     (tmp_path / "runs").write_text("a file", encoding="utf-8")
-    with pytest.raises(RunError, match="cannot make a run in"):
+    with pytest.raises(RunError, match="cannot create a run in"):
         Run.create(tmp_path / "runs", "net", "")
 
 
@@ -129,7 +129,7 @@ def test_a_line_is_never_joined_to_a_torn_one(run: Run) -> None:
     assert run.metrics() == [{"epoch": 1}, {"epoch": 2}]
 
 
-def test_a_damaged_line_in_the_middle_is_told(run: Run) -> None:
+def test_a_damaged_line_in_the_middle_is_reported(run: Run) -> None:
     """With its number."""
     run.metrics_file.write_text('{"epoch": 1}\nnonsense\n{"epoch": 3}\n', encoding="utf-8")
     with pytest.raises(RunError, match=r"metrics.jsonl:2 is not JSON"):

@@ -1,4 +1,4 @@
-"""`cnn verify` without TensorFlow: trainings that write what they are told to, and what is made of it."""
+"""`cnn verify` without TensorFlow: trainings that write what they are reported to, and what is made of it."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def make_run(tmp_path: Path, status: str = "done", **record: Any) -> Run:
 
 def test_a_verdict_in_numbers(tmp_path: Path, trainings: type[Training]) -> None:
     """Two trainings, one killed at the middle of the middle epoch, and all that is said of them."""
-    run, told = make_run(tmp_path, threads=3), []
-    verdict = verify(run, told.append)
+    run, progress = make_run(tmp_path, threads=3), []
+    verdict = verify(run, progress.append)
     assert verdict.to_json() == {
         "run": str(run.path),
         "identical": True,
@@ -105,8 +105,8 @@ def test_a_verdict_in_numbers(tmp_path: Path, trainings: type[Training]) -> None
         "differences": (),
         "same_as_run": True,
     }
-    assert told == [
-        "1 of 3: training without a stop",
+    assert progress == [
+        "1 of 3: training without interruption",
         "2 of 3: training again, killed in the middle",
         "3 of 3: killed after 2 epochs; resuming at step 12",
     ]
@@ -126,7 +126,7 @@ def test_a_run_that_is_not_done_is_not_compared(tmp_path: Path) -> None:
     assert verify(make_run(tmp_path, status="interrupted"), lambda line: None).same_as_run is None
 
 
-def test_another_end_is_told(tmp_path: Path, trainings: type[Training]) -> None:
+def test_another_end_is_reported(tmp_path: Path, trainings: type[Training]) -> None:
     """With the arrays that differ; the run itself may still be as the first training."""
     trainings.weights = {"resume": 0.25}
     verdict = verify(make_run(tmp_path), lambda line: None)
@@ -142,7 +142,7 @@ def test_another_end_is_told(tmp_path: Path, trainings: type[Training]) -> None:
 def test_a_training_that_is_always_too_quick(tmp_path: Path, trainings: type[Training]) -> None:
     """It is tried three times, each in a folder of its own."""
     trainings.ends_early = True
-    with pytest.raises(RunError, match="over before it could be killed"):
+    with pytest.raises(RunError, match="ended before it could be killed"):
         verify(make_run(tmp_path), lambda line: None)
     assert len({command[3] for command in trainings.commands}) == 1 + 3
 

@@ -58,8 +58,8 @@ def test_pages_measure_themselves(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     spy = Spy()
     spy.format = "web"
     artifact: Any = spy
-    told = {"times": {"1": [0.1, 0.3, 0.2], "32": [4.0]}, "peak_memory_bytes": 12}
-    monkeypatch.setattr(bench_process.web_page, "measured", lambda path: told if path == Path("p.html") else None)
+    reported = {"times": {"1": [0.1, 0.3, 0.2], "32": [4.0]}, "peak_memory_bytes": 12}
+    monkeypatch.setattr(bench_process.web_page, "measured", lambda path: reported if path == Path("p.html") else None)
     bench_process.report(artifact, Path("p.html"))
     summary = {"1": {"median": 0.2, "p95": pytest.approx(0.29), "num_calls": 3}}
     summary["32"] = {"median": 4.0, "p95": 4.0, "num_calls": 1}

@@ -1,4 +1,4 @@
-"""What a network says of image files: order, ties, doubts, files that cannot be read."""
+"""Predictions for image files: order, ties, warnings, files that cannot be read."""
 
 from __future__ import annotations
 
@@ -112,27 +112,27 @@ def test_files_that_cannot_be_read_keep_their_place(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("brightness", "word"), [(0.5, None), (0.55, None), (0.3, "dark"), (0.75, "bright")], ids=str)
-def test_doubts(brightness: float, word: str | None) -> None:
-    """An image far from the training images' brightness is answered with a doubt; one like them is not."""
+def test_warnings_about_brightness(brightness: float, word: str | None) -> None:
+    """An image far from the training images' brightness is predicted with a warning; one like them without."""
     (answer,) = predict(Echo(), [picture("a", textured(brightness))], USUAL)
     assert len(answer.doubts) == (word is not None), answer.doubts
     assert len(answer.ranking) == 3
 
 
-def test_each_image_is_doubted_by_itself() -> None:
-    """One dark image among usual ones is the one that is doubted."""
+def test_each_image_is_judged_by_itself() -> None:
+    """One dark image among usual ones is the one with a warning."""
     files = [picture(str(i), textured(b)) for i, b in enumerate((0.5, 0.2, 0.5))]
     assert [bool(answer.doubts) for answer in predict(Echo(), files, USUAL)] == [False, True, False]
 
 
-def test_values_from_zero_to_one_are_doubted() -> None:
+def test_values_from_zero_to_one_get_a_warning() -> None:
     """A picture whose values are 0 and 1 was scaled before it was saved."""
     (answer,) = predict(Echo(), [picture("a", np.eye(8, dtype=np.uint8))], USUAL)
     assert "the values are 0 to 1; expected 0 to 255" in answer.doubts
 
 
-def test_nothing_known_nothing_doubted() -> None:
-    """Where nothing is known of the training images, nothing is doubted."""
+def test_without_statistics_there_are_no_warnings() -> None:
+    """Where nothing is known of the training images, there are no warnings."""
     (answer,) = predict(Echo(), [picture("a", 0)], {**USUAL, "num_images": 0})
     assert answer.doubts == ()
 

@@ -59,20 +59,20 @@ def test_browser_is_asked(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_browser_without_an_answer(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that never wrote its answer is an error that names it."""
     monkeypatch.setattr(subprocess, "run", Runtime("<body></body>"))
-    with pytest.raises(ExportError, match=r"net\.html: the browser gave no answer"):
+    with pytest.raises(ExportError, match=r"net\.html: the browser returned no result"):
         web_page.in_browser(page)(np.zeros((1, 2, 2, 1), np.uint8))
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("stderr", "message"),
     [("at x.js:1\nTypeError: a is not a function\nat y\n", "TypeError: a is not a function"), ("", "no message")],
 )
-def test_failing_javascript(page: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str) -> None:
+def test_failing_javascript(page: Path, monkeypatch: pytest.MonkeyPatch, stderr: str, message: str) -> None:
     """A runtime that fails is an error with the line of its output that names the mistake."""
-    monkeypatch.setattr(subprocess, "run", Runtime("ANSWER  END", 1, said))
+    monkeypatch.setattr(subprocess, "run", Runtime("ANSWER  END", 1, stderr))
     with pytest.raises(ExportError) as caught:
         web_page.in_browser(page)(np.zeros((1, 2, 2, 1), np.uint8))
-    assert caught.value.message == f"{page}: its JavaScript fails: {told}"
+    assert caught.value.message == f"{page}: its JavaScript fails: {message}"
 
 
 @pytest.mark.parametrize("there", [(), ("node",), ("nodejs",), ("chromium",), ("msedge",), ("node", "chromium")])
@@ -84,5 +84,7 @@ def test_what_runs_a_page(there: tuple[str, ...], monkeypatch: pytest.MonkeyPatc
         assert error is None
     else:
         assert error is not None
-        assert error.message == ("a page is proven by running it, and neither node nor a Chromium browser was found")
+        assert error.message == (
+            "verifying a page requires running it, and neither node nor a Chromium browser was found"
+        )
         assert error.hint == "Install Node.js."

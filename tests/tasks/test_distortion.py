@@ -137,14 +137,14 @@ def test_profile_of_a_judge_of_brightness() -> None:
 def test_the_profile_has_these_strengths() -> None:
     """What `cnn eval --invariance` measures: other programs read the names, units and amounts."""
     assert [(kind.name, kind.unit, kind.amounts) for kind in DISTORTIONS] == [
-        ("shift", "share of the size", (0, 0.05, 0.1, 0.15, 0.2, 0.3)),
+        ("shift", "fraction of the size", (0, 0.05, 0.1, 0.15, 0.2, 0.3)),
         ("rotation", "degrees", (0, 5, 10, 20, 30, 45, 90, 180)),
         ("scale", "factor", (0.5, 0.7, 0.85, 1, 1.15, 1.4, 2)),
-        ("brightness", "share of the range", (-0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5)),
+        ("brightness", "fraction of the range", (-0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5)),
         ("contrast", "factor", (0.1, 0.25, 0.5, 1, 1.5, 2)),
-        ("noise", "deviation, share of the range", (0, 0.05, 0.1, 0.2, 0.3, 0.5)),
-        ("blur", "deviation, share of the height", (0, 0.02, 0.04, 0.06, 0.1)),
-        ("occlusion", "side, share of the shorter", (0, 0.1, 0.2, 0.3, 0.4, 0.5)),
+        ("noise", "deviation, fraction of the range", (0, 0.05, 0.1, 0.2, 0.3, 0.5)),
+        ("blur", "deviation, fraction of the height", (0, 0.02, 0.04, 0.06, 0.1)),
+        ("occlusion", "side, fraction of the shorter", (0, 0.1, 0.2, 0.3, 0.4, 0.5)),
     ]
 
 

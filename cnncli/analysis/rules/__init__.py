@@ -1,1 +1,1 @@
-"""What `cnn check` finds: one module a subject, each a list of rules."""
+"""What `cnn check` finds: one module for each topic, each with a list of rules."""

@@ -1,15 +1,16 @@
-"""Doubts about windows: pixels that none sees, windows larger than the image, fields too small or too large."""
+"""Rules about windows: pixels that none sees, windows larger than the image, fields too small or too large."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from math import floor
 
-from cnncli.analysis.rules.rule import Doubt, Subject, kind
+from cnncli.analysis.rules.rule import CheckedNetwork, Finding, kind
 from cnncli.analysis.walk import Step
 from cnncli.layers.base import Shape, Window
 from cnncli.layers.graph import INPUT
 from cnncli.layers.sliding import Sliding
+from cnncli.plural import counted
 
 FAR_SMALLER = 4
 """A receptive field that fits this many times into the image's side is far smaller than the image."""
@@ -17,87 +18,87 @@ FAR_LARGER = 5
 """A receptive field this many times the image's side is far larger than the image."""
 
 
-def windows_fit(subject: Subject) -> Iterator[Doubt]:
+def windows_fit(network: CheckedNetwork) -> Iterator[Finding]:
     """A window larger than the image sees mostly padding."""
-    for step, windows in _sliding(subject):
+    for step, windows in _sliding(network):
         lengths = step.input_shape[:-1]
         if any(window.size > length for window, length in zip(windows, lengths, strict=True)):
-            yield Doubt(
+            yield Finding(
                 "W304",
                 step.node.path,
-                f"The image has shrunk to {_times(lengths)} before {step.node.name}, whose window is "
+                f"The image is only {_times(lengths)} before {step.node.name}, whose window is "
                 f"{_times(floor(window.size) for window in windows)}: it sees mostly padding.",
                 "Use fewer poolings and strides before it, a smaller window, or a larger data.image_size.",
             )
 
 
-def all_pixels_are_seen(subject: Subject) -> Iterator[Doubt]:
+def all_pixels_are_seen(network: CheckedNetwork) -> Iterator[Finding]:
     """Strides that do not come out even cut off the last rows and columns."""
-    for step, windows in _sliding(subject):
+    for step, windows in _sliding(network):
         source = step.node.inputs[0]
-        if len(subject.consumers[source]) > 1 or _padded(subject, source):
+        if len(network.consumers[source]) > 1 or _padded(network, source):
             continue
         lost = _lost(windows, step)
         if any(lost):
             names = ("row", "column") if len(lost) == 2 else ("position",) * len(lost)
-            what = " and ".join(f"the last {_plural(n, name)}" for n, name in zip(lost, names, strict=True) if n)
-            yield Doubt(
+            what = " and ".join(_last(n, name) for n, name in zip(lost, names, strict=True) if n)
+            yield Finding(
                 "W305",
                 step.node.path,
-                f"{step.node.name} never sees {what} of its {_times(step.input_shape[:-1])} input: its strides do not "
-                "come out even.",
+                f"{step.node.name} never sees {what} of its {_times(step.input_shape[:-1])} input: its strides do "
+                "not divide the size minus the window.",
                 "Use padding: same, another data.image_size, or other strides; "
-                "or leave it, if the border does not matter.",
+                "or ignore this if the border does not matter.",
             )
 
 
-def no_pixels_are_skipped(subject: Subject) -> Iterator[Doubt]:
+def no_pixels_are_skipped(network: CheckedNetwork) -> Iterator[Finding]:
     """Strides larger than the window leave gaps."""
-    for step, windows in _sliding(subject):
-        alone = len(subject.consumers[step.node.inputs[0]]) == 1
+    for step, windows in _sliding(network):
+        alone = len(network.consumers[step.node.inputs[0]]) == 1
         if alone and any(window.stride > window.size for window in windows):
-            yield Doubt(
+            yield Finding(
                 "W306",
                 step.node.path,
                 f"{step.node.name} has strides of {_times(window.stride for window in windows)} and a window of "
-                f"{_times(floor(window.size) for window in windows)}: what lies between its windows is never seen.",
-                "Use strides that are no larger than the window.",
+                f"{_times(floor(window.size) for window in windows)}: the pixels between its windows are never seen.",
+                "Use strides no larger than the window.",
             )
 
 
-def field_fits_the_image(subject: Subject) -> Iterator[Doubt]:
+def field_fits_the_image(network: CheckedNetwork) -> Iterator[Finding]:
     """What a position sees before the head should be about the image."""
-    image = subject.config.input_shape[:-1]
-    for step in subject.steps:
+    image = network.config.input_shape[:-1]
+    for step in network.steps:
         source = step.node.inputs[0]
         if step.field is not None:
             continue
-        before = None if source == INPUT else subject.steps[source].field
+        before = None if source == INPUT else network.steps[source].field
         if before is not None:
             yield from _field(step, tuple(reach.size for reach in before), image)
         return
 
 
-def _field(step: Step, seen: Shape, image: Shape) -> Iterator[Doubt]:
+def _field(step: Step, seen: Shape, image: Shape) -> Iterator[Finding]:
     pairs = list(zip(seen, image, strict=True))
     what = f"Each position before {step.node.name} sees {_times(seen)} pixels of a {_times(image)} image"
     pooled = kind(step.node.layer).startswith("Global")
     if max(seen) > 1 and pooled and any(size < length for size, length in pairs):
-        yield Doubt(
+        yield Finding(
             "W307",
             step.node.path,
-            f"{what}, and the pooling forgets where: nothing larger can be recognised.",
-            "Add convolutions or poolings before it, or use Flatten, which keeps the places.",
+            f"{what}, and the pooling discards positions: larger patterns cannot be recognised.",
+            "Add convolutions or poolings before it, or use Flatten, which keeps the positions.",
         )
     elif max(seen) > 1 and all(FAR_SMALLER * size < length for size, length in pairs):
-        yield Doubt(
+        yield Finding(
             "W307",
             step.node.path,
-            f"{what}: all that is larger is left to the dense layers.",
+            f"{what}: larger patterns are left to the dense layers.",
             "Add convolutions or poolings before it.",
         )
     elif all(size > FAR_LARGER * length for size, length in pairs):
-        yield Doubt(
+        yield Finding(
             "W308",
             step.node.path,
             f"{what}: most of what it sees is padding.",
@@ -105,8 +106,8 @@ def _field(step: Step, seen: Shape, image: Shape) -> Iterator[Doubt]:
         )
 
 
-def _sliding(subject: Subject) -> Iterator[tuple[Step, tuple[Window, ...]]]:
-    for step in subject.steps:
+def _sliding(network: CheckedNetwork) -> Iterator[tuple[Step, tuple[Window, ...]]]:
+    for step in network.steps:
         windows = step.node.layer.windows(step.input_shape)
         if windows and isinstance(step.node.layer, Sliding):
             yield step, windows
@@ -121,13 +122,13 @@ def _lost(windows: tuple[Window, ...], step: Step) -> list[int]:
     ]
 
 
-def _plural(number: int, name: str) -> str:
-    return name if number == 1 else f"{number} {name}s"
+def _last(number: int, name: str) -> str:
+    return f"the last {name if number == 1 else counted(number, name)}"
 
 
-def _padded(subject: Subject, source: int) -> bool:
+def _padded(network: CheckedNetwork, source: int) -> bool:
     """Say whether the last rows and columns are zeros that a layer before has added."""
-    return source != INPUT and kind(subject.steps[source].node.layer).startswith("ZeroPadding")
+    return source != INPUT and kind(network.steps[source].node.layer).startswith("ZeroPadding")
 
 
 def _times(lengths: object) -> str:

@@ -1,4 +1,4 @@
-"""One doubt about a config, and what the rules look at to find them."""
+"""What a rule of `cnn check` reads, and what it yields: a finding."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from cnncli.layers.graph import INPUT
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """Something that is probably not meant.
+class Finding:
+    """Something about a config that is probably a mistake.
 
     Attributes:
         code: Number of its page: "W304"; "E301" where the run would fail.
         path: Where in the config.
-        message: What was found, in numbers.
+        message: What was consumers, in numbers.
         hint: What to do about it.
     """
 
@@ -30,7 +30,7 @@ class Doubt:
 
 
 @dataclass(frozen=True)
-class Subject:
+class CheckedNetwork:
     """A config and its network, walked."""
 
     config: Config
@@ -39,11 +39,11 @@ class Subject:
     @cached_property
     def consumers(self) -> dict[int, list[int]]:
         """Nodes that take each node's output, by index; `INPUT` for the image."""
-        found: dict[int, list[int]] = {i: [] for i in range(INPUT, len(self.steps))}
+        consumers: dict[int, list[int]] = {i: [] for i in range(INPUT, len(self.steps))}
         for index, step in enumerate(self.steps):
             for source in step.node.inputs:
-                found[source].append(index)
-        return found
+                consumers[source].append(index)
+        return consumers
 
 
 def kind(layer: Layer) -> str:

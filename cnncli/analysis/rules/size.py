@@ -1,4 +1,4 @@
-"""Doubts about size: where the parameters are, and whether training fits the machine."""
+"""Rules about size: where the parameters are, and whether training fits the machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cnncli.analysis.memory import memory
-from cnncli.analysis.rules.rule import Doubt, Subject, kind
+from cnncli.analysis.rules.rule import CheckedNetwork, Finding, kind
 from cnncli.layers.graph import INPUT
 
 MANY = 100_000
@@ -15,35 +15,35 @@ MANY = 100_000
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def parameters_are_spread(subject: Subject) -> Iterator[Doubt]:
+def parameters_are_spread(network: CheckedNetwork) -> Iterator[Finding]:
     """A dense layer on a flattened image soon holds most of the parameters."""
-    counts = [step.node.layer.num_params(step.input_shape) for step in subject.steps]
+    counts = [step.node.layer.num_params(step.input_shape) for step in network.steps]
     total = sum(counts)
-    for step, count in zip(subject.steps, counts, strict=True):
+    for step, count in zip(network.steps, counts, strict=True):
         large = count >= MANY and 2 * count > total
-        if large and kind(step.node.layer) == "Dense" and _is_flattened(subject, step.node.inputs[0]):
-            yield Doubt(
+        if large and kind(step.node.layer) == "Dense" and _is_flattened(network, step.node.inputs[0]):
+            yield Finding(
                 "W309",
                 step.node.path,
-                f"{step.node.name} on {step.input_shape[0]:,} flattened values holds {count:,} of the network's "
+                f"{step.node.name} on {step.input_shape[0]:,} flattened values has {count:,} of the network's "
                 f"{total:,} parameters ({100 * count / total:.0f} %).",
-                "GlobalAveragePooling2D in place of Flatten, one more pooling before it, or fewer units make it small.",
+                "Use GlobalAveragePooling2D instead of Flatten, another pooling before it, or fewer units.",
             )
 
 
-def _is_flattened(subject: Subject, index: int) -> bool:
-    while index != INPUT and kind(subject.steps[index].node.layer) == "Dropout":
-        index = subject.steps[index].node.inputs[0]
-    return index != INPUT and kind(subject.steps[index].node.layer) == "Flatten"
+def _is_flattened(network: CheckedNetwork, index: int) -> bool:
+    while index != INPUT and kind(network.steps[index].node.layer) == "Dropout":
+        index = network.steps[index].node.inputs[0]
+    return index != INPUT and kind(network.steps[index].node.layer) == "Flatten"
 
 
-def training_fits_the_machine(subject: Subject) -> Iterator[Doubt]:
+def training_fits_the_machine(network: CheckedNetwork) -> Iterator[Finding]:
     """Training must fit into the memory that there is."""
     available = machine_memory()
-    need = memory(subject.config, subject.steps)
+    need = memory(network.config, network.steps)
     if available is not None and need.training > available:
-        whole = ", the whole training split" if need.batch_size < subject.config.train.batch_size else ""
-        yield Doubt(
+        whole = ", the whole training split" if need.batch_size < network.config.train.batch_size else ""
+        yield Finding(
             "W314",
             "train.batch_size",
             f"Training takes about {need.training / 1e9:,.1f} GB at batch size {need.batch_size:,}{whole}; "

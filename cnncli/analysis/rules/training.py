@@ -1,4 +1,4 @@
-"""Doubts about the train section: metrics that will not exist, batches larger than the data."""
+"""Rules about the train section: metrics that will not exist, batches larger than the data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import ceil
 
 from cnncli.analysis.processor import cpu_features, lacks_float16
 from cnncli.analysis.rules.known_sets import num_training_examples
-from cnncli.analysis.rules.rule import Doubt, Subject, kind
+from cnncli.analysis.rules.rule import CheckedNetwork, Finding, kind
 from cnncli.analysis.walk import Step
 from cnncli.config.schema.schema import Group
 
@@ -16,33 +16,33 @@ STALE = 0.05
 """Share of the first values of running means above which validation is misled."""
 
 
-def monitors_exist(subject: Subject) -> Iterator[Doubt]:
+def monitors_exist(network: CheckedNetwork) -> Iterator[Finding]:
     """What is watched must be among the metrics."""
-    train, has_validation = subject.config.train, subject.config.data.validation != 0
-    metrics = subject.config.task_spec.monitors(has_validation)
+    train, has_validation = network.config.train, network.config.data.validation != 0
+    metrics = network.config.task_spec.monitors(has_validation)
     watched = {"early_stopping": train.early_stopping, f"schedule.{train.schedule.type_name()}": train.schedule}
     for name, owner in watched.items():
         path, monitor = f"train.{name}.monitor", getattr(owner, "monitor", None)
         if monitor is not None and monitor not in metrics:
-            yield Doubt(
+            yield Finding(
                 "E302",
                 path,
-                f'There is no metric "{monitor}" to watch: ' + _why(monitor, has_validation),
-                f"Watch one of {', '.join(metrics)}.",
+                f'Unknown metric "{monitor}": ' + _why(monitor, has_validation),
+                f"Monitor one of {', '.join(metrics)}.",
             )
 
 
 def _why(monitor: str, has_validation: bool) -> str:
     if monitor.startswith("validation_") and not has_validation:
-        return "data.validation is 0, so that no example is held back."
-    return "no run has it."
+        return "with data.validation: 0 there is no validation split."
+    return "training does not compute it."
 
 
-def batch_fits_the_split(subject: Subject) -> Iterator[Doubt]:
+def batch_fits_the_split(network: CheckedNetwork) -> Iterator[Finding]:
     """A batch larger than the training split is never full."""
-    examples, batch = num_training_examples(subject.config.data), subject.config.train.batch_size
+    examples, batch = num_training_examples(network.config.data), network.config.train.batch_size
     if examples is not None and batch > examples:
-        yield Doubt(
+        yield Finding(
             "W313",
             "train.batch_size",
             f"A batch of {batch:,} is larger than the training split of about {examples:,} examples: "
@@ -51,35 +51,35 @@ def batch_fits_the_split(subject: Subject) -> Iterator[Doubt]:
         )
 
 
-def running_means_arrive(subject: Subject) -> Iterator[Doubt]:
+def running_means_arrive(network: CheckedNetwork) -> Iterator[Finding]:
     """Running means that begin at 0 and 1 need several times 1 / (1 − momentum) steps to be of use."""
-    examples, train = num_training_examples(subject.config.data), subject.config.train
+    examples, train = num_training_examples(network.config.data), network.config.train
     if examples is None:
         return
     epochs = min(train.epochs, train.early_stopping.patience + 1 if train.early_stopping else train.epochs)
     steps = epochs * ceil(examples / train.batch_size)
-    for step in subject.steps:
+    for step in network.steps:
         momentum = getattr(step.node.layer, "momentum", 0.0)
         if kind(step.node.layer) == "BatchNormalization" and momentum**steps > STALE:
             what = "before early stopping may end it" if train.early_stopping else "in all"
-            yield Doubt(
+            yield Finding(
                 "W315",
                 step.node.path,
-                f"With momentum {momentum:g} the running means of {step.node.name} follow slowly, and the run has "
-                f"{steps:,} steps {what}: {100 * momentum**steps:.0f} % of what they begin with is left, so that "
-                "validation sees another network than training.",
+                f"With momentum {momentum:g} the moving averages of {step.node.name} adapt slowly, and the run has "
+                f"{steps:,} steps {what}: {100 * momentum**steps:.0f} % of their initial values is left, so "
+                "validation results differ from training.",
                 "Use momentum: 0.9, more epochs or patience, or a smaller batch size.",
             )
 
 
-def something_learns(subject: Subject) -> Iterator[Doubt]:
+def something_learns(network: CheckedNetwork) -> Iterator[Finding]:
     """At least one weight must be left to training."""
-    if not any(_learns(subject.config.train.groups, step) for step in subject.steps):
-        yield Doubt(
+    if not any(_learns(network.config.train.groups, step) for step in network.steps):
+        yield Finding(
             "E303",
             "model",
-            "There is nothing to train: no layer has weights that training may change.",
-            "Leave out trainable: false where a layer is to learn, in train.groups too, or add a layer with weights.",
+            "There is nothing to train: no layer has trainable weights.",
+            "Remove trainable: false from a layer or from train.groups, or add a layer with weights.",
         )
 
 
@@ -89,15 +89,15 @@ def _learns(groups: Sequence[Group], step: Step) -> bool:
     return (group is None or group.trainable) and layer.num_params(step.input_shape, trainable=True) > 0
 
 
-def processor_has_the_precision(subject: Subject) -> Iterator[Doubt]:
+def processor_has_the_precision(network: CheckedNetwork) -> Iterator[Finding]:
     """Float16 is only fast where the processor computes with it."""
-    if subject.config.train.precision == "mixed_float16" and lacks_float16():
+    if network.config.train.precision == "mixed_float16" and lacks_float16():
         other = "mixed_bfloat16" if "avx512_bf16" in cpu_features() else "float32"
-        yield Doubt(
+        yield Finding(
             "W316",
             "train.precision",
-            "This processor has no instructions for float16 (AVX-512 FP16, AMX FP16): TensorFlow then takes about ten "
-            "times as long for a convolution as in float32.",
+            "This processor has no instructions for float16 (AVX-512 FP16, AMX FP16): a convolution takes about ten "
+            "times as long as in float32.",
             f"Use precision: {other}, or a machine with a GPU.",
         )
 

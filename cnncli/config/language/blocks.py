@@ -46,11 +46,11 @@ def define(name: str, entry: Entry, taken: list[str], problems: list[Problem]) -
     """
     path, before = f"model.blocks.{name}", len(problems)
     if not name[:1].islower() or not name.replace("_", "").isalnum() or not name.isascii() or name in taken:
-        message = f'"{shortened(name)}" cannot be a block\'s name.'
-        hint = "A block's name begins with a small letter, as no layer's does; then letters, digits and _."
+        message = f'"{shortened(name)}" is not a valid block name.'
+        hint = "A block's name begins with a lowercase letter, unlike a layer's; then letters, digits and _."
         problems.append(problem("E030", message, entry.key, hint, path))
     if not isinstance(entry.value, Mapping):
-        message = f"Expected a mapping with parameters and layers; read {read(entry.value)}."
+        message = f"Expected a mapping with parameters and layers; got {read(entry.value)}."
         problems.append(problem("E014", message, entry.value.origin, _EXAMPLE, path))
         return None
     for key in entry.value.entries.keys() - {"parameters", "layers"}:
@@ -63,7 +63,7 @@ def define(name: str, entry: Entry, taken: list[str], problems: list[Problem]) -
         origin = layers.origin if layers else entry.key
         written = read(layers) if layers else "none"
         problems.append(
-            problem("E011", f"A block needs a list of layers; read {written}.", origin, _EXAMPLE, f"{path}.layers")
+            problem("E011", f"A block needs a list of layers; got {written}.", origin, _EXAMPLE, f"{path}.layers")
         )
         return None
     return Definition(name, entry.key, parameters, layers) if len(problems) == before else None
@@ -78,14 +78,14 @@ def _parameters(value: Value | None, path: str, problems: list[Problem]) -> dict
     found: dict[str, Value | None] = {}
     items = value.items if isinstance(value, Sequence) else ()
     if not isinstance(value, Sequence):
-        message = f"Expected a list of parameter names; read {read(value)}."
+        message = f"Expected a list of parameter names; got {read(value)}."
         problems.append(problem("E014", message, value.origin, _PARAMETERS, path))
     for index, item in enumerate(items):
         named = split(item, f"{path}[{index}]", "parameter", problems)
         if named is None:
             continue
         if not named.name.isidentifier() or named.name in found:
-            why = "stands twice" if named.name in found else "is no name for a parameter"
+            why = "appears twice" if named.name in found else "is not a valid parameter name"
             message = f'"{shortened(named.name)}" {why}.'
             problems.append(problem("E027", message, named.origin, _PARAMETERS, f"{path}[{index}]"))
             continue
@@ -101,7 +101,7 @@ def bind(use: Named, definition: Definition, problems: list[Problem]) -> Scope |
     """Return what a block's parameters stand for at one use, or add what is wrong with the use to `problems`."""
     names = definition.parameters
     if not isinstance(use.arguments, Mapping):
-        message = f"Expected the parameters of {use.name} as a mapping; read {read(use.arguments)}."
+        message = f"Expected the parameters of {use.name} as a mapping; got {read(use.arguments)}."
         problems.append(problem("E014", message, use.arguments.origin, _parameters_of(definition), use.path))
         return None
     given = {key: entry.value for key, entry in use.arguments.entries.items()}
@@ -112,7 +112,7 @@ def bind(use: Named, definition: Definition, problems: list[Problem]) -> Scope |
         problems.append(problem("E027", message, origin, _parameters_of(definition), f"{use.path}.{key}"))
     for key, value in given.items():
         if larger(value, MAX_ARGUMENT, MAX_ARGUMENT_DEPTH):
-            message = f"An argument of a block has at most {MAX_ARGUMENT:,} values in {MAX_ARGUMENT_DEPTH} levels."
+            message = f"A block argument can have at most {MAX_ARGUMENT:,} values and {MAX_ARGUMENT_DEPTH} levels."
             problems.append(problem("E007", message, value.origin, path=f"{use.path}.{key}"))
     scope = {name: given.get(name, default) for name, default in names.items()}
     missing = [name for name, value in scope.items() if value is None]
@@ -150,7 +150,7 @@ def _argument(value: Scalar, scope: Scope, path: str, problems: list[Problem]) -
     if name in scope:
         found = scope[name]
         return replace(found, origin=replace(found.origin, also=value.origin))
-    message = f'There is no parameter "{shortened(name)}" here.{suggestion(name, scope)}'
+    message = f'Unknown parameter "{shortened(name)}".{suggestion(name, scope)}'
     hint = (
         f"Parameters: {', '.join(scope)}"
         if scope

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnncli.config.yaml.tree import Mapping, Scalar, Sequence, Value
+from cnncli.plural import counted
 
 Fragment = dict[str, Any]
 """A part of a JSON Schema."""
@@ -14,7 +15,7 @@ Location = tuple[str | int, ...]
 _TYPES = {
     "integer": "an integer",
     "number": "a number",
-    "string": "a text",
+    "string": "a string",
     "boolean": "true or false",
     "null": "null",
     "array": "a list",
@@ -102,7 +103,7 @@ def _either(options: list[Fragment]) -> str:
         ]
     words = list(dict.fromkeys(phrase(option) for option in options))
     return (", or " if any("," in each for each in words) else " or ").join(
-        each.replace(f"each {words[0]}", "each such") for each in words
+        each.replace(f", each {words[0]}", " of this kind") for each in words
     )
 
 
@@ -117,10 +118,14 @@ def _list(part: Fragment) -> str:
     item = places[0] if places else part.get("items")
     if not number:
         return (
-            "a list of at least 1" if part.get("minItems") == 1 else "a list of lists" if _is_list(item) else "a list"
+            "a list of at least 1 item"
+            if part.get("minItems") == 1
+            else "a list of lists"
+            if _is_list(item)
+            else "a list"
         )
     each = phrase(item) if isinstance(item, dict) and item.get("type") not in (None, "object") else ""
-    return f"a list of {number}, each {each}" if each else f"a list of {number}"
+    return f"a list of {counted(number, 'item')}, each {each}" if each else f"a list of {counted(number, 'item')}"
 
 
 def _is_list(part: Any) -> bool:
@@ -132,7 +137,7 @@ def read(value: Value) -> str:
     if isinstance(value, Mapping):
         return "a mapping" if value.entries else "an empty mapping"
     if isinstance(value, Sequence):
-        return f"a list of {len(value.items)}" if value.items else "an empty list"
+        return f"a list of {counted(len(value.items), 'item')}" if value.items else "an empty list"
     return _scalar(value)
 
 
@@ -142,7 +147,7 @@ def _scalar(value: Scalar) -> str:
     if isinstance(value.value, bool):
         return str(value.value).lower()
     if isinstance(value.value, str):
-        return f'the text "{shortened(value.value)}"'
+        return f'the string "{shortened(value.value)}"'
     return f"the number {value.value}"
 
 
@@ -157,9 +162,9 @@ def advice(value: Value, part: Fragment) -> str | None:
         return None
     text, wanted = value.value, {option.get("type") for option in [part, *part.get("anyOf", ())]}
     if "boolean" in wanted and text.lower() in ("yes", "on", "no", "off", "y", "n"):
-        return f"Write {'true' if text.lower() in ('yes', 'on', 'y') else 'false'}; YAML 1.2 reads {text} as a text."
+        return f"Write {'true' if text.lower() in ('yes', 'on', 'y') else 'false'}; in YAML 1.2, {text} is a string."
     if "null" in wanted and text.lower() in ("none", "nil"):
-        return "Write null for none."
+        return "Write null for no value."
     if value.quoted and wanted & {"integer", "number"} and text.replace(".", "", 1).isdigit():
         return f"Write {text} without quotes."
     if "array" in wanted and text[:1] == "(":

@@ -31,19 +31,27 @@ def resolve(tree: Value, file: Path | None, chain: tuple[str, ...] = ()) -> Valu
     """
     if not isinstance(tree, Mapping) or "extends" not in tree.entries:
         return tree
-    asked = tree.entries["extends"].value
+    reference = tree.entries["extends"].value
     rest = Mapping({key: entry for key, entry in tree.entries.items() if key != "extends"}, tree.origin)
-    if isinstance(asked, Scalar) and asked.value is None:
+    if isinstance(reference, Scalar) and reference.value is None:
         return rest
-    base = _locate(asked, file)
+    base = _locate(reference, file)
     chain = (*chain, _same(file) if file else "")
     if _same(base) in chain:
         fail(
-            "E021", f"The configs extend one another in a circle: {_names(chain, base)}.", asked.origin, path="extends"
+            "E021",
+            f"Circular extends: {_names(chain, base)}.",
+            reference.origin,
+            path="extends",
         )
     if len(chain) > MAX_CHAIN:
-        fail("E021", f"More than {MAX_CHAIN} configs extend one another.", asked.origin, path="extends")
-    below = resolve(files.read(base, str(base), asked.origin), base, chain)
+        fail(
+            "E021",
+            f"A chain of more than {MAX_CHAIN} configs that extend one another.",
+            reference.origin,
+            path="extends",
+        )
+    below = resolve(files.read(base, str(base), reference.origin), base, chain)
     return merge(below, rest)
 
 
@@ -60,26 +68,26 @@ def merge(below: Value, above: Value, path: tuple[str, ...] = ()) -> Value:
     return Mapping(entries, above.origin)
 
 
-def _locate(asked: Value, file: Path | None) -> Path:
-    if not isinstance(asked, Scalar) or not isinstance(asked.value, str) or not asked.value:
-        message = f"Expected the path of a config, or the name of one that comes with cnncli; read {written(asked)}."
-        fail("E014", message, asked.origin, path="extends")
+def _locate(reference: Value, file: Path | None) -> Path:
+    if not isinstance(reference, Scalar) or not isinstance(reference.value, str) or not reference.value:
+        message = f"Expected the path of a config, or the name of a network of the zoo; got {written(reference)}."
+        fail("E014", message, reference.origin, path="extends")
     folder = file.parent if file else Path()
-    path = folder / asked.value
+    path = folder / reference.value
     if zoo.is_file(path):
         return path
-    found = zoo.find(asked.value)
+    found = zoo.find(reference.value)
     if found is None or (file is not None and _same(found) == _same(file)):
-        _missing(asked.value, folder, asked.origin)
+        _missing(reference.value, folder, reference.origin)
     return found
 
 
-def _missing(asked: str, folder: Path, origin: Origin) -> NoReturn:
+def _missing(reference: str, folder: Path, origin: Origin) -> NoReturn:
     neighbours = {path.stem: path.name for path in folder.glob("*.y*ml")} if folder.is_dir() else {}
-    name = nearest(Path(asked).stem, [*neighbours, *zoo.names()])
+    name = nearest(Path(reference).stem, [*neighbours, *zoo.names()])
     near = f' Did you mean "{neighbours.get(name, name)}"?' if name else ""
-    message = f'There is no file "{asked}" here, and no network of that name.{near}'
-    hint = "Write a path that starts from this file's folder, or a name from `cnn zoo`."
+    message = f'Neither a file nor a network of the zoo is named "{reference}".{near}'
+    hint = "Write a path relative to this file's folder, or a name from `cnn zoo`."
     fail("E020", message, origin, hint, "extends")
 
 

@@ -1,4 +1,4 @@
-"""Where a key belongs that stands in the wrong section."""
+"""Where a key in the wrong section belongs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _SECTIONS: dict[str, type[Section]] = {
 
 
 @lru_cache(maxsize=8)
-def homes(section: str) -> dict[str, str]:
-    """Return where every key belongs that is none of `section`: "epochs" → "train"."""
-    found: dict[str, str] = {}
+def misplaced_keys(section: str) -> dict[str, str]:
+    """Return where every key belongs that is not in `section`: "epochs" → "train"."""
+    owners: dict[str, str] = {}
     for name, schedule in SCHEDULES.items():
-        found |= dict.fromkeys(schedule.model_fields, f"train.schedule, as in `schedule: {{{name}: {{…}}}}`")
+        owners |= dict.fromkeys(schedule.model_fields, f"train.schedule, as in `schedule: {{{name}: {{…}}}}`")
     for name, optimizer in OPTIMIZERS.items():
-        found |= dict.fromkeys(optimizer.model_fields, f"train.optimizer, as in `optimizer: {{{name}: {{…}}}}`")
-    found |= dict.fromkeys(("learning_rate", "weight_decay"), "train.optimizer, as in `optimizer: {Adam: {…}}`")
+        owners |= dict.fromkeys(optimizer.model_fields, f"train.optimizer, as in `optimizer: {{{name}: {{…}}}}`")
+    owners |= dict.fromkeys(("learning_rate", "weight_decay"), "train.optimizer, as in `optimizer: {Adam: {…}}`")
     for path, kind in reversed(_SECTIONS.items()):
-        found |= dict.fromkeys(kind.model_fields, path)
-    return {key: home for key, home in found.items() if home != section}
+        owners |= dict.fromkeys(kind.model_fields, path)
+    return {key: home for key, home in owners.items() if home != section}

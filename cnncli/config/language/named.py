@@ -38,7 +38,7 @@ class Named:
 
 
 def split(value: Value, path: str, noun: str, problems: list[Problem]) -> Named | None:
-    """Take a named thing apart, or add to `problems` why it is none."""
+    """Take a named thing apart, or add to `problems` why it is not one."""
     if isinstance(value, Scalar) and isinstance(value.value, str):
         return Named(value.value, value.origin, Mapping({}, value.origin), f"{path}.{value.value}", noun)
     if isinstance(value, Mapping) and len(value.entries) == 1:
@@ -55,9 +55,9 @@ def _not_named(value: Value, path: str, noun: str) -> Problem:
     if isinstance(value, Mapping) and value.entries:
         keys = list(value.entries)
         written = f"{len(keys)} keys: {', '.join(shortened(key) for key in keys[:4])}{', …' if keys[4:] else ''}"
-        hint = f"Write the arguments behind the name, in braces or indented further: `{keys[0]}: {{…}}`."
+        hint = f"Write the arguments after the name, in braces or indented further: `{keys[0]}: {{…}}`."
     return problem(
-        "E018", f"Expected the name of one {noun}, or it with arguments; read {written}.", value.origin, hint, path
+        "E018", f"Expected the name of one {noun}, with or without arguments; got {written}.", value.origin, hint, path
     )
 
 
@@ -67,7 +67,7 @@ def make(named: Named, vocabulary: MappingType[str, type[AnySpec]], problems: li
         problems.append(unknown(named, vocabulary))
         return None
     if not isinstance(named.arguments, Mapping):
-        message = f"Expected the arguments of {named.name} as a mapping; read {read(named.arguments)}."
+        message = f"Expected the arguments of {named.name} as a mapping; got {read(named.arguments)}."
         hint = f"Write `{named.name}: {{argument: value}}`."
         problems.append(problem("E014", message, named.arguments.origin, hint, named.path))
         return None
@@ -77,6 +77,6 @@ def make(named: Named, vocabulary: MappingType[str, type[AnySpec]], problems: li
 
 def unknown(named: Named, names: Iterable[str]) -> Problem:
     """Say that a name stands for nothing, which one was meant, and which there are."""
-    message = f'There is no {named.noun} "{shortened(named.name)}".{suggestion(named.name, names)}'
+    message = f'Unknown {named.noun} "{shortened(named.name)}".{suggestion(named.name, names)}'
     hint = f"{named.noun.capitalize()}s: {', '.join(sorted(names))}"
     return problem("E017", message, named.origin, hint, named.path)

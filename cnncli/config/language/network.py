@@ -59,12 +59,12 @@ class Network:
     def layers(self, value: Value, path: str, scope: Scope) -> tuple[Spec, ...]:
         """Make the layers of a list; those with something wrong are left out and added to the problems."""
         if not isinstance(value, Sequence):
-            hint = "Write one layer a line: `- Conv2D: {filters: 8, kernel_size: 3}`."
-            message = f"Expected a list of layers; read {read(value)}."
+            hint = "Write one layer per line: `- Conv2D: {filters: 8, kernel_size: 3}`."
+            message = f"Expected a list of layers; got {read(value)}."
             self.problems.append(problem("E014", message, value.origin, hint, path))
             return ()
         if self.depth >= MAX_DEPTH:
-            message = f"Layers are nested more than {MAX_DEPTH} deep here."
+            message = f"Layers are nested more than {MAX_DEPTH} levels deep here."
             self.problems.append(problem("E028", message, value.origin, path=path))
             return ()
         self.depth += 1
@@ -98,14 +98,14 @@ class Network:
         self.num_layers += self.times
         if self.num_layers > MAX_LAYERS:
             message = f"The network has more than {MAX_LAYERS:,} layers when blocks and repetitions are expanded."
-            hint = "Repeat fewer times."
+            hint = "Use fewer repetitions."
             raise ConfigError((*self.problems, problem("E029", message, found.origin, hint, found.path)))
 
     def parallel(self, found: Named, scope: Scope) -> Spec | None:
         """Make the branches of a Parallel, a list of lists of layers."""
         value = found.arguments
         if not isinstance(value, Sequence) or len(value.items) < 2:
-            message = f"Parallel needs a list of two or more branches, each a list of layers; read {read(value)}."
+            message = f"Parallel needs a list of two or more branches, each a list of layers; got {read(value)}."
             hint = (
                 "For example: `Parallel: [[{Conv2D: {filters: 8, kernel_size: 1}}], [{MaxPooling2D: {pool_size: 2}}]]`."
             )
@@ -164,5 +164,5 @@ def _used(found: Problem, use: Named) -> Problem:
     """Add to a problem inside a block where the block is used."""
     if found.line == use.origin.line and found.file == use.origin.file:
         return found
-    note = f"In the block {use.name}, used at {use.origin.position}."
+    note = f"In block {use.name}, used at {use.origin.position}."
     return replace(found, hint=f"{found.hint}\n{note}" if found.hint else note)

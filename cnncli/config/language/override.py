@@ -46,7 +46,7 @@ def parse(text: str) -> Override:
     path, equals, written = text.partition("=")
     placed = paths.parse_with_columns(path)
     if not equals or placed is None:
-        message = f'Expected KEY=VALUE with a dotted path for the key; read "{shortened(text)}".'
+        message = f'Expected KEY=VALUE with a dotted path as the key; got "{shortened(text)}".'
         hint = "For example: --set train.epochs=3 or --set model.layers[0].Conv2D.filters=8"
         fail("E025", message, Origin(source, 1, 1, max(len(source.lines[0]), 1)), hint)
     origins = tuple(Origin(source, 1, start + 1, length) for _, start, length in placed)
@@ -58,11 +58,11 @@ def apply(tree: Value, override: Override) -> Value:
     """Return the tree with one value replaced, or added to a mapping that has not got it.
 
     Raises:
-        ConfigError: If the path goes through a value that is no mapping or list, past a list's end, or to another
+        ConfigError: If the path goes through a value that is not a mapping or list, past a list's end, or to another
             layer than the one that stands there.
     """
     if override.steps == ("extends",):
-        fail("E026", "extends is read from the file; it cannot be set.", override.origins[0], path=override.path)
+        fail("E026", "extends cannot be set: it is read from the file.", override.origins[0], path=override.path)
     return _put(tree, override, 0)
 
 
@@ -113,6 +113,6 @@ def _put_item(value: Value | None, override: Override, depth: int) -> Value:
     items = list(value.items)
     if not isinstance(index, int) or index >= len(items):
         has = f"{len(items)} items, [0] to [{len(items) - 1}]" if items else "no items"
-        fail("E026", f"{where} has {has}; no [{index}].", origin, path=override.path)
+        fail("E026", f"{where} has {has}; there is no [{index}].", origin, path=override.path)
     items[index] = _put(items[index], override, depth + 1)
     return Sequence(tuple(items), value.origin)

@@ -23,13 +23,17 @@ def resolve(tree: Value) -> Value:
     """Return the config with every `${path}` replaced by what stands at the path; `$${` stands for itself.
 
     Raises:
-        ConfigError: If a path leads nowhere, references go in a circle, or mean too many values.
+        ConfigError: If a path does not exist, references are circular, or they expand to too many values.
     """
     if not _contains_any(tree):
         return tree
     resolved = _References(tree).value(tree, ())
     if larger(resolved, MAX_VALUES, MAX_DEPTH):
-        fail("E007", f"References make more than {MAX_VALUES:,} values, or more than {MAX_DEPTH} levels.", tree.origin)
+        fail(
+            "E007",
+            f"References expand to more than {MAX_VALUES:,} values, or more than {MAX_DEPTH} levels.",
+            tree.origin,
+        )
     return resolved
 
 
@@ -75,7 +79,9 @@ class _References:
             return replace(found, origin=replace(scalar.origin, also=found.origin))
         filled = _REFERENCE.sub(lambda match: self.part(match, scalar.origin, path), text)
         if len(filled) > MAX_TEXT:
-            fail("E007", f"References make a text of more than {MAX_TEXT:,} characters.", scalar.origin, path=path)
+            fail(
+                "E007", f"References expand to a string of more than {MAX_TEXT:,} characters.", scalar.origin, path=path
+            )
         return Scalar(filled, scalar.origin, quoted=True)
 
     def part(self, match: re.Match[str], origin: Origin, path: str) -> str:
@@ -84,7 +90,7 @@ class _References:
             return match[0][1:]
         found = self.target(match[2].strip(), origin, path)
         if not isinstance(found, Scalar) or found.value is None or isinstance(found.value, bool):
-            message = f"Only a text or a number can stand within a text; {match[0]} is {read(found)}."
+            message = f"Only a string or a number can be inserted into a string; {match[0]} is {read(found)}."
             fail("E022", message, origin, path=path)
         return str(found.value)
 
@@ -93,14 +99,14 @@ class _References:
         if name in self.done:
             return self.done[name]
         if len(self.open) >= MAX_CHAIN:
-            fail("E007", f"More than {MAX_CHAIN} references lead to one another.", origin, path=path)
+            fail("E007", f"A chain of more than {MAX_CHAIN} references.", origin, path=path)
         if name in self.open:
             circle = " → ".join([*self.open[self.open.index(name) :], name])
-            fail("E023", f"References go in a circle: {shortened(circle)}.", origin, path=path)
+            fail("E023", f"Circular reference: {shortened(circle)}.", origin, path=path)
         steps = paths.parse(name)
         if steps is None:
             hint = "Write the path of a value, as in ${train.epochs} or ${values.name}."
-            fail("E022", f'Expected a path in "${{…}}"; read "{shortened(name)}".', origin, hint, path)
+            fail("E022", f'Expected a path in "${{…}}"; got "{shortened(name)}".', origin, hint, path)
         self.open.append(name)
         self.done[name] = self.value(self.find(name, steps, origin, path), steps)
         self.open.pop()
@@ -114,7 +120,7 @@ class _References:
             if found is None:
                 names = list(value.entries) if isinstance(value, Mapping) else []
                 where = dotted(steps[:number]) or "The config"
-                message = f'"{shortened(name)}" leads nowhere: {where} has no "{step}".{suggestion(str(step), names)}'
+                message = f'"{shortened(name)}" does not exist: {where} has no "{step}".{suggestion(str(step), names)}'
                 hint = f"Keys of {where}: {', '.join(names[:20])}" if names else None
                 fail("E022", message, origin, hint, path)
             value = found

@@ -40,13 +40,13 @@ class Part:
         value: The mapping.
         path: Where it stands, "model.layers[3].Conv2D".
         subject: What messages call it: a layer's name; None for a section, which goes by its path.
-        homes: Where keys of other sections belong, for keys in the wrong place.
+        misplaced_keys: Where keys of other sections belong, for keys in the wrong place.
     """
 
     value: Mapping
     path: str
     subject: str | None = None
-    homes: MappingType[str, str] | None = None
+    misplaced_keys: MappingType[str, str] | None = None
 
 
 def python(value: Value) -> Any:
@@ -92,20 +92,20 @@ class _Complaint:
             places.setdefault(self.real(detail["loc"]), detail)
         inner = [p for p in places if not any(q != p and q[: len(p)] == p for q in places)]
         meant = {self.meant(place) for place in inner if places[place]["type"] == "extra_forbidden"}
-        told = [p for p in inner if not (places[p]["type"] == "missing" and p in meant)]
-        return [self.problem(place, places[place]) for place in told]
+        reported = [p for p in inner if not (places[p]["type"] == "missing" and p in meant)]
+        return [self.problem(place, places[place]) for place in reported]
 
     def real(self, location: Location) -> Location:
         """Drop what pydantic adds to a location for the alternatives that it tried."""
-        kept: list[str | int] = []
+        steps: list[str | int] = []
         value: Value | None = self.part.value
         for index, step in enumerate(location):
             child = paths.child(value, step)
             missing = index == len(location) - 1 and isinstance(value, Mapping)
-            if child is not None or (missing and step in expected.keys(expected.field(self.schema, tuple(kept)))):
-                kept.append(step)
+            if child is not None or (missing and step in expected.keys(expected.field(self.schema, tuple(steps)))):
+                steps.append(step)
                 value = child
-        return tuple(kept)
+        return tuple(steps)
 
     def meant(self, location: Location) -> Location:
         """Return the place that a misspelt key was meant for."""
@@ -131,9 +131,9 @@ class _Complaint:
         owner = subject or self.path(location[:-1]) or "The config"
         message = f'{owner} has no {noun} "{expected.shortened(key)}".{suggestion(key, names)}'
         hint = f"{noun.capitalize()}s of {owner}: {', '.join(sorted(names))}".replace(" of The ", " of the ")
-        home = (self.part.homes or {}).get(key) if len(location) == 1 else None
+        home = (self.part.misplaced_keys or {}).get(key) if len(location) == 1 else None
         if home and not nearest(key, names):
-            hint = f'"{key}" belongs under {home}.\n{hint}'
+            hint = f'"{key}" belongs to {home}.\n{hint}'
         entry = self.entry(location)
         origin = entry.key if entry else self.part.value.origin
         return problem("E012" if subject else "E010", message, origin, hint, self.path(location))
@@ -165,7 +165,7 @@ class _Complaint:
         if wanted == "another value" and not given and colon:
             wanted = detail["msg"].removeprefix(colon)
         code = "E015" if detail["type"] in _RANGE else "E016" if names and isinstance(text, str) else "E014"
-        message = f"Expected {wanted}; read {expected.read(value)}.{near}"
+        message = f"Expected {wanted}; got {expected.read(value)}.{near}"
         return problem(code, message, value.origin, expected.advice(value, field), self.path(location))
 
     def at(self, location: Location) -> Value:

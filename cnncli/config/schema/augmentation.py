@@ -26,36 +26,38 @@ class RandomFlip(Augmentation):
     """Mirror images at random."""
 
     mode: Literal["horizontal", "vertical", "horizontal_and_vertical"] = Field(
-        default="horizontal_and_vertical", description="Axes along which an image may be mirrored."
+        default="horizontal_and_vertical", description="Axes along which an image may be flipped."
     )
 
 
 class Moved(Augmentation):
     """A change that moves pixels, so that places without a pixel must be filled."""
 
-    fill_mode: FillMode = Field(default="reflect", description="What fills the places that no pixel moves to.")
+    fill_mode: FillMode = Field(default="reflect", description="How to fill pixels that move in from outside.")
     fill_value: float = Field(default=0.0, description="Pixel value for fill_mode constant.")
-    interpolation: Interpolation = Field(default="bilinear", description="How values between pixels are found.")
+    interpolation: Interpolation = Field(default="bilinear", description="Interpolation between pixels.")
 
 
 class RandomTranslation(Moved):
     """Shift images up, down, left or right."""
 
-    height_factor: Shift = Field(description="Largest shift down (negative: up), as a share of the height.")
-    width_factor: Shift = Field(description="Largest shift right (negative: left), as a share of the width.")
+    height_factor: Shift = Field(description="Largest shift down (negative: up), as a fraction of the height.")
+    width_factor: Shift = Field(description="Largest shift right (negative: left), as a fraction of the width.")
 
 
 class RandomRotation(Moved):
     """Turn images about their centre."""
 
-    factor: Shift = Field(description="Largest turn as a share of a full turn; 0.1 is 36°.")
+    factor: Shift = Field(description="Largest rotation as a fraction of a full turn; 0.1 is 36°.")
 
 
 class RandomZoom(Moved):
     """Enlarge or shrink images; a negative factor enlarges."""
 
     height_factor: Shift = Field(description="Largest zoom along the height.")
-    width_factor: Shift | None = Field(default=None, description="Largest zoom along the width; null keeps the shape.")
+    width_factor: Shift | None = Field(
+        default=None, description="Largest zoom along the width; null keeps the aspect ratio."
+    )
 
 
 class RandomCrop(Augmentation):
@@ -67,7 +69,7 @@ class RandomCrop(Augmentation):
 
     height: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Height in pixels; null: the image's.")
     width: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Width in pixels; null: the image's.")
-    padding: int = Field(default=0, ge=0, description="Pixels of zeros added on every side before the cut.")
+    padding: int = Field(default=0, ge=0, description="Zero padding on every side before cropping, in pixels.")
 
     def fits(self, image_size: tuple[int, int]) -> bool:
         """Say whether the part is no larger than the image with its border."""
@@ -78,7 +80,7 @@ class RandomCrop(Augmentation):
 class RandomBrightness(Augmentation):
     """Add the same random number to all pixels of an image."""
 
-    factor: Shift = Field(description="Largest change as a share of the range of pixel values.")
+    factor: Shift = Field(description="Largest change as a fraction of the range of pixel values.")
 
 
 class RandomContrast(Augmentation):
@@ -94,7 +96,7 @@ class RandomErasing(Augmentation):
     """
 
     factor: Range = Field(default=1.0, description="Probability of erasing.")
-    scale: tuple[Share, Share] = Field(default=(0.02, 0.33), description="Smallest and largest share of the image.")
+    scale: tuple[Share, Share] = Field(default=(0.02, 0.33), description="Smallest and largest fraction of the image.")
     fill_value: float | None = Field(default=None, description="Pixel value to write; null writes noise.")
 
 
@@ -104,7 +106,7 @@ class MixUp(Augmentation):
     Reference: Zhang et al., ICLR 2018.
     """
 
-    alpha: Share = Field(default=0.2, description="Strength of the blending: parameter of the beta distribution.")
+    alpha: Share = Field(default=0.2, description="Strength of the mixing: parameter of the beta distribution.")
 
 
 class CutMix(Augmentation):
@@ -122,9 +124,9 @@ class RandAugment(Augmentation):
     Reference: Cubuk et al., NeurIPS 2020.
     """
 
-    num_ops: int = Field(default=2, ge=1, description="Changes made to each image.")
+    num_ops: int = Field(default=2, ge=1, description="Number of changes applied to each image.")
     factor: Share = Field(default=0.5, description="Strength of the changes.")
-    interpolation: Interpolation = Field(default="bilinear", description="How values between pixels are found.")
+    interpolation: Interpolation = Field(default="bilinear", description="Interpolation between pixels.")
 
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {

@@ -23,30 +23,30 @@ BLOCK_NAME = "^[a-z][A-Za-z0-9_]*$"
 _ARGUMENTS = re.compile(r"\nArgs:\n(.*?)(?:\n\n|\n?$)", re.DOTALL)
 _ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 _COMMON = {
-    "activation": "Function applied to every output; null: none.",
-    "beta_initializer": "How the offset beta begins.",
-    "beta_regularizer": "Penalty on the size of the offset beta; null: none.",
-    "bias_initializer": "How the biases begin.",
-    "bias_regularizer": "Penalty on the size of the biases; null: none.",
-    "depthwise_initializer": "How the kernel of each channel begins.",
-    "depthwise_regularizer": "Penalty on the size of the kernel of each channel; null: none.",
-    "dilation_rate": "Distance between the window's neighbouring taps.",
+    "activation": "Activation function; null: none.",
+    "beta_initializer": "Initializer of beta.",
+    "beta_regularizer": "Regularizer of beta; null: none.",
+    "bias_initializer": "Initializer of the bias.",
+    "bias_regularizer": "Regularizer of the bias; null: none.",
+    "depthwise_initializer": "Initializer of the depthwise kernel.",
+    "depthwise_regularizer": "Regularizer of the depthwise kernel; null: none.",
+    "dilation_rate": "Dilation: distance between neighbouring positions of the window.",
     "filters": "Number of output channels.",
-    "gamma_initializer": "How the factor gamma begins.",
-    "gamma_regularizer": "Penalty on the size of the factor gamma; null: none.",
-    "groups": "Parts into which channels and filters are divided.",
-    "keepdims": "Whether the pooled axes stay, with the length 1.",
-    "kernel_initializer": "How the kernel begins.",
-    "kernel_regularizer": "Penalty on the size of the kernel; null: none.",
+    "gamma_initializer": "Initializer of gamma.",
+    "gamma_regularizer": "Regularizer of gamma; null: none.",
+    "groups": "Number of groups into which channels and filters are divided.",
+    "keepdims": "Whether to keep the pooled axes, with length 1.",
+    "kernel_initializer": "Initializer of the kernel.",
+    "kernel_regularizer": "Regularizer of the kernel; null: none.",
     "kernel_size": "Size of the window.",
-    "moving_mean_initializer": "How the running mean begins.",
-    "moving_variance_initializer": "How the running variance begins.",
-    "padding": "same adds zeros so that every position has a window; valid uses only windows that fit.",
-    "pointwise_initializer": "How the kernel that mixes the channels begins.",
-    "pointwise_regularizer": "Penalty on the size of the kernel that mixes the channels; null: none.",
+    "moving_mean_initializer": "Initializer of the moving mean.",
+    "moving_variance_initializer": "Initializer of the moving variance.",
+    "padding": "same pads with zeros to keep the size at stride 1; valid uses only windows that fit.",
+    "pointwise_initializer": "Initializer of the pointwise kernel.",
+    "pointwise_regularizer": "Regularizer of the pointwise kernel; null: none.",
     "pool_size": "Size of the window.",
     "strides": "Distance between neighbouring windows.",
-    "use_bias": "Whether a learned number is added to every output channel.",
+    "use_bias": "Whether to add a learned bias to every output channel.",
 }
 """What arguments mean that many layers have; a layer's docstring may say more."""
 _LONG = 600
@@ -88,7 +88,7 @@ def json_schema() -> Schema:
 
 def _model(definitions: _Definitions) -> dict[str, Schema]:
     """Return the definitions of the model: its blocks, lists of layers, and layers."""
-    times: Schema = {"type": "integer", "minimum": 1, "maximum": 1000, "description": "How many times."}
+    times: Schema = {"type": "integer", "minimum": 1, "maximum": 1000, "description": "Number of repetitions."}
     composites = {
         "Parallel": {"type": "array", "minItems": 2, "items": _ref("layers")},
         "Residual": _object({"layers": _ref("some_layers"), "shortcut": _ref("layers")}, ["layers"]),

@@ -14,9 +14,11 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 class Optimizer(Spec):
     """A rule that changes the weights by their gradients."""
 
-    learning_rate: Positive = Field(default=1e-3, description="Base rate; the schedule multiplies it at every step.")
+    learning_rate: Positive = Field(
+        default=1e-3, description="Base learning rate; the schedule multiplies it at every step."
+    )
     weight_decay: NotNegative | None = Field(
-        default=None, description="Share of each weight, times the learning rate, taken off at every step; null: none."
+        default=None, description="Decoupled weight decay, multiplied by the learning rate at every step; null: none."
     )
 
     def keras_arguments(self) -> dict[str, Any]:
@@ -25,11 +27,13 @@ class Optimizer(Spec):
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum where it is asked for."""
+    """Stochastic gradient descent, with momentum if momentum is above 0."""
 
-    learning_rate: Positive = Field(default=1e-2, description="Base rate; the schedule multiplies it at every step.")
-    momentum: Momentum = Field(default=0.0, description="Share of the last change that goes into the next.")
-    nesterov: bool = Field(default=False, description="Take the gradient where the momentum leads.")
+    learning_rate: Positive = Field(
+        default=1e-2, description="Base learning rate; the schedule multiplies it at every step."
+    )
+    momentum: Momentum = Field(default=0.0, description="Momentum: fraction of the last update added to the next.")
+    nesterov: bool = Field(default=False, description="Use Nesterov momentum.")
 
 
 class Adam(Optimizer):
@@ -40,8 +44,8 @@ class Adam(Optimizer):
 
     beta_1: Momentum = Field(default=0.9, description="Decay of the mean of the gradients.")
     beta_2: Momentum = Field(default=0.999, description="Decay of the mean of their squares.")
-    epsilon: Positive = Field(default=1e-7, description="Added to the divisor against division by zero.")
-    amsgrad: bool = Field(default=False, description="Divide by the largest mean of squares so far.")
+    epsilon: Positive = Field(default=1e-7, description="Added to the denominator for numerical stability.")
+    amsgrad: bool = Field(default=False, description="Use AMSGrad: divide by the largest mean of squares so far.")
 
 
 class AdamW(Adam):
@@ -51,7 +55,7 @@ class AdamW(Adam):
     """
 
     weight_decay: NotNegative | None = Field(
-        default=0.004, description="Share of each weight, times the learning rate, taken off at every step; null: none."
+        default=0.004, description="Decoupled weight decay, multiplied by the learning rate at every step; null: none."
     )
 
 
@@ -59,9 +63,9 @@ class RMSprop(Optimizer):
     """Gradients divided by a running root mean square."""
 
     rho: Momentum = Field(default=0.9, description="Decay of the mean of squares.")
-    momentum: Momentum = Field(default=0.0, description="Share of the last change that goes into the next.")
-    epsilon: Positive = Field(default=1e-7, description="Added to the divisor against division by zero.")
-    centered: bool = Field(default=False, description="Divide by the standard deviation instead.")
+    momentum: Momentum = Field(default=0.0, description="Momentum: fraction of the last update added to the next.")
+    epsilon: Positive = Field(default=1e-7, description="Added to the denominator for numerical stability.")
+    centered: bool = Field(default=False, description="Centered: divide by the standard deviation instead.")
 
 
 class Adagrad(Optimizer):
@@ -70,8 +74,8 @@ class Adagrad(Optimizer):
     Reference: Duchi, Hazan and Singer, JMLR 12, 2011.
     """
 
-    initial_accumulator_value: NotNegative = Field(default=0.1, description="Where that sum begins.")
-    epsilon: Positive = Field(default=1e-7, description="Added to the divisor against division by zero.")
+    initial_accumulator_value: NotNegative = Field(default=0.1, description="Initial value of that sum.")
+    epsilon: Positive = Field(default=1e-7, description="Added to the denominator for numerical stability.")
 
 
 class Adadelta(Optimizer):
@@ -81,7 +85,7 @@ class Adadelta(Optimizer):
     """
 
     rho: Momentum = Field(default=0.95, description="Decay of the running means.")
-    epsilon: Positive = Field(default=1e-7, description="Added to the divisor against division by zero.")
+    epsilon: Positive = Field(default=1e-7, description="Added to the denominator for numerical stability.")
 
 
 class Lion(Optimizer):
@@ -103,10 +107,10 @@ class Muon(Optimizer):
     """
 
     weight_decay: NotNegative | None = Field(
-        default=0.004, description="Share of each weight, times the learning rate, taken off at every step; null: none."
+        default=0.004, description="Decoupled weight decay, multiplied by the learning rate at every step; null: none."
     )
-    momentum: Momentum = Field(default=0.95, description="Share of the last change that goes into the next.")
-    nesterov: bool = Field(default=True, description="Take the gradient where the momentum leads.")
+    momentum: Momentum = Field(default=0.95, description="Momentum: fraction of the last update added to the next.")
+    nesterov: bool = Field(default=True, description="Use Nesterov momentum.")
     ns_steps: Annotated[int, Field(ge=1)] = Field(default=5, description="Newton–Schulz iterations.")
     rms_rate: Positive | None = Field(default=0.2, description="Size of the update relative to Adam's; null: as it is.")
     exclude_layers: tuple[str, ...] | None = Field(default=None, description="Parts of layer names left to AdamW.")
@@ -114,7 +118,7 @@ class Muon(Optimizer):
     adam_beta_2: Momentum = Field(default=0.999, description="AdamW's decay of the mean of their squares.")
     adam_weight_decay: NotNegative = Field(default=0.004, description="AdamW's weight decay.")
     adam_lr_ratio: Positive = Field(default=1.0, description="AdamW's learning rate as a multiple of Muon's.")
-    epsilon: Positive = Field(default=1e-7, description="Added to the divisor against division by zero.")
+    epsilon: Positive = Field(default=1e-7, description="Added to the denominator for numerical stability.")
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

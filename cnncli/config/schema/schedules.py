@@ -42,7 +42,7 @@ _BEGIN = Moment(0.0, 1.0)
 class Schedule(Spec):
     """What the optimizer's learning rate is multiplied by at every step."""
 
-    warmup_epochs: Epochs = Field(default=0.0, description="Epochs in which the rate rises from 0 in a straight line.")
+    warmup_epochs: Epochs = Field(default=0.0, description="Epochs of linear warm-up from 0.")
 
     def multiplier(self, moment: Moment) -> float:  # noqa: ARG002 - the one that needs no moment
         """Return what the base rate is multiplied by at a moment after the warm-up."""
@@ -72,7 +72,7 @@ class StepDecay(Schedule):
     """Multiply the rate by `factor` after every so many epochs."""
 
     every: SomeEpochs = Field(default=30.0, description="Epochs between two reductions.")
-    factor: Decrease = Field(default=0.1, description="What the rate is multiplied by at each.")
+    factor: Decrease = Field(default=0.1, description="Factor of each reduction.")
 
     def multiplier(self, moment: Moment) -> float:
         """Return factor to the power of the reductions so far."""
@@ -82,18 +82,20 @@ class StepDecay(Schedule):
 class PiecewiseConstant(Schedule):
     """One multiplier up to the first boundary, the next up to the second, and so on."""
 
-    boundaries: tuple[SomeEpochs, ...] = Field(min_length=1, description="Epochs at which the rate changes, rising.")
+    boundaries: tuple[SomeEpochs, ...] = Field(
+        min_length=1, description="Epochs at which the rate changes, in increasing order."
+    )
     values: tuple[Epochs, ...] = Field(
-        min_length=2, description="What the learning rate is multiplied by in each piece: one more than boundaries."
+        min_length=2, description="Factor of the learning rate in each piece: one more than boundaries."
     )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if list(self.boundaries) != sorted(set(self.boundaries)):
-            raise ValueError(f"The boundaries must rise; read {list(self.boundaries)}.")
+            raise ValueError(f"The boundaries must increase; got {list(self.boundaries)}.")
         if len(self.values) != len(self.boundaries) + 1:
             expected = len(self.boundaries) + 1
-            raise ValueError(f"{len(self.boundaries)} boundaries need {expected} values; read {len(self.values)}.")
+            raise ValueError(f"{len(self.boundaries)} boundaries need {expected} values; got {len(self.values)}.")
         return self
 
     def multiplier(self, moment: Moment) -> float:
@@ -104,9 +106,9 @@ class PiecewiseConstant(Schedule):
 class ExponentialDecay(Schedule):
     """Multiply the rate by `decay_rate` over every `decay_epochs`, a little at each step."""
 
-    decay_rate: Decrease = Field(default=0.96, description="What the rate is multiplied by over decay_epochs.")
-    decay_epochs: SomeEpochs = Field(default=1.0, description="Epochs over which that happens.")
-    staircase: bool = Field(default=False, description="Change only at whole multiples of decay_epochs.")
+    decay_rate: Decrease = Field(default=0.96, description="Factor of the rate over decay_epochs.")
+    decay_epochs: SomeEpochs = Field(default=1.0, description="Epochs over which the rate changes by that factor.")
+    staircase: bool = Field(default=False, description="Change only at multiples of decay_epochs.")
 
     def multiplier(self, moment: Moment) -> float:
         """Return decay_rate ** (epoch / decay_epochs)."""
@@ -117,8 +119,8 @@ class ExponentialDecay(Schedule):
 class PolynomialDecay(Schedule):
     """Fall from the base rate to `alpha` times it along a power of the time that is left."""
 
-    power: SomeEpochs = Field(default=1.0, description="Exponent; 1 is a straight line, 2 falls faster at first.")
-    alpha: Share = Field(default=0.0, description="Rate at the end of the run, as a share of the base rate.")
+    power: SomeEpochs = Field(default=1.0, description="Exponent; 1 is linear, 2 falls faster at first.")
+    alpha: Share = Field(default=0.0, description="Rate at the end of the run, as a fraction of the base rate.")
 
     def multiplier(self, moment: Moment) -> float:
         """Return alpha + (1 − alpha) · (1 − progress) ** power."""
@@ -128,7 +130,7 @@ class PolynomialDecay(Schedule):
 class LinearDecay(Schedule):
     """Fall from the base rate to `alpha` times it in a straight line."""
 
-    alpha: Share = Field(default=0.0, description="Rate at the end of the run, as a share of the base rate.")
+    alpha: Share = Field(default=0.0, description="Rate at the end of the run, as a fraction of the base rate.")
 
     def multiplier(self, moment: Moment) -> float:
         """Return alpha + (1 − alpha) · (1 − progress)."""
@@ -141,7 +143,7 @@ class CosineDecay(Schedule):
     Reference: Loshchilov and Hutter, ICLR 2017.
     """
 
-    alpha: Share = Field(default=0.0, description="Rate at the end of the run, as a share of the base rate.")
+    alpha: Share = Field(default=0.0, description="Rate at the end of the run, as a fraction of the base rate.")
 
     def multiplier(self, moment: Moment) -> float:
         """Return alpha + (1 − alpha) · (1 + cos(π · progress)) / 2."""
@@ -154,9 +156,9 @@ class OneCycle(Schedule):
     Reference: Smith and Topin, Super-convergence, 2018.
     """
 
-    peak: Share = Field(default=0.3, description="Share of the run after which the base rate is reached.")
-    start: Share = Field(default=0.04, description="Rate at the beginning, as a share of the base rate.")
-    end: Share = Field(default=4e-6, description="Rate at the end, as a share of the base rate.")
+    peak: Share = Field(default=0.3, description="Fraction of the run after which the base rate is reached.")
+    start: Share = Field(default=0.04, description="Rate at the beginning, as a fraction of the base rate.")
+    end: Share = Field(default=4e-6, description="Rate at the end, as a fraction of the base rate.")
 
     def multiplier(self, moment: Moment) -> float:
         """Return the multiplier on the rising or the falling side."""
@@ -171,12 +173,14 @@ class ReduceLROnPlateau(Schedule):
     The multiplier depends on the run's own metrics: the run keeps it, and hands the reduced rate to `rate` as its base.
     """
 
-    monitor: Monitor = Field(default="validation_loss", description="Metric that is watched after every epoch.")
-    factor: Decrease = Field(default=0.1, description="What the rate is multiplied by.")
-    patience: Annotated[int, Field(ge=1)] = Field(default=10, description="Epochs without improvement before that.")
+    monitor: Monitor = Field(default="validation_loss", description="Metric to monitor after every epoch.")
+    factor: Decrease = Field(default=0.1, description="Factor of each reduction.")
+    patience: Annotated[int, Field(ge=1)] = Field(
+        default=10, description="Epochs without improvement before a reduction."
+    )
     min_delta: Epochs = Field(default=1e-4, description="Smallest change that counts as an improvement.")
     cooldown: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="Epochs after a reduction until they count again."
+        default=0, description="Cooldown: epochs after a reduction before counting again."
     )
 
 

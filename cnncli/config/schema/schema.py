@@ -28,45 +28,45 @@ class Resize(Section):
     """How an image of another size becomes `image_size`."""
 
     method: Literal["bilinear", "nearest", "bicubic", "area"] = Field(
-        default="bilinear", description="How values between pixels are found."
+        default="bilinear", description="Interpolation between pixels."
     )
     fit: Literal["stretch", "crop", "pad"] = Field(
-        default="stretch", description="What happens to another aspect ratio: distort, cut off, or fill up with black."
+        default="stretch", description="How to handle another aspect ratio: stretch, crop, or pad with black."
     )
 
 
 class Data(Section):
-    """What the examples are and how they become arrays."""
+    """The examples, and how they become arrays."""
 
     source: Literal["digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "npz", "folder", "csv", "tfds"] = Field(
-        description="Where the examples come from; digits come with cnncli."
+        description="Source of the examples; digits come with cnncli."
     )
     path: str | None = Field(
         default=None,
-        description="The npz file, folder or csv; for a built-in set a local copy, so that none is fetched.",
+        description="The npz file, folder or csv; for a built-in dataset a local copy, to avoid the download.",
     )
-    image_size: tuple[Pixels, Pixels] = Field(description="Height and width that the network sees, in pixels.")
+    image_size: tuple[Pixels, Pixels] = Field(description="Height and width of the network's input, in pixels.")
     channels: Literal[1, 3] = Field(default=1, description="1 for grey, 3 for red, green and blue.")
     resize: Resize = Field(default=Resize(), description="How an image of another size becomes image_size.")
     validation: Annotated[float, Field(ge=0, lt=1)] | str = Field(
         default=0.1,
-        description="Share of the training examples held back (stratified, by the seed), or a split's name.",
+        description="Fraction of the training examples held out (stratified, by the seed), or a split's name.",
     )
     augmentation: tuple[InstanceOf[Augmentation], ...] = Field(
-        default=(), description="Random changes of the training images, in this order."
+        default=(), description="Random augmentations of the training images, in this order."
     )
     on_bad_image: Literal["error", "skip"] = Field(
-        default="error", description="What an unreadable image does: end the command, or be left out and counted."
+        default="error", description="What to do with an unreadable image: stop with an error, or skip and count it."
     )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.path is None and self.source in ("npz", "folder", "csv", "tfds"):
-            raise ValueError(f"The source {self.source} needs a path: where the examples are.")
+            raise ValueError(f"The source {self.source} requires a path to the examples.")
         for change in self.augmentation:
             if isinstance(change, RandomCrop) and not change.fits(self.image_size):
                 height, width = (length + 2 * change.padding for length in self.image_size)
-                raise ValueError(f"RandomCrop cuts out more than the {height}×{width} that there are, padding and all.")
+                raise ValueError(f"RandomCrop is larger than the image with its padding, {height}×{width}.")
         return self
 
 
@@ -81,17 +81,17 @@ class Loss(Section):
     """Sparse categorical cross-entropy and its adjustments."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.0, description="Share of the certainty given to all classes alike."
+        default=0.0, description="Label smoothing: fraction of the probability distributed evenly over all classes."
     )
     class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0)]] = Field(
-        default="none", description="Weight of each class: none, balanced (inverse to its share), or by name."
+        default="none", description="Weight of each class: none, balanced (inverse to its frequency), or by name."
     )
 
 
 class EarlyStopping(Section):
     """Stop when the monitored number has not improved for `patience` epochs."""
 
-    monitor: Monitor = Field(default="validation_accuracy", description="Metric that is watched after every epoch.")
+    monitor: Monitor = Field(default="validation_accuracy", description="Metric to monitor after every epoch.")
     patience: Positive = Field(default=5, description="Epochs without improvement before the run stops.")
     min_delta: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="Smallest change that counts as an improvement."
@@ -104,69 +104,77 @@ class Checkpoint(Section):
     every: Literal["epoch"] | dict[Literal["epochs", "steps", "minutes"], Positive] = Field(
         default="epoch", description="epoch, or {epochs: N}, {steps: N}, {minutes: N}."
     )
-    keep: Annotated[int, Field(ge=2)] = Field(default=2, description="Checkpoints kept besides the best.")
+    keep: Annotated[int, Field(ge=2)] = Field(default=2, description="Number of checkpoints to keep besides the best.")
 
 
 class Group(Section):
     """Layers that are trained differently from the rest."""
 
-    layers: str = Field(min_length=1, description="Names of the layers; * stands for anything.")
+    layers: str = Field(min_length=1, description="Pattern of layer names; * matches anything.")
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="Their base rate; null: the optimizer's."
+        default=None, description="Base learning rate; null: the optimizer's."
     )
     weight_decay: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="Their weight decay; null: the optimizer's."
+        default=None, description="Weight decay; null: the optimizer's."
     )
-    trainable: bool = Field(default=True, description="Whether training changes their weights.")
+    trainable: bool = Field(default=True, description="Whether the weights are trainable.")
 
 
 class StartFrom(Section):
-    """A run whose weights this one begins with."""
+    """A run from whose weights this one starts."""
 
     run: str = Field(min_length=1, description="A run's path or name, or latest.")
-    layers: str = Field(default="*", min_length=1, description="Names of the layers to take; * stands for anything.")
+    layers: str = Field(
+        default="*", min_length=1, description="Pattern of the names of layers to take; * matches anything."
+    )
 
 
 class Train(Section):
-    """How the weights are learned."""
+    """How to train the weights."""
 
-    epochs: Positive = Field(default=10, description="Times that every training example is seen.")
+    epochs: Positive = Field(default=10, description="Number of passes over the training examples.")
     batch_size: Positive = Field(default=128, description="Examples in one step.")
-    accumulate: Positive = Field(default=1, description="Steps whose gradients are averaged into one change.")
-    optimizer: InstanceOf[Optimizer] = Field(default=Adam(), description="Rule that changes the weights.")
-    schedule: InstanceOf[Schedule] = Field(default=Constant(), description="Course of the learning rate.")
-    loss: Loss = Field(default=Loss(), description="Adjustments of the cross-entropy.")
+    accumulate: Positive = Field(
+        default=1, description="Gradient accumulation: steps whose gradients are averaged into one update."
+    )
+    optimizer: InstanceOf[Optimizer] = Field(default=Adam(), description="Optimizer.")
+    schedule: InstanceOf[Schedule] = Field(default=Constant(), description="Learning rate schedule.")
+    loss: Loss = Field(default=Loss(), description="Options of the cross-entropy loss.")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
-        default="float32", description="Numbers that the layers compute with; weights stay float32."
+        default="float32", description="Data type of the layers' computations; weights stay float32."
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        default=None, description="Decay of a running average of the weights that evaluation uses; null: none."
+        default=None, description="Decay of the exponential moving average of weights for evaluation; null: none."
     )
     clip_norm: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="Largest norm of all gradients together; null: no limit."
+        default=None, description="Largest global norm of the gradients; null: no limit."
     )
-    groups: tuple[Group, ...] = Field(default=(), description="Layers with another rate; the first that fits counts.")
-    start_from: StartFrom | None = Field(default=None, description="A run whose weights this one begins with.")
+    groups: tuple[Group, ...] = Field(
+        default=(), description="Layers with their own learning rate; the first match applies."
+    )
+    start_from: StartFrom | None = Field(default=None, description="A run from whose weights this one starts.")
     early_stopping: EarlyStopping | None = Field(default=None, description="When to stop before the last epoch.")
     max_minutes: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="Time after which the run stops with a checkpoint; null: none."
+        default=None, description="Time limit after which the run stops with a checkpoint; null: none."
     )
-    checkpoint: Checkpoint = Field(default=Checkpoint(), description="How often the state is written.")
-    replay: bool = Field(default=False, description="Record the filters after every epoch, to be played back.")
-    threads: Positive | None = Field(default=None, description="Processor threads in all; null: as many as there are.")
+    checkpoint: Checkpoint = Field(default=Checkpoint(), description="How often to write a checkpoint.")
+    replay: bool = Field(
+        default=False, description="Record the filters after every epoch, for the replay in the report."
+    )
+    threads: Positive | None = Field(default=None, description="Number of CPU threads; null: all.")
 
 
 class Document(Section):
     """The keys at the top of a config file."""
 
-    extends: str | None = Field(default=None, description="A config that this one changes: a relative path, or a name.")
-    values: dict[str, Any] | None = Field(default=None, description="Values used twice, as ${values.name}.")
+    extends: str | None = Field(default=None, description="A config that this one extends: a relative path, or a name.")
+    values: dict[str, Any] | None = Field(default=None, description="Values to reuse, as ${values.name}.")
     name: Name = Field(description="Name of the experiment: its runs are stored under it.")
     task: TaskName = Field(default=DEFAULT, description="What the network is trained for.")
-    seed: Seed = Field(default=0, description="What all randomness follows from.")
-    data: InstanceOf[Data] = Field(description="What the examples are and how they become arrays.")
+    seed: Seed = Field(default=0, description="Seed of everything random.")
+    data: InstanceOf[Data] = Field(description="The examples, and how they become arrays.")
     model: InstanceOf[Model] = Field(description="The network.")
-    train: InstanceOf[Train] = Field(default=Train(), description="How the weights are learned.")
+    train: InstanceOf[Train] = Field(default=Train(), description="How to train the weights.")
 
 
 class Config(Section):

@@ -9,16 +9,16 @@ from cnncli.config.yaml.problems import fail
 from cnncli.config.yaml.tree import Origin, Source, Value
 
 
-def read(path: Path, name: str, asked: Origin | None = None) -> Value:
+def read(path: Path, name: str, reference: Origin | None = None) -> Value:
     """Read the values in a file.
 
     Args:
         path: The file.
         name: What messages call it.
-        asked: Where another config names it, if one does.
+        reference: Where another config names it, if one does.
 
     Raises:
-        ConfigError: If it cannot be read, is too large, is no UTF-8 text or no YAML.
+        ConfigError: If it cannot be read, is too large, or is not UTF-8 or not YAML.
     """
     start = Origin(Source(name, ()), 1, 1)
     try:
@@ -26,9 +26,9 @@ def read(path: Path, name: str, asked: Origin | None = None) -> Value:
             content = file.read(parser.MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        fail("E001", f"The config {name} cannot be read: {reason}.", asked or start)
+        fail("E001", f"The config {name} cannot be read: {reason}.", reference or start)
     if len(content) > parser.MAX_BYTES:
-        fail("E007", f"The file is larger than {parser.MAX_BYTES:,} bytes, the most that is read.", start)
+        fail("E007", f"The file is larger than the limit of {parser.MAX_BYTES:,} bytes.", start)
     return parser.parse(_text(content, name), name)
 
 

@@ -42,11 +42,11 @@ def parse(text: str, name: str, before: str = "", root: str = "") -> Value:
     """
     source = Source.of(name, before + text, offset=len(before))
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        fail("E007", f"More than {MAX_BYTES:,} bytes, the most that is read.", Origin(source, 1, 1), path=root)
+        fail("E007", f"Larger than the limit of {MAX_BYTES:,} bytes.", Origin(source, 1, 1), path=root)
     try:
         events = Events(text, MAX_DEPTH)
     except ReaderError as error:
-        message = f"The character U+{ord(text[error.position]):04X} cannot stand in YAML."
+        message = f"The character U+{ord(text[error.position]):04X} is not allowed in YAML."
         fail("E002", message, _at(source, text[: error.position]), path=root)
     return _Composer(events, source, root).document()
 
@@ -82,14 +82,16 @@ class _Composer:
             value = self.value(0)
             self.events.next()
             if not self.events.check_event(ev.StreamEndEvent):
-                self.fail("E005", "A second document begins here; a config is one.", self.events.peek_next())
+                self.fail(
+                    "E005", "A second document begins here; a config is a single document.", self.events.peek_next()
+                )
         except MarkedYAMLError as error:
             self.fail_syntax(error)
         except TooDeepError as error:
             self.fail_depth(self.origin(error.mark, error.mark))
         except _NOT_YAML:
             mark = self.events.get_mark()
-            message = "YAML cannot be read here: there is no such number or character."
+            message = "Invalid YAML: no such number or character."
             fail("E003", message, self.origin(mark, mark), path=self.dotted())
         return value
 
@@ -101,7 +103,7 @@ class _Composer:
         if isinstance(event, ev.AliasEvent):
             return self.alias(event)
         if event.tag is not None:
-            self.fail("E005", f"Tags (here {event.tag}) are not allowed.", event, "Leave the tag out.")
+            self.fail("E005", f"Tags (here {event.tag}) are not allowed.", event, "Remove the tag.")
         before = self.num_values
         self.count(1, event)
         if isinstance(event, ev.ScalarEvent):
@@ -126,14 +128,14 @@ class _Composer:
         """Count values, and stop before there are too many."""
         self.num_values += number
         if self.num_values > MAX_VALUES:
-            self.fail("E007", f"The file means more than {MAX_VALUES:,} values, the most that are read.", event)
+            self.fail("E007", f"The file expands to more than the limit of {MAX_VALUES:,} values.", event)
 
     def scalar(self, event: Any) -> Scalar:
         """Read a text, number, truth value or null."""
         if event.style is not None:
             bad = _CONTROL.search(event.value)
             if bad:
-                self.fail("E002", f"The text contains the control character U+{ord(bad[0]):04X}.", event)
+                self.fail("E002", f"The string contains the control character U+{ord(bad[0]):04X}.", event)
             return Scalar(event.value, self.place(event), quoted=True)
         try:
             return Scalar(scalars.read(event.value), self.place(event))
@@ -161,14 +163,14 @@ class _Composer:
         return Mapping(entries, self.origin(event.start_mark, self.events.next().end_mark))
 
     def key(self, key: Value, entries: dict[str, Entry]) -> str:
-        """Return a key's text, or fail if it is none, is a merge key, or has been there before."""
+        """Return a key's text, or fail if it is not a string, is a merge key, or appears twice."""
         if not isinstance(key, Scalar) or not isinstance(key.value, str):
-            fail("E006", "A key is a text.", key.origin, "Put it in quotes if it is meant as a text.", self.dotted())
+            fail("E006", "A key must be a string.", key.origin, "Put it in quotes if you mean a string.", self.dotted())
         if key.value == "<<" and not key.quoted:
-            hint = "Use extends, a block or ${values.name} for what is written twice."
+            hint = "Use extends, a block or ${values.name} for repeated values."
             fail("E005", "Merge keys (<<) are not allowed.", key.origin, hint, self.dotted())
         if key.value in entries:
-            message = f'The key "{key.value}" stands here twice; first at {entries[key.value].key.position}.'
+            message = f'The key "{key.value}" appears twice; first at {entries[key.value].key.position}.'
             fail("E004", message, key.origin, "Keep one of the two.", self.dotted(key.value))
         return key.value
 
@@ -182,16 +184,18 @@ class _Composer:
 
     def fail_depth(self, origin: Origin) -> NoReturn:
         """Raise the problem of too much nesting."""
-        fail("E007", f"Lists and mappings are nested more than {MAX_DEPTH} deep here.", origin, path=self.dotted())
+        fail(
+            "E007", f"Lists and mappings are nested more than {MAX_DEPTH} levels deep here.", origin, path=self.dotted()
+        )
 
     def fail_syntax(self, error: MarkedYAMLError) -> NoReturn:
         """Raise what the parser complains of, where that is best seen."""
         mark = error.problem_mark or error.context_mark
         origin = self.origin(mark, mark)
-        said = advice(str(error.problem or error.context), origin.excerpt[: origin.column - 1])
-        if said.at_begin and error.context_mark is not None:
+        advised = advice(str(error.problem or error.context), origin.excerpt[: origin.column - 1])
+        if advised.at_begin and error.context_mark is not None:
             origin = self.origin(error.context_mark, error.context_mark)
-        fail("E003", said.message, origin, said.hint, self.dotted())
+        fail("E003", advised.message, origin, advised.hint, self.dotted())
 
     def place(self, event: Any) -> Origin:
         """Return where an event stands."""

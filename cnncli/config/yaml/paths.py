@@ -15,7 +15,7 @@ _STEP = re.compile(rf"({_KEY})|\[(\d+)\]")
 
 
 def parse(path: str) -> Steps | None:
-    """Return the steps of a path, or None if the text is none."""
+    """Return the steps of a path, or None if the text is not a path."""
     placed = parse_with_columns(path)
     return tuple(step for step, _, _ in placed) if placed else None
 
@@ -31,7 +31,7 @@ def parse_with_columns(path: str) -> list[tuple[str | int, int, int]] | None:
 
 
 def child(value: Value | None, step: str | int) -> Value | None:
-    """Return what a step leads to, or None if it leads nowhere."""
+    """Return what a step leads to, or None if it does not exist."""
     if isinstance(value, Mapping) and isinstance(step, str):
         return value.get(step)
     if isinstance(value, Sequence) and isinstance(step, int) and step < len(value.items):

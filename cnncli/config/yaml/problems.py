@@ -9,11 +9,11 @@ from cnncli.config.yaml.tree import Origin
 from cnncli.errors import ConfigError, Problem
 
 MAX_PROBLEMS = 100
-"""Problems of one config that are told."""
+"""Most problems of one config that are reported."""
 MAX_PATH = 300
 """Characters of a path that a message shows."""
 WHOLE = "(document)"
-"""Path of a problem that is no single key's."""
+"""Path of a problem that concerns no single key."""
 
 
 class Problems(list[Problem]):
@@ -23,7 +23,7 @@ class Problems(list[Problem]):
         """Add a problem.
 
         Raises:
-            ConfigError: With all problems, if this is the last that is told.
+            ConfigError: With all problems, if this is the last that is reported.
         """
         super().append(problem)
         if len(self) >= MAX_PROBLEMS:

@@ -38,11 +38,11 @@ def read(word: str) -> Plain:
     if word[0] not in "+-.0123456789":
         return word
     if _NOT_FINITE.fullmatch(word):
-        raise NumberError(f"{word} is no number that a setting can have.")
+        raise NumberError(f"{word} is not a number that a setting can have.")
     if not _FLOAT.fullmatch(word) and not _OCTAL_OR_HEX.fullmatch(word):
         return word
     if len(word) > MAX_DIGITS:
-        raise NumberError(f"A number of {len(word)} characters; at most {MAX_DIGITS} are read.")
+        raise NumberError(f"A number of {len(word)} characters; the limit is {MAX_DIGITS}.")
     return _number(word)
 
 
@@ -53,5 +53,5 @@ def _number(word: str) -> int | float:
         return int(word, 0)
     number = float(word)
     if not isfinite(number):
-        raise NumberError(f"{word} is larger than any number that can be computed with.")
+        raise NumberError(f"{word} is larger than the largest floating-point number.")
     return number

@@ -24,28 +24,28 @@ class Advice:
 _ADVICE: tuple[tuple[str, str, str | None], ...] = (
     (
         "mapping values are not allowed here",
-        'A second ": " stands in this line.',
-        'Put a text that contains ": " in quotes, or begin a new line for the next key.',
+        'A second ": " in this line.',
+        'Put a string that contains ": " in quotes, or begin a new line for the next key.',
     ),
     (
         "could not find expected ':'",
-        'A key is expected here, with a ":" behind it.',
-        'Write "key: value", and the same indentation for keys of one mapping.',
+        'A key is expected here, followed by ":".',
+        'Write "key: value", with the same indentation for keys of one mapping.',
     ),
     ("found unexpected end of stream", "The quote that begins here is not closed.", "Write the closing quote."),
     (
         "expected ',' or ']'",
-        'The list that begins with "[" here is not closed, or a "," is missing in it.',
-        'Write "]" at its end and "," between its items; a text with one of ,[]{} needs quotes.',
+        'The list that begins with "[" here is not closed, or is missing a ",".',
+        'Write "]" at its end and "," between its items; a string with one of ,[]{} needs quotes.',
     ),
     (
         "expected ',' or '}'",
-        'The mapping that begins with "{" here is not closed, or a "," is missing in it.',
-        'Write "}" at its end and "," between its keys; a text with one of ,[]{} needs quotes.',
+        'The mapping that begins with "{" here is not closed, or is missing a ",".',
+        'Write "}" at its end and "," between its keys; a string with one of ,[]{} needs quotes.',
     ),
     (
         "expected <block end>",
-        "The indentation of this line fits nothing above it.",
+        "The indentation of this line matches nothing above it.",
         "Give keys of one mapping, and items of one list, the same indentation.",
     ),
     (
@@ -55,43 +55,43 @@ _ADVICE: tuple[tuple[str, str, str | None], ...] = (
     ),
     (
         r"found character '\\t'",
-        "A tab stands here; YAML is indented with spaces.",
-        "Replace the tab by spaces.",
+        "A tab in the indentation; YAML is indented with spaces.",
+        "Replace the tab with spaces.",
     ),
     (
         "found character '%'",
-        'A text cannot begin with "%".',
-        "Put the text in quotes.",
+        'A string cannot begin with "%" without quotes.',
+        "Put the string in quotes.",
     ),
-    (r"found character '[@`]'", "A text cannot begin with @ or `.", "Put the text in quotes."),
+    (r"found character '[@`]'", "A string cannot begin with @ or ` without quotes.", "Put the string in quotes."),
     (
         "found unknown escape character",
-        'A backslash in "double quotes" begins an escape, and this is none.',
-        "Use 'single quotes' for a text with backslashes.",
+        'A backslash in "double quotes" begins an escape sequence, and this is not a valid one.',
+        "Use 'single quotes' for a string with backslashes.",
     ),
     (
         "expected escape sequence",
-        'A backslash in "double quotes" begins an escape, and this is none.',
-        "Use 'single quotes' for a text with backslashes.",
+        'A backslash in "double quotes" begins an escape sequence, and this is not a valid one.',
+        "Use 'single quotes' for a string with backslashes.",
     ),
-    ("expected the node content", "A value is missing before this character.", "Write the value, or quote the text."),
-    ("found undefined tag handle", "Tags (!) are not allowed.", "Leave the tag out."),
-    ("found incompatible YAML", "This is not YAML 1.x.", "Leave the %YAML line out."),
+    ("expected the node content", "A value is missing before this character.", "Write the value, or quote the string."),
+    ("found undefined tag handle", "Tags (!) are not allowed.", "Remove the tag."),
+    ("found incompatible YAML", "Only YAML 1.x is supported.", "Remove the %YAML line."),
 )
 _AT_BEGIN = ("expected ',' or", "found unexpected end of stream", "could not find expected ':'")
 _KNOWN = tuple((re.compile(pattern), message, hint) for pattern, message, hint in _ADVICE)
 _INDENTATION = Advice(
-    "This key is indented deeper than the one before it, which has its value already.",
+    "This key is indented deeper than the previous one, which already has a value.",
     "Give keys of one mapping the same indentation.",
 )
-_REFERENCE = Advice("A reference ${…} inside braces or brackets needs quotes.", 'Write "${…}" with the quotes.')
+_REFERENCE = Advice("A reference ${…} inside braces or brackets must be quoted.", 'Write "${…}" in quotes.')
 
 
 def advice(complaint: str, before: str) -> Advice:
-    """Return what to say of what the parser said.
+    """Return a message and a hint for a complaint of the parser.
 
     Args:
-        complaint: The parser's words.
+        complaint: The text of the parser's error.
         before: The text up to where it stopped.
     """
     if complaint.startswith("expected ',' or") and before.endswith("$"):
@@ -101,4 +101,4 @@ def advice(complaint: str, before: str) -> Advice:
     for pattern, message, hint in _KNOWN:
         if pattern.match(complaint):
             return Advice(message, hint, complaint.startswith(_AT_BEGIN))
-    return Advice(f"YAML cannot be read here: {complaint}.", None)
+    return Advice(f"Invalid YAML: {complaint}.", None)

@@ -22,7 +22,7 @@ NUM_EXAMPLES = 1000
 def measure(run: Run | None, measured: Measurement) -> dict[str, Any]:
     """Return the invariance profile of a measured network, and let its run keep it."""
     if run is None or not isinstance(measured, RunMeasurement):
-        raise CnnError("the invariance profile is of a run, not of an exported network", "Name the run.")
+        raise CnnError("the invariance profile needs a run, not an exported network", "Give the run.")
     document = _profile(measured)
     run.write_json(run.invariance_file(document["split"]), document)
     return document

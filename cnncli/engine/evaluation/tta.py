@@ -49,8 +49,8 @@ def views_of(config: Config) -> tuple[View, ...]:
     moves = any(isinstance(change, (RandomTranslation, RandomCrop)) for change in changes)
     if not mirrors and not moves:
         raise CnnError(
-            "test-time augmentation has no views: training neither mirrored nor moved images",
-            "It needs RandomFlip, RandomTranslation or RandomCrop in data.augmentation.",
+            "no test-time augmentation possible: training neither flipped nor shifted images",
+            "It requires RandomFlip, RandomTranslation or RandomCrop in data.augmentation.",
         )
     shifts = (STILL, *CORNERS) if moves else (STILL,)
     return tuple(View(shift, mirrored) for mirrored in ((False, True) if mirrors else (False,)) for shift in shifts)

@@ -116,7 +116,7 @@ def _possible(source: Source, wanted: Wanted, note: Note) -> list[Format]:
         elif wanted.kinds:
             raise ExportError(*obstacle)
         else:
-            note(f"{kind.title} left out: {obstacle[0]}" + (f" ({obstacle[1]})" if obstacle[1] else ""))
+            note(f"{kind.title} skipped: {obstacle[0]}" + (f" ({obstacle[1]})" if obstacle[1] else ""))
     return possible
 
 
@@ -138,7 +138,9 @@ def write_one(run: Run, source: Source, kind: Format, proof: Proof) -> Kept:
         _remove(target)
         temporary.rename(target)
     except OSError as error:
-        raise ExportError(f"{target} cannot be written: {error.strerror or error}", "Is the disk full?") from error
+        raise ExportError(
+            f"{target} cannot be written: {error.strerror or error}", "Check that the disk is not full."
+        ) from error
     finally:
         _remove(temporary)
     kept = replace(kept, path=target)

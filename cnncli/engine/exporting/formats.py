@@ -78,7 +78,7 @@ class Format:
             return error.message, error.hint
         found = list(self.limits(source)) if self.limits else []
         if found:
-            return f"{self.title} cannot hold {'; '.join(found)}", "Choose another format, or change these layers."
+            return f"{self.title} does not support {'; '.join(found)}", "Choose another format, or change these layers."
         return None
 
 
@@ -90,7 +90,7 @@ def _litert_obstacles(source: Source) -> Iterable[str]:
     """Return the layers that LiteRT has no operation for."""
     for node in source.nodes:
         if isinstance(node.layer, (MaxPooling3D, AveragePooling3D)):
-            yield f"{node.name} ({node.layer.type_name()}: LiteRT pools no volumes)"
+            yield f"{node.name} ({node.layer.type_name()}: LiteRT has no 3D pooling)"
         if isinstance(node.layer, Conv3D) and node.layer.groups > 1:
             yield f"{node.name} (Conv3D with groups)"
 

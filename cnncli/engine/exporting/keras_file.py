@@ -17,7 +17,7 @@ from cnncli.config.schema.schema import Config, Data
 from cnncli.engine.exporting.forward import forward
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.keras.archive import Archive, open_archive
 from cnncli.importing.keras.weights import MEMBER, most_bytes_of
 from cnncli.layers.base import Layer
@@ -90,7 +90,7 @@ def open_keras(path: Path) -> Artifact:
 
     Raises:
         ExportError: If it says nothing about itself, or needs more than Keras's own layers.
-        ForeignError: If it is damaged.
+        GraphImportError: If it is damaged.
     """
     with _reading(path), open_archive(path) as archive:
         if FILE not in archive:
@@ -99,7 +99,7 @@ def open_keras(path: Path) -> Artifact:
         config = archive.json("config.json")
         foreign = _foreign_modules(config)
         if foreign:
-            raise ExportError(f"{path} needs more than Keras: {', '.join(sorted(foreign))}")
+            raise ExportError(f"{path} depends on more than Keras: {', '.join(sorted(foreign))}")
         model = _model(config, archive)
 
     # In a graph, as Keras's own `predict` computes it: one operation at a time rounds otherwise in mixed precision.
@@ -129,7 +129,7 @@ def _reading(path: Path) -> Iterator[None]:
     """Turn whatever Keras and h5py raise for a damaged file into one error."""
     try:
         yield
-    except (ExportError, ForeignError):
+    except (ExportError, GraphImportError):
         raise
     except Exception as error:
         raise ExportError(f"{path} cannot be loaded by Keras: {str(error)[:200]}") from error

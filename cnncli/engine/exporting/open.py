@@ -108,7 +108,7 @@ class _Script:
     def _last_words(self) -> str:
         self._errors.seek(0)
         lines = self._errors.read().strip().splitlines()
-        return lines[-1][:300] if lines else "it ended without a word"
+        return lines[-1][:300] if lines else "it ended without a message"
 
 
 def _stream(pipe: IO[str] | None) -> IO[str]:

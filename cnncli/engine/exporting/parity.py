@@ -110,22 +110,22 @@ def check(parity: Parity, tolerance: Tolerance, what: str) -> None:
         worst = max(parity.cases, key=lambda row: float(row["max_abs_diff"]))
         if not parity.max_abs_diff <= limit:
             raise ExportError(
-                f"{what} does not answer as the run: a probability differs by {parity.max_abs_diff:.2g} "
+                f"{what} predicts differently from the run: a probability differs by {parity.max_abs_diff:.2g} "
                 f"({worst['case']}; allowed: {limit:.0e}); {parity.agreement:.2%} of {parity.num_examples:,} examples "
                 "have the same most probable class",
-                "Nothing was kept.",
+                "No artifact was saved.",
             )
         if tolerance.max_log_diff is not None and not parity.max_log_diff <= tolerance.max_log_diff:
             raise ExportError(
-                f"{what} does not answer as the run: a probability differs by {parity.max_log_diff:.2%} of itself "
-                f"(allowed: {tolerance.max_log_diff:.1%})",
-                "Nothing was kept.",
+                f"{what} predicts differently from the run: a probability is off by {parity.max_log_diff:.2%} "
+                f"of its value (allowed: {tolerance.max_log_diff:.1%})",
+                "No artifact was saved.",
             )
         other = [row["case"] for row in parity.cases if row["agreement"] < 1]
         if other:
             raise ExportError(
-                f"{what} does not answer as the run: its most probable class differs ({', '.join(other)})",
-                "Nothing was kept.",
+                f"{what} predicts differently from the run: its most probable class differs ({', '.join(other)})",
+                "No artifact was saved.",
             )
     if parity.accuracy_drop > tolerance.max_drop:
         low, high = parity.accuracy_drop_interval
@@ -133,7 +133,7 @@ def check(parity: Parity, tolerance: Tolerance, what: str) -> None:
             f"{what} is worse than the run: accuracy {parity.accuracy:.2%} instead of {parity.run_accuracy:.2%}, "
             f"{100 * parity.accuracy_drop:.2f} points (95 % interval {100 * low:.2f} to {100 * high:.2f}); "
             f"allowed: {100 * tolerance.max_drop:.2f}",
-            "Nothing was kept. --max-drop sets how many points a smaller network may cost.",
+            "No artifact was saved. --max-drop sets the allowed drop in points.",
         )
 
 
@@ -145,7 +145,7 @@ def check_description(found: Description, expected: Description, what: str) -> N
     """
     for field, value in asdict(expected).items():
         if asdict(found)[field] != value:
-            raise ExportError(f"{what} says another {field} of itself than the run has", "Nothing was kept.")
+            raise ExportError(f"{what} and the run differ in {field}", "No artifact was saved.")
 
 
 def paired_interval(before: Flags, after: Flags) -> tuple[float, float]:
@@ -163,8 +163,8 @@ def paired_interval(before: Flags, after: Flags) -> tuple[float, float]:
 def _check_form(answer: Probabilities, case: Case) -> None:
     if answer.shape != case.expected.shape:
         raise ExportError(
-            f"the artifact answers with shape {answer.shape} for {case.name}, expected {case.expected.shape}",
-            "Nothing was kept.",
+            f"the artifact returns shape {answer.shape} for {case.name}, expected {case.expected.shape}",
+            "No artifact was saved.",
         )
 
 

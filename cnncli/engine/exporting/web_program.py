@@ -94,7 +94,7 @@ def obstacles(source: Source) -> Iterable[str]:
         yield f"data.resize.method {source.config.data.resize.method}"
     macs = summarize(source.config).macs
     if macs > MOST_MACS:
-        yield f"{macs / 1e6:,.0f} million multiply-accumulates an image in a page (at most {MOST_MACS / 1e6:,.0f})"
+        yield f"{macs / 1e6:,.0f} million multiply-accumulates per image in a page (at most {MOST_MACS / 1e6:,.0f})"
     size = 4 * source.trained.model.count_params()
     if size > MOST_BYTES:
         yield f"{size:,} bytes of weights in a page (at most {MOST_BYTES:,})"

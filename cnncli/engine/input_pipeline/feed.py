@@ -74,7 +74,7 @@ def to_memory(split: Split, preprocessing: Preprocessing) -> Examples:
     """Return a split in the config's size, resized a part at a time: a float copy of the whole would be large."""
     size = 4096
     if isinstance(split.images, Files):
-        raise TypeError("images in files have to be decoded first")
+        raise TypeError("images in files must be decoded first")
     parts = [preprocessing.resize_uint8(split.images[i : i + size]) for i in range(0, len(split), size)]
     return Examples(tf.concat(parts, axis=0) if len(parts) != 1 else parts[0], split.targets)
 

@@ -26,7 +26,7 @@ def last_plane(model: keras.Model) -> Any:
         passes = "Pooling" in type(layer).__name__ or type(layer).__name__ in UNCHANGING
         if not passes and len(layer.output.shape) == 4 and max(layer.output.shape[1:3]) > 1:
             return layer
-    raise CnnError("no layer of the network keeps the image's plane", "Grad-CAM needs a convolution.")
+    raise CnnError("no layer of the network has a spatial output", "Grad-CAM requires a convolution.")
 
 
 def gradcam(
@@ -48,13 +48,13 @@ def gradcam(
         layer: Name of the layer to look at; the last that keeps the plane by default.
 
     Returns:
-        (images, height, width) from 0 to 1; all 0 where nothing speaks for the class.
+        (images, height, width) from 0 to 1; all 0 where nothing supports the class.
 
     Reference: Selvaraju et al., Grad-CAM, ICCV 2017.
     """
     chosen = last_plane(model) if layer is None else find_layer(model, layer)
     if len(chosen.output.shape) != 4:
-        raise CnnError(f'the output of layer "{chosen.name}" has no plane', "Name a convolution or a pooling.")
+        raise CnnError(f'the output of layer "{chosen.name}" is not spatial', "Choose a convolution or a pooling.")
     inner = keras.Model(model.inputs, [chosen.output, model.output])
     inputs = preprocessing.to_float(tf.constant(images))
     with tf.GradientTape() as tape:

@@ -71,7 +71,7 @@ def _kernels(subject: Subject, choice: Choice) -> Figure:
     if found is None:
         raise CnnError(
             f'layer "{choice.layer}" has no filters' if choice.layer else "the network has no filters",
-            "Name a Conv2D, DepthwiseConv2D, SeparableConv2D or Conv2DTranspose with --layer.",
+            "Choose a Conv2D, DepthwiseConv2D, SeparableConv2D or Conv2DTranspose with --layer.",
         )
     return figures_network.kernels_figure(found)
 
@@ -86,7 +86,7 @@ def _activations(subject: Subject, choice: Choice) -> Figure:
         for found in maps:
             if found.layer == choice.layer:
                 return figures_network.layer_figure(found, f"{title}, {found.layer} {found.kind}")
-        raise CnnError(f'layer "{choice.layer}" changes nothing when the network answers', "Show the one before it.")
+        raise CnnError(f'layer "{choice.layer}" does nothing at inference', "Show the layer before it.")
     probabilities = subject.probabilities(shown)[0]
     order = np.argsort(-probabilities, kind="stable")[:5].tolist()
     answer = [(_class(subject, i), float(probabilities[i])) for i in order]
@@ -99,14 +99,16 @@ def _gradcam(subject: Subject, choice: Choice) -> Figure:
     heat = attribution.gradcam(trained.model, trained.preprocessing, shown.pixels, asked, choice.layer)
     layer = choice.layer or attribution.last_plane(trained.model).name
     title = f"{subject.title}: Grad-CAM of {layer}"
-    return figures_heat.heat_figure(_heated(shown, heat, captions), title, "speaks for the class")
+    return figures_heat.heat_figure(_heated(shown, heat, captions), title, "supports the class")
 
 
 def _saliency(subject: Subject, choice: Choice) -> Figure:
     shown, asked, captions = _asked(subject, choice)
     trained = subject.trained
     heat = attribution.saliency(trained.model, trained.preprocessing, shown.pixels, asked)
-    return figures_heat.heat_figure(_heated(shown, heat, captions), f"{subject.title}: saliency", "moves the answer")
+    return figures_heat.heat_figure(
+        _heated(shown, heat, captions), f"{subject.title}: saliency", "influences the prediction"
+    )
 
 
 def _confusion(subject: Subject, choice: Choice) -> Figure:
@@ -126,7 +128,7 @@ def _mistakes(subject: Subject, choice: Choice) -> Figure:
     document = evaluation(run, split, subject.checkpoint)
     found = answers(run, split)
     wrong = sum(not answer.is_right for answer in found)
-    title = f"{run.name}, {document['checkpoint']}: the surest of {full(wrong)} mistakes on {split}"
+    title = f"{run.name}, {document['checkpoint']}: the most confident of {full(wrong)} mistakes on {split}"
     return figures.gallery_figure(pictured(subject.splits.named(split), worst(found, choice.count)), title)
 
 
@@ -135,7 +137,7 @@ def _hits(subject: Subject, choice: Choice) -> Figure:
     split = choice.split or usual_split(run, subject.checkpoint)
     document = evaluation(run, split, subject.checkpoint)
     found = best(answers(run, split), choice.count)
-    title = f"{run.name}, {document['checkpoint']}: the surest right answers on {split}, class by class"
+    title = f"{run.name}, {document['checkpoint']}: the most confident correct predictions on {split}, by class"
     return figures.gallery_figure(pictured(subject.splits.named(split), found), title)
 
 
@@ -163,8 +165,10 @@ def _receptive_field(subject: Subject, choice: Choice) -> Figure:
     shown = _images(subject, choice, 1)
     found = fields(subject, choice.layer)
     if not found:
-        raise CnnError("every layer sees the whole image", "Receptive fields are those of convolutions and poolings.")
-    title = f"{subject.config.name}: what the middle of each layer's output sees"
+        raise CnnError(
+            "every layer sees the whole image", "Only convolutions and poolings have a limited receptive field."
+        )
+    title = f"{subject.config.name}: receptive field at the centre of each layer's output"
     return figures_config.fields_figure(shown.pixels[0], found, title)
 
 
@@ -207,10 +211,10 @@ def _asked(subject: Subject, choice: Choice) -> tuple[Shown, npt.NDArray[np.int6
         asked = probabilities.argmax(axis=1)
     else:
         if choice.label not in subject.classes:
-            raise CnnError(f'there is no class "{choice.label}"', f"The classes: {', '.join(subject.classes[:20])}")
+            raise CnnError(f'no class "{choice.label}"', f"Classes: {', '.join(subject.classes[:20])}")
         asked = np.full(len(shown.names), subject.classes.index(choice.label))
     said = [f"{_class(subject, c)} ({100 * p[c]:.1f} %)" for c, p in zip(asked.tolist(), probabilities, strict=True)]
-    verb = "said" if choice.label is None else "asked about"
+    verb = "predicted" if choice.label is None else "target"
     return shown, asked, [f"{_named(shown, i)}, {verb} {text}" for i, text in enumerate(said)]
 
 
@@ -229,7 +233,7 @@ def _heated(shown: Shown, heat: npt.NDArray[np.float32], captions: list[str]) ->
 
 def _run(subject: Subject) -> Run:
     if subject.run is None:
-        raise CnnError("this needs a trained run, not a config", "Train it with `cnn train`, then name the run.")
+        raise CnnError("this requires a trained run, not a config", "Train it with `cnn train`, then give the run.")
     return subject.run
 
 

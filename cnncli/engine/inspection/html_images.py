@@ -66,7 +66,7 @@ def feature_maps(subject: Subject, pixels: Pixels) -> list[Image]:
 
 
 def cells(split: Split, found: Sequence[Answered]) -> dict[tuple[str, str], Cell]:
-    """Return examples of every true and predicted class: the surest mistakes, the least sure right answers.
+    """Return examples of every true and predicted class: most confident mistakes, least confident correct ones.
 
     As many a cell as fit into `MOST_IMAGES` and `MOST_BYTES`.
     """
@@ -94,7 +94,7 @@ def examples(split: Split, found: Sequence[Answered]) -> list[Image]:
 
 def _said(answer: Answered) -> str:
     name = f"no. {answer.example}" if answer.example.isdecimal() else answer.example
-    return f"true {answer.true}, said {answer.predicted} ({100 * answer.probability:.1f} %), {name}"
+    return f"true {answer.true}, predicted {answer.predicted} ({100 * answer.probability:.1f} %), {name}"
 
 
 def heats(subject: Subject, shown: Shown) -> list[Heat]:
@@ -110,7 +110,7 @@ def heats(subject: Subject, shown: Shown) -> list[Heat]:
     found = []
     for i, pixels in enumerate(shown.pixels):
         answer = f"{subject.classes[said[i]]} ({100 * probabilities[i, said[i]]:.1f} %)"
-        caption = f"{shown.names[i]}: true {shown.truths[i]}, said {answer}"
+        caption = f"{shown.names[i]}: true {shown.truths[i]}, predicted {answer}"
         laid = None if speaking is None else overlay_pixels(pixels, speaking[i])
         found.append(
             Heat(
@@ -153,7 +153,7 @@ def _frame_pictures(frame: replay.Frame, limit: float) -> Iterator[Image]:
         yield Image(encoded(sheet, clear=True), f"Filters of {frame.layer}")
     for name, maps in frame.maps.items():
         sheet = _sheet(map_pixels(maps[0].astype(np.float32)), maps.shape[1])
-        yield Image(encoded(sheet, clear=True), f"What {name} makes of the first image")
+        yield Image(encoded(sheet, clear=True), f"Output of {name} for the first image")
 
 
 def _sheet(pixels: Pixels, tile: int) -> Pixels:

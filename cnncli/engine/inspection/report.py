@@ -36,7 +36,7 @@ def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Mat
         chosen = split or usual_split(run, checkpoint)
         measured = evaluation(run, chosen, checkpoint)
     except (CheckpointError, DataError) as error:
-        pictures = Pictures(missing=(f"No answers are shown: {error.message}",))
+        pictures = Pictures(missing=(f"No predictions are shown: {error.message}",))
     else:
         profile = known_profile(run, chosen, measured["checkpoint"])
         pictures = _pictures(subject, run, chosen)

@@ -92,7 +92,7 @@ class Subject:
         """
         found = self.splits.named(split)
         if index is not None and not 0 <= index < len(found):
-            raise DataError(f"there is no example {index} in {split}", f"It has 0 to {len(found) - 1}.")
+            raise DataError(f"no example {index} in {split}", f"Valid: 0 to {len(found) - 1}.")
         rows = first_of_each(found, count) if index is None else [index]
         truths = [found.targets.name(row, self.splits.classes) for row in rows]
         return self._shown(

@@ -115,8 +115,8 @@ def _whitening_kernel(layer: Any, values: Values) -> npt.NDArray[np.float64]:
     covariance = products / count - np.outer(mean, mean)
     if not np.trace(covariance) > 0:
         raise CnnError(
-            f"{layer.name} cannot be whitened: all the patches that it sees of the training images are alike",
-            "Look at the training images with `cnn data`, and at the layers before it.",
+            f"{layer.name} cannot be whitened: all its input patches of the training images are equal",
+            "Inspect the training images with `cnn data`, and the layers before it.",
         )
     variances, components = np.linalg.eigh(covariance)
     scaled = components / np.sqrt(np.maximum(variances, 0.0) + FLOOR * variances.mean())

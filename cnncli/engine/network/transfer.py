@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.engine.network.variables import model_variables
+from cnncli.plural import counted
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,10 @@ class Transfer:
 
     def lines(self) -> tuple[str, ...]:
         """Return what a user should read of it."""
-        taken = f"weights of {len(self.taken)} layers from {self.source}: {', '.join(self.taken) or 'none'}"
+        taken = f"weights of {counted(len(self.taken), 'layer')} from {self.source}: {', '.join(self.taken) or 'none'}"
         if not self.left:
             return (taken,)
-        return taken, "fresh weights for " + ", ".join(f"{name} ({reason})" for name, reason in self.left.items())
+        return taken, "new weights for " + ", ".join(f"{name} ({reason})" for name, reason in self.left.items())
 
 
 def take_weights(model: keras.Model, arrays: Mapping[str, npt.NDArray[Any]], pattern: str, source: str) -> Transfer:

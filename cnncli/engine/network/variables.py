@@ -27,8 +27,8 @@ def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> No
         name = min(missing | unknown)
         where = "the checkpoint lacks" if name in missing else "the network lacks"
         raise CheckpointError(
-            f"The checkpoint is of another network or optimizer: {where} {name} ({len(missing | unknown)} differ).",
-            "Use the config that the checkpoint was written with.",
+            f"The checkpoint has another network or optimizer: {where} {name} ({len(missing | unknown)} differ).",
+            "Use the config with which the checkpoint was written.",
         )
     for name, variable in variables.items():
         expected, found = (_kind(variable.dtype, variable.shape), _kind(arrays[name].dtype, arrays[name].shape))

@@ -91,7 +91,7 @@ def error(finding: Finding, evidence: str, run: Run) -> DivergedError:
     losses = ", ".join(f"{loss:.3g}" for loss in finding.recent_losses[-5:]) or "none"
     return DivergedError(
         f"training diverged at step {finding.step:,} (epoch {finding.epoch}, batch {finding.batch}): "
-        f"not a finite number in the {finding.what}{where}; the last losses were {losses}",
+        f"non-finite values in the {finding.what}{where}; the last losses were {losses}",
         "Lower the optimizer's learning_rate, add warmup_epochs to the schedule, or set train.clip_norm: 1.0.\n"
         f"  {evidence}; the last good checkpoint is kept:\n"
         f"  cnn resume {run.path} --set train.clip_norm=1.0",

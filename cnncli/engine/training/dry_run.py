@@ -64,7 +64,7 @@ def _take_steps(setup: Setup, number: int) -> tuple[float, int]:
     seconds = perf_counter() - begun
     if len(losses) < len(chunk.plan):
         raise CnnError(
-            f"the training diverges: a loss or gradient of step {len(losses) + 1} is not a finite number",
+            f"the training diverges: a loss or gradient of step {len(losses) + 1} is not finite",
             "Lower the optimizer's learning_rate, add warmup_epochs to the schedule, or set train.clip_norm: 1.0.",
         )
     return seconds, chunk.plan.shape[1]

@@ -13,6 +13,7 @@ from cnncli.datasets import load as load_splits
 from cnncli.engine.runtime import configure
 from cnncli.engine.training.setup import Setup
 from cnncli.errors import CnnError
+from cnncli.plural import counted
 
 SMOOTHING = 0.9
 """Share of the running mean that each new loss leaves."""
@@ -57,7 +58,9 @@ def find_rate(config: Config, lowest: float = 1e-6, highest: float = 10.0, num_s
     rates = np.geomspace(lowest, highest, num_steps)
     losses = _losses(setup, rates)
     if len(losses) < 10:
-        raise CnnError(f"the loss broke after {len(losses)} steps, at a learning rate of {rates[len(losses)]:.1e}")
+        raise CnnError(
+            f"the loss diverged after {counted(len(losses), 'step')}, at a learning rate of {rates[len(losses)]:.1e}"
+        )
     return _read(rates[: len(losses)], losses)
 
 

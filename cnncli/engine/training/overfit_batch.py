@@ -1,4 +1,4 @@
-"""`cnn train --overfit-batch`: can the network overfit one batch? If not, more data will not help it."""
+"""`cnn train --overfit-batch`: can the network overfit a single batch? If not, more data will not help it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 import tensorflow as tf
 
-from cnncli.analysis.rehearsal import Memorization
+from cnncli.analysis.rehearsal import OverfitResult
 from cnncli.config.schema.schedules import Constant
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
@@ -24,7 +24,7 @@ MAX_STEPS = 2000
 CHUNK_SECONDS = 0.5
 
 
-def overfit(config: Config, tell: Callable[[str], None], max_steps: int = MAX_STEPS) -> Memorization:
+def overfit(config: Config, tell: Callable[[str], None], max_steps: int = MAX_STEPS) -> OverfitResult:
     """Train on one batch until it is overfit; nothing is written.
 
     What works against that on purpose is left out: augmentation, dropout, label smoothing, the schedule and
@@ -64,7 +64,7 @@ class _Batch:
         self.targets = tf.gather(chunk.targets, chunk.plan[0])
         self._row = np.arange(len(self.targets), dtype=np.int32)
 
-    def overfit(self, max_steps: int) -> Memorization:
+    def overfit(self, max_steps: int) -> OverfitResult:
         """Take steps until the batch is overfit or there have been enough."""
         begun = perf_counter()
         metrics = self._step()
@@ -81,7 +81,7 @@ class _Batch:
             number = max(1, min(4 * number, int(number * CHUNK_SECONDS / elapsed)))
             self._tell(f"step {steps:,}: {self._task.progress(metrics)}")
         learned = finite and self._task.is_overfit(metrics)
-        return Memorization(
+        return OverfitResult(
             learned=learned,
             steps=steps,
             seconds=perf_counter() - begun,

@@ -197,4 +197,4 @@ def _write(path: Path, arrays: Arrays) -> None:
 
 
 def _refused(path: Path, error: OSError) -> RunError:
-    return RunError(f"{path} cannot be written: {error.strerror}", "Make room, then go on with `cnn resume`.")
+    return RunError(f"{path} cannot be written: {error.strerror}", "Free disk space, then continue with `cnn resume`.")

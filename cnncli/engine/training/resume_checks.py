@@ -8,6 +8,7 @@ from typing import Any
 from cnncli.config.schema.schema import Config
 from cnncli.engine.training.progress import Progress
 from cnncli.errors import RunError
+from cnncli.plural import counted
 
 SAME = {"seed": "seed", "data": "data", "nodes": "model"}
 """Parts of a config, and their keys, that make it another experiment when they change."""
@@ -22,7 +23,7 @@ def refuse_other_experiment(before: Config, after: Config) -> None:
     changed += [f"train.{name}" for name in SAME_IN_TRAIN if getattr(before.train, name) != getattr(after.train, name)]
     if changed:
         raise RunError(
-            f"a run goes on with the same experiment, but {', '.join(changed)} would change",
+            f"resuming continues the same experiment, but {', '.join(changed)} would change",
             "Start a new run with `cnn train`; train.epochs and the other keys of `train` can be changed here.",
         )
 
@@ -32,9 +33,9 @@ def environment_changes(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> 
     flat_before, flat_now = _flat(recorded), _flat(now)
     for name in flat_now:
         if name in flat_before and flat_before[name] != flat_now[name]:
-            yield f"{name} was {flat_before[name]} and is {flat_now[name]}: this run is no longer exact to the bit"
+            yield f"{name} was {flat_before[name]} and is {flat_now[name]}: this run is no longer bit-exact"
     if "arithmetic" in now and "arithmetic" not in recorded:
-        yield "the run does not record how its steps were computed, so that its last bits may differ from here on"
+        yield "the run does not record how its steps were computed, so it may not be bit-exact from here on"
 
 
 def schedule_change(before: Config, after: Config, progress: Progress, steps_per_epoch: int) -> str | None:
@@ -43,7 +44,7 @@ def schedule_change(before: Config, after: Config, progress: Progress, steps_per
     if before.train.epochs == after.train.epochs and old == new:
         return None
     kind = after.train.schedule.type_name()
-    jump = "goes on at" if old == new else f"goes from {old:.3g} to"
+    jump = "stays at" if old == new else f"goes from {old:.3g} to"
     longer = before.train.epochs != after.train.epochs
     epochs = f"{after.train.epochs} epochs instead of {before.train.epochs}: " if longer else ""
     return f"{epochs}with {kind} the learning rate {jump} {new:.3g}"
@@ -53,14 +54,14 @@ def standstill(config: Config, progress: Progress) -> str | None:
     """Say why there is nothing left to train, if so, and what makes the run go on."""
     train = config.train
     if progress.epoch >= train.epochs:
-        return f"all {train.epochs} epochs are trained; --set train.epochs={2 * train.epochs} goes on"
+        return f"run done after {counted(train.epochs, 'epoch')}; --set train.epochs={2 * train.epochs} continues"
     if progress.stopped_early(train):
         return (
             f"early stopping ended the run after epoch {progress.epoch}; "
-            "more patience or --set train.early_stopping=null goes on"
+            "more patience or --set train.early_stopping=null continues"
         )
     if progress.out_of_time(train):
-        return f"the run has used its {train.max_minutes:g} minutes; --set train.max_minutes=null goes on"
+        return f"the run has used its {train.max_minutes:g} minutes; --set train.max_minutes=null continues"
     return None
 
 

@@ -63,7 +63,7 @@ class StopRequest:
         self._remember(first, None)
         if self._tell is not None:
             with suppress(OSError, ValueError):  # Whoever read what we tell may be gone.
-                self._tell("Stopping after the running steps, with a checkpoint; once more stops at once.")
+                self._tell("Stopping after the current steps, with a checkpoint; press again to stop immediately.")
         second = self._next_signal()
         if second is not None:
             _show_cursor()

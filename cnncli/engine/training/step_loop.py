@@ -130,8 +130,8 @@ class StepLoop:
             )
         except tf.errors.ResourceExhaustedError as error:
             raise CnnError(
-                f"the memory does not suffice for a step of {chunk.plan.shape[1]} examples",
-                "Lower train.batch_size; train.accumulate adds up the gradients of several steps.",
+                f"out of memory for a step of {chunk.plan.shape[1]} examples",
+                "Lower train.batch_size; train.accumulate accumulates the gradients of several steps.",
             ) from error
         return np.asarray(losses)
 

@@ -83,7 +83,7 @@ class EventLog:
             reason = str(error).splitlines()[0].rpartition("; ")[-1]
             raise RunError(
                 f"event files cannot be written to {self._directory}: {reason}",
-                "Make room or permit writing there, then go on with `cnn resume`.",
+                "Free disk space or fix the permissions, then continue with `cnn resume`.",
             ) from error
 
 

@@ -96,7 +96,7 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
     recorded = run.record
     if recorded.get("imported"):
         raise RunError(
-            f"{run.path} holds imported weights, no training to go on with",
+            f"{run.path} has imported weights, but no training to resume",
             f"Train a new run from them: cnn train CONFIG --set 'train.start_from={{run: {run.path}}}'",
         )
     settings = configure(config, recorded.get("threads"))
@@ -187,7 +187,7 @@ def _refuse_other_data(run: Run, splits: Splits) -> None:
     for name in ("content_hash", "split_hash"):
         if name in recorded and recorded[name] != splits.passport.get(name):
             raise DataError(
-                f"the examples are not those that the run began with: {name} was {recorded[name][:12]}…, "
+                f"the examples differ from those that the run started with: {name} was {recorded[name][:12]}…, "
                 f"is {str(splits.passport.get(name))[:12]}…",
-                "Bring the data back, or start a new run with `cnn train`.",
+                "Restore the data, or start a new run with `cnn train`.",
             )

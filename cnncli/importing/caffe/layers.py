@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 from cnncli.importing.caffe.text_format import Message, number, single, whole
-from cnncli.importing.graph import ForeignError, make_layer
+from cnncli.importing.graph import GraphImportError, make_layer
 from cnncli.layers.base import Layer
 
 
@@ -94,9 +94,11 @@ def _pooling(context: Context) -> Made:
     ):
         return [("", context.make(kind, **pool, padding="same"))]
     if average and any(after > margin for (_, after), margin in zip(edges, pad, strict=True)):
-        context.note(f"{context.name}: its last windows count zeros beyond the margin, in Caffe they end there")
+        context.note(
+            f"{context.name}: its last windows include zeros beyond the padding; in Caffe they end at the border"
+        )
     if not average:
-        context.note(f"{context.name}: its margin counts as 0, in Caffe as less than everything (equal after a ReLU)")
+        context.note(f"{context.name}: its padding counts as 0, in Caffe as minus infinity (equal after a ReLU)")
     margins = tuple((max(0, before), max(0, after)) for before, after in edges)
     return [("_pad", context.make("ZeroPadding2D", padding=margins)), ("", context.make(kind, **pool))]
 
@@ -163,13 +165,13 @@ def _dropout(context: Context) -> Made:
 def _eltwise(context: Context) -> Made:
     parameters = context.parameters("eltwise_param")
     if str(single(parameters, "operation", "SUM")) not in ("SUM", "1") or parameters.get("coeff"):
-        raise ForeignError(f"{context.name}: only plain sums are in the vocabulary")
+        raise GraphImportError(f"{context.name}: only plain sums are supported")
     return [("", context.make("Add"))]
 
 
 def _concat(context: Context) -> Made:
     if single(context.parameters("concat_param"), "axis", 1) != 1:
-        raise ForeignError(f"{context.name}: branches can be put together along the channels only")
+        raise GraphImportError(f"{context.name}: branches can be concatenated along the channels only")
     return [("", context.make("Concatenate"))]
 
 

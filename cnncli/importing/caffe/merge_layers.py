@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnncli.importing.graph import ForeignError, Operation
+from cnncli.importing.graph import GraphImportError, Operation
 from cnncli.layers.base import Layer
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu")
@@ -28,7 +28,7 @@ def folded(operations: Sequence[Operation]) -> tuple[Operation, ...]:
             renamed[operation.name] = before.name
             continue
         if _is_half(operation.layer):
-            raise ForeignError(f"{operation.name}: Scale is known after BatchNorm only")
+            raise GraphImportError(f"{operation.name}: Scale is supported only after BatchNorm")
         kept[operation.name] = Operation(operation.name, operation.layer, inputs)
     return tuple(kept.values())
 

@@ -8,14 +8,14 @@ from cnncli.importing.caffe.layers import LAYERS, Context
 from cnncli.importing.caffe.merge_layers import folded
 from cnncli.importing.caffe.text_format import Message, parse, single, whole
 from cnncli.importing.document import config_name
-from cnncli.importing.graph import Blobs, Foreign, ForeignError
+from cnncli.importing.graph import Blobs, GraphImportError, ImportedGraph
 
 _IGNORED = {"accuracy", "softmaxwithloss", "softmaxloss", "split", "silence", "argmax", "hingeloss"}
 _SOURCES = {"data", "imagedata", "hdf5data", "memorydata", "input", "dummydata", "windowdata"}
 """Layers that make batches of a file, and layers that only measure."""
 
 
-def read_caffe(path: Path, text: str, image_size: tuple[int, int] | None, channels: int | None) -> Foreign:
+def read_caffe(path: Path, text: str, image_size: tuple[int, int] | None, channels: int | None) -> ImportedGraph:
     """Return the network of a prototxt file: a deploy file, or one for training.
 
     Args:
@@ -25,7 +25,7 @@ def read_caffe(path: Path, text: str, image_size: tuple[int, int] | None, channe
         channels: Likewise.
 
     Raises:
-        ForeignError: If it is damaged, or has layers that the vocabulary lacks.
+        GraphImportError: If it is damaged, or has layers that the vocabulary lacks.
     """
     net = parse(text, path.name)
     name = config_name(str(single(net, "name", path.stem)))
@@ -48,7 +48,7 @@ class _Net:
         self._size, self._channels = size, channels
         self._blobs = Blobs()
 
-    def read(self, name: str) -> Foreign:
+    def read(self, name: str) -> ImportedGraph:
         height, width, channels = shape = self._input_shape()
         for value in self._input_names():
             self._blobs.begin(value, shape)
@@ -59,9 +59,9 @@ class _Net:
                 continue
             value = self._add(layer, kind)
         if not value:
-            raise ForeignError(f"{self._where} has no layers")
+            raise GraphImportError(f"{self._where} has no layers")
         operations = folded(self._blobs.upto(value))
-        return Foreign(name, (height, width, channels), operations, tuple(dict.fromkeys(self._blobs.notes)))
+        return ImportedGraph(name, (height, width, channels), operations, tuple(dict.fromkeys(self._blobs.notes)))
 
     def _input_names(self) -> list[str]:
         named = [str(value) for value in self._net.get("input", ())]
@@ -76,11 +76,11 @@ class _Net:
         size = self._size or (tuple(dims[2:]) if len(dims) == 4 else (crop, crop) if crop else None)
         if channels is None and size is not None and self._size is None:
             channels = 3
-            self._blobs.notes.append("the file does not say how many channels the images have; taken for 3")
+            self._blobs.notes.append("the file does not give the number of channels; 3 assumed")
         if channels is None or size is None:
-            raise ForeignError(
-                f"{self._where} does not say how large its images are",
-                "Say it with --image-size HEIGHT WIDTH --channels N, or import the deploy file.",
+            raise GraphImportError(
+                f"{self._where} does not give the image size",
+                "Give it with --image-size HEIGHT WIDTH --channels N, or import the deploy file.",
             )
         return int(size[0]), int(size[1]), int(channels)
 
@@ -107,9 +107,9 @@ class _Net:
         value = str(single(layer, "top", name))
         make = LAYERS.get(kind)
         if make is None:
-            raise ForeignError(f"{self._where}: {name}: {single(layer, 'type', '?')} is no layer of the vocabulary")
+            raise GraphImportError(f"{self._where}: {name}: {single(layer, 'type', '?')} is not a supported layer")
         if sources[0] not in self._blobs.shapes:
-            raise ForeignError(f'{self._where}: {name}: nothing before it makes its input "{sources[0]}"')
+            raise GraphImportError(f'{self._where}: {name}: no earlier layer outputs its input "{sources[0]}"')
         context = Context(layer, self._blobs.shapes[sources[0]], name, self._blobs.notes.append)
         for suffix, made in make(context):
             self._blobs.add(f"{name}{suffix}", made, sources, value)

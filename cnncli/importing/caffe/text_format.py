@@ -6,7 +6,7 @@ import re
 from math import isfinite
 from typing import Any
 
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 
 MAX_DEPTH = 20
 _TOKEN = re.compile(
@@ -30,7 +30,7 @@ def parse(text: str, where: str) -> Message:
         where: What errors call the file.
 
     Raises:
-        ForeignError: With the line, where it is no such text.
+        GraphImportError: With the line, if it is not such text.
     """
     return _Parser(text, where).message(None, 0)
 
@@ -44,10 +44,10 @@ def whole(value: Any, what: str, least: int = 0) -> int:
     """Return a value that must be a whole number.
 
     Raises:
-        ForeignError: Where it is none, or less than `least`.
+        GraphImportError: If it is not an integer, or less than `least`.
     """
     if type(value) is not int or value < least:
-        raise ForeignError(f"{what}: read {str(value)[:60]!r}, expected a whole number from {least}")
+        raise GraphImportError(f"{what}: got {str(value)[:60]!r}, expected an integer of at least {least}")
     return value
 
 
@@ -55,10 +55,10 @@ def number(value: Any, what: str) -> float:
     """Return a value that must be a finite number.
 
     Raises:
-        ForeignError: Where it is none.
+        GraphImportError: If it is not a number.
     """
     if type(value) not in (int, float) or not isfinite(value):
-        raise ForeignError(f"{what}: read {str(value)[:60]!r}, expected a number")
+        raise GraphImportError(f"{what}: got {str(value)[:60]!r}, expected a number")
     return float(value)
 
 
@@ -72,18 +72,18 @@ class _Parser:
         while place < len(text):
             match = _TOKEN.match(text, place)
             if match is None:
-                raise ForeignError(f"{where}:{line}: {text[place : place + 20]!r} is not understood")
+                raise GraphImportError(f"{where}:{line}: {text[place : place + 20]!r} cannot be parsed")
             if match.lastgroup:
                 self._tokens.append((match.lastgroup, match.group(), line))
             line += match.group().count("\n")
             place = match.end()
         self._next = 0
 
-    def _fail(self, expected: str) -> ForeignError:
+    def _fail(self, expected: str) -> GraphImportError:
         if self._next >= len(self._tokens):
-            return ForeignError(f"{self._where} ends where {expected} was expected")
+            return GraphImportError(f"{self._where} ends where {expected} was expected")
         _, text, line = self._tokens[self._next]
-        return ForeignError(f"{self._where}:{line}: read {text!r}, expected {expected}")
+        return GraphImportError(f"{self._where}:{line}: got {text!r}, expected {expected}")
 
     def _peek(self) -> str:
         return self._tokens[self._next][1] if self._next < len(self._tokens) else ""
@@ -97,7 +97,7 @@ class _Parser:
     def message(self, end: str | None, depth: int) -> Message:
         """Read fields up to a closing sign."""
         if depth > MAX_DEPTH:
-            raise self._fail(f"at most {MAX_DEPTH} braces within each other")
+            raise self._fail(f"at most {MAX_DEPTH} nested braces")
         fields: Message = {}
         while self._peek() != (end or "") or (end is None and self._next < len(self._tokens)):
             name = self._take("word", expected="a field's name")

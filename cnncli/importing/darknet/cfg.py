@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.importing.document import config_name
-from cnncli.importing.graph import Blobs, Foreign, ForeignError, make_layer
+from cnncli.importing.graph import Blobs, GraphImportError, ImportedGraph, make_layer
 from cnncli.layers.named import snake_case
 
 Options = dict[str, str]
@@ -18,7 +18,7 @@ ACTIVATIONS |= {"swish": "swish", "mish": "mish", "selu": "selu", "gelu": "gelu"
 _LEAKY_SLOPE = 0.1
 
 
-def read_darknet(path: Path, text: str) -> Foreign:
+def read_darknet(path: Path, text: str) -> ImportedGraph:
     """Return the network of a cfg file.
 
     Args:
@@ -26,11 +26,11 @@ def read_darknet(path: Path, text: str) -> Foreign:
         text: The file's text.
 
     Raises:
-        ForeignError: If it is damaged, or has layers that the vocabulary lacks.
+        GraphImportError: If it is damaged, or has layers that the vocabulary lacks.
     """
     sections = list(_sections(text, path.name))
     if not sections or sections[0][0] not in ("net", "network"):
-        raise ForeignError(f"{path.name} does not begin with [net]")
+        raise GraphImportError(f"{path.name} does not begin with [net]")
     net = _Net(path.name)
     return net.read(config_name(path.stem), sections)
 
@@ -48,7 +48,7 @@ def _sections(text: str, where: str) -> list[tuple[str, Options]]:
             key, value = line.split("=", 1)
             sections[-1][1][key.strip()] = value.strip()
         else:
-            raise ForeignError(f"{where}:{number}: read {raw.strip()[:60]!r}, expected [section] or key=value")
+            raise GraphImportError(f"{where}:{number}: got {raw.strip()[:60]!r}, expected [section] or key=value")
     return sections
 
 
@@ -60,7 +60,7 @@ class _Net:
         self._blobs = Blobs()
         self._counts: dict[str, int] = {}
 
-    def read(self, name: str, sections: list[tuple[str, Options]]) -> Foreign:
+    def read(self, name: str, sections: list[tuple[str, Options]]) -> ImportedGraph:
         """Translate all sections."""
         options = sections[0][1]
         size = [self._number(options, key, None, 1) for key in ("height", "width", "channels")]
@@ -77,11 +77,11 @@ class _Net:
             self._section(index, kind, section)
             last = index
         if last < 0:
-            raise ForeignError(f"{self._where} has no layers")
+            raise GraphImportError(f"{self._where} has no layers")
         operations = self._blobs.upto(str(last))
         if not operations:
-            raise ForeignError(f"{self._where} has no layers")
-        return Foreign(name, (height, width, channels), operations, tuple(dict.fromkeys(self._blobs.notes)))
+            raise GraphImportError(f"{self._where} has no layers")
+        return ImportedGraph(name, (height, width, channels), operations, tuple(dict.fromkeys(self._blobs.notes)))
 
     def _number(self, options: Options, key: str, default: int | None, least: int = 0) -> int:
         text = options.get(key, "" if default is None else str(default))
@@ -90,8 +90,8 @@ class _Net:
         except ValueError:
             number = least - 1
         if number < least:
-            expected = f"a whole number from {least}"
-            raise ForeignError(f"{self._where}: {key}={text[:60] or '(missing)'}: expected {expected}")
+            expected = f"an integer of at least {least}"
+            raise GraphImportError(f"{self._where}: {key}={text[:60] or '(missing)'}: expected {expected}")
         return number
 
     def _section(self, index: int, kind: str, options: Options) -> None:
@@ -99,11 +99,13 @@ class _Net:
         before, value = str(index - 1), str(index)
         translate = getattr(self, f"_{kind}", None) if kind in KINDS else None
         if translate is None:
-            raise ForeignError(
-                f"{self._where}: [{kind}] is no layer of the vocabulary", f"Known are {', '.join(KINDS)}."
+            raise GraphImportError(
+                f"{self._where}: [{kind}] is not a supported layer", f"Supported: {', '.join(KINDS)}."
             )
         if before not in self._blobs.makers:
-            raise ForeignError(f"{self._where}: section {index + 1}, [{kind}], follows none that makes an image")
+            raise GraphImportError(
+                f"{self._where}: section {index + 1}, [{kind}], does not follow a layer that outputs an image"
+            )
         translate(_Place(index, before, value), options)
 
     def _add(self, place: _Place, kind: str, sources: list[str] | None = None, **arguments: Any) -> None:
@@ -121,7 +123,7 @@ class _Net:
     def _activate(self, place: _Place, options: Options) -> None:
         name = options.get("activation", "logistic")
         if name not in ACTIVATIONS:
-            raise ForeignError(f"{self._where}: activation={name} is not in the vocabulary")
+            raise GraphImportError(f"{self._where}: activation={name} is not supported")
         if name == "leaky":
             self._add(place, "LeakyReLU", negative_slope=_LEAKY_SLOPE)
         elif name == "relu":
@@ -161,7 +163,7 @@ class _Net:
             self._add(place, "MaxPooling2D", **pool, padding="same")
             return
         if any(edge > (0, 0) for edge in edges):
-            self._blobs.notes.append("a max-pooling's margin counts as 0, in Darknet as less than everything")
+            self._blobs.notes.append("a max-pooling's padding counts as 0, in Darknet as minus infinity")
             self._add(place, "ZeroPadding2D", padding=tuple((max(0, a), max(0, b)) for a, b in edges))
         self._add(place, "MaxPooling2D", **pool)
 
@@ -182,7 +184,7 @@ class _Net:
         try:
             self._add(place, "Dropout", rate=float(text))
         except ValueError:
-            raise ForeignError(f"{self._where}: probability={text[:60]}: expected a number") from None
+            raise GraphImportError(f"{self._where}: probability={text[:60]}: expected a number") from None
 
     def _softmax(self, place: _Place, _: Options) -> None:
         if len(self._shape(place)) > 1:
@@ -192,14 +194,14 @@ class _Net:
     def _shortcut(self, place: _Place, options: Options) -> None:
         other = self._other(place, options.get("from", ""))
         if self._blobs.shapes[other] != self._shape(place):
-            raise ForeignError(f"{self._where}: section {place.index + 1}: [shortcut] adds different shapes")
+            raise GraphImportError(f"{self._where}: section {place.index + 1}: [shortcut] adds different shapes")
         self._add(place, "Add", [place.before, other])
         self._activate(place, {"activation": options.get("activation", "linear")})
 
     def _route(self, place: _Place, options: Options) -> None:
         others = [self._other(place, text) for text in options.get("layers", "").split(",")]
         if "groups" in options:
-            raise ForeignError(f"{self._where}: [route] with groups is not in the vocabulary")
+            raise GraphImportError(f"{self._where}: [route] with groups is not supported")
         if len(others) == 1:
             self._blobs.makers[place.value] = self._blobs.makers[others[0]]
             self._blobs.shapes[place.value] = self._blobs.shapes[others[0]]
@@ -208,17 +210,19 @@ class _Net:
 
     def _crop(self, place: _Place, _: Options) -> None:
         """Cut training images at random: here the size is all that stays of it."""
-        self._blobs.notes.append("[crop] changes training images at random; only its size was taken")
+        self._blobs.notes.append("[crop] augments training images at random; only its size was imported")
         self._blobs.makers[place.value], self._blobs.shapes[place.value] = "", self._shape(place)
 
     def _other(self, place: _Place, text: str) -> str:
         try:
             index = int(text)
         except ValueError:
-            raise ForeignError(f"{self._where}: {text.strip()!r}: expected the number of a layer") from None
+            raise GraphImportError(f"{self._where}: {text.strip()!r}: expected the number of a layer") from None
         found = str(place.index + index if index < 0 else index)
         if found not in self._blobs.makers or int(found) >= place.index:
-            raise ForeignError(f"{self._where}: section {place.index + 1} reads layer {text.strip()}, which is none")
+            raise GraphImportError(
+                f"{self._where}: section {place.index + 1} reads layer {text.strip()}, which does not exist"
+            )
         return found
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 
 MOST_TEXT = 2**24
 """Most bytes of a JSON member."""
@@ -37,22 +37,22 @@ class Archive:
         self._file, self._where = file, where
         members = file.infolist()
         if len(members) > MOST_MEMBERS:
-            raise ForeignError(f"{where} has {len(members):,} members; at most {MOST_MEMBERS:,} are read")
+            raise GraphImportError(f"{where} has {len(members):,} members; the limit is {MOST_MEMBERS:,}")
         for member in members:
             self._check(member)
         self._members = {member.filename: member for member in members}
         if len(self._members) < len(members):
-            raise ForeignError(f"{where} has two members of one name")
+            raise GraphImportError(f"{where} has two members with the same name")
 
     def _check(self, member: zipfile.ZipInfo) -> None:
         """Refuse a member that points outside, though none is ever unpacked."""
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if not path.parts:
-            raise ForeignError(f"{self._where} has a member without a name")
+            raise GraphImportError(f"{self._where} has a member without a name")
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-            raise ForeignError(f"{self._where}: its member {member.filename!r} points outside the archive")
+            raise GraphImportError(f"{self._where}: its member {member.filename!r} points outside the archive")
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise ForeignError(f"{self._where}: its member {member.filename!r} is a link")
+            raise GraphImportError(f"{self._where}: its member {member.filename!r} is a link")
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
@@ -66,7 +66,7 @@ class Archive:
         try:
             return json.loads(self.text(name))
         except (ValueError, RecursionError) as error:
-            raise ForeignError(f"{self._where}: {name} is no JSON: {str(error)[:100]}") from None
+            raise GraphImportError(f"{self._where}: {name} is not valid JSON: {str(error)[:100]}") from None
 
     @contextmanager
     def unpacked(self, name: str, most: int) -> Iterator[Path]:
@@ -88,7 +88,7 @@ class Archive:
 
     def _blocks(self, name: str, most: int) -> Iterator[bytes]:
         if name not in self._members:
-            raise ForeignError(
+            raise GraphImportError(
                 f"{self._where} has no member {name}", "Save the model with Keras 3: model.save(….keras)."
             )
         total = 0
@@ -98,12 +98,12 @@ class Archive:
                     total += len(block)
                     # What the archive says of sizes is not asked: a bomb lies about them.
                     if total > most:
-                        raise ForeignError(f"{self._where}: {name} has more than {most:,} bytes, which is too many")
+                        raise GraphImportError(f"{self._where}: {name} has more than the limit of {most:,} bytes")
                     yield block
-        except ForeignError:
+        except GraphImportError:
             raise
         except Exception as error:  # noqa: BLE001 - zlib, lzma and bz2 have errors of their own
-            raise ForeignError(f"{self._where}: {name} cannot be unpacked: {str(error)[:100]}") from None
+            raise GraphImportError(f"{self._where}: {name} cannot be unpacked: {str(error)[:100]}") from None
 
 
 @contextmanager
@@ -111,11 +111,11 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """Open a `.keras` file.
 
     Raises:
-        ForeignError: If it is no zip archive, or one that points outside itself.
+        GraphImportError: If it is not a zip archive, or one that points outside itself.
     """
     try:
         file = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise ForeignError(f"{path} is no .keras file: {str(error)[:100]}") from None
+        raise GraphImportError(f"{path} is not a .keras file: {str(error)[:100]}") from None
     with file:
         yield Archive(file, path.name)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cnncli.importing.graph import IMAGE, MERGES, Foreign, ForeignError, Operation, make_layer
+from cnncli.importing.graph import IMAGE, MERGES, GraphImportError, ImportedGraph, Operation, make_layer
 from cnncli.importing.keras.responses import local_responses
 from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Layer
@@ -35,7 +35,7 @@ class _Entry:
     whole: Mapping[str, Any]
 
 
-def read_config(model: Any, name: str, ours: bool) -> Foreign:
+def read_config(model: Any, name: str, ours: bool) -> ImportedGraph:
     """Return the network that a config.json describes.
 
     Args:
@@ -44,7 +44,7 @@ def read_config(model: Any, name: str, ours: bool) -> Foreign:
         ours: Whether `cnn export` wrote it: then its preprocessing and its softmax are the config's, not layers.
 
     Raises:
-        ForeignError: If it holds anything but layers of the vocabulary, or is damaged.
+        GraphImportError: If it holds anything but layers of the vocabulary, or is damaged.
     """
     entries = list(_entries(model))
     source, shape = _input(entries)
@@ -55,7 +55,7 @@ def read_config(model: Any, name: str, ours: bool) -> Foreign:
             continue
         missing = [given for given in entry.inputs if given not in makers]
         if missing or not entry.inputs:
-            raise ForeignError(f'{entry.name}: nothing before it makes its input "{(missing or ["?"])[0]}"')
+            raise GraphImportError(f'{entry.name}: no earlier layer outputs its input "{(missing or ["?"])[0]}"')
         inputs = tuple(makers[given] for given in entry.inputs)
         if ours and _is_frame(entry, entries):
             makers[entry.name] = inputs[0]
@@ -64,20 +64,20 @@ def read_config(model: Any, name: str, ours: bool) -> Foreign:
         makers[entry.name] = entry.name
     last = makers[_output(model, entries)]
     if not operations or operations[-1].name != last:
-        raise ForeignError("the network's output is not its last layer")
+        raise GraphImportError("the network's output is not its last layer")
     height, width, channels = shape
     scaled, notes = _scaled(operations, ours)
-    return Foreign(name, (height, width, channels), tuple(scaled), notes, _precision(entries))
+    return ImportedGraph(name, (height, width, channels), tuple(scaled), notes, _precision(entries))
 
 
 def _entries(model: Any) -> Iterator[_Entry]:
     """Return the layers of a Functional or a Sequential model."""
     kind = _field(model, "class_name", str)
     if kind not in ("Functional", "Sequential"):
-        raise ForeignError(f"{kind} models are not read; only Functional and Sequential ones")
+        raise GraphImportError(f"{kind} models are not supported, only Functional and Sequential ones")
     layers = _field(_field(model, "config", dict), "layers", list)
     if len(layers) > MOST_LAYERS:
-        raise ForeignError(f"the network has {len(layers):,} layers; at most {MOST_LAYERS:,} are read")
+        raise GraphImportError(f"the network has {len(layers):,} layers; the limit is {MOST_LAYERS:,}")
     before = ""
     for layer in layers:
         config = _field(layer, "config", dict)
@@ -90,7 +90,7 @@ def _entries(model: Any) -> Iterator[_Entry]:
 def _field(holder: Any, key: str, kind: type[Any]) -> Any:
     value = holder.get(key) if isinstance(holder, dict) else None
     if not isinstance(value, kind):
-        raise ForeignError(f"config.json is damaged: no {key} where one is expected")
+        raise GraphImportError(f"config.json is damaged: {key} is missing")
     return value
 
 
@@ -98,9 +98,9 @@ def _inbound(layer: Any, name: str) -> tuple[str, ...]:
     """Return the names of the layers whose outputs a layer takes."""
     nodes = _field(layer, "inbound_nodes", list)
     if len(nodes) > 1:
-        raise ForeignError(f"{name} is used {len(nodes)} times; the config language has no shared layers")
+        raise GraphImportError(f"{name} is used {len(nodes)} times; shared layers are not supported")
     if nodes and not isinstance(nodes[0], dict):
-        raise ForeignError("the file was written by Keras 2", "Load and save it with Keras 3 first.")
+        raise GraphImportError("the file was written by Keras 2", "Load and save it with Keras 3 first.")
     return tuple(_histories(nodes[0].get("args"))) if nodes else ()
 
 
@@ -111,7 +111,7 @@ def _histories(given: Any) -> Iterator[str]:
     elif isinstance(given, dict) and given.get("class_name") == "__keras_tensor__":
         history = _field(given, "config", dict).get("keras_history")
         if not (isinstance(history, list) and len(history) == 3 and isinstance(history[0], str)):
-            raise ForeignError("config.json is damaged: a layer's input has no history")
+            raise GraphImportError("config.json is damaged: a layer's input has no keras_history")
         yield history[0]
 
 
@@ -119,13 +119,15 @@ def _input(entries: list[_Entry]) -> tuple[str, tuple[int, int, int]]:
     """Return the input's name and the shape of one image."""
     inputs = [entry for entry in entries if entry.kind == "InputLayer"]
     if len(inputs) != 1:
-        raise ForeignError(f"the network has {len(inputs)} inputs; networks with one image as input are read")
+        raise GraphImportError(
+            f"the network has {len(inputs)} inputs; only networks with a single image as input are supported"
+        )
     shape = inputs[0].config.get("batch_shape")
     if not (isinstance(shape, list) and len(shape) == 4):
-        raise ForeignError(f"the input has shape {str(shape)[:60]}; expected (any, height, width, channels)")
+        raise GraphImportError(f"the input has shape {str(shape)[:60]}; expected (any, height, width, channels)")
     height, width = shape[1:3] if shape[1:3] != [None, None] else _size_after_frame(entries)
     if not all(type(n) is int and 1 <= n <= 2**16 for n in (height, width, shape[3])):
-        raise ForeignError(f"the input has shape {str(shape)[:60]}; height, width and channels must be stated")
+        raise GraphImportError(f"the input has shape {str(shape)[:60]}; height, width and channels must be fixed")
     return inputs[0].name, (height, width, shape[3])
 
 
@@ -153,7 +155,9 @@ def _output(model: Any, entries: list[_Entry]) -> str:
     outputs = _field(model["config"], "output_layers", list)
     names = [outputs[0]] if outputs and isinstance(outputs[0], str) else [o[0] for o in outputs if isinstance(o, list)]
     if len(names) != 1 or names[0] not in {entry.name for entry in entries}:
-        raise ForeignError(f"the network has {len(names)} outputs; networks with one are read")
+        raise GraphImportError(
+            f"the network has {len(names)} outputs; only networks with a single output are supported"
+        )
     return str(names[0])
 
 
@@ -164,10 +168,10 @@ def _layer(entry: _Entry) -> Layer:
     registered = entry.whole.get("registered_name")
     module = str(entry.whole.get("module", ""))
     if registered not in (None, entry.kind) or not (module == "keras.layers" or module.startswith("keras.src.layers.")):
-        raise ForeignError(f"{entry.name}: {str(registered or module)[:80]} is none of Keras's own layers")
+        raise GraphImportError(f"{entry.name}: {str(registered or module)[:80]} is not one of Keras's own layers")
     if entry.kind not in VOCABULARY and entry.kind not in MERGES:
-        raise ForeignError(
-            f"{entry.name}: {entry.kind[:80]} is no layer of the vocabulary", f"Known are {', '.join(VOCABULARY)}."
+        raise GraphImportError(
+            f"{entry.name}: {entry.kind[:80]} is not a supported layer", f"Supported: {', '.join(VOCABULARY)}."
         )
     fields = {**VOCABULARY, **MERGES}[entry.kind].model_fields
     arguments = {k: _argument(v, entry, k) for k, v in entry.config.items() if k in fields and k != "name"}
@@ -183,7 +187,7 @@ def _argument(value: Any, entry: _Entry, key: str) -> Any:
         kind, config = _field(value, "class_name", str), _field(value, "config", dict)
         if key.endswith(("_initializer", "_regularizer")):
             return {kind: {k: v for k, v in config.items() if k != "seed" and v is not None}}
-        raise ForeignError(f"{entry.name}.{key}: {kind[:80]} is not in the vocabulary")
+        raise GraphImportError(f"{entry.name}.{key}: {kind[:80]} is not supported")
     return value
 
 
@@ -194,7 +198,7 @@ def _check_neutral(entry: _Entry, key: str, value: Any) -> None:
     if key == "axis" and entry.kind.endswith("Normalization") and _last_axis(value):
         return
     if value not in allowed:
-        raise ForeignError(f"{entry.name}: {entry.kind} with {key[:40]}={str(value)[:60]} is not in the vocabulary")
+        raise GraphImportError(f"{entry.name}: {entry.kind} with {key[:40]}={str(value)[:60]} is not supported")
 
 
 def _last_axis(value: Any) -> bool:
@@ -218,7 +222,7 @@ def _scaled(operations: list[Operation], ours: bool) -> tuple[list[Operation], t
     first = operations[0]
     if first.layer.type_name() != "Rescaling" or first.inputs != (IMAGE,):
         return operations, (
-            "the network is taken to read values from 0 to 1; if it reads others, begin with Rescaling",
+            "the network is assumed to take values from 0 to 1; if it takes others, begin with Rescaling",
         )
     scale, offset = getattr(first.layer, "scale") * 255, getattr(first.layer, "offset")  # noqa: B009
     if abs(scale - 1) < 1e-6 and offset == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cnncli.importing.graph import ForeignError, make_layer
+from cnncli.importing.graph import GraphImportError, make_layer
 from cnncli.layers.base import Layer
 
 
@@ -16,7 +16,7 @@ def local_responses(config: Mapping[str, Any], name: str) -> Layer:
     beta, and the input divided by that.
 
     Raises:
-        ForeignError: If the operations are others.
+        GraphImportError: If the operations are others.
     """
     layers = config.get("layers")
     steps = [step for step in layers if isinstance(step, dict)] if isinstance(layers, list) else []
@@ -43,7 +43,7 @@ def local_responses(config: Mapping[str, Any], name: str) -> Layer:
             "beta": _constant(steps[kinds.index("Power")]),
         }
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
-        raise ForeignError(f"{name}: a model within the model is not in the vocabulary") from None
+        raise GraphImportError(f"{name}: nested models are not supported") from None
     return make_layer("LocalResponseNormalization", arguments, name)
 
 

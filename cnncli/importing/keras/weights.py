@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnncli.importing.graph import ForeignError
+from cnncli.importing.graph import GraphImportError
 from cnncli.layers.base import Weight
 from cnncli.layers.named import snake_case
 
@@ -32,7 +32,7 @@ def most_bytes(expected: Expected) -> int:
     """Return how large the member may be.
 
     Raises:
-        ForeignError: If the network has more weights than are read.
+        GraphImportError: If the network has more weights than are read.
     """
     return most_bytes_of(sum(weight.size for _, _, weights in expected for weight in weights))
 
@@ -41,11 +41,11 @@ def most_bytes_of(num_weights: int) -> int:
     """Return how large the member of a network with so many weights may be.
 
     Raises:
-        ForeignError: If those are more than are read.
+        GraphImportError: If those are more than are read.
     """
     total = 4 * num_weights
     if total > MOST_BYTES:
-        raise ForeignError(f"the network has {total:,} bytes of weights; at most {MOST_BYTES:,} are read")
+        raise GraphImportError(f"the network has {total:,} bytes of weights; the limit is {MOST_BYTES:,}")
     return 2 * total + _OVERHEAD
 
 
@@ -57,17 +57,17 @@ def read_weights(path: Path, expected: Expected) -> dict[str, Array]:
         expected: What the network needs.
 
     Raises:
-        ForeignError: If one is missing, of another shape or type, or stored anywhere but in this file.
+        GraphImportError: If one is missing, of another shape or type, or stored anywhere but in this file.
     """
     import h5py
 
     try:
         with h5py.File(path, "r") as opened:
             return dict(_read(opened, expected))
-    except ForeignError:
+    except GraphImportError:
         raise
     except Exception as error:  # noqa: BLE001 - h5py raises whatever the library meets
-        raise ForeignError(f"{MEMBER} is damaged: {str(error)[:120]}") from None
+        raise GraphImportError(f"{MEMBER} is damaged: {str(error)[:120]}") from None
 
 
 def _read(opened: Any, expected: Expected) -> Iterator[tuple[str, Array]]:
@@ -102,7 +102,7 @@ def _group(holder: Any, name: str) -> Any:
 
     found = _linked(holder, name)
     if not isinstance(found, h5py.Group):
-        raise ForeignError(f"{MEMBER}: {name[:60]} is no group")
+        raise GraphImportError(f"{MEMBER}: {name[:60]} is not a group")
     return found
 
 
@@ -112,9 +112,9 @@ def _linked(holder: Any, name: str) -> Any:
 
     link = holder.get(name, getlink=True) if name in holder.keys() else None  # noqa: SIM118 - `in` would follow links
     if link is None:
-        raise ForeignError(f"{MEMBER} has no {name[:60]} where one is expected")
+        raise GraphImportError(f"{MEMBER} is damaged: {name[:60]} is missing")
     if not isinstance(link, h5py.HardLink):
-        raise ForeignError(f"{MEMBER}: {name[:60]} is a link to another place; such files are not read")
+        raise GraphImportError(f"{MEMBER}: {name[:60]} is a link to another place, which is not supported")
     return holder[name]
 
 
@@ -125,14 +125,14 @@ def _array(holder: Any, name: str, weight: Weight, layer: str) -> Array:
     dataset = _linked(holder, name)
     what = f"{MEMBER}: {layer}/{weight.name}"
     if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
-        raise ForeignError(f"{what} is not stored in the file itself")
+        raise GraphImportError(f"{what} is not stored in the file itself")
     if dataset.shape != tuple(weight.shape):
-        raise ForeignError(f"{what} has shape {dataset.shape}, expected {tuple(weight.shape)}")
+        raise GraphImportError(f"{what} has shape {dataset.shape}, expected {tuple(weight.shape)}")
     if dataset.dtype.kind not in "fiu" or dataset.dtype.itemsize > 8:
-        raise ForeignError(f"{what} holds {dataset.dtype}, expected numbers")
+        raise GraphImportError(f"{what} contains {dataset.dtype}, expected numbers")
     if dataset.id.get_storage_size() != dataset.size * dataset.dtype.itemsize or dataset.chunks is not None:
-        raise ForeignError(f"{what} is not stored whole and plain")
+        raise GraphImportError(f"{what} is stored in an unsupported form")
     array: Array = np.asarray(dataset[()], np.float32)
     if not np.isfinite(array).all():
-        raise ForeignError(f"{what} holds values that are not finite")
+        raise GraphImportError(f"{what} contains values that are not finite")
     return array

@@ -22,7 +22,7 @@ function startMatrix(matrix, panel) {
       return;
     }
     if (cell.images.length < cell.count) {
-      const which = truth === said ? "the least sure" : "the surest";
+      const which = truth === said ? "the least confident" : "the most confident";
       panel.append(make("p", `${cell.images.length} of ${cell.count}, ${which}.`));
     }
     const gallery = make("div", "", { class: "gallery" });

@@ -110,12 +110,12 @@ def answers(run: Run, split: str) -> list[Answered]:
 
 
 def worst(found: Sequence[Answered], count: int) -> list[Answered]:
-    """Return the mistakes that the network was surest of."""
+    """Return the most confident mistakes."""
     return sorted((a for a in found if not a.is_right), key=lambda a: -a.probability)[:count]
 
 
 def best(found: Sequence[Answered], count: int) -> list[Answered]:
-    """Return the surest right answers, taking turns between the classes."""
+    """Return the most confident correct predictions, taking turns between the classes."""
     right = sorted((a for a in found if a.is_right), key=lambda a: -a.probability)
     turns: dict[str, int] = {}
     numbered = []

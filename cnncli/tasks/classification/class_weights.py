@@ -45,6 +45,8 @@ def class_weights(wanted: ClassWeights, classes: Sequence[str], labels: Labels) 
         if name not in classes:
             near = get_close_matches(name, classes, 1)
             hint = f'Did you mean "{near[0]}"?' if near else f"The classes are {', '.join(classes[:20])}."
-            raise DataError(f'train.loss.class_weights names the class "{name}", which the data do not have', hint=hint)
+            raise DataError(
+                f'train.loss.class_weights names the class "{name}", which the data does not have', hint=hint
+            )
         weights[classes.index(name)] = weight
     return weights

@@ -59,7 +59,7 @@ def confusion_figure(document: Mapping[str, Any], title: str) -> Figure:
     axes.set_ylabel("true class")
     if len(classes) <= MOST_NUMBERED:
         _write_counts(axes, matrix, shares)
-    figure.colorbar(drawn, ax=axes, label="share of the true class (each row sums to 1)", shrink=0.8)
+    figure.colorbar(drawn, ax=axes, label="fraction of the true class (each row sums to 1)", shrink=0.8)
     return figure
 
 
@@ -81,7 +81,7 @@ def gallery_figure(examples: Sequence[Pictured], title: str, columns: int = 6) -
         show_pixels(axes, found.pixels)
         text = (
             f"true {shortened(found.true, 16)}\n"
-            f"said {shortened(found.predicted, 16)}\n{100 * found.probability:.1f} %, {_ending(found.example)}"
+            f"pred. {shortened(found.predicted, 16)}\n{100 * found.probability:.1f} %, {_ending(found.example)}"
         )
         axes.set_xlabel(text, fontsize=8, parse_math=False)
     for axes in grid[len(examples) :]:

@@ -33,7 +33,7 @@ def classes(material: Material) -> Html | None:
         for kind, scores in found["averages"].items()
     ]
     top = ", ".join(f"{k}: {100 * share:.2f} %" for k, share in found.get("top_k_accuracy", {}).items())
-    facts = note(f"The true class is among the k most probable, for k = {top}.") if top else None
+    facts = note(f"Top-k accuracy: {top}.") if top else None
     header = "Class", "Precision", "Recall", "F1", "Support"
     caption = f"Scores of each class on {full(found['num_examples'])} examples of {found['split']}"
     return section("classes", "Classes", table(header, rows, caption), facts)
@@ -45,13 +45,13 @@ def confusion(material: Material) -> Html | None:
     if found is None:
         return None
     if len(found["classes"]) <= LARGEST_MATRIX:
-        how = "Rows: true class. Columns: predicted class. Numbers: examples. Shade: share of the row, the true class."
+        how = "Rows: true class. Columns: predicted class. Numbers: examples. Shade: fraction of the true class."
         shown = _matrix(found)
     else:
         how = f"The {MOST_LISTED} most frequent confusions of {full(len(found['classes']))} classes."
         shown = _pairs(found)
     keys = (
-        "Choose a number to see examples; arrow keys move between numbers, Enter opens."
+        "Select a number to see examples; arrow keys move between numbers, Enter opens."
         if material.pictures.cells
         else ""
     )
@@ -68,7 +68,7 @@ def _matrix(found: Mapping[str, Any]) -> Html:
         cells = [_count(true, said, count, count / total) for said, count in zip(names, counts, strict=True)]
         rows.append(element("tr", element("th", true, scope="row"), cells))
     inside = element("thead", head), element("tbody", rows)
-    return scrolling(element("table", *inside, id="matrix", class_="matrix"), "Numbers of the confusion matrix")
+    return scrolling(element("table", *inside, id="matrix", class_="matrix"), "Confusion matrix as numbers")
 
 
 def _count(true: str, said: str, count: int, share: float) -> Html:
@@ -100,13 +100,18 @@ def cell_data(cells: Mapping[tuple[str, str], Cell]) -> dict[str, Any]:
 
 
 def mistakes(material: Material) -> Html | None:
-    """Return the surest mistakes and the surest right answers, or None where no examples are at hand."""
+    """Return the most confident mistakes and correct predictions, or None where no examples are at hand."""
     pictures = material.pictures
     if not pictures.mistakes and not pictures.hits:
         return None
-    worst = gallery(pictures.mistakes) if pictures.mistakes else note("There are none.")
-    parts = element("h3", "Surest mistakes"), worst, element("h3", "Surest right answers"), gallery(pictures.hits)
-    return section("mistakes", "Mistakes and hits", *parts)
+    worst = gallery(pictures.mistakes) if pictures.mistakes else note("None.")
+    parts = (
+        element("h3", "Most confident mistakes"),
+        worst,
+        element("h3", "Most confident correct predictions"),
+        gallery(pictures.hits),
+    )
+    return section("mistakes", "Mistakes and correct predictions", *parts)
 
 
 def reasons(material: Material) -> Html | None:
@@ -115,11 +120,11 @@ def reasons(material: Material) -> Html | None:
     if not heats:
         return None
     how = (
-        "Grad-CAM, in the middle: what speaks for the answer, yellow most. "
-        "Saliency, at the right: the pixels that would move it most."
+        "Grad-CAM, in the middle: regions that support the prediction, yellow most. "
+        "Saliency, at the right: the pixels that change it most."
     )
     figures = [element("figure", _heat(heat), element("figcaption", heat.caption)) for heat in heats]
-    return section("reasons", "What answers hang on", element("p", how), element("div", figures, class_="heats"))
+    return section("reasons", "Attribution", element("p", how), element("div", figures, class_="heats"))
 
 
 def _heat(heat: Heat) -> list[Html]:
@@ -133,8 +138,8 @@ def calibration(material: Material) -> Html | None:
         return None
     found = material.evaluation["calibration"]
     points = [(part["confidence"], part["accuracy"]) for part in found["bins"]]
-    axes = Axes("Reliability", "confidence: probability of the answer", "accuracy", (0.0, 1.0))
-    ideal = Series("as it should be", [(0.0, 0.0), (1.0, 1.0)], "guide")
+    axes = Axes("Reliability", "confidence: probability of the predicted class", "accuracy", (0.0, 1.0))
+    ideal = Series("perfect calibration", [(0.0, 0.0), (1.0, 1.0)], "guide")
     chart = line_chart(axes, [Series("this network", points, "first"), ideal])
     rows = [
         (
@@ -161,7 +166,7 @@ def distortions(material: Material) -> Html:
         return section("invariance", "Invariance", note(how))
     charts = [_distortion(curve) for curve in found["curves"]]
     said = (
-        f"Accuracy of {full(found['num_examples'])} examples of {found['split']} under growing distortions, "
+        f"Accuracy of {full(found['num_examples'])} examples of {found['split']} under increasing distortions, "
         f"{100 * found['accuracy']:.2f} % without any. The band is the 95 % interval."
     )
     return section("invariance", "Invariance", element("p", said), element("div", charts, class_="charts small"))
@@ -170,6 +175,6 @@ def distortions(material: Material) -> Html:
 def _distortion(curve: Mapping[str, Any]) -> Html:
     points = curve["points"]
     accuracy = Series("accuracy", [(point["amount"], point["accuracy"]) for point in points], "first")
-    same = Series("same answer as without", [(point["amount"], point["agreement"]) for point in points], "second")
+    same = Series("same prediction as without", [(point["amount"], point["agreement"]) for point in points], "second")
     axes = Axes(curve["distortion"].capitalize(), curve["unit"], "", (0.0, 1.0))
     return line_chart(axes, [accuracy, same], [(point["amount"], *point["accuracy_interval"]) for point in points])

@@ -57,7 +57,7 @@ def read_answers(path: Path) -> Answers | None:
         return None
     except (ValueError, IndexError, OSError, csv.Error) as error:
         expected = 'a header with the columns "true" and "predicted", and as many values in each line'
-        raise RunError(f"{path} cannot be read: expected {expected}", "`cnn eval` writes it anew.") from error
+        raise RunError(f"{path} cannot be read: expected {expected}", "`cnn eval` writes it again.") from error
     rows.sort()
     return Answers(tuple((example, true) for example, true, _ in rows), tuple(t == p for _, t, p in rows))
 

@@ -33,7 +33,7 @@ def _totals(document: Mapping[str, Any]) -> Iterator[Entry]:
     yield Entry("Loss", f"{document['loss']:.4f} nats")
     top = document["top_k_accuracy"]
     if len(top) > 1:
-        yield Entry("In the top", ", ".join(f"{k}: {share:.4f}" for k, share in top.items()))
+        yield Entry("Top-k accuracy", ", ".join(f"{k}: {share:.4f}" for k, share in top.items()))
     ece = document["calibration"]["ece"]
     yield Entry("Calibration", f"confidence and accuracy differ by {ece:.4f} on average (ECE)")
 
@@ -63,7 +63,7 @@ def _matrix(document: Mapping[str, Any], width: int | None) -> Iterator[str | Ti
     if len(classes) > MOST_CLASSES or (width is not None and max(map(len, grid.lines())) > width):
         return
     yield ""
-    yield Title("Confusion matrix in numbers of examples")
+    yield Title("Confusion matrix (number of examples)")
     yield "Rows: true class. Columns: predicted class."
     yield grid
 
@@ -74,7 +74,7 @@ def _confusions(document: Mapping[str, Any]) -> Iterator[str | Title]:
         yield ""
         yield Title("Most confused")
     for count, true, predicted in worst:
-        yield f"  {true} taken for {predicted}: {full(count)}"
+        yield f"  {true} predicted as {predicted}: {full(count)}"
 
 
 def confusions(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[tuple[int, str, str]]:

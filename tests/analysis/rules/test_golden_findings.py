@@ -11,7 +11,7 @@ import pytest
 
 from cnncli.analysis.check import check
 from cnncli.analysis.explain import explain
-from cnncli.analysis.rules import size as doubts_of_size
+from cnncli.analysis.rules import size as size_rules
 from cnncli.config.load import loads
 
 Golden = Callable[[str, str], None]
@@ -135,8 +135,8 @@ NETWORKS: dict[str, list[tuple[str, list[str]]]] = {
 
 @pytest.mark.parametrize("subject", NETWORKS)
 def test_findings(subject: str, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every doubt with its place, its words and what to do; no doubt on the other side of the limit."""
-    monkeypatch.setattr(doubts_of_size, "machine_memory", lambda: None)
+    """Every finding with its place, message and hint; none on the other side of the limit."""
+    monkeypatch.setattr(size_rules, "machine_memory", lambda: None)
     lines = []
     for layers, changes in NETWORKS[subject]:
         text = f"name: n\ndata: {{source: digits, image_size: [8, 8]}}\nmodel: {{layers: [{layers}]}}\n"
@@ -152,7 +152,7 @@ def test_memory_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     config = loads(f"name: n\ndata: {{source: digits, image_size: [8, 8]}}\nmodel: {{layers: [{LOGITS}]}}\n")
     need = explain(config).summary.memory.training
     for available, codes in ((need, []), (need - 1, ["W314"])):
-        monkeypatch.setattr(doubts_of_size, "machine_memory", lambda found=available: found)
+        monkeypatch.setattr(size_rules, "machine_memory", lambda found=available: found)
         assert [problem.code for problem in check(config)] == codes
 
 

@@ -1,4 +1,4 @@
-"""Each doubt is raised where it should be, and not where it should not."""
+"""Each finding is reported where it should be, and not where it should not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from cnncli.analysis import processor
 from cnncli.analysis.check import check
-from cnncli.analysis.rules import size as doubts_of_size
+from cnncli.analysis.rules import size as size_rules
 from cnncli.config.load import load, loads
 from cnncli.errors import Problem
 
@@ -40,8 +40,8 @@ SEVERAL = ", ".join([conv(), "MaxPooling2D"] * 3)
 GOOD = f"{SEVERAL}, Flatten, {{Dense: {{units: 10}}}}"
 
 
-def test_a_good_network_is_beyond_doubt() -> None:
-    """Nothing is said about a network that has nothing wrong."""
+def test_a_good_network_has_no_findings() -> None:
+    """Nothing is reported about a network that has nothing wrong."""
     assert codes(GOOD, image=30) == []
 
 
@@ -96,7 +96,7 @@ def test_window_larger_than_the_image() -> None:
     ],
 )
 def test_pixels_cut_off(layer: str, image: int, lost: str | None) -> None:
-    """Strides that do not come out even are told with the rows and columns that they lose; zeros do not count."""
+    """Strides that do not come out even are reported with the rows and columns that they lose; zeros do not count."""
     found = check(loads(config(f"{layer}, Flatten, {{Dense: {{units: 10}}}}", image)))
     cut = [problem for problem in found if problem.code == "W305"]
     assert len(cut) == (lost is not None)
@@ -132,7 +132,7 @@ def test_receptive_field_far_larger_than_the_image() -> None:
 
 
 def test_dense_layer_with_most_parameters() -> None:
-    """Flatten and a wide dense layer are told with the share; a small one is not worth a word."""
+    """Flatten and a wide dense layer are reported with the share; a small one is not."""
     found = check(loads(config("Flatten, {Dense: {units: 500, activation: relu}}, {Dense: {units: 10}}")))
     assert [problem.code for problem in found] == ["W309"]
     assert "512,500 of the network's 517,510 parameters (99 %)" in found[0].message
@@ -143,7 +143,7 @@ def test_dense_layer_with_most_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("between", "doubted"),
+    ("between", "reported"),
     [
         ("", True),
         ("{AveragePooling2D: {pool_size: 2}},", True),
@@ -154,10 +154,10 @@ def test_dense_layer_with_most_parameters() -> None:
         ("{Activation: {activation: gelu}},", False),
     ],
 )
-def test_activation_between_two_sums(between: str, doubted: bool) -> None:
+def test_activation_between_two_sums(between: str, reported: bool) -> None:
     """Only what is not linear makes two layers more than one; a maximum is not linear."""
     layers = f"{conv(8, 3, activation='linear')}, {between} {conv()}, Flatten, {{Dense: {{units: 10}}}}"
-    assert ("W310" in codes(layers, image=30)) == doubted
+    assert ("W310" in codes(layers, image=30)) == reported
 
 
 def test_linear_bottlenecks_are_meant() -> None:
@@ -176,13 +176,13 @@ def test_addition_does_not_make_sums_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bias", "activation", "doubted"), [("true", "linear", True), ("false", "linear", False), ("true", "relu", False)]
+    ("bias", "activation", "reported"), [("true", "linear", True), ("false", "linear", False), ("true", "relu", False)]
 )
-def test_bias_before_batch_normalization(bias: str, activation: str, doubted: bool) -> None:
+def test_bias_before_batch_normalization(bias: str, activation: str, reported: bool) -> None:
     """A bias right before a batch normalization does nothing; before an activation it does."""
     first = conv(8, 3, use_bias=bias, activation=activation)
     found = codes(f"{first}, BatchNormalization, ReLU, Flatten, {{Dense: {{units: 10}}}}")
-    assert ("W311" in found) == doubted
+    assert ("W311" in found) == reported
 
 
 @pytest.mark.parametrize("train", [", early_stopping: {}", ", schedule: {ReduceLROnPlateau: {}}"])
@@ -201,7 +201,7 @@ def test_batch_larger_than_the_split() -> None:
 
 
 @pytest.mark.parametrize(
-    ("momentum", "train", "doubted"),
+    ("momentum", "train", "reported"),
     [
         (0.99, ", epochs: 1", True),
         (0.99, ", epochs: 2", False),
@@ -210,31 +210,31 @@ def test_batch_larger_than_the_split() -> None:
         (0.999, ", epochs: 100", False),
     ],
 )
-def test_running_means_that_do_not_arrive(momentum: float, train: str, doubted: bool) -> None:
+def test_running_means_that_do_not_arrive(momentum: float, train: str, reported: bool) -> None:
     """1,298 examples in batches of 8 make 163 steps an epoch; 0.99 ** 163 is a fifth."""
     norm = f"{{BatchNormalization: {{momentum: {momentum}}}}}"
     layers = GOOD.replace("MaxPooling2D", f"{norm}, MaxPooling2D", 1)
-    assert ("W315" in codes(layers, image=30, train=train)) == doubted
+    assert ("W315" in codes(layers, image=30, train=train)) == reported
 
 
 def test_training_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What training takes is compared with what the machine has, told in GB."""
-    monkeypatch.setattr(doubts_of_size, "machine_memory", lambda: 10**9)
+    """What training takes is compared with what the machine has, in GB."""
+    monkeypatch.setattr(size_rules, "machine_memory", lambda: 10**9)
     found = {problem.code: problem for problem in check(load("vgg16"))}
     assert "this machine has 1.0 GB" in found["W314"].message
-    monkeypatch.setattr(doubts_of_size, "machine_memory", lambda: None)
+    monkeypatch.setattr(size_rules, "machine_memory", lambda: None)
     assert "W314" not in {problem.code for problem in check(load("vgg16"))}
 
 
 def test_training_memory_of_a_batch_larger_than_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch is never larger than the 1,298 examples that train: what is forecast is what such a batch takes."""
-    monkeypatch.setattr(doubts_of_size, "machine_memory", lambda: 10**6)
+    monkeypatch.setattr(size_rules, "machine_memory", lambda: 10**6)
     whole, huge = (
         {problem.code: problem for problem in check(loads(config(GOOD, 30).replace("batch_size: 8", text)))}
         for text in ("batch_size: 1298", "batch_size: 100000000")
     )
-    (taken,), (said,) = (re.findall(r"about ([\d.]+) GB", found["W314"].message) for found in (whole, huge))
-    assert taken == said
+    (exact,), (forecast,) = (re.findall(r"about ([\d.]+) GB", found["W314"].message) for found in (whole, huge))
+    assert exact == forecast
     assert "at batch size 1,298;" in whole["W314"].message
     assert "at batch size 1,298, the whole training split;" in huge["W314"].message
     assert "W313" in huge
@@ -242,7 +242,7 @@ def test_training_memory_of_a_batch_larger_than_the_split(monkeypatch: pytest.Mo
 
 def test_the_machine_has_memory() -> None:
     """Where the system tells, the memory is a plausible number of bytes."""
-    found = doubts_of_size.machine_memory()
+    found = size_rules.machine_memory()
     assert found is None or found > 2**27
 
 
@@ -250,11 +250,11 @@ def test_a_container_has_what_its_limit_leaves(tmp_path: Path, monkeypatch: pyte
     """The least of the machine's memory and the limits of its control groups; "max" is no limit."""
     for name, text in (("one", "max\n"), ("two", "123456789\n")):
         (tmp_path / name).write_text(text, encoding="ascii")
-    physical = doubts_of_size.machine_memory()
-    monkeypatch.setattr(doubts_of_size, "_CGROUP_LIMITS", (str(tmp_path / "one"), str(tmp_path / "none")))
-    unlimited = doubts_of_size.machine_memory()
-    monkeypatch.setattr(doubts_of_size, "_CGROUP_LIMITS", (str(tmp_path / "one"), str(tmp_path / "two")))
-    assert doubts_of_size.machine_memory() == (None if physical is None else 123456789)
+    physical = size_rules.machine_memory()
+    monkeypatch.setattr(size_rules, "_CGROUP_LIMITS", (str(tmp_path / "one"), str(tmp_path / "none")))
+    unlimited = size_rules.machine_memory()
+    monkeypatch.setattr(size_rules, "_CGROUP_LIMITS", (str(tmp_path / "one"), str(tmp_path / "two")))
+    assert size_rules.machine_memory() == (None if physical is None else 123456789)
     assert unlimited is None or physical is None or unlimited >= physical > 123456789
 
 
@@ -264,7 +264,7 @@ def place(problem: Problem) -> tuple[int | None, int | None, str]:
 
 
 def test_problems_have_places() -> None:
-    """A doubt points at its layer."""
+    """A finding points at its layer."""
     (problem,) = check(loads(config("Flatten, {Dense: {units: 9}}", 8)))
     assert place(problem) == (4, 22, "model.layers[1].Dense")
     assert problem.excerpt == "  layers: [Flatten, {Dense: {units: 9}}]"
@@ -276,8 +276,8 @@ def test_errors_come_before_warnings() -> None:
     assert [problem.severity for problem in found] == ["error", "warning"]
 
 
-def test_repeated_layers_are_doubted_once() -> None:
-    """A layer that is written once and used many times gives one doubt."""
+def test_repeated_layers_are_reported_once() -> None:
+    """A layer that is written once and used many times gives one finding."""
     block = f"{{Repeat: {{times: 5, layers: [{conv(activation='linear')}, BatchNormalization, ReLU]}}}}"
     assert codes(f"{block}, Flatten, {{Dense: {{units: 10}}}}").count("W311") == 1
 
@@ -295,7 +295,7 @@ def test_repeated_layers_are_doubted_once() -> None:
 def test_float16_without_the_instructions(
     flags: str | None, gpu: bool, hint: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A processor without float16 is told of, with what it has instead; not where a GPU trains, or nothing is known."""
+    """A processor without float16 is reported with the alternative; not where a GPU trains or nothing is known."""
     cpuinfo, device = tmp_path / "cpuinfo", tmp_path / "gpu"
     if flags is not None:
         cpuinfo.write_text(f"processor\t: 0\nmodel name\t: A CPU\nflags\t\t: {flags}\n", encoding="ascii")

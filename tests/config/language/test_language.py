@@ -76,7 +76,7 @@ def test_extends_takes_a_chain_of_files_and_names_of_the_zoo(tmp_path: Path) -> 
 
 
 def test_configs_that_extend_each_other_are_named(tmp_path: Path) -> None:
-    """A circle is told with its files."""
+    """A circle is reported with its files."""
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n", encoding="utf-8")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
@@ -210,7 +210,7 @@ def test_two_dollars_stand_for_a_reference_as_text() -> None:
     ],
 )
 def test_references_that_lead_nowhere_or_in_a_circle(values: str, code: str) -> None:
-    """Each is told, used or not."""
+    """Each is reported, used or not."""
     assert codes(f"values: {values}\n{HEAD}{BODY}") == [code]
 
 
@@ -256,13 +256,13 @@ def test_a_value_from_a_parameter_is_placed_at_the_use_and_at_the_definition() -
     assert "See also test.yaml:8:35." in problem.message
 
 
-def test_a_wrong_layer_of_a_block_is_told_once_with_its_use() -> None:
+def test_a_wrong_layer_of_a_block_is_reported_once_with_its_use() -> None:
     """However often the block is used."""
     with pytest.raises(ConfigError) as caught:
         loads(HEAD + BLOCKS.replace("padding: same", "padding: some"), "test.yaml")
     (problem,) = caught.value.problems
     assert (problem.code, problem.line) == ("E016", 8)
-    assert problem.hint == "In the block conv, used at test.yaml:13:7."
+    assert problem.hint == "In block conv, used at test.yaml:13:7."
 
 
 def test_a_shape_error_inside_a_block_is_placed_in_its_definition() -> None:
@@ -274,7 +274,7 @@ def test_a_shape_error_inside_a_block_is_placed_in_its_definition() -> None:
     assert "input 28×28×1 → conv2d 3×3×4" in problem.message
 
 
-def test_blocks_without_end_are_told() -> None:
+def test_blocks_without_end_are_reported() -> None:
     """A block that uses itself, blocks that double without end, and layers nested without end."""
     text = HEAD + "model:\n  blocks:\n    a: {layers: [b]}\n    b: {layers: [a]}\n  layers: [a]\n"
     assert codes(text) == ["E028"]
@@ -348,7 +348,7 @@ def test_texts_are_written_so_that_they_are_read_as_texts(text: str) -> None:
     assert plain(tree) == {"a": text, "b": {"c": {"d": [text]}}}
 
 
-def test_all_problems_of_a_file_are_told_at_once() -> None:
+def test_all_problems_of_a_file_are_reported_at_once() -> None:
     """Keys, values, layers and shapes."""
     text = HEAD.replace("28]", "28], x: 1") + BODY.replace("filters: 8, kernel_size: 3", "filters: 8, kernel_size: 33")
     assert codes(text.replace("epochs: 7", "epochs: 0").replace("units", "unit")) == ["E010", "E012", "E015", "E040"]
@@ -373,7 +373,7 @@ def test_problems_that_may_follow_from_others_come_after_them() -> None:
     ]
 
 
-def test_no_more_than_a_hundred_problems_are_told() -> None:
+def test_no_more_than_a_hundred_problems_are_reported() -> None:
     """The search ends when there is enough to mend, and soon."""
     assert len(codes(HEAD + "model:\n  layers:\n" + "    - Flaten\n" * 5000)) == 100
     assert len(codes(HEAD + BODY + "".join(f"x{i}: 1\n" for i in range(5000)))) == 100
@@ -387,7 +387,7 @@ def test_a_file_wins_over_a_network_of_that_name(tmp_path: Path, monkeypatch: py
     assert load("lenet5").name == "example"
 
 
-def test_a_missing_file_is_told_with_the_nearest_name() -> None:
+def test_a_missing_file_is_reported_with_the_nearest_name() -> None:
     """A misspelt network of the zoo."""
     with pytest.raises(ConfigError) as caught:
         load("lenet55")

@@ -176,8 +176,8 @@ def test_limits(path: str, validator: Draft202012Validator) -> None:
         for value in bad:
             with pytest.raises(ConfigError) as caught:
                 loads(TEXT, overrides=[f"{path}={value}"])
-            told = [problem.path for problem in caught.value.problems]
-            assert all(place.startswith(path) for place in told), (value, told)
+            paths = [problem.path for problem in caught.value.problems]
+            assert all(reported.startswith(path) for reported in paths), (value, paths)
         for value in [*good, *bad]:
             if ".nan" not in value and ".inf" not in value:  # JSON has no such numbers
                 read = yaml.load(value.replace("e-9", ".0e-9").replace("1e9", "1.0e+9"), yaml.CSafeLoader)
@@ -267,10 +267,10 @@ def test_defaults_of_schedules() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("{boundaries: [2, 1], values: [1, 1, 1]}", "The boundaries must rise; read [2.0, 1.0]."),
-        ("{boundaries: [1, 1], values: [1, 1, 1]}", "The boundaries must rise; read [1.0, 1.0]."),
-        ("{boundaries: [1, 2], values: [1, 1]}", "2 boundaries need 3 values; read 2."),
-        ("{boundaries: [1, 2], values: [1, 1, 1, 1]}", "2 boundaries need 3 values; read 4."),
+        ("{boundaries: [2, 1], values: [1, 1, 1]}", "The boundaries must increase; got [2.0, 1.0]."),
+        ("{boundaries: [1, 1], values: [1, 1, 1]}", "The boundaries must increase; got [1.0, 1.0]."),
+        ("{boundaries: [1, 2], values: [1, 1]}", "2 boundaries need 3 values; got 2."),
+        ("{boundaries: [1, 2], values: [1, 1, 1, 1]}", "2 boundaries need 3 values; got 4."),
     ],
 )
 def test_pieces_fit_their_boundaries(arguments: str, words: str) -> None:
@@ -298,14 +298,14 @@ def test_a_crop_is_no_larger_than_the_image_with_its_border(crop: str, fits: boo
         loads(TEXT, overrides=change)
     else:
         size = "10×10" if "padding" in crop else "8×8"
-        with pytest.raises(ConfigError, match=f"more than the {size} that there are"):
+        with pytest.raises(ConfigError, match=f"with its padding, {size}"):
             loads(TEXT, overrides=change)
 
 
 @pytest.mark.parametrize("source", ["npz", "folder", "csv", "tfds"])
 def test_sources_outside_need_a_path(source: str) -> None:
     """The sets that cnncli knows do not."""
-    with pytest.raises(ConfigError, match="needs a path"):
+    with pytest.raises(ConfigError, match="requires a path"):
         loads(TEXT, overrides=[f"data.source={source}"])
     assert loads(TEXT, overrides=[f"data.source={source}", "data.path=x"]).data.path == "x"
     assert loads(TEXT, overrides=["data.source=cifar10"]).data.path is None

@@ -84,7 +84,7 @@ def test_a_rate_follows_from_the_step_alone(name: str) -> None:
 @pytest.mark.engine
 @pytest.mark.parametrize("step", [0, 1, 15, 57, 100, 199])
 def test_curves_are_those_of_keras(step: int) -> None:
-    """Keras's own schedules, told the same times in steps."""
+    """Keras's own schedules, given the same times in steps."""
     from keras.optimizers import schedules as keras_schedules
 
     total = STEPS * EPOCHS

@@ -204,12 +204,12 @@ def test_views_are_averaged(run: Run) -> None:
 
 
 def test_views_need_an_augmentation(run: Run) -> None:
-    """A network whose training neither mirrored nor moved images is not averaged over such views."""
+    """A network whose training neither flipped nor shifted images is not averaged over such views."""
     from cnncli.engine.evaluation.tta import views_of
     from cnncli.errors import CnnError
 
     plain = SMALL.replace("  augmentation: [{RandomTranslation: {height_factor: 0.1, width_factor: 0.1}}]\n", "")
-    with pytest.raises(CnnError, match="no views"):
+    with pytest.raises(CnnError, match="no test-time augmentation"):
         views_of(loads(plain))
     mirrored = SMALL.replace(
         "RandomTranslation: {height_factor: 0.1, width_factor: 0.1}", "RandomFlip: {mode: horizontal}"

@@ -27,12 +27,12 @@ def test_one_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_an_inexact_artifact_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The campaign can fail: an artifact that does not answer as the run is among what it returns."""
+    """The campaign can fail: an artifact that predicts differently from the run is among what it returns."""
     from cnncli.engine.exporting import export
     from cnncli.errors import ExportError
 
     def refuse(*_: object) -> object:
-        raise ExportError("keras does not answer as the run")
+        raise ExportError("keras predicts differently from the run")
 
     monkeypatch.setattr(export, "prove", refuse)
     assert export_architectures.campaign(tmp_path, ["lenet5"], ("keras",)) == [("lenet5", "keras")]

@@ -57,5 +57,5 @@ def test_keras_opens_it_alone(make_source: Callable[..., Any], tmp_path: Path) -
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in rest.items():
             archive.writestr(name, content)
-    with pytest.raises(ExportError, match="does not say what its classes"):
+    with pytest.raises(ExportError, match="has no description of its classes"):
         open_keras(path)

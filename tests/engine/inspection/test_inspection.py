@@ -105,7 +105,7 @@ def test_gradcam_finds_the_corner(corner: Any) -> None:
 
 
 def test_saliency_finds_the_corner(corner: Any) -> None:
-    """The pixel that moves the answer most lies in that quadrant, for most images: a gradient is a rough guide."""
+    """The most influential pixel lies in that quadrant, for most images: a gradient is a rough guide."""
     from cnncli.engine.inspection.attribution import saliency
 
     trained, images, labels = corner
@@ -182,7 +182,7 @@ def test_grad_cam_of_a_dense_network_is_an_error() -> None:
     from cnncli.engine.network.model import build
 
     dense = PLAIN[: PLAIN.index("    - Conv2D")] + "    - Flatten\n    - Dense: {units: 10}\n"
-    with pytest.raises(CnnError, match="plane"):
+    with pytest.raises(CnnError, match="spatial"):
         last_plane(build(loads(dense)))
 
 

@@ -101,7 +101,7 @@ def test_report_without_the_data(train_run: Callable[..., Run], tmp_path: Path) 
     assert material.pictures.cells == {}
     assert "noise.npz does not exist" in report_page(material)
     run.evaluation_file("validation").unlink()
-    assert "No answers are shown" in report_page(collect(run))
+    assert "No predictions are shown" in report_page(collect(run))
 
 
 def test_report_without_a_checkpoint(train_run: Callable[..., Run]) -> None:

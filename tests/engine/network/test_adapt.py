@@ -91,8 +91,8 @@ def test_images_that_are_all_alike_are_told(small_config: Callable[..., Any], tm
         ("filters: 7, kernel_size: 2", "even number of filters"),
         ("filters: 8, kernel_size: 3, groups: 2", "in one group"),
         ("kernel_size: 2", "filters"),
-        ("filters: 2, kernel_size: 9, padding: same", "whole patch of 9×9 fits into this input"),
-        ("filters: 2, kernel_size: 3, padding: same, dilation_rate: 4", "whole patch of 9×9 fits into this input"),
+        ("filters: 2, kernel_size: 9, padding: same", "9×9 patch fits into this input"),
+        ("filters: 2, kernel_size: 3, padding: same, dilation_rate: 4", "9×9 patch fits into this input"),
     ],
 )
 def test_what_cannot_be_whitened_is_told(small_config: Callable[..., Any], arguments: str, message: str) -> None:

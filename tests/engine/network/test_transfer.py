@@ -43,7 +43,7 @@ def test_layers_that_fit_are_taken_whole() -> None:
     assert transfer.left == {last: "kernel is (3, 2) there, (3, 4) here"}
     assert transfer.lines() == (
         "weights of 2 layers from run best: dense, batch_normalization",
-        f"fresh weights for {last} (kernel is (3, 2) there, (3, 4) here)",
+        f"new weights for {last} (kernel is (3, 2) there, (3, 4) here)",
     )
 
 

@@ -72,7 +72,7 @@ def test_too_large_learning_rate(small_config: Callable[..., Any], tmp_path: Pat
     config = small_config("train.optimizer={SGD: {learning_rate: 1.0e+30}}")
     with pytest.raises(DivergedError) as caught:
         train(config, tmp_path, Silence())
-    assert "not a finite number in the " in caught.value.message
+    assert "non-finite values in the " in caught.value.message
     run = find("latest", tmp_path)
     (evidence,) = run.path.glob("diverged-*")
     assert json.loads((evidence / "finding.json").read_text(encoding="utf-8"))["layer"]

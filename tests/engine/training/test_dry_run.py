@@ -77,7 +77,7 @@ def test_diverging_first_steps_are_told(small_config: Callable[..., Any]) -> Non
 
 
 def test_network_that_can_learn(small_config: Callable[..., Any]) -> None:
-    """One batch is learned by heart, though the config has dropout, smoothing and augmentation against that."""
+    """One batch is overfitd, though the config has dropout, smoothing and augmentation against that."""
     from cnncli.engine.training.overfit_batch import overfit
 
     config = small_config(
@@ -99,29 +99,29 @@ def test_network_that_can_learn(small_config: Callable[..., Any]) -> None:
 def test_network_that_cannot_learn(small_config: Callable[..., Any]) -> None:
     """A dead activation: not learned, and the layers before it are named."""
     from cnncli.engine.training.overfit_batch import overfit
-    from cnncli.report.dry_run import memorization_lines
+    from cnncli.report.dry_run import overfit_lines
 
     layers = "[Flatten, {Dense: {units: 8}}, {ReLU: {threshold: 1000.0}}, {Dense: {units: 10}}]"
     found = overfit(small_config(f"model.layers={layers}"), lambda line: None, max_steps=60)
     assert not found.learned
     assert found.steps == 60
     assert found.layers_without_gradient == ("dense",)
-    text = "\n".join(memorization_lines(found))
-    assert text.startswith("The network does not learn one batch by heart: after 60 steps")
+    text = "\n".join(overfit_lines(found))
+    assert text.startswith("The network cannot overfit a single batch: after 60 steps")
     assert "No gradient reaches dense:" in text
 
 
 def test_divergence_on_one_batch(small_config: Callable[..., Any]) -> None:
     """Steps too large are told as such."""
     from cnncli.engine.training.overfit_batch import overfit
-    from cnncli.report.dry_run import memorization_lines
+    from cnncli.report.dry_run import overfit_lines
 
     layers = "model.layers=[Flatten, {Dense: {units: 10}}]"
     config = small_config(layers, "train.optimizer={SGD: {learning_rate: 1.0e+38}}")
     found = overfit(config, lambda line: None)
     assert found.diverged
     assert not found.learned
-    assert "Lower the optimizer's learning_rate" in memorization_lines(found)[1]
+    assert "Lower the optimizer's learning_rate" in overfit_lines(found)[1]
 
 
 def test_contradictions_are_counted() -> None:

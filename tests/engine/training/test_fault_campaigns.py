@@ -53,7 +53,7 @@ def test_stopped_twice(reference: Reference, tmp_path: Path) -> None:
     place = Workplace(tmp_path, OVERRIDES)
     stop = stop_once(place, change("checkpoint renamed", 2), signal.SIGTERM, None)
     assert (stop.phase, stop.code, judge(stop, signal.SIGTERM)) == ("training", 143, [])
-    assert "Go on with: cnn resume" in stop.stderr
+    assert "Continue with: cnn resume" in stop.stderr
     assert place.run is not None
     assert json.loads((place.run / "run.json").read_text(encoding="utf-8"))["status"] == "interrupted"
     stop = stop_once(place, change("metrics line"), signal.SIGINT, 0.01)

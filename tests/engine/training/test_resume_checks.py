@@ -67,7 +67,7 @@ def test_resuming_a_finished_run_changes_nothing(done: Any) -> None:
     """There is nothing left to do: no new checkpoint, the same metrics, and a word about it."""
     names, metrics = done.checkpoints.names(), done.metrics()
     result, (note,) = resumed(done)
-    assert "all 2 epochs are trained" in note
+    assert "done after 2 epochs" in note
     assert "--set train.epochs=4" in note
     assert result.status == "done"
     assert (done.checkpoints.names(), done.metrics()) == (names, metrics)
@@ -109,7 +109,7 @@ def test_another_environment_is_told(done: Any) -> None:
     record = done.record
     done.update(versions={**record["versions"], "keras": "3.0.0"}, cpu_features=["avx2"])
     _, notes = resumed(done)
-    exact = [note for note in notes if note.endswith("this run is no longer exact to the bit")]
+    exact = [note for note in notes if note.endswith("this run is no longer bit-exact")]
     assert [note.split(" was ")[0] for note in exact] == ["keras", "cpu_features"]
     assert done.record["no_longer_exact"] == [{"step": 24, "because": exact}]
 
@@ -132,7 +132,7 @@ def test_another_arithmetic_is_told(done: Any) -> None:
     del record["arithmetic"]
     done.write_json(done.record_file, record)
     _, (note, _) = resumed(done)
-    assert note == "the run does not record how its steps were computed, so that its last bits may differ from here on"
+    assert note == "the run does not record how its steps were computed, so it may not be bit-exact from here on"
     assert done.record["no_longer_exact"][1:] == [{"step": 24, "because": [note]}]
 
 
@@ -168,7 +168,7 @@ def test_environment_is_compared_by_name() -> None:
     assert list(environment_changes(now, now)) == []
     assert list(environment_changes({}, now)) == []
     assert list(environment_changes({**now, "threads": 4}, now)) == [
-        "threads was 4 and is 2: this run is no longer exact to the bit"
+        "threads was 4 and is 2: this run is no longer bit-exact"
     ]
 
 

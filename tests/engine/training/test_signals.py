@@ -54,7 +54,7 @@ def test_first_signal_is_remembered() -> None:
         assert stop.signal is None
         signal.raise_signal(signal.SIGTERM)
         assert stop.signal == signal.SIGTERM
-    assert told == ["Stopping after the running steps, with a checkpoint; once more stops at once."]
+    assert told == ["Stopping after the current steps, with a checkpoint; press again to stop immediately."]
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert signal.set_wakeup_fd(-1) == -1
 

@@ -82,7 +82,7 @@ def test_every_difference_is_told() -> None:
     first = end({"w": array})
     assert list(verification._differences(first, end({"w": array.copy()}))) == []
     assert list(verification._differences(first, end({"w": flipped}))) == ["w: 1 of 6 values differ"]
-    assert list(verification._differences(first, end({"v": array}))) == [f"{n} is in one of them only" for n in "vw"]
+    assert list(verification._differences(first, end({"v": array}))) == [f"{n} is in only one of them" for n in "vw"]
     assert list(verification._differences(first, end({"w": array.astype(float)}))) == ["w has another type or shape"]
     assert list(verification._differences(first, end({"w": array}, accuracy=0.6))) == ["the metrics of epoch 1 differ"]
     counters = list(verification._differences(first, end({"w": array}, best=2)))

@@ -171,7 +171,7 @@ def test_huge_logits_stay_finite() -> None:
 
 
 def test_no_example_is_an_error() -> None:
-    """An empty split is told, not divided by."""
+    """An empty split is reported, not divided by."""
     with pytest.raises(DataError, match="no examples"):
         Evaluation.from_logits("validation", ("a",), np.array([], np.int64), np.empty((0, 1), np.float32))
 
