@@ -88,7 +88,7 @@ def test_lint_rule_stands_between_the_floors(tmp_path: Path) -> None:
 
 
 FLOORS = """
-    cnncli errors interrupts resources
+    cnncli errors interrupts plural resources
     layers
     config.yaml
     config.schema

@@ -28,7 +28,7 @@ begun = time.perf_counter()
 kind, runs_dir, data, epochs = sys.argv[1:]
 import cnncli.engine
 import tensorflow as tf
-from cnncli.engine.training import trainer
+from cnncli.engine.training.recording import Recording
 if kind == "op determinism":
     tf.config.experimental.enable_op_determinism()
 if kind == "without determinism":
@@ -37,14 +37,14 @@ if kind == "without determinism":
     keras.utils.set_random_seed = nothing
     tf.config.threading.set_intra_op_parallelism_threads = nothing
     tf.config.threading.set_inter_op_parallelism_threads = nothing
-seconds, save = [], trainer.Trainer._save
-def timed(self, best=False):
-    if kind == "without checkpoints" and not self.finished:
+seconds, save = [], Recording.save
+def timed(self, progress, best=False):
+    if kind == "without checkpoints" and progress.epoch < int(epochs):
         return
     started = time.perf_counter()
-    save(self, best)
+    save(self, progress, best)
     seconds.append(time.perf_counter() - started)
-trainer.Trainer._save = timed
+Recording.save = timed
 from cnncli.config.load import load
 from cnncli.engine.training.train import train
 from cnncli.runs.events import Silence

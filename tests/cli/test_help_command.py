@@ -110,7 +110,7 @@ def test_defaults_and_shapes_are_told() -> None:
     """Conv2D: two arguments are required, strides are 1, the initializer is Glorot's; the shape is there."""
     page = flowing(text("Conv2D"))
     assert "filters Number of output channels. Takes an integer, at least 1; required." in page
-    assert "an integer, at least 1, or a list of 2, each such; default [1, 1]." in page
+    assert "an integer, at least 1, or a list of 2 items of this kind; default [1, 1]." in page
     assert "Takes an initializer; default GlorotUniform." in page
     assert "Output shape: (ceil(height / strides)" in page
     assert "strides=[1, 1], padding=valid" in flowing(text("layers"))
@@ -192,5 +192,5 @@ def test_json() -> None:
     assert [topic["topic"] for topic in topics] == list(written())
     assert set(topics[0]) == {"topic", "title"}
     (page,) = json.loads(text("E012", "--json"))["pages"]
-    assert page == {"topic": "E012", "title": "E012 · An unknown argument", "text": pages()["E012"].body}
+    assert page == {"topic": "E012", "title": "E012 · Unknown argument", "text": pages()["E012"].body}
     assert [each["topic"] for each in json.loads(text("train", "--json"))["pages"]] == ["train", "train"]

@@ -105,5 +105,5 @@ def test_a_narrow_head_is_refused(make_config, tmp_path):
     splits = load(make_config, tmp_path, x=IMAGES, y=LABELS)
     text = "{name: a, data: {source: digits, image_size: [8, 8]}, model: {layers: [Flatten, {Dense: {units: UNITS}}]}}"
     splits.require_output(loads(text.replace("UNITS", "3"), "a.yaml"))
-    with pytest.raises(DataError, match="ends in 2 outputs; the data have 3 classes"):
+    with pytest.raises(DataError, match="ends in 2 outputs; the data has 3 classes"):
         splits.require_output(loads(text.replace("UNITS", "2"), "a.yaml"))

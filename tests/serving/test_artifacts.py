@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import ExportError
 from cnncli.serving import evaluate
 from cnncli.serving.artifact import Artifact
@@ -142,7 +143,7 @@ def test_measure_in_the_order_of_the_examples(monkeypatch: pytest.MonkeyPatch) -
     """The accuracy of an artifact is that of its answers, example by example."""
 
     class Examples(list[int]):
-        name, labels, ids = "some", np.array([0, 1, 1, 0]), ["a", "b", "c", "d"]
+        name, targets, ids = "some", ClassNumbers(np.array([0, 1, 1, 0])), ["a", "b", "c", "d"]
 
     def answer(images: np.ndarray) -> np.ndarray:
         right = images[:, 0, 0, 0].astype(np.float32)

@@ -73,7 +73,7 @@ class TaskSpec(Spec):
 
 
 class Classification(TaskSpec):
-    """Every image is of one class: the network ends in one logit a class."""
+    """Every image is of one class: the network ends in one logit per class."""
 
     metrics = (Metric("loss", False), Metric("accuracy", True, primary=True))
 
@@ -86,18 +86,18 @@ class Classification(TaskSpec):
         """Return why the output is not one number a class, or None if it is."""
         if len(shape) != 1:
             return OutputProblem(
-                f"The network ends in {'×'.join(map(str, shape))} values; a classifier ends in one number a class.",
-                "End with Flatten or GlobalAveragePooling2D, and a Dense layer with one unit a class.",
+                f"The network ends in {'×'.join(map(str, shape))} values; a classifier ends in one number per class.",
+                "End with Flatten or GlobalAveragePooling2D, and a Dense layer with one unit per class.",
             )
         if num_classes is not None and shape[0] != num_classes:
             return OutputProblem(
-                f"The network ends in {shape[0]:,} outputs; the data have {num_classes:,} classes.",
-                f"Give the last layer {num_classes} outputs: one logit a class.",
+                f"The network ends in {shape[0]:,} outputs; the data has {num_classes:,} classes.",
+                f"Give the last layer {num_classes} outputs: one logit per class.",
                 is_fatal=num_classes > shape[0],
             )
         if shape[0] == 1:
             return OutputProblem(
-                "The network ends in a single output; one number a class is needed, so two for two classes.",
+                "The network has a single output; it needs one per class, so two for two classes.",
                 "Give the last layer as many outputs as there are classes.",
                 is_fatal=False,
             )

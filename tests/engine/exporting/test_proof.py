@@ -33,7 +33,7 @@ def test_real_examples_reach_from_the_first_to_the_last(source: Any, proof: Any)
 
     test = source.splits.test
     rows = [round(i * (len(test) - 1) / 29) for i in range(30)]
-    assert (proof.real.labels == test.labels[rows]).all()
+    assert (proof.real.labels == test.targets.labels[rows]).all()
     images = tf.image.resize(test.images[rows], (6, 7)).numpy().round().clip(0, 255)
     assert (proof.real.images == images).all()
     assert proof.real.name == "real examples"
