@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.targets import Targets
+from cnncli.tasks.outputs import NamedOutputs
+from cnncli.tasks.parity import ParityRules
+from cnncli.tasks.predictions import Prediction, PredictionOptions
 
 Outputs = npt.NDArray[np.floating[Any]]
 """What a network ends in for a batch of examples: (examples, …)."""
@@ -62,9 +65,11 @@ class Task(ABC):
 
     Attributes:
         loss_name: What training minimizes, in words.
+        parity: How far an artifact's outputs are from its run's.
     """
 
     loss_name: str
+    parity: ParityRules
 
     @abstractmethod
     def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
@@ -83,6 +88,25 @@ class Task(ABC):
     @abstractmethod
     def is_overfit(self, metrics: Mapping[str, float]) -> bool:
         """Say whether a batch has been learned completely: what `--overfit-batch` waits for."""
+
+    @abstractmethod
+    def outputs(self, logits: Outputs) -> dict[str, Outputs]:
+        """Return what an exported network should return, by the names of its outputs, from what the network ends in.
+
+        The objective's `outputs` computes the same in TensorFlow; this is what it is held against.
+        """
+
+    @abstractmethod
+    def predictions(
+        self, outputs: NamedOutputs, sizes: Sequence[tuple[int, int]], options: PredictionOptions
+    ) -> Sequence[Prediction]:
+        """Return what to tell of each image.
+
+        Args:
+            outputs: As `outputs` returns them.
+            sizes: Height and width of each image as it came; what has a place is told in its pixels.
+            options: What else is to be known.
+        """
 
     def chance_loss(self, num_classes: int) -> float | None:  # noqa: ARG002 - the same for all where there is none
         """Return the loss of a network that knows nothing, or None where there is no such number."""

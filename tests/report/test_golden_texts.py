@@ -39,10 +39,10 @@ from cnncli.report.zoo import zoo_table
 from cnncli.runs.compare import Comparison, Group, Pair
 from cnncli.runs.events import EpochDone, Started, StepsDone
 from cnncli.runs.listing import Row
-from cnncli.tasks.classification.answers import evaluation_csv, predictions_csv, predictions_table
 from cnncli.tasks.classification.evaluation import Evaluation
 from cnncli.tasks.classification.mcnemar import McNemar
 from cnncli.tasks.classification.page import evaluation_page
+from cnncli.tasks.classification.predictions import evaluation_csv, predictions_csv, predictions_table
 from cnncli.tasks.invariance_page import invariance_page
 
 Golden = Callable[[str, str], None]

@@ -15,7 +15,7 @@ from cnncli.serving import predict as module
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
 from cnncli.serving.predict import ArtifactNetwork, predict
-from cnncli.tasks.classification.answers import Place
+from cnncli.tasks.classification.predictions import Place
 
 USUAL = {
     "num_images": 100,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import log
 
-from cnncli.tasks.classification.evaluation import ClassificationEvaluator
-from cnncli.tasks.task import Evaluator, Task
+from cnncli.tasks.classification.evaluation import ClassificationEvaluator, softmax
+from cnncli.tasks.classification.parity import ClassificationParity
+from cnncli.tasks.classification.predictions import Ranking
+from cnncli.tasks.outputs import NamedOutputs
+from cnncli.tasks.predictions import PredictionOptions
+from cnncli.tasks.task import Evaluator, Outputs, Task
 
 OVERFIT = 0.1
 """Mean loss below which a batch whose examples are all right is overfit: e^−0.1 is 90 % certainty."""
@@ -16,6 +20,7 @@ class ClassificationTask(Task):
     """One class an image."""
 
     loss_name = "cross-entropy"
+    parity = ClassificationParity()
 
     def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
         """Return what scores a split."""
@@ -32,3 +37,16 @@ class ClassificationTask(Task):
     def chance_loss(self, num_classes: int) -> float:
         """Return the cross-entropy of equal probabilities."""
         return log(num_classes)
+
+    def outputs(self, logits: Outputs) -> dict[str, Outputs]:
+        """Return the probabilities of the classes."""
+        return {"probabilities": softmax(logits)}
+
+    def predictions(
+        self,
+        outputs: NamedOutputs,
+        sizes: Sequence[tuple[int, int]],  # noqa: ARG002 - a class has no place in the image
+        options: PredictionOptions,
+    ) -> list[Ranking]:
+        """Return the most probable classes of each image."""
+        return [Ranking.of(row, options.classes, options.top) for row in outputs["probabilities"]]
