@@ -99,9 +99,9 @@ def _note(files: Sequence[PredictedFile]) -> None:
     for file in files:
         if file.error is not None:
             err().print(f"error: {file.file}: {file.error}", style="red", markup=False, soft_wrap=True)
-    doubtful = [file for file in files if file.doubts]
-    for file in doubtful[:MOST_NOTED]:
+    unusual = [file for file in files if file.doubts]
+    for file in unusual[:MOST_NOTED]:
         text = f"warning: {file.file}: {'; '.join(file.doubts)}"
         err().print(text, style="yellow", markup=False, soft_wrap=True)
-    if len(doubtful) > MOST_NOTED:
-        print_note(f"… and {len(doubtful) - MOST_NOTED:,} more files look unlike the training images")
+    if len(unusual) > MOST_NOTED:
+        print_note(f"… and {len(unusual) - MOST_NOTED:,} more files look unlike the training images")

@@ -36,8 +36,8 @@ class Score:
         """Return how much worse an artifact is than its run, and the interval; of a share, in points."""
         drop, (low, high) = row[f"{self.name}_drop"], row[f"{self.name}_drop_interval"]
         if self.is_share:
-            return f"{100 * drop:.2f} points below the run's (95 % interval {100 * low:.2f} to {100 * high:.2f})"
-        return f"worse than the run's by {drop:.4g} (95 % interval {low:.4g} to {high:.4g})"
+            return f"{100 * drop:.2f} points below the run (95 % interval {100 * low:.2f} to {100 * high:.2f})"
+        return f"worse than the run by {drop:.4g} (95 % interval {low:.4g} to {high:.4g})"
 
 
 ACCURACY = Score()
@@ -53,7 +53,7 @@ def artifact_line(row: Mapping[str, Any], score: Score = ACCURACY) -> str:
     size = f"{row['path']}  {row['bytes']:,} bytes"
     if row["tolerance"] is not None:
         return (
-            f"{size}, same answers as the run on {row['num_examples']:,} examples and edge cases "
+            f"{size}, same predictions as the run on {row['num_examples']:,} examples and edge cases "
             f"(largest difference {row['max_abs_diff']:.1e})"
         )
     return f"{size}, {score.title} {score.text(row)} on {row['num_examples']:,} examples, {score.drop(row)}"

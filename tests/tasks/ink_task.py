@@ -209,7 +209,6 @@ class InkTask(Task):
     """One number an image."""
 
     loss_name = "squared error"
-    parity = InkParity()
 
     def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
         """Return what scores a split."""
@@ -222,6 +221,11 @@ class InkTask(Task):
     def is_overfit(self, metrics: Mapping[str, float]) -> bool:
         """Say whether amounts are right to a hundredth on average."""
         return metrics["mean_absolute_error"] < 0.01
+
+    @property
+    def parity(self) -> InkParity:
+        """How far amounts are from the run's."""
+        return InkParity()
 
     def outputs(self, logits: Floats) -> dict[str, Floats]:
         """Return the amounts."""

@@ -1,4 +1,4 @@
-"""Whether an artifact answers as its run does."""
+"""Whether an artifact predicts what its run predicts."""
 
 from __future__ import annotations
 
@@ -109,28 +109,28 @@ def check(parity: Parity, tolerance: Tolerance, what: str) -> None:
     if score.drop > tolerance.max_drop:
         raise ExportError(
             f"{what} is worse than the run: {_worse(parity, tolerance.max_drop)}",
-            "Nothing was kept. --max-drop sets how many points a smaller network may cost.",
+            "No artifact was saved. --max-drop sets the allowed drop in points.",
         )
 
 
 def _check_outputs(parity: Parity, limit: float, log_limit: float | None, what: str) -> None:
-    rules, differs = parity.rules, f"{what} does not answer as the run:"
+    rules, differs = parity.rules, f"{what} predicts differently from the run:"
     if not parity.max_abs_diff <= limit:
         worst = max(parity.cases, key=lambda row: float(row["max_abs_diff"]))
         raise ExportError(
             f"{differs} {rules.value} differs by {parity.max_abs_diff:.2g} "
             f"({worst['case']}; allowed: {limit:.0e}); {parity.agreement:.2%} of {parity.num_examples:,} examples "
             f"have the same {rules.prediction}",
-            "Nothing was kept.",
+            "No artifact was saved.",
         )
     if log_limit is not None and parity.max_log_diff is not None and not parity.max_log_diff <= log_limit:
         raise ExportError(
-            f"{differs} {rules.value} differs by {parity.max_log_diff:.2%} of itself (allowed: {log_limit:.1%})",
-            "Nothing was kept.",
+            f"{differs} {rules.value} is off by {parity.max_log_diff:.2%} of its value (allowed: {log_limit:.1%})",
+            "No artifact was saved.",
         )
     other = [row["case"] for row in parity.cases if row["agreement"] < 1]
     if other:
-        raise ExportError(f"{differs} its {rules.prediction} differs ({', '.join(other)})", "Nothing was kept.")
+        raise ExportError(f"{differs} its {rules.prediction} differs ({', '.join(other)})", "No artifact was saved.")
 
 
 def _worse(parity: Parity, allowed: float) -> str:
@@ -156,18 +156,18 @@ def check_description(found: Description, expected: Description, what: str) -> N
     """
     for field, value in asdict(expected).items():
         if asdict(found)[field] != value:
-            raise ExportError(f"{what} says another {field} of itself than the run has", "Nothing was kept.")
+            raise ExportError(f"{what} and the run differ in {field}", "No artifact was saved.")
 
 
 def _check_form(outputs: NamedOutputs, case: Case) -> None:
     for name, expected in case.expected.items():
         found = outputs[name].shape if name in outputs else None
         if found is None:
-            raise ExportError(f'the artifact has no output "{name}"', "Nothing was kept.")
+            raise ExportError(f'the artifact has no output "{name}"', "No artifact was saved.")
         if found != expected.shape:
             raise ExportError(
-                f"the artifact answers with shape {found} for {case.name}, expected {expected.shape}",
-                "Nothing was kept.",
+                f"the artifact returns shape {found} for {case.name}, expected {expected.shape}",
+                "No artifact was saved.",
             )
 
 

@@ -76,7 +76,7 @@ def test_what_is_compared() -> None:
     [
         ({"max_abs_diff": 1e-4}, "a probability differs by 0.0001 (edge; allowed: 1e-05); 100.00% of 4 examples"),
         ({"max_abs_diff": float("nan")}, "a probability differs by nan"),
-        ({"max_log_diff": 0.002}, "a probability differs by 0.20% of itself (allowed: 0.1%)"),
+        ({"max_log_diff": 0.002}, "a probability is off by 0.20% of its value (allowed: 0.1%)"),
         ({"cases": "agreement"}, "its most probable class differs (edge)"),
         (
             {"score": ScoreDrop(0.5, 0.75, 0.25, (0.125, 0.5))},
