@@ -21,7 +21,7 @@ class Memory:
 
     Attributes:
         weights: All weights as float32, which they are in every precision.
-        activations: Outputs of all layers for one example, which training keeps for the gradients.
+        activations: NamedOutputs of all layers for one example, which training keeps for the gradients.
         training: Estimate for a step: weights, gradients, the optimizer's values, the average of the
             weights, and for each example of a batch the activations and their gradients. What steps of
             six networks of the zoo took beside their weights was 0.5 to 1.1 times what this says

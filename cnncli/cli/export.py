@@ -64,13 +64,14 @@ def export_cli(
         checkpoint=checkpoint,
         max_drop=None if max_drop is None else max_drop / 100,
     )
-    from cnncli.report.export import artifact_line
+    from cnncli.report.export import ACCURACY, Score, artifact_line
 
-    rows = []
+    rows, score = [], ACCURACY
     for kept in export(found, wanted, print_note):
         rows.append(kept.to_json())
+        score = Score(kept.parity.rules.score, kept.parity.rules.is_share)
         if not as_json:
-            out().print(artifact_line(rows[-1]), soft_wrap=True, markup=False)
+            out().print(artifact_line(rows[-1], score), soft_wrap=True, markup=False)
     if bench:
         from cnncli.engine.exporting.bench import bench as measure
 
@@ -80,4 +81,4 @@ def export_cli(
     elif bench:
         from cnncli.report.export import bench_page
 
-        print_page(bench_page(rows))
+        print_page(bench_page(rows, score))

@@ -14,7 +14,7 @@ from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
 
 if TYPE_CHECKING:
     from cnncli.serving.predict import Network
-    from cnncli.tasks.classification.answers import Answer
+    from cnncli.tasks.predictions import PredictedFile
 
 MOST_DRAWN = 4
 MOST_NOTED = 10
@@ -46,19 +46,19 @@ def predict_cli(
     network, usual = _network(run, runs_dir, checkpoint)
     from cnncli.serving.predict import predict
 
-    answers = list(predict(network, named, usual, top))
-    good = [answer for answer in answers if answer.error is None]
+    found = list(predict(network, named, usual, top))
+    good = [file for file in found if file.error is None]
     if csv is not None:
         from cnncli.report.files import write_text
-        from cnncli.tasks.classification.answers import predictions_csv
+        from cnncli.tasks.predictions import predictions_csv
 
         write_text(csv, predictions_csv(good))
     if as_json:
-        print_json([answer.to_json() for answer in answers])
+        print_json([file.to_json() for file in found])
     elif good:
         _print(good, draw)
-    _note(answers)
-    if len(good) < len(answers):
+    _note(found)
+    if len(good) < len(found):
         raise typer.Exit(1)
 
 
@@ -82,27 +82,27 @@ def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, 
     return RunNetwork(load_trained(run, checkpoint)), usual
 
 
-def _print(answers: Sequence[Answer], draw: bool | None) -> None:
+def _print(files: Sequence[PredictedFile], draw: bool | None) -> None:
     from cnncli.report.half_blocks import picture
     from cnncli.report.page import Page
-    from cnncli.tasks.classification.answers import predictions_table
+    from cnncli.tasks.predictions import predictions_table
 
-    if draw or (draw is None and out().is_terminal and len(answers) <= MOST_DRAWN):
-        for answer in answers:
-            out().print(picture(answer.pixels, out()))
-            out().print(answer.file, markup=False, soft_wrap=True)
+    if draw or (draw is None and out().is_terminal and len(files) <= MOST_DRAWN):
+        for file in files:
+            out().print(picture(file.pixels, out()))
+            out().print(file.file, markup=False, soft_wrap=True)
             out().print()
-    print_page(Page((predictions_table(answers),)))
+    print_page(Page((predictions_table(files),)))
 
 
-def _note(answers: Sequence[Answer]) -> None:
+def _note(files: Sequence[PredictedFile]) -> None:
     """Tell on stderr which files could not be read, and which look unlike the training images."""
-    for answer in answers:
-        if answer.error is not None:
-            err().print(f"error: {answer.file}: {answer.error}", style="red", markup=False, soft_wrap=True)
-    unusual = [answer for answer in answers if answer.doubts]
-    for answer in unusual[:MOST_NOTED]:
-        text = f"warning: {answer.file}: {'; '.join(answer.doubts)}"
+    for file in files:
+        if file.error is not None:
+            err().print(f"error: {file.file}: {file.error}", style="red", markup=False, soft_wrap=True)
+    unusual = [file for file in files if file.doubts]
+    for file in unusual[:MOST_NOTED]:
+        text = f"warning: {file.file}: {'; '.join(file.doubts)}"
         err().print(text, style="yellow", markup=False, soft_wrap=True)
     if len(unusual) > MOST_NOTED:
         print_note(f"… and {len(unusual) - MOST_NOTED:,} more files look unlike the training images")

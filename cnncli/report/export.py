@@ -3,17 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cnncli.report.grid import Column, Grid
 from cnncli.report.page import Page
 
 
-def artifact_line(row: Mapping[str, Any]) -> str:
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What an artifact's task measures of it.
+
+    Attributes:
+        name: As the fields of `cnn export --json` have it.
+        is_share: Whether it is a share, told in percent.
+    """
+
+    name: str = "accuracy"
+    is_share: bool = True
+
+    @property
+    def title(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")
+
+    def text(self, row: Mapping[str, Any]) -> str:
+        """Return an artifact's score."""
+        value: float = row[self.name]
+        return f"{value:.2%}" if self.is_share else f"{value:.4g}"
+
+    def drop(self, row: Mapping[str, Any]) -> str:
+        """Return how much worse an artifact is than its run, and the interval; of a share, in points."""
+        drop, (low, high) = row[f"{self.name}_drop"], row[f"{self.name}_drop_interval"]
+        if self.is_share:
+            return f"{100 * drop:.2f} points below the run (95 % interval {100 * low:.2f} to {100 * high:.2f})"
+        return f"worse than the run by {drop:.4g} (95 % interval {low:.4g} to {high:.4g})"
+
+
+ACCURACY = Score()
+
+
+def artifact_line(row: Mapping[str, Any], score: Score = ACCURACY) -> str:
     """Return where an artifact is and what was proven of it.
 
     Args:
         row: One of the artifacts of `cnn export --json`.
+        score: What its task measures.
     """
     size = f"{row['path']}  {row['bytes']:,} bytes"
     if row["tolerance"] is not None:
@@ -21,13 +56,7 @@ def artifact_line(row: Mapping[str, Any]) -> str:
             f"{size}, same predictions as the run on {row['num_examples']:,} examples and edge cases "
             f"(largest difference {row['max_abs_diff']:.1e})"
         )
-    return f"{size}, accuracy {row['accuracy']:.2%} on {row['num_examples']:,} examples, {drop(row)}"
-
-
-def drop(row: Mapping[str, Any]) -> str:
-    """Return an artifact's drop of accuracy and its interval, in points."""
-    low, high = row["accuracy_drop_interval"]
-    return f"{100 * row['accuracy_drop']:.2f} points below the run (95 % interval {100 * low:.2f} to {100 * high:.2f})"
+    return f"{size}, {score.title} {score.text(row)} on {row['num_examples']:,} examples, {score.drop(row)}"
 
 
 def title(row: Mapping[str, Any]) -> str:
@@ -35,25 +64,25 @@ def title(row: Mapping[str, Any]) -> str:
     return " ".join(filter(None, (row["format"], row["quantize"])))
 
 
-def bench_page(rows: Sequence[Mapping[str, Any]]) -> Page:
-    """Return what each artifact costs: size, accuracy, milliseconds of one and of 32 images, memory."""
+def bench_page(rows: Sequence[Mapping[str, Any]], score: Score = ACCURACY) -> Page:
+    """Return what each artifact costs: size, score, milliseconds of one and of 32 images, memory."""
     columns = (
         Column("format", left=True),
         Column("bytes"),
         Column("max |Δp|"),
         Column("agreement", rank=2),
         Column("examples", rank=3),
-        Column("accuracy"),
+        Column(score.title),
         Column("1 image ms"),
         Column("p95", rank=1),
         Column("32 images ms"),
         Column("p95", rank=1),
         Column("peak MB"),
     )
-    return Page((Grid(columns, [_cells(row) for row in rows]),))
+    return Page((Grid(columns, [_cells(row, score) for row in rows]),))
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells(row: Mapping[str, Any], score: Score) -> tuple[str, ...]:
     one, many = row["latency"]["1"], row["latency"]["32"]
     memory = row["peak_memory_bytes"]
     return (
@@ -62,7 +91,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         f"{row['max_abs_diff']:.1e}",
         f"{row['agreement']:.2%}",
         f"{row['num_examples']:,}",
-        f"{row['accuracy']:.2%}",
+        score.text(row),
         *(f"{1000 * batch[key]:.2f}" for batch in (one, many) for key in ("median", "p95")),
         "–" if memory is None else f"{memory / 1e6:,.0f}",
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cnncli.config.schema.tasks import DEFAULT
+from cnncli.config.schema.tasks import DEFAULT, TASKS
 from cnncli.errors import ExportError
 
 VERSION = 1
@@ -26,7 +26,7 @@ class Description:
 
     Attributes:
         name: Of the experiment.
-        classes: Names in the order of the probabilities.
+        classes: Names in the order of the outputs.
         height: Rows of the images that the network sees.
         width: Columns.
         channels: 1 for grey, 3 for red, green and blue.
@@ -82,7 +82,7 @@ class Description:
             where: What errors call the artifact.
 
         Raises:
-            ExportError: If it is damaged or newer than this cnncli.
+            ExportError: If it is damaged, newer than this cnncli, or for a task that this one does not know.
         """
         try:
             fields: dict[str, Any] = json.loads(text)
@@ -92,9 +92,12 @@ class Description:
         if version != VERSION:
             raise ExportError(f"{where}: its description has version {version}; this cnncli supports {VERSION}")
         try:
-            return cls(**{**fields, **{key: tuple(fields[key]) for key in ("classes", "usual_size")}})
+            found = cls(**{**fields, **{key: tuple(fields[key]) for key in ("classes", "usual_size")}})
         except (KeyError, TypeError) as error:
             raise ExportError(f"{where}: its embedded description is damaged") from error
+        if found.task not in TASKS:
+            raise ExportError(f'{where} is for the task "{found.task}", which this cnncli does not know')
+        return found
 
 
 def missing(where: str) -> ExportError:

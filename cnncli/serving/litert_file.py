@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cnncli.config.schema.tasks import TASKS
 from cnncli.errors import ExportError
-from cnncli.serving.artifact import Artifact, Pixels, Probabilities
+from cnncli.serving.artifact import Artifact, Pixels
 from cnncli.serving.description import FILE, Description, missing
 from cnncli.serving.packages import require
 from cnncli.serving.quiet import quiet
+from cnncli.tasks.outputs import NamedOutputs
 
 
 def open_litert(path: Path) -> Artifact:
@@ -30,7 +33,7 @@ def open_litert(path: Path) -> Artifact:
             interpreter = Interpreter(model_content=path.read_bytes())
         except (OSError, ValueError, RuntimeError) as error:
             raise ExportError(f"LiteRT cannot run {path}: {str(error)[:200]}") from error
-    return Artifact("litert", description, _Session(interpreter).answer)
+    return Artifact("litert", description, _Session(interpreter, TASKS[description.task].output_names).compute)
 
 
 def _description(path: Path) -> Description:
@@ -45,13 +48,16 @@ def _description(path: Path) -> Description:
 class _Session:
     """An interpreter laid out anew whenever the number of images changes."""
 
-    def __init__(self, interpreter: Any) -> None:
+    def __init__(self, interpreter: Any, names: Sequence[str]) -> None:
         self._interpreter = interpreter
         self._input = interpreter.get_input_details()[0]["index"]
-        self._output = interpreter.get_output_details()[0]["index"]
+        # LiteRT does not keep the names of outputs, only their order.
+        self._outputs = {
+            name: output["index"] for name, output in zip(names, interpreter.get_output_details(), strict=True)
+        }
         self._shape: tuple[int, ...] = ()
 
-    def answer(self, images: Pixels) -> Probabilities:
+    def compute(self, images: Pixels) -> NamedOutputs:
         if images.shape != self._shape:
             with quiet():
                 self._interpreter.resize_tensor_input(self._input, images.shape)
@@ -59,4 +65,4 @@ class _Session:
             self._shape = images.shape
         self._interpreter.set_tensor(self._input, images)
         self._interpreter.invoke()
-        return np.array(self._interpreter.get_tensor(self._output))
+        return {name: np.array(self._interpreter.get_tensor(index)) for name, index in self._outputs.items()}

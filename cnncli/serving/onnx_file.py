@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from cnncli.errors import ExportError
-from cnncli.serving.artifact import Answer, Artifact, Pixels, Probabilities
+from cnncli.serving.artifact import Artifact, Pixels, Runtime
 from cnncli.serving.description import FILE, Description, missing
 from cnncli.serving.packages import require
+from cnncli.tasks.outputs import NamedOutputs
 
 
 def open_onnx(path: Path) -> Artifact:
@@ -26,12 +28,13 @@ def open_onnx(path: Path) -> Artifact:
     properties = session.get_modelmeta().custom_metadata_map
     if FILE not in properties:
         raise missing(str(path))
-    return Artifact("onnx", Description.from_json(properties[FILE], str(path)), _answer(session))
+    return Artifact("onnx", Description.from_json(properties[FILE], str(path)), _runtime(session))
 
 
-def _answer(session: object) -> Answer:
-    def answer(images: Pixels) -> Probabilities:
-        found: Probabilities = session.run(["probabilities"], {"images": images})[0]  # type: ignore[attr-defined]
-        return found
+def _runtime(session: Any) -> Runtime:
+    names = [output.name for output in session.get_outputs()]
 
-    return answer
+    def compute(images: Pixels) -> NamedOutputs:
+        return dict(zip(names, session.run(names, {"images": images}), strict=True))
+
+    return compute

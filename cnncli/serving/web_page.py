@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from cnncli.errors import ExportError
-from cnncli.serving.artifact import Answer, Artifact, Pixels, Probabilities
+from cnncli.serving.artifact import Artifact, Pixels, Runtime
 from cnncli.serving.description import Description, missing
+from cnncli.tasks.outputs import NamedOutputs
 
 NODES = ("node", "nodejs")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -118,11 +119,11 @@ def open_web(path: Path) -> Artifact:
     return Artifact("web", description, in_node(path) if _first(NODES) else in_browser(path))
 
 
-def in_node(path: Path) -> Answer:
+def in_node(path: Path) -> Runtime:
     """Return what asks a page's network in Node."""
     node = _first(NODES)
 
-    def answer(images: Pixels) -> Probabilities:
+    def compute(images: Pixels) -> NamedOutputs:
         with tempfile.TemporaryDirectory() as folder:
             asked, answered = Path(folder) / "images", Path(folder) / "answers"
             asked.write_bytes(images.tobytes())
@@ -136,9 +137,9 @@ def in_node(path: Path) -> Answer:
                 *map(str, images.shape),
             ]
             _run(command, path)
-            return np.frombuffer(answered.read_bytes(), "<f4").reshape(len(images), -1)
+            return _probabilities(answered.read_bytes(), images)
 
-    return answer
+    return compute
 
 
 def measured(path: Path) -> dict[str, Any] | None:
@@ -150,11 +151,11 @@ def measured(path: Path) -> dict[str, Any] | None:
     return found
 
 
-def in_browser(path: Path) -> Answer:
+def in_browser(path: Path) -> Runtime:
     """Return what asks a page's network in a Chromium browser without a window."""
     browser = _first(BROWSERS)
 
-    def answer(images: Pixels) -> Probabilities:
+    def compute(images: Pixels) -> NamedOutputs:
         with tempfile.TemporaryDirectory() as folder:
             page = Path(folder) / "page.html"
             script = _BROWSER % (base64.b64encode(images.tobytes()).decode(), json.dumps(list(images.shape)))
@@ -164,9 +165,14 @@ def in_browser(path: Path) -> Answer:
             found = re.search(r"ANSWER (\S*) END", heard)
             if found is None:
                 raise ExportError(f"{path}: the browser returned no result")
-            return np.frombuffer(base64.b64decode(found[1]), "<f4").reshape(len(images), -1)
+            return _probabilities(base64.b64decode(found[1]), images)
 
-    return answer
+    return compute
+
+
+def _probabilities(content: bytes, images: Pixels) -> NamedOutputs:
+    """Return what a page wrote; it always shows classes."""
+    return {"probabilities": np.frombuffer(content, "<f4").reshape(len(images), -1)}
 
 
 def _run(command: list[str], path: Path) -> str:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 Z_95 = 1.959963984540054
 """The standard normal's 97.5 % point."""
@@ -24,3 +29,15 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     low = 0.0 if successes == 0 else (centre - spread) / scale
     high = 1.0 if successes == trials else (centre + spread) / scale
     return low, high
+
+
+def paired_interval(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the 95 % interval of a drop of accuracy, both being measured on the same examples.
+
+    Reference: Agresti and Min, Statistics in Medicine 24 (5), 2005 (Wald, half an example added to each cell).
+    """
+    lost, won = float((before & ~after).sum()) + 0.5, float((after & ~before).sum()) + 0.5
+    number = len(before) + 2
+    centre = (lost - won) / number
+    spread = Z_95 * sqrt(max(lost + won - (lost - won) ** 2 / number, 0.0)) / number
+    return centre - spread, centre + spread

@@ -5,12 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.targets import Targets
+
+if TYPE_CHECKING:
+    from cnncli.tasks.outputs import NamedOutputs
+    from cnncli.tasks.parity import ParityRules
+    from cnncli.tasks.predictions import Prediction, PredictionOptions
 
 Outputs = npt.NDArray[np.floating[Any]]
 """What a network ends in for a batch of examples: (examples, …)."""
@@ -87,6 +92,32 @@ class Task(ABC):
     def chance_loss(self, num_classes: int) -> float | None:  # noqa: ARG002 - the same for all where there is none
         """Return the loss of a network that knows nothing, or None where there is no such number."""
         return None
+
+    # What an exported network returns, what is told of it, and how it is held against its run.
+
+    @property
+    @abstractmethod
+    def parity(self) -> ParityRules:
+        """How far an artifact's outputs are from its run's."""
+
+    @abstractmethod
+    def outputs(self, logits: Outputs) -> dict[str, Outputs]:
+        """Return what an exported network should return, by the names of its outputs, from what the network ends in.
+
+        The objective's `outputs` computes the same in TensorFlow; this is what it is held against.
+        """
+
+    @abstractmethod
+    def predictions(
+        self, outputs: NamedOutputs, sizes: Sequence[tuple[int, int]], options: PredictionOptions
+    ) -> Sequence[Prediction]:
+        """Return what to tell of each image.
+
+        Args:
+            outputs: As `outputs` returns them.
+            sizes: Height and width of each image as it came; what has a place is told in its pixels.
+            options: What else is to be known.
+        """
 
 
 TASKS: dict[str, str | Callable[[], Task]] = {

@@ -39,11 +39,12 @@ from cnncli.report.zoo import zoo_table
 from cnncli.runs.compare import Comparison, Group, Pair
 from cnncli.runs.events import EpochDone, Started, StepsDone
 from cnncli.runs.listing import Row
-from cnncli.tasks.classification.answers import evaluation_csv, predictions_csv, predictions_table
 from cnncli.tasks.classification.evaluation import Evaluation
 from cnncli.tasks.classification.mcnemar import McNemar
 from cnncli.tasks.classification.page import evaluation_page
+from cnncli.tasks.classification.predictions import Place, Ranking, evaluation_csv
 from cnncli.tasks.invariance_page import invariance_page
+from cnncli.tasks.predictions import PredictedFile, predictions_csv, predictions_table
 
 Golden = Callable[[str, str], None]
 
@@ -157,15 +158,13 @@ def test_bars_grow_by_eighths() -> None:
     assert len(bar(0.3)) == 12
 
 
-def answers() -> list[Any]:
-    """Return the answers for two files, one with three places and one with a single one."""
-    place = SimpleNamespace
+def predicted() -> list[PredictedFile]:
+    """Return what is predicted for two files, one with three places and one with a single one."""
+    places = [Place(name, p) for name, p in (("cat", 0.7), ("dog", 0.2004), ("cow", 1 / 3e4))]
     return [
-        place(
-            file="a, b.png",
-            ranking=[place(name=name, probability=p) for name, p in (("cat", 0.7), ("dog", 0.2004), ("cow", 1 / 3e4))],
-        ),
-        place(file="c.png", ranking=[place(name="dog", probability=1.0)]),
+        PredictedFile("a, b.png", Ranking(tuple(places))),
+        PredictedFile("c.png", Ranking((Place("dog", 1.0),))),
+        PredictedFile("d.png", error="damaged"),
     ]
 
 
@@ -174,7 +173,7 @@ def test_predictions(golden: Golden) -> None:
     logits = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, 3.5]])
     evaluation = Evaluation.from_logits("test", ("a", "b", "c, d"), np.array([0, 1, 2]), logits, ["x", "y", "z"])
     rounded = [",".join(cell[:12] for cell in line.split(",")) for line in evaluation_csv(evaluation).splitlines()]
-    texts = [predictions_csv(answers()), predictions_csv([]), drawn(predictions_table(answers())), *rounded]
+    texts = [predictions_csv(predicted()), predictions_csv([]), drawn(predictions_table(predicted())), *rounded]
     golden("predictions", "\n".join(texts))
     assert float(evaluation_csv(evaluation).splitlines()[1].split(",")[3]) == evaluation.confidences[0]
 
@@ -401,7 +400,7 @@ def test_columns_go_one_after_another(golden: Golden, material: Material) -> Non
         "summary": grid(summarize(loads(NET))),
         "differences": diff_table(diff(loads(NET), other)).parts[2],
         "passport": passport_page("net", material.passport).parts[2],
-        "predictions": predictions_table(answers()),
+        "predictions": predictions_table(predicted()),
     }
     lines = []
     for name, table in tables.items():

@@ -58,6 +58,15 @@ def test_newer_description() -> None:
         Description.from_json(text, "f")
 
 
+def test_description_of_a_task() -> None:
+    """The default task stays unwritten, as in artifacts that know of no other; one that is not known is an error."""
+    assert "task" not in json.loads(ABOUT.to_json())
+    assert Description.from_json(ABOUT.to_json(), "f").task == "classification"
+    other = json.dumps({**json.loads(ABOUT.to_json()), "task": "juggling"})
+    with pytest.raises(ExportError, match=r'f is for the task "juggling", which this cnncli does not know'):
+        Description.from_json(other, "f")
+
+
 def test_missing_description() -> None:
     """An artifact from elsewhere is named, and where to go with it."""
     error = missing("there.onnx")
@@ -145,12 +154,12 @@ def test_measure_in_the_order_of_the_examples(monkeypatch: pytest.MonkeyPatch) -
     class Examples(list[int]):
         name, targets, ids = "some", ClassNumbers(np.array([0, 1, 1, 0])), ["a", "b", "c", "d"]
 
-    def answer(images: np.ndarray) -> np.ndarray:
-        right = images[:, 0, 0, 0].astype(np.float32)
-        return np.stack([1 - right, right], axis=1)
+    def compute(images: np.ndarray) -> dict[str, np.ndarray]:
+        second = images[:, 0, 0, 0].astype(np.float32)
+        return {"probabilities": np.stack([1 - second, second], axis=1)}
 
     monkeypatch.setattr(evaluate, "image_of", lambda given, row: np.full((4, 6, 3), given[row], np.uint8))
-    artifact = Artifact("onnx", replace(ABOUT, any_size=False), answer)
+    artifact = Artifact("onnx", replace(ABOUT, any_size=False), compute)
     found = evaluate._measure(artifact, Examples([0, 1, 0, 0]))  # type: ignore[arg-type]
     assert found.to_json()["accuracy"] == 0.75
 
@@ -186,7 +195,8 @@ def test_onnx_file_is_what_onnxruntime_computes(tmp_path: Path) -> None:
     expected /= expected.sum(1, keepdims=True)
     artifact = open_artifact(path)
     assert artifact.format == "onnx"
-    np.testing.assert_allclose(artifact.probabilities(given), expected, rtol=1e-4, atol=1e-7)
+    assert artifact.outputs(given).keys() == {"probabilities"}
+    np.testing.assert_allclose(artifact.outputs(given)["probabilities"], expected, rtol=1e-4, atol=1e-7)
     path.write_bytes(b"nothing")
     with pytest.raises(ExportError, match=r"onnxruntime cannot run .*net.onnx"):
         open_artifact(path)

@@ -22,10 +22,10 @@ class Spy:
     def __init__(self) -> None:
         self.asked: list[np.ndarray] = []
 
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
+    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Keep the images."""
         self.asked.append(images)
-        return np.ones((len(images), 1), np.float32)
+        return {"probabilities": np.ones((len(images), 1), np.float32)}
 
 
 @pytest.mark.parametrize(("seconds", "most", "calls"), [(0.0, 100, 5), (1e9, 9, 9), (0.0, 4, 4)])

@@ -15,7 +15,8 @@ from cnncli.serving import predict as module
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
 from cnncli.serving.predict import ArtifactNetwork, predict
-from cnncli.tasks.classification.answers import Place
+from cnncli.tasks.classification.predictions import Place, Ranking
+from cnncli.tasks.predictions import PredictedFile
 
 USUAL = {
     "num_images": 100,
@@ -30,20 +31,21 @@ USUAL = {
 class Echo:
     """A network whose probabilities follow from an image's first pixel."""
 
-    channels = 1
+    task, channels, image_size, fit = "classification", 1, (6, 5), "stretch"
 
     def __init__(self, num_classes: int = 3) -> None:
         self.classes = tuple(f"class {i}" for i in range(num_classes))
         self.batches: list[int] = []
 
-    def take(self, pixels: np.ndarray) -> np.ndarray:
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """Keep the first pixel."""
         return pixels[0, 0]
 
-    def answer(self, taken: Sequence[np.ndarray]) -> np.ndarray:
+    def outputs(self, prepared: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return numbers that differ from image to image."""
-        self.batches.append(len(taken))
-        return np.array([[(int(value[0]) * (i + 3)) % 97 / 97 for i in range(len(self.classes))] for value in taken])
+        self.batches.append(len(prepared))
+        rows = [[(int(value[0]) * (i + 3)) % 97 / 97 for i in range(len(self.classes))] for value in prepared]
+        return {"probabilities": np.array(rows)}
 
 
 def picture(name: str, value: int | np.ndarray) -> Picture:
@@ -64,26 +66,26 @@ def textured(brightness: float) -> np.ndarray:
 def test_ranking(top: int) -> None:
     """The most probable classes come first, each with its own probability; no more than there are."""
     network = Echo(20)
-    (answer,) = predict(network, [picture("a", 131)], USUAL, top)
+    (file,) = predict(network, [picture("a", 131)], USUAL, top)
     expected = [(network.classes[i], 131 * (i + 3) % 97 / 97) for i in range(20)]
-    assert [tuple(place) for place in answer.ranking] == sorted(expected, key=lambda item: -item[1])[:top]
+    assert [tuple(place) for place in file.prediction.places] == sorted(expected, key=lambda item: -item[1])[:top]
 
 
 def test_three_places_are_named() -> None:
     """Without a number, three classes are named."""
-    (answer,) = predict(Echo(5), [picture("a", 7)], USUAL)
-    assert len(answer.ranking) == 3
+    (file,) = predict(Echo(5), [picture("a", 7)], USUAL)
+    assert len(file.prediction.places) == 3
 
 
 def test_ties_stay_in_the_order_of_the_classes() -> None:
     """Classes of equal probability keep their order, however many they are."""
 
     class Even(Echo):
-        def answer(self, taken: Sequence[np.ndarray]) -> np.ndarray:
-            return np.tile([0.01, 0.02], (len(taken), 50))
+        def outputs(self, prepared: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+            return {"probabilities": np.tile([0.01, 0.02], (len(prepared), 50))}
 
-    (answer,) = predict(Even(100), [picture("a", 1)], USUAL, 100)
-    numbers = [int(place.name.split()[1]) for place in answer.ranking]
+    (file,) = predict(Even(100), [picture("a", 1)], USUAL, 100)
+    numbers = [int(place.name.split()[1]) for place in file.prediction.places]
     assert numbers == [*range(1, 100, 2), *range(0, 100, 2)]
 
 
@@ -93,20 +95,22 @@ def test_files_that_cannot_be_read_keep_their_place(monkeypatch: pytest.MonkeyPa
     values = [10, 20, None, 30, None, None, None, None, None, 40, 50]
     network = Echo()
     files = [Picture(f"{i}", piped=b"no image") if v is None else picture(f"{i}", v) for i, v in enumerate(values)]
-    answers = list(predict(network, iter(files), USUAL))
-    assert [answer.file for answer in answers] == [str(i) for i in range(11)]
-    for answer, value in zip(answers, values, strict=True):
+    found = list(predict(network, iter(files), USUAL))
+    assert [file.file for file in found] == [str(i) for i in range(11)]
+    for file, value in zip(found, values, strict=True):
         if value is None:
-            assert answer.ranking == ()
-            assert answer.doubts == ()
-            assert answer.pixels.size == 0
-            assert answer.error
-            assert not answer.error.startswith(f"{answer.file}:")
+            assert file.prediction is None
+            assert file.doubts == ()
+            assert file.pixels.size == 0
+            assert file.error
+            assert not file.error.startswith(f"{file.file}:")
         else:
-            assert answer.error is None
-            assert sorted(p.probability for p in answer.ranking) == sorted(value * (i + 3) % 97 / 97 for i in range(3))
-            assert answer.pixels.shape == (6, 5, 1)
-            assert (answer.pixels == value).all()
+            assert file.error is None
+            assert sorted(p.probability for p in file.prediction.places) == sorted(
+                value * (i + 3) % 97 / 97 for i in range(3)
+            )
+            assert file.pixels.shape == (6, 5, 1)
+            assert (file.pixels == value).all()
     # A batch of damaged files alone asks the network nothing.
     assert network.batches == [2, 1, 2]
 
@@ -114,44 +118,46 @@ def test_files_that_cannot_be_read_keep_their_place(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(("brightness", "word"), [(0.5, None), (0.55, None), (0.3, "dark"), (0.75, "bright")], ids=str)
 def test_warnings_about_brightness(brightness: float, word: str | None) -> None:
     """An image far from the training images' brightness is predicted with a warning; one like them without."""
-    (answer,) = predict(Echo(), [picture("a", textured(brightness))], USUAL)
-    assert len(answer.doubts) == (word is not None), answer.doubts
-    assert len(answer.ranking) == 3
+    (file,) = predict(Echo(), [picture("a", textured(brightness))], USUAL)
+    assert len(file.doubts) == (word is not None), file.doubts
+    assert len(file.prediction.places) == 3
 
 
 def test_each_image_is_judged_by_itself() -> None:
     """One dark image among usual ones is the one with a warning."""
     files = [picture(str(i), textured(b)) for i, b in enumerate((0.5, 0.2, 0.5))]
-    assert [bool(answer.doubts) for answer in predict(Echo(), files, USUAL)] == [False, True, False]
+    assert [bool(file.doubts) for file in predict(Echo(), files, USUAL)] == [False, True, False]
 
 
 def test_values_from_zero_to_one_get_a_warning() -> None:
     """A picture whose values are 0 and 1 was scaled before it was saved."""
-    (answer,) = predict(Echo(), [picture("a", np.eye(8, dtype=np.uint8))], USUAL)
-    assert "the values are 0 to 1; expected 0 to 255" in answer.doubts
+    (file,) = predict(Echo(), [picture("a", np.eye(8, dtype=np.uint8))], USUAL)
+    assert "the values are 0 to 1; expected 0 to 255" in file.doubts
 
 
 def test_without_statistics_there_are_no_warnings() -> None:
     """Where nothing is known of the training images, there are no warnings."""
-    (answer,) = predict(Echo(), [picture("a", 0)], {**USUAL, "num_images": 0})
-    assert answer.doubts == ()
+    (file,) = predict(Echo(), [picture("a", 0)], {**USUAL, "num_images": 0})
+    assert file.doubts == ()
 
 
 def test_thumbnail() -> None:
     """The image that an answer carries is small, its longest side 64."""
-    (answer,) = predict(Echo(), [picture("a", np.full((200, 100), 9, np.uint8))], USUAL)
-    assert answer.pixels.shape == (64, 32, 1)
+    (file,) = predict(Echo(), [picture("a", np.full((200, 100), 9, np.uint8))], USUAL)
+    assert file.pixels.shape == (64, 32, 1)
 
 
 def test_json() -> None:
-    """The JSON entry says what the answer says."""
-    answer = module.Answer("f", (Place("a", 0.75), Place("b", 0.25)), ("doubt",))
-    assert answer.to_json() == {
+    """The JSON entry has what was predicted, and nothing for a file that cannot be read."""
+    file = PredictedFile("f", Ranking((Place("a", 0.75), Place("b", 0.25))), ("doubt",))
+    assert file.to_json() == {
         "file": "f",
         "predictions": [{"class": "a", "probability": 0.75}, {"class": "b", "probability": 0.25}],
         "doubts": ["doubt"],
         "error": None,
     }
+    damaged = PredictedFile("f", error="bad")
+    assert damaged.to_json() == {"file": "f", "predictions": [], "doubts": [], "error": "bad"}
 
 
 def description(**changes: Any) -> Description:
@@ -166,14 +172,14 @@ def description(**changes: Any) -> Description:
 
 
 def recording(sizes: list[tuple[int, ...]]) -> Any:
-    """Return an answer that notes the shapes it is asked and returns each image's mean."""
+    """Return a runtime that notes the shapes it gets and returns each image's mean."""
 
-    def answer(images: np.ndarray) -> np.ndarray:
+    def compute(images: np.ndarray) -> dict[str, np.ndarray]:
         sizes.append(images.shape)
         means = images.reshape(len(images), -1).mean(1).astype(np.float32)
-        return np.stack([means, 1 - means], axis=1)
+        return {"probabilities": np.stack([means, 1 - means], axis=1)}
 
-    return answer
+    return compute
 
 
 def test_artifact_of_one_size() -> None:
@@ -181,10 +187,10 @@ def test_artifact_of_one_size() -> None:
     seen: list[tuple[int, ...]] = []
     artifact = Artifact("onnx", description(), recording(seen))
     images = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 1), np.uint8)
-    np.testing.assert_allclose(artifact.probabilities(images)[:, 0], images.mean((1, 2, 3)), rtol=1e-6)
     large = images.repeat(3, axis=1).repeat(2, axis=2)
-    np.testing.assert_allclose(artifact.probabilities(large)[:, 0], images.mean((1, 2, 3)), rtol=1e-6)
-    np.testing.assert_allclose(artifact.probabilities(images.repeat(3, -1))[:, 0], images.mean((1, 2, 3)), rtol=1e-6)
+    for given in (images, large, images.repeat(3, -1)):
+        found = artifact.outputs(given)["probabilities"]
+        np.testing.assert_allclose(found[:, 0], images.mean((1, 2, 3)), rtol=1e-6)
     assert seen == [(5, 4, 6, 1)] * 3
     assert artifact.classes == ("a", "b")
 
@@ -193,8 +199,8 @@ def test_artifact_of_any_size() -> None:
     """A network that resizes by itself gets images of any size, but of its channels."""
     seen: list[tuple[int, ...]] = []
     artifact = Artifact("keras", description(any_size=True), recording(seen))
-    artifact.probabilities(np.zeros((2, 9, 9, 1), np.uint8))
-    artifact.probabilities(np.zeros((2, 9, 9, 3), np.uint8))
+    artifact.outputs(np.zeros((2, 9, 9, 1), np.uint8))
+    artifact.outputs(np.zeros((2, 9, 9, 3), np.uint8))
     assert seen == [(2, 9, 9, 1), (2, 4, 6, 1)]
 
 
@@ -205,11 +211,11 @@ def test_parts_of_a_large_batch() -> None:
         artifact = Artifact("onnx", description(height=side, width=side), recording(seen))
         images = np.zeros((number, side, side, 1), np.uint8)
         images[:, 0, 0, 0] = np.arange(number) % 251
-        answers = artifact.probabilities(images)
+        answers = artifact.outputs(images)["probabilities"]
         np.testing.assert_allclose(answers[:, 0], images.mean((1, 2, 3)), rtol=1e-5)
         assert max(shape[0] for shape in seen) == largest
         assert sum(shape[0] for shape in seen) == number
-    assert artifact.probabilities(images[:0]).shape == (0, 2)
+    assert artifact.outputs(images[:0])["probabilities"].shape == (0, 2)
 
 
 def test_artifact_as_a_network() -> None:
@@ -217,6 +223,6 @@ def test_artifact_as_a_network() -> None:
     seen: list[tuple[int, ...]] = []
     network = ArtifactNetwork(Artifact("onnx", description(any_size=True), recording(seen)))
     assert (network.classes, network.channels) == (("a", "b"), 1)
-    answers = list(predict(network, [picture("a", 102), picture("b", np.zeros((3, 9), np.uint8))], USUAL))
+    found = list(predict(network, [picture("a", 102), picture("b", np.zeros((3, 9), np.uint8))], USUAL))
     assert seen == [(1, 6, 5, 1), (1, 3, 9, 1)]
-    assert [answer.ranking[0] for answer in answers] == [Place("a", 102.0), Place("b", 1.0)]
+    assert [file.prediction.places[0] for file in found] == [Place("a", 102.0), Place("b", 1.0)]

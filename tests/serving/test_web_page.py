@@ -48,7 +48,7 @@ def test_browser_is_asked(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = Runtime(f"<body>ANSWER {base64.b64encode(ANSWERS.tobytes()).decode()} END</body>")
     monkeypatch.setattr(subprocess, "run", runtime)
     images = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4, 1)
-    assert (web_page.in_browser(page)(images) == ANSWERS).all()
+    assert (web_page.in_browser(page)(images)["probabilities"] == ANSWERS).all()
     assert runtime.command[0] == "/usr/bin/chromium"
     assert {"--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"} < set(runtime.command)
     assert runtime.page.startswith("<html>é</html>")

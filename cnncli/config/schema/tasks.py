@@ -46,6 +46,9 @@ class TaskSpec(Spec):
     metrics: ClassVar[tuple[Metric, ...]]
     """All metrics; the first is "loss"."""
 
+    output_names: ClassVar[tuple[str, ...]]
+    """What an exported network returns, in alphabetical order."""
+
     def check_output(self, shape: Shape, num_classes: int | None, image_size: tuple[int, int]) -> OutputProblem | None:
         """Return why a network cannot end in that shape, or None if it can.
 
@@ -76,6 +79,7 @@ class Classification(TaskSpec):
     """Every image is of one class: the network ends in one logit per class."""
 
     metrics = (Metric("loss", False), Metric("accuracy", True, primary=True))
+    output_names = ("probabilities",)
 
     def check_output(
         self,

@@ -1,34 +1,36 @@
-"""A run's own network, to be asked about images one by one."""
+"""A run's own network, to predict for images one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.datasets.images import Pixels
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.evaluation.trained import Trained
-from cnncli.serving.predict import Floats, Taken
-from cnncli.tasks.classification.evaluation import log_softmax
+from cnncli.tasks.outputs import NamedOutputs
+from cnncli.tasks.task import get_task
 
 
 class RunNetwork:
-    """A run's own network, asked in the batches that evaluation asks in."""
+    """A run's own network, which computes the batches that evaluation computes."""
 
     def __init__(self, trained: Trained) -> None:
-        self.classes = trained.classes
-        self.channels: int = trained.preprocessing.channels
+        data = trained.config.data
+        self.task, self.classes, self.channels = trained.config.task, trained.classes, int(data.channels)
+        self.image_size, self.fit = data.image_size, str(data.resize.fit)
         self._preprocessing = trained.preprocessing
         self._predictor = Predictor(trained.model, trained.preprocessing)
 
-    def take(self, pixels: Pixels) -> Taken:
+    def prepare(self, pixels: Pixels) -> npt.NDArray[np.uint8]:
         """Return the image in the network's size."""
-        resized: Taken = self._preprocessing.resize_uint8(pixels[None])[0].numpy()
+        resized: npt.NDArray[np.uint8] = self._preprocessing.resize_uint8(pixels[None])[0].numpy()
         return resized
 
-    def answer(self, taken: Sequence[Taken]) -> Floats:
-        """Return the probabilities (images, classes)."""
-        probabilities: Floats = np.exp(log_softmax(self._predictor.logits(tf.constant(np.stack(taken)))))
-        return probabilities
+    def outputs(self, prepared: Sequence[Any]) -> NamedOutputs:
+        """Return what the task makes of the network's outputs, as an exported network returns it."""
+        return get_task(self.task).outputs(self._predictor.logits(tf.constant(np.stack(prepared))))

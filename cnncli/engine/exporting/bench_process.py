@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cnncli.engine.exporting.open import open_artifact
-from cnncli.serving.artifact import Artifact, Pixels, Probabilities
+from cnncli.serving.artifact import Artifact, Pixels
 from cnncli.serving.bench_process import report
+from cnncli.tasks.outputs import NamedOutputs
 
 
 def _open(path: Path) -> Artifact:
@@ -21,11 +22,10 @@ def _open(path: Path) -> Artifact:
     network = importlib.import_module("network")
     model = network.load()
 
-    def answer(images: Pixels) -> Probabilities:
-        found: Probabilities = network.predict(images, model)
-        return found
+    def compute(images: Pixels) -> NamedOutputs:
+        return {"probabilities": network.predict(images, model)}
 
-    return replace(artifact, answer=answer)
+    return replace(artifact, runtime=compute)
 
 
 if __name__ == "__main__":

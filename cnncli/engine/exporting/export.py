@@ -157,7 +157,7 @@ def prove(kind: Format, path: Path, source: Source, proof: Proof) -> Kept:
     artifact = open_artifact(path)
     expected = replace(source.description, any_size=kind.resizes(source.config.data))
     parity.check_description(artifact.description, expected, kind.title)
-    compared = parity.compare(artifact, proof)
+    compared = parity.compare(artifact, proof, source.task.parity)
     parity.check(compared, kind.tolerance, kind.title)
     return Kept(kind, path, _digest(path), _size(path), compared)
 

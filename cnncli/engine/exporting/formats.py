@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncli.config.schema.schema import Data
+from cnncli.config.schema.tasks import DEFAULT as CLASSIFICATION
+from cnncli.engine.exporting.keras_file import obstacles as keras_obstacles
 from cnncli.engine.exporting.keras_file import takes_any_size as keras_takes_any_size
 from cnncli.engine.exporting.keras_file import write_keras
 from cnncli.engine.exporting.litert_file import write_float16, write_float32, write_int8
@@ -47,6 +49,7 @@ class Format:
         float32: Whether it computes in float32 whatever the run does.
         takes_any_size: Whether it resizes images by itself; None: never.
         limits: The layers of a network that it cannot hold, each with the reason; None: it holds all.
+        shows_classes: What in it is made for classes, a clause; None: it holds networks of every task.
         tolerance: What it may differ by.
         most_examples: Most real examples that its slow runtime is asked about, or None.
     """
@@ -59,6 +62,7 @@ class Format:
     float32: bool = False
     takes_any_size: Callable[[Data], bool] | None = None
     limits: Callable[[Source], Iterable[str]] | None = None
+    shows_classes: str | None = None
     tolerance: Tolerance = EXACT
     most_examples: int | None = None
 
@@ -76,6 +80,8 @@ class Format:
         error = self.absent() if self.absent else None
         if error is not None:
             return error.message, error.hint
+        if self.shows_classes and source.config.task != CLASSIFICATION:
+            return f"{self.shows_classes}; this network's task is {source.config.task}", "Choose another format."
         found = list(self.limits(source)) if self.limits else []
         if found:
             return f"{self.title} does not support {'; '.join(found)}", "Choose another format, or change these layers."
@@ -98,7 +104,7 @@ def _litert_obstacles(source: Source) -> Iterable[str]:
 _LITERT: dict[str, Any] = {"absent": partial(absent, "ai_edge_litert"), "float32": True, "limits": _litert_obstacles}
 
 FORMATS: tuple[Format, ...] = (
-    Format("keras", ".keras", write_keras, takes_any_size=keras_takes_any_size),
+    Format("keras", ".keras", write_keras, takes_any_size=keras_takes_any_size, limits=keras_obstacles),
     Format("saved_model", "_saved_model", write_saved_model, takes_any_size=_always),
     Format(
         "onnx",
@@ -111,7 +117,7 @@ FORMATS: tuple[Format, ...] = (
     Format("litert", ".tflite", write_float32, **_LITERT),
     Format("litert", "-float16.tflite", write_float16, "float16", **_LITERT, tolerance=Tolerance(None, None, 0.01)),
     Format("litert", "-int8.tflite", write_int8, "int8", **_LITERT, tolerance=Tolerance(None, None, 0.01)),
-    Format("python", "_python", write_python, takes_any_size=_always),
+    Format("python", "_python", write_python, takes_any_size=_always, shows_classes="the script names classes"),
     Format(
         "web",
         ".html",
@@ -120,6 +126,7 @@ FORMATS: tuple[Format, ...] = (
         float32=True,
         takes_any_size=_always,
         limits=web_obstacles,
+        shows_classes="the page draws a bar for each class",
         most_examples=NUM_EXAMPLES,
     ),
 )

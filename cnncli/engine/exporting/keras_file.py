@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import ops
 
 from cnncli.config.schema.schema import Config, Data
+from cnncli.config.schema.tasks import TASKS
 from cnncli.engine.exporting.forward import forward
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
@@ -22,8 +23,9 @@ from cnncli.importing.keras.archive import Archive, open_archive
 from cnncli.importing.keras.weights import MEMBER, most_bytes_of
 from cnncli.layers.base import Layer
 from cnncli.layers.normalization import LocalResponseNormalization
-from cnncli.serving.artifact import Artifact, Pixels, Probabilities
+from cnncli.serving.artifact import Artifact, Pixels
 from cnncli.serving.description import FILE, Description, missing
+from cnncli.tasks.outputs import NamedOutputs
 
 
 def takes_any_size(data: Data) -> bool:
@@ -32,13 +34,20 @@ def takes_any_size(data: Data) -> bool:
 
 
 def portable_model(source: Source) -> keras.Model:
-    """Return a Keras model from raw uint8 images to probabilities, of Keras's own layers and operations only."""
+    """Return a Keras model from raw uint8 images to outputs, of Keras's own layers and operations only."""
     names = {node.name for node in source.nodes}
     before = _preprocessing(source.config, _free("preprocessing", names))
     images = keras.Input(before.input_shape[1:], dtype="uint8", name=_free("images", names))
     logits = forward(source, before(images), _in_keras_words)
-    probabilities = keras.layers.Softmax(dtype="float32", name=_free("probabilities", names))(logits)
-    return keras.Model(images, probabilities, name=source.config.name)
+    outputs = {name: make(name=_free(name, names))(logits) for name, make in source.objective.output_layers().items()}
+    one = next(iter(outputs.values())) if len(outputs) == 1 else outputs
+    return keras.Model(images, one, name=source.config.name)
+
+
+def obstacles(source: Source) -> Iterator[str]:
+    """Return what of a network Keras's own layers cannot compute."""
+    if not source.objective.output_layers():
+        yield f"the outputs of the task {source.config.task}"
 
 
 def _free(name: str, names: set[str]) -> str:
@@ -104,13 +113,17 @@ def open_keras(path: Path) -> Artifact:
 
     # In a graph, as Keras's own `predict` computes it: one operation at a time rounds otherwise in mixed precision.
     @tf.function(reduce_retracing=True)
-    def forward_pass(images: tf.Tensor) -> tf.Tensor:
+    def forward_pass(images: tf.Tensor) -> Any:
         return model(images, training=False)
 
-    def answer(images: Pixels) -> Probabilities:
-        return np.asarray(forward_pass(tf.constant(images)))
+    names = TASKS[description.task].output_names
 
-    return Artifact("keras", description, answer)
+    def compute(images: Pixels) -> NamedOutputs:
+        found = forward_pass(tf.constant(images))
+        tensors = found if isinstance(found, dict) else {names[0]: found}
+        return {name: np.asarray(tensor) for name, tensor in tensors.items()}
+
+    return Artifact("keras", description, compute)
 
 
 def _model(config: Any, archive: Archive) -> keras.Model:

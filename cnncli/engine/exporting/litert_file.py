@@ -52,7 +52,7 @@ def _write(source: Source, description: Description, path: Path, supported_types
 
 
 def _graph(source: Source) -> Any:
-    def probabilities(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"probabilities": tf.nn.softmax(logits(source, source.preprocessing.to_float(images)))}
+    def outputs(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return source.objective.outputs(logits(source, source.preprocessing.to_float(images)))
 
-    return frozen(probabilities, tf.TensorSpec([None, *source.config.input_shape], tf.uint8, "images"))
+    return frozen(outputs, tf.TensorSpec([None, *source.config.input_shape], tf.uint8, "images"))

@@ -25,7 +25,7 @@ def takes_any_size(data: Data) -> bool:
 
 
 def write_onnx(source: Source, description: Description, path: Path) -> None:
-    """Write an ONNX file: uint8 "images" of any number to float32 "probabilities"."""
+    """Write an ONNX file: uint8 "images" of any number to the outputs of their task: float32 "probabilities"."""
     with warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore")
         model = _convert(source)
@@ -43,12 +43,12 @@ def _convert(source: Source) -> Any:
     any_size = takes_any_size(source.config.data)
     preprocessing = ElementaryPreprocessing(source.config.data)
 
-    def probabilities(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def outputs(images: tf.Tensor) -> dict[str, tf.Tensor]:
         read = preprocessing(images) if any_size else preprocessing.to_float(images)
         read = tf.ensure_shape(read, (None, height, width, channels))
-        return {"probabilities": tf.nn.softmax(logits(source, read))}
+        return source.objective.outputs(logits(source, read))
 
     shape = [None, None, None, channels] if any_size else [None, height, width, channels]
     signature = [tf.TensorSpec(shape, tf.uint8, "images")]
-    model, _ = tf2onnx.convert.from_function(tf.function(probabilities), signature, opset=OPSET)
+    model, _ = tf2onnx.convert.from_function(tf.function(outputs), signature, opset=OPSET)
     return model

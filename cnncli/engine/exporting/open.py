@@ -18,9 +18,10 @@ from cnncli.engine.exporting.python_script import SCRIPT
 from cnncli.engine.exporting.saved_model import open_saved_model
 from cnncli.errors import ExportError
 from cnncli.serving import open as plain
-from cnncli.serving.artifact import Artifact, Pixels, Probabilities
+from cnncli.serving.artifact import Artifact, Pixels
 from cnncli.serving.description import FILE, Description, missing
 from cnncli.serving.kinds import require_kind
+from cnncli.tasks.outputs import NamedOutputs
 
 _ASKED = """
 import sys
@@ -63,7 +64,7 @@ def open_python(path: Path) -> Artifact:
         description = Description.from_json((path / FILE).read_bytes(), str(path))
     except OSError:
         raise missing(str(path)) from None
-    return Artifact("python", description, _Script(path).answer)
+    return Artifact("python", description, _Script(path).compute)
 
 
 class _Script:
@@ -74,8 +75,8 @@ class _Script:
         self._process: subprocess.Popen[str] | None = None
         self._folder = tempfile.TemporaryDirectory()
 
-    def answer(self, images: Pixels) -> Probabilities:
-        """Return the probabilities (number, classes)."""
+    def compute(self, images: Pixels) -> NamedOutputs:
+        """Return the probabilities (number, classes); a script always shows classes."""
         process = self._running()
         asked, answered = Path(self._folder.name) / "images.npy", Path(self._folder.name) / "probabilities.npy"
         np.save(asked, images)
@@ -87,8 +88,7 @@ class _Script:
             heard = ""
         if heard != "answered\n":
             raise ExportError(f"{self._path / SCRIPT} fails: {self._last_words()}")
-        found: Probabilities = np.load(answered)
-        return found
+        return {"probabilities": np.load(answered)}
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None:

@@ -1,22 +1,17 @@
-"""Whether an artifact answers as its run does."""
+"""Whether an artifact predicts what its run predicts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import sqrt
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from cnncli.engine.exporting.proof import Case, Proof
 from cnncli.errors import ExportError
-from cnncli.serving.artifact import Artifact, Probabilities
+from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
-from cnncli.tasks.significance import Z_95
-
-Flags = npt.NDArray[np.bool_]
+from cnncli.tasks.outputs import NamedOutputs
+from cnncli.tasks.parity import ParityRules, ScoreDrop
 
 
 @dataclass(frozen=True)
@@ -24,10 +19,9 @@ class Tolerance:
     """What an artifact may differ by.
 
     Attributes:
-        max_abs_diff: Largest difference of any probability, or None where only the accuracy counts.
-        max_log_diff: Largest difference of the logarithm of any probability above `FAINT`. Where a thousand classes
-            are about equally probable, all probabilities are small, and so would be every difference.
-        max_drop: Largest drop of the accuracy on the real examples, as a share.
+        max_abs_diff: Largest difference of any output, as the task measures it, or None where only the score counts.
+        max_log_diff: Largest difference of the logarithm of any output, where the task measures that.
+        max_drop: Largest drop of the task's score on the real examples; of an accuracy, as a share.
     """
 
     max_abs_diff: float | None
@@ -38,64 +32,68 @@ class Tolerance:
 EXACT = Tolerance(max_abs_diff=1e-5, max_log_diff=1e-3, max_drop=0.0)
 """What float32 rounding explains."""
 
-FAINT = 1e-6
-"""Probabilities below it are rounding errors of the others."""
-
 
 @dataclass(frozen=True)
 class Parity:
-    """An artifact's answers beside its run's.
+    """An artifact's outputs beside its run's.
 
     Attributes:
-        max_abs_diff: Largest difference of any probability in any case.
-        max_log_diff: Largest difference of the logarithm of any probability above `FAINT` in any case.
-        agreement: Share of real examples whose most probable class is the same.
+        max_abs_diff: Largest difference of any output in any case.
+        max_log_diff: Largest difference of the logarithm of any output in any case; None where it has no meaning.
+        agreement: Share of real examples with the same prediction.
         num_examples: Number of real examples.
         split: The split they are of.
-        accuracy: The artifact's on them.
-        run_accuracy: The run's.
-        accuracy_drop: The run's minus the artifact's.
-        accuracy_drop_interval: Its 95 % interval, the examples being the same.
+        score: The task's score on them.
         cases: For each kind of case: case, num_images, max_abs_diff, max_log_diff, agreement.
+        rules: The task's.
     """
 
     max_abs_diff: float
-    max_log_diff: float
+    max_log_diff: float | None
     agreement: float
     num_examples: int
     split: str
-    accuracy: float
-    run_accuracy: float
-    accuracy_drop: float
-    accuracy_drop_interval: tuple[float, float]
+    score: ScoreDrop
     cases: Sequence[dict[str, Any]]
+    rules: ParityRules
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain data."""
-        return asdict(self)
+        """Return plain data; fields of the score have its name: accuracy, run_accuracy and so on."""
+        name = self.rules.score
+        return {
+            "max_abs_diff": self.max_abs_diff,
+            "max_log_diff": self.max_log_diff,
+            "agreement": self.agreement,
+            "num_examples": self.num_examples,
+            "split": self.split,
+            name: self.score.artifact,
+            f"run_{name}": self.score.run,
+            f"{name}_drop": self.score.drop,
+            f"{name}_drop_interval": self.score.interval,
+            "cases": self.cases,
+        }
 
 
-def compare(artifact: Artifact, proof: Proof) -> Parity:
-    """Ask an artifact in its own runtime everything that the proof holds."""
+def compare(artifact: Artifact, proof: Proof, rules: ParityRules) -> Parity:
+    """Have an artifact compute in its own runtime everything that the proof holds."""
     cases = [proof.real, *proof.edges, *(proof.other_sizes if artifact.description.any_size else ())]
-    found = [artifact.probabilities(case.images) for case in cases]
+    found = [artifact.outputs(case.images) for case in cases]
     rows: dict[str, dict[str, Any]] = {}
-    for case, answer in zip(cases, found, strict=True):
-        _check_form(answer, case)
-        _add(rows.setdefault(case.name, {"case": case.name, "num_images": 0}), case, answer)
-    labels = np.asarray(proof.real.labels)
-    right, run_right = (p.argmax(axis=1) == labels for p in (found[0], proof.real.expected))
+    for case, outputs in zip(cases, found, strict=True):
+        _check_form(outputs, case)
+        _add(rows.setdefault(case.name, {"case": case.name, "num_images": 0}), case, outputs, rules)
+    logs = [row["max_log_diff"] for row in rows.values()]
+    targets = proof.real.targets
+    assert targets is not None  # noqa: S101 - real examples have theirs
     return Parity(
         max_abs_diff=max(row["max_abs_diff"] for row in rows.values()),
-        max_log_diff=max(row["max_log_diff"] for row in rows.values()),
+        max_log_diff=None if None in logs else max(logs),
         agreement=rows[proof.real.name]["agreement"],
-        num_examples=len(labels),
+        num_examples=len(targets),
         split=proof.split.name,
-        accuracy=float(right.mean()),
-        run_accuracy=float(run_right.mean()),
-        accuracy_drop=float(run_right.mean() - right.mean()),
-        accuracy_drop_interval=paired_interval(run_right, right),
+        score=rules.score_drop(found[0], proof.real.expected, targets),
         cases=list(rows.values()),
+        rules=rules,
     )
 
 
@@ -105,36 +103,49 @@ def check(parity: Parity, tolerance: Tolerance, what: str) -> None:
     Raises:
         ExportError: With the numbers.
     """
-    limit = tolerance.max_abs_diff
-    if limit is not None:
-        worst = max(parity.cases, key=lambda row: float(row["max_abs_diff"]))
-        if not parity.max_abs_diff <= limit:
-            raise ExportError(
-                f"{what} predicts differently from the run: a probability differs by {parity.max_abs_diff:.2g} "
-                f"({worst['case']}; allowed: {limit:.0e}); {parity.agreement:.2%} of {parity.num_examples:,} examples "
-                "have the same most probable class",
-                "No artifact was saved.",
-            )
-        if tolerance.max_log_diff is not None and not parity.max_log_diff <= tolerance.max_log_diff:
-            raise ExportError(
-                f"{what} predicts differently from the run: a probability is off by {parity.max_log_diff:.2%} "
-                f"of its value (allowed: {tolerance.max_log_diff:.1%})",
-                "No artifact was saved.",
-            )
-        other = [row["case"] for row in parity.cases if row["agreement"] < 1]
-        if other:
-            raise ExportError(
-                f"{what} predicts differently from the run: its most probable class differs ({', '.join(other)})",
-                "No artifact was saved.",
-            )
-    if parity.accuracy_drop > tolerance.max_drop:
-        low, high = parity.accuracy_drop_interval
+    if tolerance.max_abs_diff is not None:
+        _check_outputs(parity, tolerance.max_abs_diff, tolerance.max_log_diff, what)
+    score = parity.score
+    if score.drop > tolerance.max_drop:
         raise ExportError(
-            f"{what} is worse than the run: accuracy {parity.accuracy:.2%} instead of {parity.run_accuracy:.2%}, "
-            f"{100 * parity.accuracy_drop:.2f} points (95 % interval {100 * low:.2f} to {100 * high:.2f}); "
-            f"allowed: {100 * tolerance.max_drop:.2f}",
+            f"{what} is worse than the run: {_worse(parity, tolerance.max_drop)}",
             "No artifact was saved. --max-drop sets the allowed drop in points.",
         )
+
+
+def _check_outputs(parity: Parity, limit: float, log_limit: float | None, what: str) -> None:
+    rules, differs = parity.rules, f"{what} predicts differently from the run:"
+    if not parity.max_abs_diff <= limit:
+        worst = max(parity.cases, key=lambda row: float(row["max_abs_diff"]))
+        raise ExportError(
+            f"{differs} {rules.value} differs by {parity.max_abs_diff:.2g} "
+            f"({worst['case']}; allowed: {limit:.0e}); {parity.agreement:.2%} of {parity.num_examples:,} examples "
+            f"have the same {rules.prediction}",
+            "No artifact was saved.",
+        )
+    if log_limit is not None and parity.max_log_diff is not None and not parity.max_log_diff <= log_limit:
+        raise ExportError(
+            f"{differs} {rules.value} is off by {parity.max_log_diff:.2%} of its value (allowed: {log_limit:.1%})",
+            "No artifact was saved.",
+        )
+    other = [row["case"] for row in parity.cases if row["agreement"] < 1]
+    if other:
+        raise ExportError(f"{differs} its {rules.prediction} differs ({', '.join(other)})", "No artifact was saved.")
+
+
+def _worse(parity: Parity, allowed: float) -> str:
+    """Return both scores, the drop and what was allowed; shares in percent and points."""
+    score, name = parity.score, parity.rules.score.replace("_", " ")
+    low, high = score.interval
+    if parity.rules.is_share:
+        return (
+            f"{name} {score.artifact:.2%} instead of {score.run:.2%}, {100 * score.drop:.2f} points "
+            f"(95 % interval {100 * low:.2f} to {100 * high:.2f}); allowed: {100 * allowed:.2f}"
+        )
+    return (
+        f"{name} {score.artifact:.4g} instead of {score.run:.4g} "
+        f"(95 % interval of the difference {low:.4g} to {high:.4g}); allowed: {allowed:.4g}"
+    )
 
 
 def check_description(found: Description, expected: Description, what: str) -> None:
@@ -148,47 +159,23 @@ def check_description(found: Description, expected: Description, what: str) -> N
             raise ExportError(f"{what} and the run differ in {field}", "No artifact was saved.")
 
 
-def paired_interval(before: Flags, after: Flags) -> tuple[float, float]:
-    """Return the 95 % interval of a drop of accuracy, both being measured on the same examples.
-
-    Reference: Agresti and Min, Statistics in Medicine 24 (5), 2005 (Wald, half an example added to each cell).
-    """
-    lost, won = float((before & ~after).sum()) + 0.5, float((after & ~before).sum()) + 0.5
-    number = len(before) + 2
-    centre = (lost - won) / number
-    spread = Z_95 * sqrt(max(lost + won - (lost - won) ** 2 / number, 0.0)) / number
-    return centre - spread, centre + spread
-
-
-def _check_form(answer: Probabilities, case: Case) -> None:
-    if answer.shape != case.expected.shape:
-        raise ExportError(
-            f"the artifact returns shape {answer.shape} for {case.name}, expected {case.expected.shape}",
-            "No artifact was saved.",
-        )
+def _check_form(outputs: NamedOutputs, case: Case) -> None:
+    for name, expected in case.expected.items():
+        found = outputs[name].shape if name in outputs else None
+        if found is None:
+            raise ExportError(f'the artifact has no output "{name}"', "No artifact was saved.")
+        if found != expected.shape:
+            raise ExportError(
+                f"the artifact returns shape {found} for {case.name}, expected {expected.shape}",
+                "No artifact was saved.",
+            )
 
 
-def _add(row: dict[str, Any], case: Case, answer: Probabilities) -> None:
+def _add(row: dict[str, Any], case: Case, outputs: NamedOutputs, rules: ParityRules) -> None:
     """Add a case to the row of its kind."""
-    difference = np.abs(answer.astype(np.float64) - case.expected)
-    # NaN must not pass for small: max() would drop it.
-    worst = float(difference.max()) if np.isfinite(answer).all() else float("inf")
-    same = _same_class(answer, case.expected)
-    before = row["num_images"]
-    row["max_abs_diff"] = max(row.get("max_abs_diff", 0.0), worst)
-    row["max_log_diff"] = max(row.get("max_log_diff", 0.0), _log_difference(answer, case.expected))
-    row["agreement"] = (row.get("agreement", 0.0) * before + float(same.sum())) / (before + len(same))
-    row["num_images"] = before + len(same)
-
-
-def _log_difference(answer: Probabilities, expected: Probabilities) -> float:
-    """Return the largest difference of the logarithms where the run's probability is not faint."""
-    seen = expected > FAINT
-    return float(np.abs(np.log(np.maximum(answer[seen], 1e-12)) - np.log(expected[seen])).max())
-
-
-def _same_class(answer: Probabilities, expected: Probabilities) -> Flags:
-    """Whether the most probable class is the run's, or one that is as probable for the run to 7 digits."""
-    chosen = answer.argmax(axis=1)
-    of_run: Flags = expected[np.arange(len(chosen)), chosen] >= expected.max(axis=1) - 1e-7
-    return of_run
+    found = rules.difference(outputs, case.expected)
+    before, number = row["num_images"], len(found.same)
+    row["max_abs_diff"] = max(row.get("max_abs_diff", 0.0), found.max_abs_diff)
+    row["max_log_diff"] = None if found.max_log_diff is None else max(row.get("max_log_diff", 0.0), found.max_log_diff)
+    row["agreement"] = (row.get("agreement", 0.0) * before + float(found.same.sum())) / (before + number)
+    row["num_images"] = before + number

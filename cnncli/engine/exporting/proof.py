@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from cnncli.analysis.summary import summarize
 from cnncli.datasets.splits import Split, Splits
+from cnncli.datasets.targets import Targets
 from cnncli.engine.exporting.source import Source, sized
-from cnncli.serving.artifact import Pixels, Probabilities
+from cnncli.serving.artifact import Pixels
+from cnncli.tasks.outputs import NamedOutputs
 
 NUM_EXAMPLES = 1000
 """Real examples that an artifact is asked about; the whole split where it has fewer."""
@@ -39,19 +40,23 @@ def num_examples(source: Source, counted: bool) -> int:
 
 @dataclass(frozen=True)
 class Case:
-    """Images of one size and the run's answers.
+    """Images of one size and the run's outputs.
 
     Attributes:
         name: "real examples", "all 0", …
         images: uint8 (number, height, width, channels).
-        expected: The run's probabilities (number, classes).
-        labels: True classes where they are known.
+        expected: The run's outputs.
+        targets: What they show, where it is known.
     """
 
     name: str
     images: Pixels
-    expected: Probabilities
-    labels: npt.NDArray[np.int64] | None = None
+    expected: NamedOutputs
+    targets: Targets | None = None
+
+    def part(self, name: str, rows: slice) -> Case:
+        """Return some of the images as a case of its own."""
+        return Case(name, self.images[rows], {output: values[rows] for output, values in self.expected.items()})
 
 
 class Proof:
@@ -72,7 +77,7 @@ class Proof:
     def real(self) -> Case:
         """The real examples, in the network's size."""
         images = sized(self._examples, self._source.preprocessing)
-        return Case("real examples", images, self._source.probabilities(images), self._examples.targets.strata())
+        return Case("real examples", images, self._source.outputs(images), self._examples.targets)
 
     @cached_property
     def edges(self) -> tuple[Case, ...]:
@@ -86,17 +91,15 @@ class Proof:
             ("noise", noise),
         )
         return (
-            *(Case(name, images, self._source.probabilities(images)) for name, images in made),
-            Case("batch of 1", real.images[:1], real.expected[:1]),
-            Case("batch of 7", real.images[-7:], real.expected[-7:]),
+            *(Case(name, images, self._source.outputs(images)) for name, images in made),
+            real.part("batch of 1", slice(1)),
+            real.part("batch of 7", slice(-7, None)),
         )
 
     @cached_property
     def other_sizes(self) -> tuple[Case, ...]:
         """Images of other sizes than the network's, for artifacts that resize by themselves."""
-        return tuple(
-            Case("other sizes", images, self._source.probabilities(images)) for images in self._differently_sized()
-        )
+        return tuple(Case("other sizes", images, self._source.outputs(images)) for images in self._differently_sized())
 
     def _differently_sized(self) -> Iterator[Pixels]:
         if isinstance(self._examples.images, np.ndarray):

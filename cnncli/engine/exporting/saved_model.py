@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
-from cnncli.serving.artifact import Artifact, Pixels, Probabilities
+from cnncli.serving.artifact import Artifact, Pixels
 from cnncli.serving.description import CLASSES_FILE, FILE, Description, missing
+from cnncli.tasks.outputs import NamedOutputs
 
 
 class _Served(tf.Module):  # type: ignore[misc]
@@ -22,15 +23,14 @@ class _Served(tf.Module):  # type: ignore[misc]
         self.model = source.trained.model
         self.classes = tf.saved_model.Asset(str(assets / CLASSES_FILE))
         self.description = tf.saved_model.Asset(str(assets / FILE))
-        self._preprocessing = source.preprocessing
+        self._preprocessing, self._objective = source.preprocessing, source.objective
 
     def of_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Return the probabilities of uint8 images of any one size."""
-        logits = self.model(self._preprocessing(images), training=False)
-        return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
+        """Return the outputs for uint8 images of any one size."""
+        return self._objective.outputs(self.model(self._preprocessing(images), training=False))
 
     def of_files(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Return the probabilities of JPEG or PNG files, each of its own size."""
+        """Return the outputs for JPEG or PNG files, each of its own size."""
         # Always decoded to colour: a decoder's own grey is not the luma that the run computes.
         channels, height, width = self._preprocessing.channels, self._preprocessing.height, self._preprocessing.width
 
@@ -75,15 +75,19 @@ def open_saved_model(path: Path) -> Artifact:
         raise ExportError(f"{path} cannot be loaded by TensorFlow: {str(error)[:200]}") from error
     serve = loaded.signatures["serving_default"]
 
-    def answer(images: Pixels) -> Probabilities:
+    def compute(images: Pixels) -> NamedOutputs:
         # The signatures live as long as what was loaded.
         assert loaded is not None  # noqa: S101
-        return np.asarray(serve(images=tf.constant(images))["probabilities"])
+        return _arrays(serve(images=tf.constant(images)))
 
-    return Artifact("saved_model", description, answer)
+    return Artifact("saved_model", description, compute)
 
 
-def answer_of_files(path: Path, files: list[bytes]) -> Probabilities:
-    """Return what a SavedModel answers for encoded images."""
+def outputs_of_files(path: Path, files: list[bytes]) -> NamedOutputs:
+    """Return what a SavedModel computes for encoded images."""
     loaded = tf.saved_model.load(str(path))
-    return np.asarray(loaded.signatures["encoded"](encoded=tf.constant(files))["probabilities"])
+    return _arrays(loaded.signatures["encoded"](encoded=tf.constant(files)))
+
+
+def _arrays(tensors: dict[str, tf.Tensor]) -> NamedOutputs:
+    return {name: np.asarray(tensor) for name, tensor in tensors.items()}

@@ -21,12 +21,13 @@ from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.network.adapt import freeze_statistics
 from cnncli.engine.network.model import build, logits_nodes
 from cnncli.engine.network.variables import assign, model_variables
+from cnncli.engine.tasks.objective import Objective, make_objective
 from cnncli.layers.graph import Node
 from cnncli.runs.environment import versions
 from cnncli.runs.run import Run
-from cnncli.serving.artifact import Pixels, Probabilities
+from cnncli.serving.artifact import Pixels
 from cnncli.serving.description import Description
-from cnncli.tasks.classification.evaluation import log_softmax
+from cnncli.tasks.task import Outputs, Task, get_task
 
 CALIBRATION = 300
 """Training examples that show a quantised network the range of its values."""
@@ -66,10 +67,20 @@ class Source:
         """What comes before the network."""
         return self.trained.preprocessing
 
-    def probabilities(self, images: Pixels) -> Probabilities:
-        """Return what the run itself answers for images of one size: the truth that artifacts are held against."""
+    @property
+    def task(self) -> Task:
+        """What the network was trained for."""
+        return get_task(self.config.task)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The same in TensorFlow: it computes what an artifact returns from what the network ends in."""
+        return make_objective(self.config)
+
+    def outputs(self, images: Pixels) -> dict[str, Outputs]:
+        """Return what the run itself computes for images of one size: the truth that artifacts are held against."""
         logits = self._predictor.logits(self.preprocessing.resize_uint8(images))
-        return np.exp(log_softmax(logits)).astype(np.float32)
+        return {name: _single(values) for name, values in self.task.outputs(logits).items()}
 
     @cached_property
     def _predictor(self) -> Predictor:
@@ -100,6 +111,11 @@ class Source:
             trained=replace(self.trained, model=model),
             description=replace(self.description, precision="float32"),
         )
+
+
+def _single(values: Outputs) -> Outputs:
+    """Return values in the precision of artifacts: float32 where they are float64."""
+    return values.astype(np.float32) if values.dtype == np.float64 else values
 
 
 def sized(split: Split, preprocessing: Preprocessing) -> Pixels:

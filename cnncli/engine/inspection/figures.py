@@ -24,7 +24,7 @@ from cnncli.report.numbers import full
 from cnncli.runs.run import Run
 from cnncli.tasks import invariance_figure
 from cnncli.tasks.classification import figures
-from cnncli.tasks.classification.answers import answers, best, worst
+from cnncli.tasks.classification.predictions import answers, best, worst
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

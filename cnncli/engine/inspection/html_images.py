@@ -20,7 +20,7 @@ from cnncli.report.figures_pixels import encoded, enlarged, kernel_pixels, map_p
 from cnncli.report.html_material import Cell, Frame, Heat, Image, Replay
 from cnncli.report.numbers import size
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.answers import Answered
+from cnncli.tasks.classification.predictions import Answered
 
 MOST_IMAGES = 1200
 """Images of the confusion matrix's cells, all together."""

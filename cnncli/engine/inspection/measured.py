@@ -13,8 +13,8 @@ from cnncli.engine.evaluation import invariance
 from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.answers import Answered
 from cnncli.tasks.classification.figures import Pictured
+from cnncli.tasks.classification.predictions import Answered
 
 
 def usual_split(run: Run, checkpoint: str = "best") -> str:

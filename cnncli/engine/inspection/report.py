@@ -12,7 +12,7 @@ from cnncli.engine.inspection.subject import Subject
 from cnncli.errors import CheckpointError, DataError
 from cnncli.report.html_material import Material, Pictures
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.answers import answers, best, worst
+from cnncli.tasks.classification.predictions import answers, best, worst
 
 MOST_GALLERY = 18
 MOST_HEATS = 9

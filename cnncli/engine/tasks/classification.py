@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -86,3 +88,7 @@ class CrossEntropy(Objective):
     def outputs(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the probabilities of the classes."""
         return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
+
+    def output_layers(self) -> Mapping[str, Callable[..., keras.layers.Layer]]:
+        """Return a softmax."""
+        return {"probabilities": partial(keras.layers.Softmax, dtype="float32")}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from cnncli.config.schema.augmentation import Augmentation
@@ -54,6 +55,13 @@ class Objective(ABC):
     @abstractmethod
     def outputs(self, logits: Any) -> dict[str, tf.Tensor]:
         """Return what an exported network answers, by name, from what the network ends in."""
+
+    def output_layers(self) -> Mapping[str, Callable[..., keras.layers.Layer]]:
+        """Return what makes the Keras layer of each of `outputs`, given its `name`; it is called with the logits.
+
+        A `.keras` file holds nothing but Keras's own layers. Empty where those cannot compute the outputs.
+        """
+        return {}
 
     def transform(self, change: Augmentation, draws: Draws, targets: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
         """Return targets moved as an augmentation moves the images, with the same draws; these do not move."""

@@ -101,7 +101,7 @@ class Evaluation:
 
     def csv(self) -> str:
         """Return a line for each example, with the columns of predictions-<split>.csv."""
-        from cnncli.tasks.classification.answers import evaluation_csv
+        from cnncli.tasks.classification.predictions import evaluation_csv
 
         return evaluation_csv(self)
 
@@ -271,6 +271,12 @@ def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Floats:
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     normalised: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return normalised
+
+
+def softmax(logits: npt.NDArray[np.floating[Any]]) -> Floats:
+    """Return probabilities (examples, classes) in float64."""
+    probabilities: Floats = np.exp(log_softmax(logits))
+    return probabilities
 
 
 def _ratio(part: Integers, whole: Integers) -> Floats:

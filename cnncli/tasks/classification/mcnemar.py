@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.errors import RunError
+from cnncli.tasks.classification.columns import PREDICTED, TRUE
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ def read_answers(path: Path) -> Answers | None:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header, *lines = csv.reader(file)
-            true, predicted = header.index("true"), header.index("predicted")
+            true, predicted = header.index(TRUE), header.index(PREDICTED)
             rows = [(line[0], line[true], line[predicted]) for line in lines]
     except FileNotFoundError:
         return None
     except (ValueError, IndexError, OSError, csv.Error) as error:
-        expected = 'a header with the columns "true" and "predicted", and as many values in each line'
+        expected = f'a header with the columns "{TRUE}" and "{PREDICTED}", and as many values in each line'
         raise RunError(f"{path} cannot be read: expected {expected}", "`cnn eval` writes it again.") from error
     rows.sort()
     return Answers(tuple((example, true) for example, true, _ in rows), tuple(t == p for _, t, p in rows))

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log
+from typing import TYPE_CHECKING
 
 from cnncli.tasks.classification.evaluation import ClassificationEvaluator
 from cnncli.tasks.task import Evaluator, Task
+
+if TYPE_CHECKING:
+    from cnncli.tasks.classification.parity import ClassificationParity
+    from cnncli.tasks.classification.predictions import Ranking
+    from cnncli.tasks.outputs import NamedOutputs
+    from cnncli.tasks.predictions import PredictionOptions
+    from cnncli.tasks.task import Outputs
 
 OVERFIT = 0.1
 """Mean loss below which a batch whose examples are all right is overfit: e^−0.1 is 90 % certainty."""
@@ -32,3 +40,27 @@ class ClassificationTask(Task):
     def chance_loss(self, num_classes: int) -> float:
         """Return the cross-entropy of equal probabilities."""
         return log(num_classes)
+
+    @property
+    def parity(self) -> ClassificationParity:
+        """How far probabilities are from the run's."""
+        from cnncli.tasks.classification.parity import ClassificationParity
+
+        return ClassificationParity()
+
+    def outputs(self, logits: Outputs) -> dict[str, Outputs]:
+        """Return the probabilities of the classes."""
+        from cnncli.tasks.classification.evaluation import softmax
+
+        return {"probabilities": softmax(logits)}
+
+    def predictions(
+        self,
+        outputs: NamedOutputs,
+        sizes: Sequence[tuple[int, int]],  # noqa: ARG002 - a class has no place in the image
+        options: PredictionOptions,
+    ) -> list[Ranking]:
+        """Return the most probable classes of each image."""
+        from cnncli.tasks.classification.predictions import Ranking
+
+        return [Ranking.of(row, options.classes, options.top) for row in outputs["probabilities"]]

@@ -81,14 +81,14 @@ def test_predict_equals_eval(run: Run, tmp_path: Path) -> None:
     for number, pixels in enumerate(images):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number:04}.png")
     usual = run.passport()["looks"]["train"]
-    answers = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path)]), usual, top=10))
-    assert len(answers) == len(evaluation) == 355
-    assert [answer.ranking[0].probability for answer in answers] == evaluation.confidences.tolist()
-    gaps = [answer.ranking[0].probability - answer.ranking[1].probability for answer in answers]
+    found = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path)]), usual, top=10))
+    assert len(found) == len(evaluation) == 355
+    assert [file.prediction.places[0].probability for file in found] == evaluation.confidences.tolist()
+    gaps = [file.prediction.places[0].probability - file.prediction.places[1].probability for file in found]
     assert gaps == evaluation.margins.tolist()
-    assert [answer.ranking[0].name for answer in answers] == [evaluation.classes[i] for i in evaluation.predicted]
+    assert [file.prediction.places[0].name for file in found] == [evaluation.classes[i] for i in evaluation.predicted]
     alone = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path / "0123.png")]), usual, top=10))
-    assert alone[0].ranking == answers[123].ranking
+    assert alone[0].prediction.places == found[123].prediction.places
 
 
 def test_another_folder_equals_the_split(run: Run, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_the_whole_file_answers(whole: Path, tmp_path: Path) -> None:
 
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), dtype=np.uint8)
     expected = keras.saving.load_model(whole, compile=False).predict(images, verbose=0)
-    np.testing.assert_array_equal(open_keras(whole).probabilities(images), expected)
+    np.testing.assert_array_equal(open_keras(whole).outputs(images)["probabilities"], expected)
 
 
 def test_damaged_weights_are_an_error(whole: Path, tmp_path: Path) -> None:

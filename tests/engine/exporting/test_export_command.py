@@ -95,7 +95,8 @@ def test_artifacts_open_by_themselves(exported: list[dict[str, Any]], run: Any, 
         assert artifact.classes == trained.classes
         assert artifact.description.run == f"{run.name}/{run.id}"
         tolerance = 1e-5 if row["tolerance"] else 0.1
-        np.testing.assert_allclose(artifact.probabilities(images), expected, atol=tolerance, err_msg=row["path"])
+        found = artifact.outputs(images)["probabilities"]
+        np.testing.assert_allclose(found, expected, atol=tolerance, err_msg=row["path"])
 
 
 def test_encoded_signature(exported: list[dict[str, Any]], run: Any) -> None:
@@ -106,7 +107,7 @@ def test_encoded_signature(exported: list[dict[str, Any]], run: Any) -> None:
 
     from cnncli.datasets.images import decode
     from cnncli.engine.exporting.open import open_artifact
-    from cnncli.engine.exporting.saved_model import answer_of_files
+    from cnncli.engine.exporting.saved_model import outputs_of_files
 
     path = next(Path(row["path"]) for row in exported if row["format"] == "saved_model")
     generator = np.random.default_rng(0)
@@ -117,9 +118,10 @@ def test_encoded_signature(exported: list[dict[str, Any]], run: Any) -> None:
         Image.fromarray(generator.integers(0, 256, shape, dtype=np.uint8)).save(buffer, kind, quality=95)
         files.append(buffer.getvalue())
     artifact = open_artifact(path)
-    expected = np.concatenate([artifact.probabilities(decode(file, 1, "image")[None]) for file in files])
-    np.testing.assert_allclose(answer_of_files(path, files)[:2], expected[:2], atol=1e-6)
-    np.testing.assert_allclose(answer_of_files(path, files)[2:], expected[2:], atol=0.05)
+    expected = np.concatenate([artifact.outputs(decode(file, 1, "image")[None])["probabilities"] for file in files])
+    found = outputs_of_files(path, files)["probabilities"]
+    np.testing.assert_allclose(found[:2], expected[:2], atol=1e-6)
+    np.testing.assert_allclose(found[2:], expected[2:], atol=0.05)
 
 
 def test_second_export_replaces_the_first(run: Any) -> None:
@@ -194,7 +196,7 @@ def test_script_needs_no_cnncli(exported: list[dict[str, Any]], run: Any, tmp_pa
         "np.save('answer.npy', network.predict(np.load('images.npy')))"
     )
     subprocess.run([sys.executable, "-c", code, path], cwd=tmp_path, check=True, capture_output=True)
-    assert np.load(tmp_path / "answer.npy").tobytes() == source.probabilities(images).tobytes()
+    assert np.load(tmp_path / "answer.npy").tobytes() == source.outputs(images)["probabilities"].tobytes()
     assert keras.config.backend() == "tensorflow"
 
 

@@ -146,37 +146,24 @@ def test_not_a_number_is_caught(good: Any, proof: Any) -> None:
     from cnncli.engine.exporting import parity
     from cnncli.serving.artifact import Artifact
 
-    def answer(images: np.ndarray) -> np.ndarray:
-        return np.full((len(images), 10), np.nan, np.float32)
+    def nothing(images: np.ndarray) -> dict[str, np.ndarray]:
+        return {"probabilities": np.full((len(images), 10), np.nan, np.float32)}
 
-    compared = parity.compare(Artifact("onnx", good.description, answer), proof)
+    compared = parity.compare(Artifact("onnx", good.description, nothing), proof, good.task.parity)
     with pytest.raises(ExportError):
         parity.check(compared, parity.EXACT, "onnx")
 
 
 def test_wrong_shape_is_caught(good: Any, proof: Any) -> None:
-    """An artifact with another number of classes is refused with both shapes."""
+    """An artifact with another number of classes is refused with both shapes; one without the task's output too."""
     from cnncli.engine.exporting import parity
     from cnncli.serving.artifact import Artifact
 
-    def answer(images: np.ndarray) -> np.ndarray:
-        return np.zeros((len(images), 11), np.float32)
+    def wide(images: np.ndarray) -> dict[str, np.ndarray]:
+        return {"probabilities": np.zeros((len(images), 11), np.float32)}
 
     with pytest.raises(ExportError, match=r"\(200, 11\).*\(200, 10\)"):
-        parity.compare(Artifact("onnx", good.description, answer), proof)
-
-
-def test_paired_interval_covers() -> None:
-    """The 95 % interval of a drop holds the true drop in about 95 of 100 draws, with few and with many errors."""
-    from cnncli.engine.exporting.parity import paired_interval
-
-    generator = np.random.default_rng(0)
-    for lost, won in ((0.01, 0.004), (0.1, 0.05)):
-        held = 0
-        for _ in range(500):
-            drawn = generator.random(1000)
-            before = drawn > won
-            after = (drawn < won) | (drawn > won + lost)
-            low, high = paired_interval(before, after)
-            held += low <= lost - won <= high
-        assert 0.92 <= held / 500 <= 0.99, (lost, won, held)
+        parity.compare(Artifact("onnx", good.description, wide), proof, good.task.parity)
+    unnamed = Artifact("onnx", good.description, lambda images: {"logits": wide(images)["probabilities"]})
+    with pytest.raises(ExportError, match='no output "probabilities"'):
+        parity.compare(unnamed, proof, good.task.parity)

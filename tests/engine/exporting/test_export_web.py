@@ -150,10 +150,13 @@ def test_browser_answers_as_the_run(page: tuple[Path, Any]) -> None:
     path, source = page
     images = np.random.default_rng(0).integers(0, 256, (100, 28, 28, 1), dtype=np.uint8)
     images[:50] = np.repeat(np.repeat(source.splits.test.images[:50], 4, 1), 4, 2)[:, 2:30, 2:30]
-    answer = web_page.in_browser(path)
-    assert np.abs(answer(images) - source.probabilities(images)).max() <= 1e-5
-    odd = images[:10, :25, :19]
-    assert np.abs(answer(odd) - source.probabilities(odd)).max() <= 1e-5
+    compute = web_page.in_browser(path)
+
+    def largest(images: np.ndarray) -> float:
+        return np.abs(compute(images)["probabilities"] - source.outputs(images)["probabilities"]).max()
+
+    assert largest(images) <= 1e-5
+    assert largest(images[:10, :25, :19]) <= 1e-5
 
 
 def browse(page: Path, folder: Path) -> tuple[Any, set[str]]:
@@ -205,7 +208,7 @@ def test_class_names_cannot_break_out(page: tuple[Path, Any], tmp_path: Path) ->
     artifact = open_artifact(tmp_path / "p.html")
     assert artifact.classes == classes
     assert "<b>net</b>" not in (tmp_path / "p.html").read_text(encoding="utf-8").replace("\\u003c", "")
-    assert artifact.probabilities(np.zeros((1, 28, 28, 1), np.uint8)).shape == (1, 10)
+    assert artifact.outputs(np.zeros((1, 28, 28, 1), np.uint8))["probabilities"].shape == (1, 10)
 
 
 def test_no_runtime_is_one_line(page: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,11 +46,11 @@ def test_keras_opens_it_alone(make_source: Callable[..., Any], tmp_path: Path) -
     path = tmp_path / "net.keras"
     write_keras(source, source.description, path)
     images = np.random.default_rng(0).integers(0, 256, (4, *source.config.input_shape), dtype=np.uint8)
-    expected = source.probabilities(images)
+    expected = source.outputs(images)["probabilities"]
     np.testing.assert_allclose(np.asarray(keras.models.load_model(path)(images)), expected, atol=1e-5)
     artifact = open_keras(path)
     assert (artifact.format, artifact.description) == ("keras", source.description)
-    np.testing.assert_allclose(artifact.probabilities(images), expected, atol=1e-5)
+    np.testing.assert_allclose(artifact.outputs(images)["probabilities"], expected, atol=1e-5)
     with zipfile.ZipFile(path) as archive:
         assert Description.from_json(archive.read(FILE), "f") == source.description
         rest = {name: archive.read(name) for name in archive.namelist() if name != FILE}

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import ExportError
+from cnncli.tasks.classification.parity import ClassificationParity
+from cnncli.tasks.parity import ScoreDrop
 
 pytestmark = pytest.mark.engine
 
@@ -23,18 +26,20 @@ def made(real: list[list[float]], edge: list[list[float]], labels: list[int]) ->
     answers = {0: np.array(real, np.float32), 1: np.array(edge[:1], np.float32), 2: np.array(edge[1:], np.float32)}
 
     def case(name: str, mark: int, first: int, last: int, labels: Any = None) -> Case:
-        return Case(name, np.full((last - first, 2, 2, 1), mark, np.uint8), run[first:last], labels)
+        images = np.full((last - first, 2, 2, 1), mark, np.uint8)
+        return Case(name, images, {"probabilities": run[first:last]}, labels)
 
     proof: Any = SimpleNamespace(
-        real=case("real examples", 0, 0, 4, np.array(labels)),
+        real=case("real examples", 0, 0, 4, ClassNumbers(np.array(labels))),
         edges=(case("edge", 1, 0, 1), case("edge", 2, 1, len(edge))),
         other_sizes=(case("other sizes", 0, 0, 4),),
         split=SimpleNamespace(name="test"),
     )
     artifact: Any = SimpleNamespace(
-        description=SimpleNamespace(any_size=False), probabilities=lambda images: answers[int(images.flat[0])]
+        description=SimpleNamespace(any_size=False),
+        outputs=lambda images: {"probabilities": answers[int(images.flat[0])]},
     )
-    return compare(artifact, proof)
+    return compare(artifact, proof, ClassificationParity())
 
 
 WHOLE = [[0.75, 0.25], [0.25, 0.75], [0.75, 0.25], [0.25, 0.75]]
@@ -47,9 +52,14 @@ def test_what_is_compared() -> None:
     assert found.max_abs_diff == 0.625
     assert found.max_log_diff == pytest.approx(np.log(6))
     assert (found.agreement, found.num_examples, found.split) == (0.75, 4, "test")
-    assert (found.accuracy, found.run_accuracy, found.accuracy_drop) == (0.5, 0.75, 0.25)
-    low, high = found.accuracy_drop_interval
+    document = found.to_json()
+    assert [document[name] for name in ("accuracy", "run_accuracy", "accuracy_drop")] == [0.5, 0.75, 0.25]
+    low, high = document["accuracy_drop_interval"]
     assert low < 0.25 < high
+    assert list(document) == [
+        "max_abs_diff", "max_log_diff", "agreement", "num_examples", "split",
+        "accuracy", "run_accuracy", "accuracy_drop", "accuracy_drop_interval", "cases",
+    ]  # fmt: skip
     real, edge = found.cases
     assert real == {
         "case": "real examples", "num_images": 4, "max_abs_diff": 0.375,
@@ -69,7 +79,7 @@ def test_what_is_compared() -> None:
         ({"max_log_diff": 0.002}, "a probability is off by 0.20% of its value (allowed: 0.1%)"),
         ({"cases": "agreement"}, "its most probable class differs (edge)"),
         (
-            {"accuracy": 0.5, "run_accuracy": 0.75, "accuracy_drop": 0.25, "accuracy_drop_interval": (0.125, 0.5)},
+            {"score": ScoreDrop(0.5, 0.75, 0.25, (0.125, 0.5))},
             "accuracy 50.00% instead of 75.00%, 25.00 points (95 % interval 12.50 to 50.00); allowed: 0.00",
         ),
     ],

@@ -1,0 +1,135 @@
+"""What a network predicted, example by example: for a split with the true classes, for files with the next classes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.report.grid import Column
+from cnncli.runs.run import Run
+from cnncli.tasks.classification.columns import COLUMNS, EXAMPLE, MARGIN, PREDICTED, PROBABILITY, TRUE
+from cnncli.tasks.predictions import csv_text
+
+if TYPE_CHECKING:
+    from cnncli.tasks.classification.evaluation import Evaluation
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+def evaluation_csv(evaluation: Evaluation) -> str:
+    """Return a line for each example of an evaluation, with the columns of predictions-<split>.csv."""
+    numbers = zip(evaluation.confidences.tolist(), evaluation.margins.tolist(), strict=True)
+    names = zip(evaluation.ids, evaluation.labels.tolist(), evaluation.predicted.tolist(), strict=True)
+    rows = (
+        (example, evaluation.classes[true], evaluation.classes[predicted], *map(repr, values))
+        for (example, true, predicted), values in zip(names, numbers, strict=True)
+    )
+    return csv_text([COLUMNS, *rows])
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One line of predictions-<split>.csv.
+
+    Attributes:
+        row: Place of the example in its split.
+        example: File or index.
+        true: Name of its class.
+        predicted: Name of the class that the network gave it.
+        probability: How sure the network was.
+        margin: How far the next class lay below.
+    """
+
+    row: int
+    example: str
+    true: str
+    predicted: str
+    probability: float
+    margin: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the network was right."""
+        return self.true == self.predicted
+
+
+def answers(run: Run, split: str) -> list[Answered]:
+    """Return the lines of predictions-<split>.csv, in the order of the examples."""
+    with Path(run.predictions_file(split)).open(encoding="utf-8", newline="") as file:
+        return [
+            Answered(row, line[EXAMPLE], line[TRUE], line[PREDICTED], float(line[PROBABILITY]), float(line[MARGIN]))
+            for row, line in enumerate(csv.DictReader(file))
+        ]
+
+
+def worst(found: Sequence[Answered], count: int) -> list[Answered]:
+    """Return the most confident mistakes."""
+    return sorted((a for a in found if not a.is_right), key=lambda a: -a.probability)[:count]
+
+
+def best(found: Sequence[Answered], count: int) -> list[Answered]:
+    """Return the most confident correct predictions, taking turns between the classes."""
+    right = sorted((a for a in found if a.is_right), key=lambda a: -a.probability)
+    turns: dict[str, int] = {}
+    numbered = []
+    for answer in right:
+        turns[answer.true] = turns.get(answer.true, 0) + 1
+        numbered.append((turns[answer.true], answer))
+    return [answer for _, answer in sorted(numbered, key=lambda entry: entry[0])][:count]
+
+
+class Place(NamedTuple):
+    """One class in the order of probability."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a network predicts for one image.
+
+    Attributes:
+        places: The most probable classes, best first.
+    """
+
+    places: tuple[Place, ...]
+
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("Class", left=True),
+        Column(""),
+        Column("Next", left=True, rank=1),
+    )
+
+    @classmethod
+    def of(cls, probabilities: Floats, classes: Sequence[str], top: int) -> Ranking:
+        """Rank the `top` most probable classes; equals stay in the order of the classes."""
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        return cls(tuple(Place(classes[i], float(probabilities[i])) for i in order.tolist()))
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the classes with their probabilities."""
+        return [{"class": place.name, "probability": place.probability} for place in self.places]
+
+    def csv_rows(self) -> list[dict[str, str]]:
+        """Return one line: the classes with their probabilities, every digit of them."""
+        row: dict[str, str] = {}
+        for rank, place in enumerate(self.places, 1):
+            row |= {f"class_{rank}": place.name, f"probability_{rank}": repr(place.probability)}
+        return [row]
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the most probable class, how sure the network is, and the next classes."""
+        first, *others = self.places
+        following = ", ".join(f"{place.name} {_percent(place.probability)}" for place in others)
+        return first.name, _percent(first.probability), following
+
+
+def _percent(probability: float) -> str:
+    return f"{100 * probability:.1f} %"

@@ -1,0 +1,52 @@
+"""What is told of one image's probabilities, against SciPy and by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+from scipy import special
+
+from cnncli.report.grid import Column
+from cnncli.tasks.classification.predictions import Place, Ranking
+from cnncli.tasks.classification.task import ClassificationTask
+from cnncli.tasks.predictions import PredictedFile, PredictionOptions, predictions_csv, predictions_table
+
+CLASSES = ("a", "b", "c", "d")
+
+
+def test_outputs_are_the_softmax() -> None:
+    """What an exported network should return is SciPy's softmax in double precision, also of large logits."""
+    logits = np.random.default_rng(0).normal(0, 30, (50, 4)).astype(np.float32)
+    found = ClassificationTask().outputs(logits)
+    assert found.keys() == {"probabilities"}
+    assert found["probabilities"].dtype == np.float64
+    np.testing.assert_allclose(found["probabilities"], special.softmax(logits.astype(np.float64), axis=1), rtol=1e-12)
+
+
+def test_predictions_of_a_batch() -> None:
+    """Each image gets its most probable classes, as many as are asked for; equals keep their order."""
+    probabilities = np.array([[0.1, 0.4, 0.4, 0.1], [0.7, 0.0, 0.1, 0.2]])
+    options = PredictionOptions(CLASSES, (8, 8), "stretch", top=3)
+    first, second = ClassificationTask().predictions({"probabilities": probabilities}, [(8, 8), (9, 9)], options)
+    assert first.places == (("b", 0.4), ("c", 0.4), ("a", 0.1))
+    assert second.places == (("a", 0.7), ("d", 0.2), ("c", 0.1))
+
+
+def test_table() -> None:
+    """The first class has columns of its own, the next ones share one; files that cannot be read are left out."""
+    ranking = Ranking((Place("a", 0.5), Place("b", 0.25), Place("c", 0.125)))
+    found = predictions_table([PredictedFile("x", error="damaged"), PredictedFile("y", ranking)])
+    assert [column.title for column in found.columns] == ["File", "Class", "", "Next"]
+    assert found.rows == [("y", "a", "50.0 %", "b 25.0 %, c 12.5 %")]
+    assert predictions_table([]).columns == (Column("File", left=True),)
+
+
+def test_csv_is_a_table() -> None:
+    """Probabilities have every digit, and every line as many values as the header has columns."""
+    long, short = Ranking((Place("a", 0.1 + 0.2), Place("b, c", 1 / 3))), Ranking((Place("a", 1.0),))
+    files = [PredictedFile("x", error="damaged"), PredictedFile("y", short), PredictedFile("z", long)]
+    header, *lines = csv.reader(io.StringIO(predictions_csv(files)))
+    assert header == ["file", "class_1", "probability_1", "class_2", "probability_2"]
+    assert lines == [["y", "a", "1.0", "", ""], ["z", "a", "0.30000000000000004", "b, c", "0.3333333333333333"]]
