@@ -24,8 +24,9 @@ def compare_cli(
     """
     from cnncli.runs.compare import compare
     from cnncli.runs.find import find
+    from cnncli.tasks.task import get_task
 
-    comparison = compare([find(run, runs_dir) for run in runs])
+    comparison = compare([find(run, runs_dir) for run in runs], get_task)
     if as_json:
         print_json(comparison.to_json())
         return

@@ -15,7 +15,7 @@ def report_cli(
     run: RunArgument = "latest",
     split: Annotated[
         str | None,
-        typer.Option(help="Whose answers to show; the test split by default if it has been used, else validation."),
+        typer.Option(help="Whose predictions to show; the test split by default if it has been used, else validation."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="HTML", help="File; report.html in the run by default.")
@@ -37,8 +37,10 @@ def report_cli(
     from cnncli.engine.inspection.report import collect
     from cnncli.report.files import write_text
     from cnncli.report.html_page import report_page
+    from cnncli.tasks.task import get_task
 
-    write_text(target, report_page(collect(found, split, checkpoint)))
+    material = collect(found, split, checkpoint)
+    write_text(target, report_page(material, get_task(found.config().task).pages.sections()))
     if as_json:
         print_json({"file": str(target)})
     else:

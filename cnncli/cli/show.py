@@ -10,25 +10,15 @@ import typer
 
 from cnncli.cli.console import print_json, print_line
 from cnncli.cli.options import CheckpointOption, ConfigOrRun, Json, RunsDir, Sets
+from cnncli.tasks.task import all_kinds
 
 if TYPE_CHECKING:
-    from cnncli.engine.inspection.subject import Subject
+    from cnncli.engine.inspection.network import InspectedNetwork
 
-
-class Kind(StrEnum):
-    """What a picture shows."""
-
-    kernels = "kernels"
-    activations = "activations"
-    gradcam = "gradcam"
-    saliency = "saliency"
-    confusion = "confusion"
-    mistakes = "mistakes"
-    hits = "hits"
-    invariance = "invariance"
-    augmentation = "augmentation"
-    schedule = "schedule"
-    receptive_field = "receptive_field"
+    Kind = str
+else:
+    # A choice for the command line, of the pictures of all tasks there are.
+    Kind = StrEnum("Kind", all_kinds())
 
 
 def show_cli(
@@ -42,7 +32,7 @@ def show_cli(
     split: Annotated[str | None, typer.Option(help="train, validation or test.")] = None,
     layer: Annotated[str | None, typer.Option(help="Name of a layer.")] = None,
     label: Annotated[
-        str | None, typer.Option("--class", help="Class to ask about; the network's answer by default.")
+        str | None, typer.Option("--class", help="Class to ask about; the network's prediction by default.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=200, help="Number of examples in a gallery.")] = 24,
     checkpoint: CheckpointOption = "best",
@@ -50,26 +40,26 @@ def show_cli(
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Draw a network's kernels, what its layers make of an image, what its answers hang on, and its mistakes.
+    """Draw a network's kernels, what its layers make of an image, the attribution of its predictions, and its mistakes.
 
     A config is shown with fresh weights: enough for fixed kernels, schedules and receptive fields.
 
     Example: cnn show latest gradcam --image photo.jpg -o photo-gradcam.png
     Example: cnn show sobel activations
     """
-    target = output or Path(f"{kind.value}.png")
-    subject = _subject(reference, runs_dir, checkpoint, sets)
+    target = output or Path(f"{kind}.png")
+    network = _network(reference, runs_dir, checkpoint, sets)
     from cnncli.engine.inspection.figures import Choice, draw
     from cnncli.report.figures import save
 
-    save(draw(kind.value, subject, Choice(image, index, split, layer, label, count)), target)
+    save(draw(str(kind), network, Choice(image, index, split, layer, label, count)), target)
     if as_json:
         print_json({"files": [str(target)]})
     else:
         print_line(str(target))
 
 
-def _subject(reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | None) -> Subject:
+def _network(reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | None) -> InspectedNetwork:
     """Return what a reference means: a file is a config; a name is its latest run, and a config where there is none."""
     from cnncli.cli.reference import load_reference
     from cnncli.errors import RunError
@@ -85,6 +75,6 @@ def _subject(reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | 
         config = load_reference(reference, runs_dir, overrides)
     else:
         config = load_reference(str(run.config_file), runs_dir, overrides)
-    from cnncli.engine.inspection.subject import Subject
+    from cnncli.engine.inspection.network import InspectedNetwork
 
-    return Subject(config, run, checkpoint)
+    return InspectedNetwork(config, run, checkpoint)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def invariance_figure(document: Mapping[str, Any], title: str) -> Figure:
-    """Draw accuracy with its 95 % interval, and the share of unchanged answers, over each distortion's strength."""
+    """Draw accuracy with its 95 % interval, and the share of unchanged predictions, over each distortion's strength."""
     curves = document["curves"]
     rows = -(-len(curves) // 4)
     figure = new_figure(11.0, 2.7 * rows + 0.9, title)
@@ -24,7 +24,7 @@ def invariance_figure(document: Mapping[str, Any], title: str) -> Figure:
         axes.fill_between(amounts, low, high, color=LINES[0], alpha=0.2, linewidth=0)
         axes.plot(amounts, accuracy, "o-", color=LINES[0], markersize=3.5, label="accuracy, 95 % interval")
         agreement = [point["agreement"] for point in curve["points"]]
-        axes.plot(amounts, agreement, "--", color=LINES[1], label="same answer as without distortion")
+        axes.plot(amounts, agreement, "--", color=LINES[1], label="same prediction as without distortion")
         axes.set_title(curve["distortion"], fontsize=10)
         axes.set_xlabel(curve["unit"], fontsize=8)
         axes.set_ylim(0, 1.03)

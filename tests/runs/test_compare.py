@@ -11,9 +11,11 @@ import pytest
 
 from cnncli.errors import ConfigError, RunError
 from cnncli.report.runs import comparison_lines
-from cnncli.runs.compare import compare
+from cnncli.runs.compare import Comparison
+from cnncli.runs.compare import compare as compare_runs
 from cnncli.runs.run import Run
 from cnncli.tasks.classification.mcnemar import exact_p_value, mcnemar, read_answers
+from cnncli.tasks.task import get_task
 
 CONFIG = """name: {name}
 seed: {seed}
@@ -23,6 +25,11 @@ model:
     - Flatten
 train: {{epochs: 2, optimizer: {{Adam: {{learning_rate: 1e-3}}}}}}
 """
+
+
+def compare(runs: list[Run]) -> Comparison:
+    """Compare runs with the tests of their tasks."""
+    return compare_runs(runs, get_task)
 
 
 def make(runs_dir: Path, seed: int, accuracy: float, filters: int = 8, name: str = "net") -> Run:

@@ -81,7 +81,7 @@ class Answered:
         example: File or index.
         true: Name of its class.
         predicted: Name of the class that the network gave it.
-        probability: How sure the network was.
+        probability: The network's confidence.
         margin: How far the next class lay below.
     """
 
@@ -110,12 +110,12 @@ def answers(run: Run, split: str) -> list[Answered]:
 
 
 def worst(found: Sequence[Answered], count: int) -> list[Answered]:
-    """Return the mistakes that the network was surest of."""
+    """Return the most confident mistakes."""
     return sorted((a for a in found if not a.is_right), key=lambda a: -a.probability)[:count]
 
 
 def best(found: Sequence[Answered], count: int) -> list[Answered]:
-    """Return the surest right answers, taking turns between the classes."""
+    """Return the most confident right predictions, taking turns between the classes."""
     right = sorted((a for a in found if a.is_right), key=lambda a: -a.probability)
     turns: dict[str, int] = {}
     numbered = []

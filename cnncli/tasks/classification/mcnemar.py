@@ -1,22 +1,23 @@
-"""McNemar's test: do two classifiers differ, given their answers to the same examples?"""
+"""McNemar's test: do two classifiers differ, given their predictions for the same examples?"""
 
 from __future__ import annotations
 
 import csv
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cnncli.errors import RunError
+from cnncli.report.numbers import full
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a run answered.
+    """What a run predicted.
 
     Attributes:
         examples: The examples' files or indices, and their true classes.
-        right: Whether each was classified rightly.
+        right: Whether each was classified correctly.
     """
 
     examples: tuple[tuple[str, str], ...]
@@ -33,6 +34,10 @@ class McNemar:
         p_value: Chance of a split at least so uneven if both were equally good, two-sided.
     """
 
+    name: ClassVar[str] = "mcnemar"
+    title: ClassVar[str] = "McNemar"
+    remark: ClassVar[str] = "p is exact and two-sided"
+
     only_first: int
     only_second: int
     p_value: float
@@ -40,6 +45,14 @@ class McNemar:
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         return asdict(self)
+
+    def cells(self) -> dict[str, str]:
+        """Return a row of a table."""
+        return {
+            "only 1st right": full(self.only_first),
+            "only 2nd right": full(self.only_second),
+            "p": f"{self.p_value:.2g}",
+        }
 
 
 def read_answers(path: Path) -> Answers | None:
@@ -63,7 +76,7 @@ def read_answers(path: Path) -> Answers | None:
 
 
 def mcnemar(first: Answers, second: Answers) -> McNemar | None:
-    """Compare two runs' answers; None if they are not to the same examples."""
+    """Compare two runs' predictions; None if they are not for the same examples."""
     if first.examples != second.examples:
         return None
     pairs = list(zip(first.right, second.right, strict=True))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log
+from pathlib import Path
 
-from cnncli.tasks.classification.evaluation import ClassificationEvaluator
+from cnncli.tasks.classification.mcnemar import Answers, McNemar, mcnemar, read_answers
+from cnncli.tasks.classification.pages import ClassificationPages
 from cnncli.tasks.task import Evaluator, Task
 
 OVERFIT = 0.1
@@ -19,6 +21,8 @@ class ClassificationTask(Task):
 
     def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
         """Return what scores a split."""
+        from cnncli.tasks.classification.evaluation import ClassificationEvaluator
+
         return ClassificationEvaluator(split, tuple(classes), ids)
 
     def progress(self, metrics: Mapping[str, float]) -> str:
@@ -32,3 +36,16 @@ class ClassificationTask(Task):
     def chance_loss(self, num_classes: int) -> float:
         """Return the cross-entropy of equal probabilities."""
         return log(num_classes)
+
+    @property
+    def pages(self) -> ClassificationPages:
+        """What is shown of a classifier."""
+        return ClassificationPages()
+
+    def read_rows(self, path: Path) -> Answers | None:
+        """Return which examples a run classified correctly."""
+        return read_answers(path)
+
+    def compare(self, first: Answers, second: Answers) -> McNemar | None:
+        """Return McNemar's test."""
+        return mcnemar(first, second)
