@@ -16,9 +16,9 @@ def compare_cli(
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Compare runs: what differs in their configs and results, mean ± sd over seeds, McNemar's test.
+    """Compare runs: what differs in their configs and results, mean ± sd over seeds, a paired test.
 
-    The test needs `cnn eval --split test` of each run, on the same examples.
+    The test (McNemar's for classification) needs `cnn eval --split test` of each run, on the same examples.
 
     Example: cnn compare digits_lenet mnist_lenet5
     """

@@ -21,7 +21,7 @@ ASIDE = ("name", "seed")
 """Keys of a config in which repetitions of one experiment may differ."""
 
 DEFAULT_TASK = "classification"
-"""Of a config that names none."""
+"""Of a config that names none; its own module would import all of the schema."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from cnncli.errors import CnnError
-from cnncli.runs.compare import PairedResult
 from cnncli.tasks.pages import CONFIG_KINDS, NETWORK_KINDS, Pages
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cnncli.datasets.targets import Targets
+    from cnncli.runs.compare import PairedResult
 
 Outputs: TypeAlias = "npt.NDArray[np.floating[Any]]"
 """What a network ends in for a batch of examples: (examples, …)."""

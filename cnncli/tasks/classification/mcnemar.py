@@ -12,7 +12,7 @@ from cnncli.report.numbers import full
 
 
 @dataclass(frozen=True)
-class Answers:
+class Outcomes:
     """What a run predicted.
 
     Attributes:
@@ -55,7 +55,7 @@ class McNemar:
         }
 
 
-def read_answers(path: Path) -> Answers | None:
+def read_outcomes(path: Path) -> Outcomes | None:
     """Read a predictions CSV with the columns "true" and "predicted" and the example in its first; None without one.
 
     Raises:
@@ -72,10 +72,10 @@ def read_answers(path: Path) -> Answers | None:
         expected = 'a header with the columns "true" and "predicted", and as many values in each line'
         raise RunError(f"{path} cannot be read: expected {expected}", "`cnn eval` writes it anew.") from error
     rows.sort()
-    return Answers(tuple((example, true) for example, true, _ in rows), tuple(t == p for _, t, p in rows))
+    return Outcomes(tuple((example, true) for example, true, _ in rows), tuple(t == p for _, t, p in rows))
 
 
-def mcnemar(first: Answers, second: Answers) -> McNemar | None:
+def mcnemar(first: Outcomes, second: Outcomes) -> McNemar | None:
     """Compare two runs' predictions; None if they are not for the same examples."""
     if first.examples != second.examples:
         return None

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import log
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cnncli.tasks.classification.mcnemar import Answers, McNemar, mcnemar, read_answers
 from cnncli.tasks.classification.pages import ClassificationPages
 from cnncli.tasks.task import Evaluator, Task
+
+if TYPE_CHECKING:
+    from cnncli.tasks.classification.mcnemar import McNemar, Outcomes
 
 OVERFIT = 0.1
 """Mean loss below which a batch whose examples are all right is overfit: e^−0.1 is 90 % certainty."""
@@ -42,10 +45,14 @@ class ClassificationTask(Task):
         """What is shown of a classifier."""
         return ClassificationPages()
 
-    def read_rows(self, path: Path) -> Answers | None:
+    def read_rows(self, path: Path) -> Outcomes | None:
         """Return which examples a run classified correctly."""
-        return read_answers(path)
+        from cnncli.tasks.classification.mcnemar import read_outcomes
 
-    def compare(self, first: Answers, second: Answers) -> McNemar | None:
+        return read_outcomes(path)
+
+    def compare(self, first: Outcomes, second: Outcomes) -> McNemar | None:
         """Return McNemar's test."""
+        from cnncli.tasks.classification.mcnemar import mcnemar
+
         return mcnemar(first, second)

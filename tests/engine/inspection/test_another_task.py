@@ -380,7 +380,8 @@ def test_runs_are_compared_by_the_task(trained: list[Run], cnn: Callable[..., An
     assert list(found.metrics["test_mean_error"]) == [document["mean_error"] for document in documents]
     assert "best_validation_accuracy" not in found.metrics
     errors = [InkTask().read_rows(run.predictions_file("test")) for run in trained]
-    assert errors[0] is not None and errors[1] is not None
+    assert errors[0] is not None
+    assert errors[1] is not None
     nearer = {"first_nearer": int((errors[0] < errors[1]).sum()), "second_nearer": int((errors[1] < errors[0]).sum())}
     document = found.to_json()
     assert document["mcnemar"] == []
