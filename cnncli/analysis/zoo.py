@@ -20,10 +20,12 @@ class Exhibit:
 
     entry: zoo.Entry
     summary: Summary
+    metric: str
+    """Name of the metric that says how good it is."""
 
     @property
-    def accuracy(self) -> str:
-        """The measured accuracy, or else the expected one; empty where there is none."""
+    def result(self) -> str:
+        """The metric as measured, or else as expected; empty where it is not known."""
         for label in ("measured", "expected"):
             found = _PERCENT.search(self.entry.facts.get(label, ""))
             if found:
@@ -41,7 +43,7 @@ class Exhibit:
             "total_params": self.summary.total_params,
             "trainable_params": self.summary.trainable_params,
             "macs": self.summary.macs,
-            "accuracy": self.accuracy,
+            self.metric: self.result,
             "expected": self.entry.facts.get("expected"),
             "measured": self.entry.facts.get("measured"),
             "source": self.entry.source,
@@ -53,4 +55,5 @@ def exhibits() -> Iterator[Exhibit]:
     """Yield the shipped networks by name."""
     for name in zoo.names():
         entry = zoo.read(name)
-        yield Exhibit(entry, summarize(load(entry.path)))
+        config = load(entry.path)
+        yield Exhibit(entry, summarize(config), config.task_spec.primary.name)

@@ -16,16 +16,17 @@ def compare_cli(
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Compare runs: what differs in their configs and results, mean ± sd over seeds, McNemar's test.
+    """Compare runs: what differs in their configs and results, mean ± sd over seeds, a paired test.
 
-    The test needs `cnn eval --split test` of each run, on the same examples.
+    The test (McNemar's for classification) needs `cnn eval --split test` of each run, on the same examples.
 
     Example: cnn compare digits_lenet mnist_lenet5
     """
     from cnncli.runs.compare import compare
     from cnncli.runs.find import find
+    from cnncli.tasks.task import get_task
 
-    comparison = compare([find(run, runs_dir) for run in runs])
+    comparison = compare([find(run, runs_dir) for run in runs], get_task)
     if as_json:
         print_json(comparison.to_json())
         return

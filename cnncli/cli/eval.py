@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cnncli.cli.console import err, out, print_json, print_note, print_page
 from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
+
+if TYPE_CHECKING:
+    from cnncli.tasks.pages import Pages
 
 
 def eval_cli(
@@ -42,6 +45,7 @@ def eval_cli(
     """
     from cnncli.runs.find import find
     from cnncli.serving.kinds import kind_of
+    from cnncli.tasks.task import get_task
 
     exported = kind_of(Path(run)) is not None
     found = None if exported else find(run, runs_dir)
@@ -65,14 +69,12 @@ def eval_cli(
     if as_json:
         print_json(document)
     else:
-        _print(document)
+        _print(document, get_task(measured.task).pages)
 
 
-def _print(document: dict[str, Any]) -> None:
-    from cnncli.tasks.classification.page import evaluation_page
-
+def _print(document: dict[str, Any], pages: Pages) -> None:
     known = out().is_terminal or "COLUMNS" in os.environ
-    print_page(evaluation_page(document, out().width if known else None))
+    print_page(pages.page(document, out().width if known else None))
     if "invariance" in document:
         from cnncli.tasks.invariance_page import invariance_page
 

@@ -38,8 +38,10 @@ def report_cli(
     from cnncli.engine.inspection.report import collect
     from cnncli.report.files import write_text
     from cnncli.report.html_page import report_page
+    from cnncli.tasks.task import get_task
 
-    write_text(target, report_page(collect(found, split, checkpoint)))
+    material = collect(found, split, checkpoint)
+    write_text(target, report_page(material, get_task(found.config().task).pages.sections()))
     if as_json:
         print_json({"file": str(target)})
     else:

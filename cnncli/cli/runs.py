@@ -16,7 +16,7 @@ def runs_cli(
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """List the runs, newest last: status, epochs, best validation accuracy, parameters.
+    """List the runs, newest last: status, epochs, best validation score, parameters.
 
     Example: cnn runs
     """

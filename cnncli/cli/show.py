@@ -10,25 +10,15 @@ import typer
 
 from cnncli.cli.console import print_json, print_line
 from cnncli.cli.options import CheckpointOption, ConfigOrRun, Json, RunsDir, Sets
+from cnncli.tasks.task import all_kinds
 
 if TYPE_CHECKING:
-    from cnncli.engine.inspection.subject import Subject
+    from cnncli.engine.inspection.network import InspectedNetwork
 
-
-class Kind(StrEnum):
-    """What a picture shows."""
-
-    kernels = "kernels"
-    activations = "activations"
-    gradcam = "gradcam"
-    saliency = "saliency"
-    confusion = "confusion"
-    mistakes = "mistakes"
-    hits = "hits"
-    invariance = "invariance"
-    augmentation = "augmentation"
-    schedule = "schedule"
-    receptive_field = "receptive_field"
+    Kind = str
+else:
+    # A choice for the command line, of the pictures of all tasks there are.
+    Kind = StrEnum("Kind", all_kinds())
 
 
 def show_cli(
@@ -55,19 +45,19 @@ def show_cli(
     Example: cnn show latest gradcam --image photo.jpg -o photo-gradcam.png
     Example: cnn show sobel activations
     """
-    target = output or Path(f"{kind.value}.png")
-    subject = _subject(reference, runs_dir, checkpoint, sets)
+    target = output or Path(f"{kind}.png")
+    network = _network(reference, runs_dir, checkpoint, sets)
     from cnncli.engine.inspection.figures import Choice, draw
     from cnncli.report.figures import save
 
-    save(draw(kind.value, subject, Choice(image, index, split, layer, label, count)), target)
+    save(draw(str(kind), network, Choice(image, index, split, layer, label, count)), target)
     if as_json:
         print_json({"files": [str(target)]})
     else:
         print_line(str(target))
 
 
-def _subject(reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | None) -> Subject:
+def _network(reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | None) -> InspectedNetwork:
     """Return what a reference means: a file is a config; a name is its latest run, and a config where there is none."""
     from cnncli.cli.reference import load_reference
     from cnncli.errors import RunError
@@ -83,6 +73,6 @@ def _subject(reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | 
         config = load_reference(reference, runs_dir, overrides)
     else:
         config = load_reference(str(run.config_file), runs_dir, overrides)
-    from cnncli.engine.inspection.subject import Subject
+    from cnncli.engine.inspection.network import InspectedNetwork
 
-    return Subject(config, run, checkpoint)
+    return InspectedNetwork(config, run, checkpoint)

@@ -64,10 +64,12 @@ def _print_result(result: Result) -> None:
     """Print the curves, what the regularizers add to the loss, and the best epoch."""
     from cnncli.report.penalty import penalty_sentence
     from cnncli.report.sparkline import curve_lines
+    from cnncli.runs.metrics import names
     from cnncli.runs.run import Run
 
-    metrics = Run(Path(result.run)).metrics()
-    for line in curve_lines(metrics, out().width):
+    run = Run(Path(result.run))
+    metrics = run.metrics()
+    for line in curve_lines(metrics, names(run.record), out().width):
         print_line(line)
     penalty = penalty_sentence(metrics)
     if penalty is not None:

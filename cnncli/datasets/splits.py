@@ -45,6 +45,13 @@ class Split:
         images = self.images.take(indices) if isinstance(self.images, Files) else self.images[indices]
         return Split(name, images, self.targets.take(indices), [self.ids[i] for i in indices.tolist()])
 
+    def first_of_each(self, count: int) -> list[int]:
+        """Return the rows of the first example of each class, at most `count`; without classes, the first examples."""
+        strata = self.targets.strata()
+        rows = np.arange(len(self)) if strata is None else np.unique(strata, return_index=True)[1]
+        chosen: list[int] = rows[:count].tolist()
+        return chosen
+
     def renamed(self, name: str) -> Split:
         """Return the same examples under another name."""
         return replace(self, name=name)

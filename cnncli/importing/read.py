@@ -129,7 +129,8 @@ def make_run(imported: Imported, runs_dir: Path) -> Run:
     """
     from cnncli.runs.run import Run
 
-    run = Run.create(runs_dir, imported.config.name, dump(imported.config), {"imported": True})
+    record = {"imported": True, "metrics": imported.config.task_spec.metrics_json()}
+    run = Run.create(runs_dir, imported.config.name, dump(imported.config), record)
     arrays: dict[str, Any] = {f"model/{name}": array for name, array in imported.weights.items()}
     arrays |= _seeds(imported.config)
     run.checkpoints.save(0, arrays, {"imported": True}, weights=list(arrays), best=True)

@@ -1,4 +1,4 @@
-"""Figures of what an answer hangs on: heat laid over images."""
+"""Figures of attribution: heat laid over images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Heated:
     Attributes:
         pixels: uint8 (height, width, channels).
         heat: (height, width) from 0 to 1.
-        caption: Which image it is, and what the network says of it.
+        caption: Which image it is, and what the network predicted.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -49,7 +49,7 @@ def heat_figure(heated: Sequence[Heated], title: str, meaning: str) -> Figure:
         drawn = alone.imshow(item.heat, cmap=AMOUNT, vmin=0, vmax=1)
         show_pixels(over, item.pixels)
         over.imshow(item.heat, cmap=AMOUNT, vmin=0, vmax=1, alpha=0.15 + 0.6 * item.heat)
-        alone.set_title(shortened(item.caption, 44), fontsize=8, parse_math=False)
+        alone.set_title(shortened(item.caption, 50), fontsize=8, parse_math=False)
     for axes in grid.reshape(-1)[3 * len(heated) :]:
         axes.set_visible(False)
     if drawn is not None:

@@ -146,19 +146,20 @@ def _titled(text: str, shown: int, kernels: Kernels) -> str:
 
 
 def activations_figure(
-    image: npt.NDArray[np.uint8], maps: Sequence[FeatureMaps], answer: Sequence[tuple[str, float]], title: str
+    image: npt.NDArray[np.uint8], maps: Sequence[FeatureMaps], ranking: Sequence[tuple[str, float]], title: str
 ) -> Figure:
     """Draw an image on its way through the whole network, a row for each layer.
 
     Args:
         image: uint8 (height, width, channels) of the network's size.
         maps: What the layers make of it.
-        answer: The most probable classes and their probabilities.
+        ranking: The most probable classes and their probabilities; empty where the network does not end in such.
         title: What the image is.
     """
     chosen = _spread(maps, MOST_LAYERS)
     left_out = f"; {len(chosen)} of {len(maps)} layers" if len(chosen) < len(maps) else ""
-    heights = [1.5, *(1.0 if one.values.ndim == 3 else 0.5 for one in chosen), 1.3]
+    heights = [1.5, *(1.0 if one.values.ndim == 3 else 0.5 for one in chosen)]
+    heights += [1.3] if ranking else []
     figure = new_figure(9.0, 0.9 * sum(heights) + 0.6, title + left_out)
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     top = figure.add_subplot(grid[0])
@@ -167,7 +168,8 @@ def activations_figure(
     _row_label(top, f"image\n{size(image.shape)}")
     for row, one in enumerate(chosen, start=1):
         _draw_maps(figure.add_subplot(grid[row]), one)
-    _draw_answer(figure.add_subplot(grid[-1]), answer)
+    if ranking:
+        _draw_ranking(figure.add_subplot(grid[-1]), ranking)
     return figure
 
 
@@ -223,11 +225,11 @@ def _row_label(axes: Axes, text: str) -> None:
     axes.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=8, parse_math=False)
 
 
-def _draw_answer(axes: Axes, answer: Sequence[tuple[str, float]]) -> None:
-    names = [shortened(name) for name, _ in answer]
-    values = [value for _, value in answer]
-    axes.barh(range(len(answer)), values, color="#31688e")
-    axes.set_yticks(range(len(answer)), names, fontsize=8, parse_math=False)
+def _draw_ranking(axes: Axes, ranking: Sequence[tuple[str, float]]) -> None:
+    names = [shortened(name) for name, _ in ranking]
+    values = [value for _, value in ranking]
+    axes.barh(range(len(ranking)), values, color="#31688e")
+    axes.set_yticks(range(len(ranking)), names, fontsize=8, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.tick_params(labelsize=8)

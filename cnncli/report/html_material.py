@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from cnncli.analysis.explain import NetworkExplanation
 from cnncli.analysis.summary import Summary
+from cnncli.config.schema.tasks import TaskSpec
 
 
 @dataclass(frozen=True)
@@ -23,28 +24,29 @@ class Image:
     caption: str
 
 
-@dataclass(frozen=True)
-class Cell:
-    """Examples of one cell of the confusion matrix.
+class Tile(NamedTuple):
+    """A number that the report begins with.
 
     Attributes:
-        images: Some of them.
-        count: Number of all of them.
+        term: What it is.
+        value: The number.
+        remark: What else there is to know of it.
     """
 
-    images: tuple[Image, ...]
-    count: int
+    term: str
+    value: str
+    remark: str
 
 
 @dataclass(frozen=True)
 class Heat:
-    """An example with what the answer hangs on.
+    """An example with the attribution of what was predicted of it.
 
     Attributes:
         original: The image.
         gradcam: The image with Grad-CAM laid over it.
         saliency: The image's saliency.
-        caption: Which image it is, and what the network says.
+        caption: Which image it is, and what the network predicted.
     """
 
     original: Image
@@ -60,12 +62,12 @@ class Frame:
     Attributes:
         epoch: Number of the epoch; 0 is before training.
         pictures: The filters and feature maps, the same ones in every frame.
-        answers: What the network said of each watched example: class and probability.
+        predictions: What the network predicted of each watched example, and whether it was right.
     """
 
     epoch: int
     pictures: tuple[Image, ...]
-    answers: tuple[tuple[str, float], ...]
+    predictions: tuple[tuple[str, bool], ...]
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Replay:
 
     Attributes:
         examples: The watched examples.
-        truths: Class of each.
+        truths: The right answer for each.
         frames: One for each epoch shown, in order.
     """
 
@@ -91,10 +93,8 @@ class Pictures:
         kernels: The first layer's filters.
         example: The image that the feature maps are of.
         maps: Feature maps, layer by layer.
-        cells: Examples by true and predicted class.
-        mistakes: The most confident mistakes.
-        hits: The most confident correct predictions.
-        heats: What some answers hang on.
+        examples: What the run's task draws of the examples for its sections, or None.
+        heats: Attribution of some predictions.
         replay: The recorded training, or None.
         missing: Why something is not there, a sentence each.
     """
@@ -102,9 +102,7 @@ class Pictures:
     kernels: Image | None = None
     example: Image | None = None
     maps: tuple[Image, ...] = ()
-    cells: Mapping[tuple[str, str], Cell] = field(default_factory=dict)
-    mistakes: tuple[Image, ...] = ()
-    hits: tuple[Image, ...] = ()
+    examples: Any = None
     heats: tuple[Heat, ...] = ()
     replay: Replay | None = None
     missing: tuple[str, ...] = ()
@@ -121,11 +119,13 @@ class Material:
         record: What run.json holds.
         status: The run's status now.
         config_text: What config.yaml holds.
+        task: What the run's task says of itself.
         summary: The network in numbers.
         explanation: The network's arithmetic.
         metrics: Lines of metrics.jsonl.
         passport: What data.json holds; empty where it is missing.
         evaluation: What evaluation-<split>.json holds, or None.
+        tiles: The evaluation's first numbers.
         invariance: What invariance-<split>.json holds, or None.
         pictures: What needs the network or the examples.
     """
@@ -136,10 +136,12 @@ class Material:
     record: Mapping[str, Any]
     status: str
     config_text: str
+    task: TaskSpec
     summary: Summary
     explanation: NetworkExplanation
     metrics: Sequence[Mapping[str, Any]]
     passport: Mapping[str, Any]
     evaluation: Mapping[str, Any] | None
+    tiles: Sequence[Tile]
     invariance: Mapping[str, Any] | None
     pictures: Pictures

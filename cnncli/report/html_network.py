@@ -8,7 +8,7 @@ from cnncli.analysis.arithmetic import Number
 from cnncli.analysis.explain import Explanation
 from cnncli.analysis.formulas import Formula
 from cnncli.report.html import Html, data_uri, definitions, element, joined, section, table
-from cnncli.report.html_material import Material, Replay
+from cnncli.report.html_material import Heat, Material, Replay
 from cnncli.report.html_parts import gallery, image, note, wide_picture
 from cnncli.report.numbers import full, short, size
 from cnncli.report.tables import label, sees
@@ -36,7 +36,7 @@ def layers(material: Material) -> Html:
         f"{short(memory.activations, 'B')} of activations; training about {short(memory.training, 'B')} "
         f"at batch size {full(memory.batch_size)}."
     )
-    caption = f"From a {size(summary.input_shape)} image to the prediction; open a layer for its arithmetic"
+    caption = f"From a {size(summary.input_shape)} image to the output; open a layer for its arithmetic"
     return section("layers", "Layers", table(header, rows, caption), element("p", totals))
 
 
@@ -66,6 +66,24 @@ def inside(material: Material) -> Html | None:
     return section("inside", "Filters and feature maps", parts)
 
 
+def attribution(material: Material) -> Html | None:
+    """Return the attribution of some predictions, or None where it could not be drawn."""
+    heats = material.pictures.heats
+    if not heats:
+        return None
+    how = (
+        "Grad-CAM, in the middle: what speaks for the prediction, yellow most. "
+        "Saliency, at the right: the pixels that would move it most."
+    )
+    figures = [element("figure", _heat(heat), element("figcaption", heat.caption)) for heat in heats]
+    return section("reasons", "Attribution", element("p", how), element("div", figures, class_="heats"))
+
+
+def _heat(heat: Heat) -> list[Html]:
+    shown = (heat.original, heat.gradcam, heat.saliency)
+    return [image(found) for found in shown if found is not None]
+
+
 def replay(material: Material) -> Html | None:
     """Return the training to be played back, or None where it was not recorded."""
     found = material.pictures.replay
@@ -88,34 +106,28 @@ def replay(material: Material) -> Html | None:
     ]
     box = element("div", pictures, id="replay-pictures", class_="replay")
     remark = note("The filters have one colour scale for all epochs, each feature map has its own.")
-    return section("replay", "Replay of the training", controls, box, _answers(found), remark)
+    return section("replay", "Replay of the training", controls, box, _predictions(found), remark)
 
 
-def _answers(found: Replay) -> Html:
+def _predictions(found: Replay) -> Html:
     rows = [
-        (image(example), truth, element("span", _answer(answer), class_="answer"))
-        for example, truth, answer in zip(found.examples, found.truths, found.frames[-1].answers, strict=True)
+        (image(example), truth, element("span", text, class_="prediction"))
+        for example, truth, (text, _) in zip(found.examples, found.truths, found.frames[-1].predictions, strict=True)
     ]
-    inside = table(("Example", "True class", "Prediction"), rows, "Predictions for a few images", numbers=False)
-    return element("div", inside, id="replay-answers")
+    header = "Example", "Ground truth", "Prediction"
+    inside = table(header, rows, "Predictions for a few images", numbers=False)
+    return element("div", inside, id="replay-predictions")
 
 
-def _answer(answer: tuple[str, float]) -> str:
-    return f"{answer[0]} ({100 * answer[1]:.1f} %)"
-
-
-def replay_data(found: Replay | None) -> list[dict[str, Any]]:
+def replay_data(material: Material) -> dict[str, list[dict[str, Any]]]:
     """Return what the page's script needs of every frame."""
-    if found is None:
-        return []
-    return [
+    found = material.pictures.replay
+    frames = [
         {
             "epoch": frame.epoch,
             "pictures": [data_uri(shown.content) for shown in frame.pictures],
-            "answers": [
-                {"text": _answer(answer), "right": answer[0] == truth}
-                for answer, truth in zip(frame.answers, found.truths, strict=True)
-            ],
+            "predictions": [{"text": text, "right": is_right} for text, is_right in frame.predictions],
         }
-        for frame in found.frames
+        for frame in (found.frames if found is not None else ())
     ]
+    return {"replay": frames}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from string import Template
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cnncli.report import html_network, html_run
 from cnncli.report.html import Html, element, joined, json_script
 from cnncli.report.html_material import Material
-from cnncli.tasks.classification import html
 
 
 class Section(NamedTuple):
@@ -20,41 +19,47 @@ class Section(NamedTuple):
         identity: Where the navigation leads to.
         title: What the navigation calls it.
         make: Draws it; None where there is nothing to say.
+        data: Returns what the page's script needs of it, by name.
     """
 
     identity: str
     title: str
     make: Callable[[Material], Html | None]
+    data: Callable[[Material], Mapping[str, Any]] = lambda _: {}
 
 
-SECTIONS = (
+OF_THE_TRAINING = (
     Section("glance", "At a glance", html_run.glance),
     Section("curves", "Curves", html_run.curves),
-    Section("classes", "Classes", html.classes),
-    Section("confusion", "Confusion matrix", html.confusion),
-    Section("mistakes", "Mistakes", html.mistakes),
-    Section("reasons", "Attribution", html.reasons),
-    Section("calibration", "Calibration", html.calibration),
-    Section("invariance", "Invariance", html.distortions),
+)
+"""What the report begins with; the sections of the run's task follow."""
+
+ATTRIBUTION = Section("reasons", "Attribution", html_network.attribution)
+"""For a task to place among its own."""
+
+OF_THE_NETWORK = (
     Section("layers", "Layers", html_network.layers),
     Section("inside", "Filters", html_network.inside),
-    Section("replay", "Replay", html_network.replay),
+    Section("replay", "Replay", html_network.replay, html_network.replay_data),
     Section("data", "Data", html_run.data),
     Section("config", "Config", html_run.config),
     Section("environment", "Environment", html_run.environment),
     Section("commands", "Commands", html_run.commands),
 )
-"""What the report consists of, in this order."""
+"""What the report ends with."""
 
 
-def report_page(material: Material) -> str:
-    """Return the report as HTML: no request leaves the page, and its policy forbids any."""
-    made = [(part, found) for part in SECTIONS if (found := part.make(material)) is not None]
+def report_page(material: Material, of_the_task: Sequence[Section]) -> str:
+    """Return the report as HTML: no request leaves the page, and its policy forbids any.
+
+    Args:
+        material: What it is made of.
+        of_the_task: The sections of the run's task.
+    """
+    sections = (*OF_THE_TRAINING, *of_the_task, *OF_THE_NETWORK)
+    made = [(part, found) for part in sections if (found := part.make(material)) is not None]
     links = [element("li", element("a", part.title, href=f"#{part.identity}")) for part, _ in made]
-    data = {
-        "cells": html.cell_data(material.pictures.cells),
-        "replay": html_network.replay_data(material.pictures.replay),
-    }
+    data = {name: found for part in sections for name, found in part.data(material).items()}
     return Template(_read("report.html")).substitute(
         title=joined(f"{material.name} {material.identity}"),
         style=_read("report.css"),

@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from cnncli.config.schema.tasks import Metric
 from cnncli.plural import counted
 from cnncli.report.html import Content, Html, definitions, element, scrolling, section
 from cnncli.report.html_chart import Axes, Series, line_chart
-from cnncli.report.html_material import Material
+from cnncli.report.html_material import Material, Tile
 from cnncli.report.html_parts import from_page, note
 from cnncli.report.numbers import full, short
 from cnncli.report.passport import passport_page
@@ -19,30 +20,28 @@ from cnncli.report.penalty import penalty_sentence
 def glance(material: Material) -> Html:
     """Return the few numbers that matter most."""
     tiles = [
-        element("div", element("dt", term), element("dd", said, remark and element("small", remark)))
-        for term, said, remark in _tiles(material)
+        element(
+            "div", element("dt", tile.term), element("dd", tile.value, tile.remark and element("small", tile.remark))
+        )
+        for tile in _tiles(material)
     ]
     missing = [note(sentence) for sentence in material.pictures.missing]
     return section("glance", "At a glance", element("dl", tiles, class_="tiles"), missing)
 
 
-def _tiles(material: Material) -> Iterator[tuple[str, str, str]]:
-    found = material.evaluation
-    if found is not None:
-        low, high = found["accuracy_interval"]
-        where = f"95 % interval {100 * low:.2f} to {100 * high:.2f} %, {full(found['num_examples'])} examples"
-        yield f"Accuracy on {found['split']}", f"{100 * found['accuracy']:.2f} %", where
-        yield f"Loss on {found['split']}", f"{found['loss']:.4f}", f"checkpoint {found['checkpoint']}"
+def _tiles(material: Material) -> Iterator[Tile]:
+    yield from material.tiles
     best = material.record.get("best")
     if best:
-        yield "Best epoch", str(best["epoch"]), f"{best['monitor'].replace('_', ' ')} {best['value']:.4f}"
-    yield "Status", material.status, f"{counted(len(material.metrics), 'epoch')} trained"
-    yield "Parameters", full(material.summary.total_params), f"{short(material.summary.macs, 'MACs')} per image"
+        yield Tile("Best epoch", str(best["epoch"]), f"{best['monitor'].replace('_', ' ')} {best['value']:.4f}")
+    yield Tile("Status", material.status, f"{counted(len(material.metrics), 'epoch')} trained")
+    yield Tile("Parameters", full(material.summary.total_params), f"{short(material.summary.macs, 'MACs')} per image")
     if material.metrics:
         seconds = sum(line.get("seconds") or 0 for line in material.metrics)
-        yield "Training time", _duration(seconds), str(material.record.get("device", ""))
-    uses = material.record.get("test_uses", 0)
-    yield "Uses of the test split", str(uses), "the more it is used for decisions, the more optimistic its accuracy"
+        yield Tile("Training time", _duration(seconds), str(material.record.get("device", "")))
+    metric = material.task.primary.name.replace("_", " ")
+    uses = str(material.record.get("test_uses", 0))
+    yield Tile("Uses of the test split", uses, f"the more it is used for decisions, the more optimistic its {metric}")
 
 
 def _duration(seconds: float) -> str:
@@ -53,14 +52,12 @@ def _duration(seconds: float) -> str:
 
 
 def curves(material: Material) -> Html:
-    """Return loss, accuracy and learning rate over the epochs."""
+    """Return the task's metrics and the learning rate over the epochs."""
     lines = material.metrics
     if not lines:
         return section("curves", "Curves", note("No epochs finished yet."))
-    accuracy = _both(lines, "accuracy")
     charts = [
-        line_chart(Axes("Loss", "epoch", "", whole=True), _both(lines, "loss")),
-        line_chart(Axes("Accuracy", "epoch", "", _to_one(accuracy), whole=True), accuracy),
+        *(_metric(lines, metric) for metric in material.task.metrics),
         line_chart(
             Axes("Learning rate", "epoch", "", whole=True),
             [Series("learning rate", [(line["epoch"], line.get("learning_rate")) for line in lines], "first")],
@@ -70,10 +67,17 @@ def curves(material: Material) -> Html:
     return section("curves", "Curves", element("div", charts, class_="charts"), penalty and note(penalty))
 
 
-def _to_one(series: Sequence[Series]) -> tuple[float, float]:
-    """Return a range from a round number below the lowest accuracy up to 1."""
+def _metric(lines: Sequence[Mapping[str, Any]], metric: Metric) -> Html:
+    series = _both(lines, metric.name)
     known = [y for curve in series for _, y in curve.points if y is not None]
-    return min(int(10 * min(known, default=0.0)) / 10, 0.9), 1.0
+    is_share = metric.higher_is_better and all(0 <= y <= 1 for y in known)
+    title = metric.name.replace("_", " ").capitalize()
+    return line_chart(Axes(title, "epoch", "", _to_one(known) if is_share else None, whole=True), series)
+
+
+def _to_one(values: Sequence[float]) -> tuple[float, float]:
+    """Return a range from a round number below the lowest share up to 1."""
+    return min(int(10 * min(values, default=0.0)) / 10, 0.9), 1.0
 
 
 def _both(lines: Sequence[Mapping[str, Any]], name: str) -> list[Series]:

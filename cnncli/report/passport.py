@@ -23,7 +23,8 @@ def passport_page(name: str, passport: dict[str, Any]) -> Page:
     """
     origin = passport["source"] + (f" {passport['path']}" if passport["path"] else "")
     total = sum(passport["num_examples"].values())
-    title = f"{name}: {counted(total, 'image')} of {counted(len(passport['classes']), 'class')} from {origin}"
+    classes = f" of {counted(len(passport['classes']), 'class')}" if _has_counts(passport) else ""
+    title = f"{name}: {counted(total, 'image')}{classes} from {origin}"
     return Page((Title(title), "", _grid(passport), "", *_entries(passport)))
 
 
@@ -36,14 +37,20 @@ def bar(share: float, width: int = _BAR) -> str:
     return text.ljust(width)
 
 
+def _has_counts(passport: dict[str, Any]) -> bool:
+    """Say whether the examples are counted by class; those of some tasks are of none."""
+    return any(passport["counts"].values())
+
+
 def _grid(passport: dict[str, Any]) -> Grid:
     counts = passport["counts"]
-    columns = [Column("Class", left=True)]
+    names = passport["classes"] if _has_counts(passport) else []
+    columns = [Column("Class" if names else "Examples", left=True)]
     for split in counts:
         columns += [Column(split.capitalize()), Column("", left=True, rank=1)]
     most = {split: max(of.values(), default=0) for split, of in counts.items()}
     rows = []
-    for name in passport["classes"][:_MAX_ROWS]:
+    for name in names[:_MAX_ROWS]:
         row = [name]
         for split, of in counts.items():
             row += [f"{of[name]:,}", bar(of[name] / most[split] if most[split] else 0)]
@@ -51,7 +58,7 @@ def _grid(passport: dict[str, Any]) -> Grid:
     total = ["Total"]
     for split in counts:
         total += [f"{passport['num_examples'][split]:,}", ""]
-    left_out = len(passport["classes"]) - _MAX_ROWS
+    left_out = len(names) - _MAX_ROWS
     if left_out > 0:
         rows.append((f"… and {left_out:,} more", *[""] * (len(columns) - 1)))
     return Grid(tuple(columns), rows, (tuple(total),))

@@ -13,15 +13,18 @@ from cnncli.runs.listing import Row
 NOTHING = "–"
 NARROW = 10
 """Characters that a run's column has at least."""
+SHORT = {"accuracy": "acc."}
+"""Abbreviations of metrics, for narrow columns."""
 
 
 def runs_table(rows: Sequence[Row]) -> Grid:
     """Return the table of `cnn runs`."""
+    one_metric = len({row.metric for row in rows}) == 1
     columns = (
         Column("run", left=True),
         Column("status", left=True, rank=1),
         Column("epochs", rank=2),
-        Column("best val. acc."),
+        Column(f"best val. {SHORT.get(rows[0].metric, rows[0].metric)}" if one_metric else "best val."),
         Column("parameters", rank=3),
         Column("seconds", rank=4),
     )
@@ -30,7 +33,7 @@ def runs_table(rows: Sequence[Row]) -> Grid:
             f"{row.name}/{row.id}",
             row.status,
             str(row.epochs),
-            _cell(row.best_validation_accuracy),
+            _cell(row.best) if one_metric else f"{row.metric} {_cell(row.best)}",
             NOTHING if row.total_params is None else full(row.total_params),
             f"{row.seconds:,.0f}",
         )
@@ -78,32 +81,18 @@ def _group(group: Group, labels: dict[str, str]) -> Grid:
 
 
 def _tests(comparison: Comparison, labels: dict[str, str]) -> Iterator[Grid | str]:
-    """Yield the table of McNemar's tests, or why there is none."""
+    """Yield a table of each paired test, or why there is none."""
     if not comparison.pairs:
         yield "No two of these runs have predictions-test.csv for the same examples, so no significance test."
-        return
-    columns = (
-        Column("McNemar, test split", left=True),
-        Column("only 1st correct"),
-        Column("only 2nd correct"),
-        Column("p"),
-    )
-    yield Grid(
-        columns,
-        [
-            (
-                f"{labels[pair.first]} vs {labels[pair.second]}",
-                full(pair.result.only_first),
-                full(pair.result.only_second),
-                f"{pair.result.p_value:.2g}",
-            )
-            for pair in comparison.pairs
-        ],
-    )
-    if len(comparison.pairs) > 1:
-        yield f"p is exact and two-sided, not corrected for the {len(comparison.pairs)} comparisons."
-    else:
-        yield "p is exact and two-sided."
+    for name in dict.fromkeys(pair.result.name for pair in comparison.pairs):
+        pairs = [pair for pair in comparison.pairs if pair.result.name == name]
+        first = pairs[0].result
+        yield Grid(
+            (Column(f"{first.title}, test split", left=True), *map(Column, first.cells())),
+            [(f"{labels[pair.first]} vs {labels[pair.second]}", *pair.result.cells().values()) for pair in pairs],
+        )
+        corrected = f", not corrected for the {len(pairs)} comparisons" if len(pairs) > 1 else ""
+        yield f"{first.remark}{corrected}."
 
 
 def _setting(value: Any) -> str:

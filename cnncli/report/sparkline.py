@@ -12,18 +12,20 @@ BARS = "▁▂▃▄▅▆▇█"
 UNKNOWN = "·"
 NARROWEST = 8
 """Bars below which a curve says nothing."""
+NAME = 9
+"""Characters that the name of a metric has at least."""
 
 SPLITS = {"train": "training", "validation": "validation"}
-METRICS = ("loss", "accuracy")
 
 Values = Sequence[float | None]
 
 
-def curve_lines(metrics: Sequence[Mapping[str, Any]], width: int = 80) -> list[str]:
-    """Return loss and accuracy over the epochs, training and validation to one scale; nothing for a single epoch.
+def curve_lines(metrics: Sequence[Mapping[str, Any]], names: Sequence[str], width: int = 80) -> list[str]:
+    """Return metrics over the epochs, training and validation to one scale; nothing for a single epoch.
 
     Args:
         metrics: Lines of metrics.jsonl.
+        names: Names of the metrics to show.
         width: Characters to fit into, from 60 on.
 
     Example:
@@ -31,10 +33,11 @@ def curve_lines(metrics: Sequence[Mapping[str, Any]], width: int = 80) -> list[s
     """
     if len(metrics) < 2:
         return []
-    return [line for metric in METRICS for line in _metric_lines(metrics, metric, width)]
+    longest = max(NAME, *map(len, names))
+    return [line for name in names for line in _metric_lines(metrics, name, width, longest)]
 
 
-def _metric_lines(metrics: Sequence[Mapping[str, Any]], metric: str, width: int) -> Iterator[str]:
+def _metric_lines(metrics: Sequence[Mapping[str, Any]], metric: str, width: int, longest: int) -> Iterator[str]:
     curves = {name: [_value(line, split, metric) for line in metrics] for split, name in SPLITS.items()}
     known = [value for values in curves.values() for value in values if value is not None]
     label = metric
@@ -42,7 +45,7 @@ def _metric_lines(metrics: Sequence[Mapping[str, Any]], metric: str, width: int)
         ends = [value for value in values if value is not None]
         if not ends:
             continue
-        head, tail = f"{label:<9} {name:<10}  ", f"  {ends[0]:.4f} → {ends[-1]:.4f}"
+        head, tail = f"{label:<{longest}} {name:<10}  ", f"  {ends[0]:.4f} → {ends[-1]:.4f}"
         bars = max(width - len(head) - len(tail), NARROWEST)
         yield head + sparkline(_fitted(values, bars), min(known), max(known)) + tail
         label = ""

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, Protocol
 
 from cnncli.errors import RunError
-from cnncli.runs.listing import accuracies
+from cnncli.runs.metrics import best, names, primary
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.mcnemar import McNemar, mcnemar, read_answers
+
+ALWAYS = ("mcnemar",)
+"""Tests whose list is in the JSON even where no two runs could be tested."""
 
 ASIDE = ("name", "seed")
 """Keys of a config in which repetitions of one experiment may differ."""
+
+DEFAULT_TASK = "classification"
+"""Of a config that names none; its own module would import all of the schema."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,48 @@ class Group:
         }
 
 
+class PairedResult(Protocol):
+    """A paired test of two runs on the same examples."""
+
+    @property
+    def name(self) -> str:
+        """What `cnn compare --json` calls the test."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What a table calls it."""
+        ...
+
+    @property
+    def remark(self) -> str:
+        """What p is, in a clause: "p is exact and two-sided"."""
+        ...
+
+    def cells(self) -> Mapping[str, str]:
+        """Return a row of a table, by column."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        ...
+
+
+class PairedTest(Protocol):
+    """Tests whether two runs differ by more than chance: what a task knows how to do."""
+
+    def read_rows(self, path: Path) -> Any | None:
+        """Return the rows of a run's predictions-<split>.csv, or None where there are none."""
+        ...
+
+    def compare(self, first: Any, second: Any) -> PairedResult | None:
+        """Return the test of two runs' rows, or None where they are not of the same examples."""
+        ...
+
+
 @dataclass(frozen=True)
 class Pair:
-    """McNemar's test of two runs.
+    """A paired test of two runs.
 
     Attributes:
         first: Label of the one run.
@@ -51,7 +96,7 @@ class Pair:
 
     first: str
     second: str
-    result: McNemar
+    result: PairedResult
 
 
 @dataclass(frozen=True)
@@ -63,7 +108,7 @@ class Comparison:
         config: Keys of the configs in which the runs differ, with each run's value; None where it has none.
         metrics: What the runs came to, with each run's value; None where it has none.
         groups: Repetitions of one experiment with other seeds.
-        pairs: McNemar's test of each two runs that answered for the same test examples.
+        pairs: A test of each two runs of one task that were evaluated on the same test examples.
     """
 
     runs: tuple[str, ...]
@@ -75,6 +120,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """Return what `cnn compare --json` prints."""
         kinds = {"config": self.config, "metric": self.metrics}
+        tests = dict.fromkeys((*ALWAYS, *(pair.result.name for pair in self.pairs)))
         return {
             "runs": list(self.runs),
             "rows": [
@@ -83,12 +129,23 @@ class Comparison:
                 for key, values in rows.items()
             ],
             "groups": [group.to_json() for group in self.groups],
-            "mcnemar": [{"first": pair.first, "second": pair.second, **pair.result.to_json()} for pair in self.pairs],
+            **{
+                name: [
+                    {"first": pair.first, "second": pair.second, **pair.result.to_json()}
+                    for pair in self.pairs
+                    if pair.result.name == name
+                ]
+                for name in tests
+            },
         }
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
+def compare(runs: Sequence[Run], test_of: Callable[[str], PairedTest]) -> Comparison:
     """Compare runs.
+
+    Args:
+        runs: At least two.
+        test_of: Returns the paired test of a task, given its name.
 
     Raises:
         RunError: If there are fewer than two, or one cannot be read.
@@ -104,7 +161,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         _differing(configs),
         {key: tuple(run.get(key) for run in metrics) for key in _keys(metrics)},
         tuple(_groups(labels, configs, metrics)),
-        tuple(_pairs(labels, runs)),
+        tuple(_pairs(labels, runs, [config.get("task", DEFAULT_TASK) for config in configs], test_of)),
     )
 
 
@@ -148,24 +205,26 @@ def _differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...
 
 def _metrics(run: Run) -> dict[str, float | int | None]:
     """Return what a run came to, as far as its files say."""
-    lines = run.metrics()
-    best = max(accuracies(lines, "validation"), default=None)
-    found: dict[str, float | int | None] = {"epochs": len(lines), "best_validation_accuracy": best}
+    lines, record = run.metrics(), run.record
+    found: dict[str, float | int | None] = {
+        "epochs": len(lines),
+        f"best_validation_{primary(record)}": best(record, lines),
+    }
     if lines:
         last = lines[-1]
         for split in ("train", "validation"):
             found |= {f"final_{split}_{name}": value for name, value in (last.get(split) or {}).items()}
         found["seconds"] = round(sum(line.get("seconds") or 0 for line in lines), 1)
-    found["total_params"] = run.record.get("total_params")
-    return found | _test_metrics(run)
+    found["total_params"] = record.get("total_params")
+    return found | _test_metrics(run, record)
 
 
-def _test_metrics(run: Run) -> dict[str, float]:
-    """Return accuracy and loss of the run's evaluation on the test split, if there was one."""
+def _test_metrics(run: Run, record: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics of the run's evaluation on the test split, the primary one first, if there was one."""
     file = run.evaluation_file("test")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        return {f"test_{name}": document[name] for name in ("accuracy", "loss")}
+        return {f"test_{name}": document[name] for name in dict.fromkeys((primary(record), *names(record)))}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -190,10 +249,15 @@ def _groups(
             yield Group(tuple(labels[i] for i in indices), table)
 
 
-def _pairs(labels: Sequence[str], runs: Sequence[Run]) -> Iterator[Pair]:
-    """Yield McNemar's test of each two runs whose answers are there and to the same examples."""
-    answers = {label: read_answers(run.predictions_file("test")) for label, run in zip(labels, runs, strict=True)}
-    for (first, a), (second, b) in combinations(answers.items(), 2):
-        result = mcnemar(a, b) if a and b else None
-        if result:
-            yield Pair(first, second, result)
+def _pairs(
+    labels: Sequence[str], runs: Sequence[Run], tasks: Sequence[str], test_of: Callable[[str], PairedTest]
+) -> Iterator[Pair]:
+    """Yield the test of each two runs of one task whose predictions are there and of the same examples."""
+    tests = {task: test_of(task) for task in dict.fromkeys(tasks)}
+    rows = [tests[task].read_rows(run.predictions_file("test")) for run, task in zip(runs, tasks, strict=True)]
+    for first, second in combinations(range(len(runs)), 2):
+        if tasks[first] != tasks[second] or rows[first] is None or rows[second] is None:
+            continue
+        result = tests[tasks[first]].compare(rows[first], rows[second])
+        if result is not None:
+            yield Pair(labels[first], labels[second], result)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from cnncli.errors import RunError
+from cnncli.runs import metrics
 from cnncli.runs.find import all_runs
 from cnncli.runs.run import Run
 
@@ -24,7 +24,8 @@ class Row:
         started: When it began.
         status: running, done, interrupted, failed, or damaged where its record cannot be read.
         epochs: Number of epochs completed.
-        best_validation_accuracy: The highest so far, or None.
+        metric: Name of the metric that says how good the run is.
+        best: Its best value on the validation split so far, or None.
         total_params: Number of weights of the network, or None where the run does not say.
         seconds: Training time of the completed epochs.
     """
@@ -35,13 +36,24 @@ class Row:
     started: datetime
     status: str
     epochs: int
-    best_validation_accuracy: float | None
+    metric: str
+    best: float | None
     total_params: int | None
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return {**asdict(self), "started": self.started.isoformat(timespec="seconds")}
+        return {
+            "run": self.run,
+            "name": self.name,
+            "id": self.id,
+            "started": self.started.isoformat(timespec="seconds"),
+            "status": self.status,
+            "epochs": self.epochs,
+            f"best_validation_{self.metric}": self.best,
+            "total_params": self.total_params,
+            "seconds": self.seconds,
+        }
 
 
 def rows(runs_dir: Path, name: str | None = None) -> list[Row]:
@@ -55,27 +67,21 @@ def rows(runs_dir: Path, name: str | None = None) -> list[Row]:
     return sorted(listed, key=lambda row: (row.started, row.name, row.id))
 
 
-def accuracies(metrics: list[dict[str, Any]], split: str) -> list[float]:
-    """Return the accuracies that an epoch's lines state for a split, in order."""
-    splits = (line.get(split) for line in metrics)
-    values = (numbers.get("accuracy") for numbers in splits if isinstance(numbers, Mapping))
-    return [value for value in values if isinstance(value, float | int)]
-
-
 def _row(run: Run) -> Row:
     try:
-        record, metrics = run.record, run.metrics()
+        record, lines = run.record, run.metrics()
         status: str = run.status_of(record)
     except RunError:
-        record, metrics, status = {}, [], "damaged"
+        record, lines, status = {}, [], "damaged"
     return Row(
         run=str(run.path),
         name=run.name,
         id=run.id,
         started=run.started_of(record),
         status=status,
-        epochs=len(metrics),
-        best_validation_accuracy=max(accuracies(metrics, "validation"), default=None),
+        epochs=len(lines),
+        metric=metrics.primary(record),
+        best=metrics.best(record, lines),
         total_params=record.get("total_params"),
-        seconds=sum(line.get("seconds") or 0 for line in metrics),
+        seconds=sum(line.get("seconds") or 0 for line in lines),
     )

@@ -1,15 +1,18 @@
-"""A run's `metrics.jsonl`: one line of JSON an epoch."""
+"""A run's `metrics.jsonl`: one line of JSON an epoch, and what run.json says of the metrics in it."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnncli.errors import RunError
 from cnncli.runs import durable
+
+BEFORE = ({"name": "loss", "higher_is_better": False}, {"name": "accuracy", "higher_is_better": True, "primary": True})
+"""The metrics of runs from before run.json named them: all were classifiers."""
 
 
 def append(path: Path, line: Mapping[str, Any]) -> None:
@@ -69,3 +72,31 @@ def strict(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [strict(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def names(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of a run's metrics, as its run.json has them."""
+    return tuple(metric["name"] for metric in record.get("metrics", BEFORE))
+
+
+def primary(record: Mapping[str, Any]) -> str:
+    """Return the name of the metric that says how good a run is."""
+    return str(_primary(record)["name"])
+
+
+def best(record: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the best value of the primary metric on the validation split, or None where there is none.
+
+    Args:
+        record: What run.json holds.
+        lines: Those of metrics.jsonl.
+    """
+    metric = _primary(record)
+    found = (numbers.get(metric["name"]) for line in lines if isinstance(numbers := line.get("validation"), Mapping))
+    values = [value for value in found if isinstance(value, float | int)]
+    return (max if metric["higher_is_better"] else min)(values, default=None)
+
+
+def _primary(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = next(metric for metric in record.get("metrics", BEFORE) if metric.get("primary"))
+    return found

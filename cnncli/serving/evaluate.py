@@ -56,6 +56,7 @@ def evaluate_artifact(
         result=_measure(artifact, examples),
         checkpoint=artifact.description.checkpoint,
         split=examples,
+        task=artifact.description.task,
         data=None if data is None else str(data),
         doubts=doubts,
     )

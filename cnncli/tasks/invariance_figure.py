@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def invariance_figure(document: Mapping[str, Any], title: str) -> Figure:
-    """Draw accuracy with its 95 % interval, and the share of unchanged answers, over each distortion's strength."""
+    """Draw accuracy with its 95 % interval, and the share of unchanged predictions, over each distortion's strength."""
     curves = document["curves"]
     rows = -(-len(curves) // 4)
     figure = new_figure(11.0, 2.7 * rows + 0.9, title)

@@ -20,7 +20,7 @@ COLUMNS = (
 
 
 def invariance_page(document: Mapping[str, Any]) -> Page:
-    """Return a row for each strength of each distortion: accuracy, and the share of answers that stayed the same."""
+    """Return a row for each strength of each distortion: accuracy, and the share of unchanged predictions."""
     rows = []
     for curve in document["curves"]:
         name = f"{curve['distortion']} ({curve['unit']})"

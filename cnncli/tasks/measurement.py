@@ -20,6 +20,7 @@ class Measurement:
         result: Its scores.
         checkpoint: The checkpoint that its weights are from.
         split: The examples.
+        task: Name of the network's task.
         data: Path of examples that are not the run's own, or None.
         doubts: How those lie far from what the run was trained on, a sentence each.
         views: Number of views of each example whose outputs were averaged.
@@ -28,6 +29,7 @@ class Measurement:
     result: Result
     checkpoint: str
     split: Split
+    task: str
     data: str | None = None
     doubts: tuple[str, ...] = ()
     views: int = 1

@@ -5,19 +5,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from cnncli.datasets.targets import Targets
+from cnncli.errors import CnnError
+from cnncli.tasks.pages import CONFIG_KINDS, NETWORK_KINDS, Pages
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from cnncli.datasets.targets import Targets
+    from cnncli.runs.compare import PairedResult
     from cnncli.tasks.outputs import NamedOutputs
     from cnncli.tasks.parity import ParityRules
     from cnncli.tasks.predictions import Prediction, PredictionOptions
 
-Outputs = npt.NDArray[np.floating[Any]]
+Outputs: TypeAlias = "npt.NDArray[np.floating[Any]]"
 """What a network ends in for a batch of examples: (examples, …)."""
 
 
@@ -119,6 +123,25 @@ class Task(ABC):
             options: What else is to be known.
         """
 
+    # What it shows, and how two runs are compared.
+
+    @property
+    @abstractmethod
+    def pages(self) -> Pages:
+        """What is shown of a network of this task."""
+
+    def read_rows(self, path: Path) -> Any | None:  # noqa: ARG002 - for tasks that have a test
+        """Return the rows of predictions-<split>.csv for `compare`, or None where there are none.
+
+        Raises:
+            RunError: If the file is there but cannot be read.
+        """
+        return None
+
+    def compare(self, first: Any, second: Any) -> PairedResult | None:  # noqa: ARG002
+        """Return a paired test of two runs' rows, or None where they are not of the same examples."""
+        return None
+
 
 TASKS: dict[str, str | Callable[[], Task]] = {
     "classification": "cnncli.tasks.classification.task:ClassificationTask",
@@ -127,10 +150,22 @@ TASKS: dict[str, str | Callable[[], Task]] = {
 
 
 def get_task(name: str) -> Task:
-    """Return a task by the name that a config gives it."""
+    """Return a task by the name that a config gives it.
+
+    Raises:
+        CnnError: If there is none of that name.
+    """
+    if name not in TASKS:
+        raise CnnError(f'there is no task "{name}"', f"The tasks: {', '.join(TASKS)}")
     maker = TASKS[name]
     if isinstance(maker, str):
         module, _, attribute = maker.partition(":")
         maker = getattr(import_module(module), attribute)
     made: Task = maker()
     return made
+
+
+def all_kinds() -> list[str]:
+    """Return what `cnn show` draws of networks of any task; those of every task stand at the ends."""
+    own = (kind for name in TASKS for kind in get_task(name).pages.figures())
+    return list(dict.fromkeys((*NETWORK_KINDS, *own, *CONFIG_KINDS)))

@@ -12,8 +12,10 @@ from cnncli.analysis.explain import explain
 from cnncli.analysis.summary import summarize
 from cnncli.config.load import load
 from cnncli.report.figures_pixels import encoded
-from cnncli.report.html_material import Cell, Frame, Heat, Image, Material, Pictures, Replay
+from cnncli.report.html_material import Frame, Heat, Image, Material, Pictures, Replay
 from cnncli.tasks.classification.evaluation import Evaluation
+from cnncli.tasks.classification.html import Cell, ExamplePictures
+from cnncli.tasks.classification.pages import ClassificationPages
 from cnncli.tasks.invariance import invariance
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&"
@@ -45,18 +47,20 @@ def make_evaluation() -> Evaluation:
 def make_pictures(evaluation: Evaluation) -> Pictures:
     """Return pictures of everything that a report can show."""
     cells: dict[tuple[str, str], Cell] = {}
-    for i, (true, said) in enumerate(zip(evaluation.labels.tolist(), evaluation.predicted.tolist(), strict=True)):
-        key = CLASSES[true], CLASSES[said]
+    for i, (true, guess) in enumerate(zip(evaluation.labels.tolist(), evaluation.predicted.tolist(), strict=True)):
+        key = CLASSES[true], CLASSES[guess]
         old = cells.get(key, Cell((), 0))
         kept = (
-            old.images if len(old.images) == 3 else (*old.images, picture(i, f"no. {i}: true {key[0]}, said {key[1]}"))
+            old.images
+            if len(old.images) == 3
+            else (*old.images, picture(i, f"no. {i}: true {key[0]}, predicted {key[1]}"))
         )
         cells[key] = Cell(kept, old.count + 1)
     frames = tuple(
         Frame(
             epoch,
             (picture(epoch, "Filters of c1"), picture(epoch + 50, "What c1 makes of the first image")),
-            tuple((CLASSES[(epoch + i) % 3], 0.5 + epoch / 10) for i in range(3)),
+            tuple((f"{CLASSES[(epoch + i) % 3]} ({50 + 10 * epoch:.1f} %)", epoch % 3 == 0) for i in range(3)),
         )
         for epoch in range(4)
     )
@@ -64,9 +68,11 @@ def make_pictures(evaluation: Evaluation) -> Pictures:
         kernels=picture(1, "c1: 6 filters of 5×5×1"),
         example=picture(2, f"no. 1, true {HOSTILE}"),
         maps=(picture(3, "c1 Conv2D, 28×28×6: all channels"),),
-        cells=cells,
-        mistakes=(picture(4, f"no. 3: true zero, said {HOSTILE} (90.0 %)"),),
-        hits=(picture(5, "no. 4: true two, said two (99.0 %)"),),
+        examples=ExamplePictures(
+            cells,
+            mistakes=(picture(4, f"no. 3: true zero, predicted {HOSTILE} (90.0 %)"),),
+            hits=(picture(5, "no. 4: true two, predicted two (99.0 %)"),),
+        ),
         heats=(Heat(picture(6, "Image"), picture(7, "Grad-CAM for two"), picture(8, "Saliency for two"), "no. 4"),),
         replay=Replay(tuple(picture(i + 20, f"no. {i}") for i in range(3)), CLASSES, frames),
     )
@@ -116,6 +122,7 @@ def material() -> Material:
         }
         for epoch in range(1, 5)
     ]
+    document = {**evaluation.to_json(), "checkpoint": "step-00000040"}
     return Material(
         name="digits_lenet",
         identity="20260101-120000",
@@ -129,11 +136,13 @@ def material() -> Material:
         },
         status="done",
         config_text=f"name: digits_lenet  # {HOSTILE}\n",
+        task=config.task_spec,
         summary=summarize(config),
         explanation=explain(config),
         metrics=lines,
         passport=make_passport(),
-        evaluation={**evaluation.to_json(), "checkpoint": "step-00000040"},
+        evaluation=document,
+        tiles=tuple(ClassificationPages().tiles(document)),
         invariance={**profile.to_json(), "checkpoint": "step-00000040"},
         pictures=make_pictures(evaluation),
     )
@@ -150,6 +159,7 @@ def bare_material(material: Material) -> Material:
         metrics=[],
         passport={},
         evaluation=None,
+        tiles=(),
         invariance=None,
         pictures=pictures,
     )

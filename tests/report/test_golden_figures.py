@@ -36,6 +36,7 @@ from cnncli.report.html_page import report_page
 from cnncli.report.rate_figure import draw_search
 from cnncli.tasks.classification.evaluation import Evaluation
 from cnncli.tasks.classification.figures import Pictured, confusion_figure, gallery_figure
+from cnncli.tasks.classification.html import SECTIONS
 from cnncli.tasks.invariance_figure import invariance_figure
 
 Golden = Callable[[str, str], None]
@@ -328,5 +329,5 @@ def test_charts(golden: Golden) -> None:
 def test_the_report(golden: Golden, material: Material, bare_material: Material) -> None:
     """The whole page without its style and script, of a finished run and of one that has just begun."""
     for name, found in (("report", material), ("report_bare", bare_material)):
-        page = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", report_page(found), flags=re.DOTALL)
+        page = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", report_page(found, SECTIONS), flags=re.DOTALL)
         golden(name, in_lines(page))

@@ -47,6 +47,7 @@ from cnncli.tasks.invariance_page import invariance_page
 from cnncli.tasks.predictions import PredictedFile, predictions_csv, predictions_table
 
 Golden = Callable[[str, str], None]
+METRICS = ("loss", "accuracy")
 
 NET = """
 name: net
@@ -182,8 +183,8 @@ def test_runs(golden: Golden) -> None:
     """The table of runs at several widths."""
     began = datetime(2026, 1, 2, 3, 4, 5)
     rows = [
-        Row("runs/net/1", "net", "1", began, "done", 12, 0.98765, 61_706, 3723.4),
-        Row("runs/other-net/2", "other-net", "2", began, "damaged", 0, None, None, 0.0),
+        Row("runs/net/1", "net", "1", began, "done", 12, "accuracy", 0.98765, 61_706, 3723.4),
+        Row("runs/other-net/2", "other-net", "2", began, "damaged", 0, "accuracy", None, None, 0.0),
     ]
     assert rows[0].to_json()["started"] == "2026-01-02T03:04:05"
     golden("runs", "\n\n".join(drawn(runs_table(rows), width) for width in (None, 70, 60, 55, 45, 34)))
@@ -300,13 +301,13 @@ def test_curves_of_long_trainings_are_means_of_neighbours() -> None:
     """Sixteen epochs in eight bars: each the mean of two, unknown values left out."""
     losses = [float(i) for i in range(16)]
     metrics: list[dict[str, Any]] = [{"train": {"loss": loss}} for loss in losses]
-    (line,) = curve_lines(metrics, 48)
+    (line,) = curve_lines(metrics, METRICS, 48)
     assert line == "loss      training    ▁▂▃▄▅▆▇█  0.0000 → 15.0000"
     for unknown in (2, 3, 4):
         metrics[unknown]["train"]["loss"] = float("nan")
-    (line,) = curve_lines(metrics, 48)
+    (line,) = curve_lines(metrics, METRICS, 48)
     assert line == "loss      training    ▁·▃▄▅▆▇█  0.0000 → 15.0000"
-    assert curve_lines([{"train": {"loss": 1}}, {"train": {"loss": "x"}}, {"train": None}, {}]) == [
+    assert curve_lines([{"train": {"loss": 1}}, {"train": {"loss": "x"}}, {"train": None}, {}], METRICS) == [
         "loss      training    ▁···  1.0000 → 1.0000"
     ]
     assert sparkline([0.0, 0.49, 0.5, 1.0], 0.0, 1.0) == "▁▄▅█"
@@ -395,7 +396,7 @@ def test_columns_go_one_after_another(golden: Golden, material: Material) -> Non
     began = datetime(2026, 1, 2, 3, 4, 5)
     other = loads(OTHER)
     tables = {
-        "runs": runs_table([Row("runs/net/1", "net", "1", began, "done", 12, 0.98765, 61_706, 3723.4)]),
+        "runs": runs_table([Row("runs/net/1", "net", "1", began, "done", 12, "accuracy", 0.98765, 61_706, 3723.4)]),
         "zoo": zoo_table([next(iter(exhibits()))]).parts[0],
         "summary": grid(summarize(loads(NET))),
         "differences": diff_table(diff(loads(NET), other)).parts[2],

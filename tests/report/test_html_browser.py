@@ -11,6 +11,7 @@ import pytest
 
 from cnncli.report.html_material import Material
 from cnncli.report.html_page import report_page
+from cnncli.tasks.classification.html import SECTIONS
 
 pytestmark = [pytest.mark.browser, pytest.mark.needs("chromium", "playwright")]
 
@@ -58,7 +59,7 @@ def view(request: pytest.FixtureRequest) -> dict[str, Any]:
 def open_page(chromium: Any, material: Material, tmp_path: Path) -> Iterator[Any]:
     """Return a function that opens the report as from a double click, and fails on any error or request."""
     file = tmp_path / "report.html"
-    file.write_text(report_page(material), encoding="utf-8")
+    file.write_text(report_page(material, SECTIONS), encoding="utf-8")
     said: list[str] = []
     asked: list[str] = []
     contexts = []
@@ -103,7 +104,7 @@ def test_axe_finds_nothing(open_page: Any, view: dict[str, Any]) -> None:
 def test_cells_open_by_mouse(open_page: Any) -> None:
     """A click on a number shows that many images, or says of how many they are."""
     page = open_page()
-    button = page.locator("#matrix button[data-true=zero][data-said=zero]")
+    button = page.locator("#matrix button[data-true=zero][data-predicted=zero]")
     button.click()
     panel = page.locator("#cell-panel")
     assert panel.locator("h3").inner_text() == button.get_attribute("aria-label")
@@ -159,10 +160,10 @@ def test_slider_by_keyboard_and_mouse(open_page: Any) -> None:
     assert slider.get_attribute("aria-valuetext") == "before training"
     first = page.evaluate(pictures)
     assert first != last
-    assert page.locator("#replay-answers .answer").first.get_attribute("class") == "answer right"
+    assert page.locator("#replay-predictions .prediction").first.get_attribute("class") == "prediction right"
     page.keyboard.press("ArrowRight")
     assert label.inner_text() == "after epoch 1"
-    assert page.locator("#replay-answers .answer").first.get_attribute("class") == "answer wrong"
+    assert page.locator("#replay-predictions .prediction").first.get_attribute("class") == "prediction wrong"
     box = slider.bounding_box()
     page.mouse.click(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2)
     assert label.inner_text() == "after epoch 3"
@@ -183,7 +184,7 @@ def test_play_runs_to_the_end_and_stops(open_page: Any) -> None:
 def test_page_without_script_shows_the_end(chromium: Any, material: Material, tmp_path: Path) -> None:
     """Where scripts are off, the last epoch and all tables are still there."""
     file = tmp_path / "report.html"
-    file.write_text(report_page(material), encoding="utf-8")
+    file.write_text(report_page(material, SECTIONS), encoding="utf-8")
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(file.as_uri())

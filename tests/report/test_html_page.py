@@ -12,7 +12,8 @@ import pytest
 from cnncli.report.html import VOID, element, json_script
 from cnncli.report.html_chart import Axes, Series, line_chart, ticks
 from cnncli.report.html_material import Material
-from cnncli.report.html_page import SECTIONS, report_page
+from cnncli.report.html_page import OF_THE_NETWORK, OF_THE_TRAINING, report_page
+from cnncli.tasks.classification.html import SECTIONS
 
 
 class Outline(HTMLParser):
@@ -58,8 +59,8 @@ def outline(page: str) -> Outline:
 
 def test_page_is_whole(material: Material) -> None:
     """Every section is there, every link leads somewhere, no id stands twice, every image has its text."""
-    found = outline(report_page(material))
-    assert {part.identity for part in SECTIONS} <= set(found.ids)
+    found = outline(report_page(material, SECTIONS))
+    assert {part.identity for part in (*OF_THE_TRAINING, *SECTIONS, *OF_THE_NETWORK)} <= set(found.ids)
     assert len(found.ids) == len(set(found.ids))
     assert all(link.removeprefix("#") in found.ids for link in found.links if link != "data:,")
     assert found.images_without_alt == 0
@@ -67,7 +68,7 @@ def test_page_is_whole(material: Material) -> None:
 
 def test_page_of_a_run_that_has_just_begun(bare_material: Material) -> None:
     """What is not there yet is left out with a note."""
-    page = report_page(bare_material)
+    page = report_page(bare_material, SECTIONS)
     found = outline(page)
     assert "confusion" not in found.ids
     assert "there is no checkpoint yet" in page
@@ -76,7 +77,7 @@ def test_page_of_a_run_that_has_just_begun(bare_material: Material) -> None:
 
 def test_page_asks_for_nothing(material: Material) -> None:
     """All images are in the page, and its policy forbids every request."""
-    page = report_page(material)
+    page = report_page(material, SECTIONS)
     assert all(source.startswith("data:image/") for source in outline(page).sources)
     assert "default-src 'none'" in page
     assert not re.search(r"(?:src|href|action)=[\"']?(?:https?:)?//", page)
@@ -85,7 +86,7 @@ def test_page_asks_for_nothing(material: Material) -> None:
 
 def test_names_cannot_break_out(material: Material) -> None:
     """A class named like markup is shown as text, also in the data that the script reads."""
-    page = report_page(material)
+    page = report_page(material, SECTIONS)
     assert "<img src=x" not in page
     assert page.count("</script>") == 2
     text = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', page, re.DOTALL)
@@ -96,7 +97,7 @@ def test_names_cannot_break_out(material: Material) -> None:
 
 def test_every_confusion_has_its_images(material: Material) -> None:
     """For every number in the matrix there are images in the data."""
-    page = report_page(material)
+    page = report_page(material, SECTIONS)
     text = re.search(r'id="report-data">(.*?)</script>', page, re.DOTALL)
     assert text is not None
     cells = json.loads(text[1])["cells"]
@@ -117,7 +118,7 @@ def test_many_classes_are_listed_not_drawn(material: Material) -> None:
     for i in range(1000):
         matrix[i][(i + i % 2) % 1000] = i + 1
     found = {**material.evaluation, "classes": names, "confusion_matrix": matrix}
-    page = report_page(replace(material, evaluation=found))
+    page = report_page(replace(material, evaluation=found), SECTIONS)
     assert "true class 999, predicted class 0: 1,000" in page
     assert page.count("<button") == 101
     assert len(page) < 1_000_000
@@ -125,7 +126,7 @@ def test_many_classes_are_listed_not_drawn(material: Material) -> None:
 
 def test_sizes_stay_small(material: Material) -> None:
     """Without images the page takes few bytes."""
-    assert len(report_page(material)) < 200_000
+    assert len(report_page(material, SECTIONS)) < 200_000
 
 
 def test_element_escapes_what_is_not_html() -> None:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from cnncli.config.schema.tasks import TASKS
 from cnncli.report.html_run import curves
 from cnncli.report.penalty import penalty_sentence
 from cnncli.report.progress import PlainLines
@@ -35,7 +36,9 @@ def test_the_sentence_is_of_the_last_epoch(last: EpochDone, sentence: str | None
     """At the end of a training and beside the curves of the HTML report."""
     metrics = [PENALIZED.to_json(), last.to_json()]
     assert penalty_sentence(metrics) == sentence
-    assert (SENTENCE in curves(SimpleNamespace(metrics=metrics))) == (sentence is not None)  # type: ignore[arg-type]
+    assert (SENTENCE in curves(SimpleNamespace(metrics=metrics, task=TASKS["classification"]))) == (
+        sentence is not None
+    )  # type: ignore[arg-type]
 
 
 def test_a_run_without_epochs() -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from cnncli.errors import ConfigError, RunError
 from cnncli.report.runs import comparison_lines
-from cnncli.runs.compare import compare
+from cnncli.runs.compare import Comparison
+from cnncli.runs.compare import compare as compare_runs
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.mcnemar import exact_p_value, mcnemar, read_answers
+from cnncli.tasks.classification.mcnemar import exact_p_value, mcnemar, read_outcomes
+from cnncli.tasks.task import get_task
 
 CONFIG = """name: {name}
 seed: {seed}
@@ -23,6 +25,11 @@ model:
     - Flatten
 train: {{epochs: 2, optimizer: {{Adam: {{learning_rate: 1e-3}}}}}}
 """
+
+
+def compare(runs: list[Run]) -> Comparison:
+    """Compare runs with the tests of their tasks."""
+    return compare_runs(runs, get_task)
 
 
 def make(runs_dir: Path, seed: int, accuracy: float, filters: int = 8, name: str = "net") -> Run:
@@ -118,11 +125,11 @@ def test_mcnemar_counts_where_two_runs_differ(tmp_path: Path) -> None:
 def test_predictions_without_the_columns_are_reported(tmp_path: Path) -> None:
     """With the file's name."""
     path = tmp_path / "predictions-test.csv"
-    assert read_answers(path) is None
+    assert read_outcomes(path) is None
     for text in ("", "file,label\n1,2\n", "file,true,predicted\n1\n"):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(RunError, match=r"predictions-test\.csv"):
-            read_answers(path)
+            read_outcomes(path)
 
 
 def test_one_run_is_too_few(tmp_path: Path) -> None:
@@ -180,13 +187,13 @@ def test_the_test_is_symmetric() -> None:
     assert exact_p_value(3, 17) == exact_p_value(17, 3)
 
 
-def test_mcnemar_of_equal_answers_says_nothing(tmp_path: Path) -> None:
+def test_mcnemar_of_equal_predictions_says_nothing(tmp_path: Path) -> None:
     """P is 1."""
     run = make(tmp_path, 0, 0.9)
     answer(run, [True, False])
-    answers = read_answers(run.predictions_file("test"))
-    assert answers is not None
-    result = mcnemar(answers, answers)
+    outcomes = read_outcomes(run.predictions_file("test"))
+    assert outcomes is not None
+    result = mcnemar(outcomes, outcomes)
     assert result is not None
     assert (result.only_first, result.only_second, result.p_value) == (0, 0, 1.0)
 

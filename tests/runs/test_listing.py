@@ -72,7 +72,7 @@ def test_without_validation_there_is_no_accuracy(tmp_path: Path) -> None:
     run.append_metrics({"epoch": 1, "validation": {}})
     run.append_metrics({"epoch": 2, "validation": {"accuracy": None}})
     (row,) = rows(tmp_path)
-    assert row.best_validation_accuracy is None
+    assert row.best is None
     assert "–" in runs_table([row]).lines()[-1]
 
 

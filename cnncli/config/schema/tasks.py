@@ -64,6 +64,10 @@ class TaskSpec(Spec):
         """The metric that chooses the best epoch."""
         return next(metric for metric in self.metrics if metric.primary)
 
+    def metrics_json(self) -> list[dict[str, Any]]:
+        """Return the metrics as run.json has them, so that lists of runs need no config."""
+        return [metric._asdict() for metric in self.metrics]
+
     def monitors(self, has_validation: bool) -> tuple[str, ...]:
         """Return the names of all metrics of a run, those of the validation split last."""
         names = tuple(metric.name for metric in self.metrics)

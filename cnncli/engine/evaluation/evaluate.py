@@ -86,6 +86,7 @@ def evaluate(run: Run, options: EvaluationOptions) -> RunMeasurement:
         result=measure(trained, split.renamed(f"{split.name}-tta") if options.tta else split, views),
         checkpoint=trained.checkpoint,
         split=split,
+        task=trained.config.task,
         data=None if options.data is None else str(options.data),
         doubts=warnings,
         views=len(views) or 1,

@@ -14,6 +14,7 @@ from cnncli.errors import CnnError
 from cnncli.runs.run import Run
 from cnncli.tasks.invariance import invariance
 from cnncli.tasks.measurement import Measurement
+from cnncli.tasks.task import get_task
 
 NUM_EXAMPLES = 1000
 """Examples measured, spread evenly over the split: 51 distortions of each take a while."""
@@ -31,8 +32,8 @@ def measure(run: Run | None, measured: Measurement) -> dict[str, Any]:
 def _profile(measured: RunMeasurement) -> dict[str, Any]:
     """Return the invariance profile of a measured network, as plain data."""
     trained, split = measured.trained, measured.split
-    if split.targets.strata() is None:
-        raise CnnError("an invariance profile is of classes, which these examples do not have")
+    if "invariance" not in get_task(trained.config.task).pages.figures():
+        raise CnnError(f"there is no invariance profile of {trained.config.task}", "It is one of classes.")
     rows = np.unique(np.linspace(0, len(split) - 1, min(NUM_EXAMPLES, len(split))).round().astype(np.int64))
     part = split.take(rows, split.name)
     images = readable(part, trained.preprocessing)

@@ -1,4 +1,4 @@
-"""Attribution: which pixels the score of a class depends on (Grad-CAM, saliency)."""
+"""Attribution: which pixels a prediction depends on (Grad-CAM, saliency)."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ def gradcam(
     model: keras.Model,
     preprocessing: Preprocessing,
     images: npt.NDArray[np.uint8],
-    classes: npt.NDArray[np.int64],
+    weights: Any,
     layer: str | None = None,
 ) -> Floats:
-    """Return how much each place of an image speaks for a class, by Grad-CAM.
+    """Return how much each place of an image speaks for a score, such as the logit of a class, by Grad-CAM.
 
-    Every channel of a layer counts by its mean gradient; what speaks against the class is left out.
+    Every channel of a layer counts by its mean gradient; what speaks against the score is left out.
 
     Args:
-        model: Network that ends in logits.
+        model: The network.
         preprocessing: What comes before it.
         images: uint8 (images, height, width, channels) of the network's size.
-        classes: The class asked about for each image.
+        weights: Of the outputs' shape: the score of an image is the sum of its outputs, each times its weight.
         layer: Name of the layer to look at; the last that keeps the plane by default.
 
     Returns:
-        (images, height, width) from 0 to 1; all 0 where nothing supports the class.
+        (images, height, width) from 0 to 1; all 0 where nothing supports the score.
 
     Reference: Selvaraju et al., Grad-CAM, ICCV 2017.
     """
@@ -59,25 +59,22 @@ def gradcam(
     inputs = preprocessing.to_float(tf.constant(images))
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        maps, logits = inner(inputs, training=False)
-        scores = tf.gather(logits, classes, batch_dims=1)
-    gradients = tape.gradient(scores, maps)
-    weights = tf.reduce_mean(tf.cast(gradients, tf.float32), axis=(1, 2), keepdims=True)
-    heat = tf.nn.relu(tf.reduce_sum(weights * tf.cast(maps, tf.float32), axis=-1, keepdims=True))
+        maps, outputs = inner(inputs, training=False)
+    gradients = tape.gradient(outputs, maps, _like(weights, outputs))
+    means = tf.reduce_mean(tf.cast(gradients, tf.float32), axis=(1, 2), keepdims=True)
+    heat = tf.nn.relu(tf.reduce_sum(means * tf.cast(maps, tf.float32), axis=-1, keepdims=True))
     enlarged = tf.image.resize(heat, images.shape[1:3], method="bilinear")[..., 0]
     return _to_unit(np.asarray(enlarged))
 
 
-def saliency(
-    model: keras.Model, preprocessing: Preprocessing, images: npt.NDArray[np.uint8], classes: npt.NDArray[np.int64]
-) -> Floats:
-    """Return how strongly each pixel moves the logit of a class: the gradient's largest magnitude over the channels.
+def saliency(model: keras.Model, preprocessing: Preprocessing, images: npt.NDArray[np.uint8], weights: Any) -> Floats:
+    """Return how strongly each pixel moves a score: the gradient's largest magnitude over the channels.
 
     Args:
-        model: Network that ends in logits.
+        model: The network.
         preprocessing: What comes before it.
         images: uint8 (images, height, width, channels) of the network's size.
-        classes: The class asked about for each image.
+        weights: Of the outputs' shape: the score of an image is the sum of its outputs, each times its weight.
 
     Returns:
         (images, height, width) from 0 to 1.
@@ -87,9 +84,14 @@ def saliency(
     inputs = preprocessing.to_float(tf.constant(images))
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        scores = tf.gather(model(inputs, training=False), classes, batch_dims=1)
-    gradients = np.asarray(tape.gradient(scores, inputs), np.float32)
+        outputs = model(inputs, training=False)
+    gradients = np.asarray(tape.gradient(outputs, inputs, _like(weights, outputs)), np.float32)
     return _to_unit(np.abs(gradients).max(axis=-1))
+
+
+def _like(weights: Any, outputs: Any) -> Any:
+    """Return the weights as tensors of the outputs' type: the gradient of their weighted sum begins with them."""
+    return tf.nest.map_structure(lambda weight, output: tf.cast(weight, output.dtype), weights, outputs)
 
 
 def _to_unit(heat: Floats) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,23 +12,20 @@ import numpy.typing as npt
 from cnncli.analysis.walk import walk
 from cnncli.engine.input_pipeline.augmentation import augmentation
 from cnncli.engine.inspection import attribution
-from cnncli.engine.inspection.measured import evaluation, invariance_profile, pictured, usual_split
-from cnncli.engine.inspection.subject import Shown, Subject
+from cnncli.engine.inspection.measured import EvaluatedRun, trained_run, usual_split
+from cnncli.engine.inspection.network import InspectedNetwork, ShownImages
 from cnncli.engine.network import activations
 from cnncli.errors import CnnError
 from cnncli.report import figures_config, figures_heat, figures_network
 from cnncli.report.figures_config import Field
 from cnncli.report.figures_heat import Heated
-from cnncli.report.numbers import full
-from cnncli.runs.run import Run
-from cnncli.tasks import invariance_figure
-from cnncli.tasks.classification import figures
-from cnncli.tasks.classification.predictions import answers, best, worst
+from cnncli.tasks.pages import CONFIG_KINDS, NETWORK_KINDS, Score
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_HEATED = 10
+MOST_RANKED = 5
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class Choice:
         index: Place of an example in its split, or None.
         split: Name of a split, or None for the usual one.
         layer: Name of a layer, or None.
-        label: Name of the class asked about, or None for the network's own answer.
+        label: Name of the class asked about, or None for what the network predicts.
         count: Number of examples in a gallery.
     """
 
@@ -53,17 +49,25 @@ class Choice:
     count: int = 24
 
 
-def draw(kind: str, subject: Subject, choice: Choice) -> Figure:
+def draw(kind: str, network: InspectedNetwork, choice: Choice) -> Figure:
     """Return a picture.
 
     Raises:
-        CnnError: If there is nothing to draw, such as mistakes of a network that was never trained.
+        CnnError: If the network's task has no such picture, or there is nothing to draw, such as mistakes of a network
+            that was never trained.
     """
-    return KINDS[kind](subject, choice)
+    if kind in GENERAL:
+        return GENERAL[kind](network, choice)
+    of_the_task = network.pages.figures()
+    if kind not in of_the_task:
+        kinds = ", ".join(network.pages.kinds())
+        raise CnnError(f'there is no picture "{kind}" of {network.config.task}', f"There are: {kinds}.")
+    split = choice.split or usual_split(trained_run(network), network.checkpoint)
+    return of_the_task[kind](EvaluatedRun(network, split), choice.count)
 
 
-def _kernels(subject: Subject, choice: Choice) -> Figure:
-    model = subject.trained.model
+def _kernels(network: InspectedNetwork, choice: Choice) -> Figure:
+    model = network.trained.model
     if choice.layer is not None:
         found = activations.kernels(activations.find_layer(model, choice.layer))
     else:
@@ -76,111 +80,72 @@ def _kernels(subject: Subject, choice: Choice) -> Figure:
     return figures_network.kernels_figure(found)
 
 
-def _activations(subject: Subject, choice: Choice) -> Figure:
-    shown = _images(subject, choice, 1)
-    trained = subject.trained
+def _activations(network: InspectedNetwork, choice: Choice) -> Figure:
+    shown = _images(network, choice, 1)
+    trained = network.trained
     maps = activations.feature_maps(trained.model, trained.preprocessing, shown.pixels[0])
-    title = f"{subject.title}: {_named(shown, 0)}"
+    title = f"{network.title}: {_named(shown, 0)}"
     if choice.layer is not None:
         activations.find_layer(trained.model, choice.layer)
         for found in maps:
             if found.layer == choice.layer:
                 return figures_network.layer_figure(found, f"{title}, {found.layer} {found.kind}")
         raise CnnError(f'layer "{choice.layer}" does nothing at inference', "Show the layer before it.")
-    probabilities = subject.probabilities(shown)[0]
-    order = np.argsort(-probabilities, kind="stable")[:5].tolist()
-    answer = [(_class(subject, i), float(probabilities[i])) for i in order]
-    return figures_network.activations_figure(shown.pixels[0], maps, answer, title)
+    ranking = network.pages.ranking(network.outputs(shown)[0], network.classes, MOST_RANKED)
+    return figures_network.activations_figure(shown.pixels[0], maps, ranking, title)
 
 
-def _gradcam(subject: Subject, choice: Choice) -> Figure:
-    shown, asked, captions = _asked(subject, choice)
-    trained = subject.trained
-    heat = attribution.gradcam(trained.model, trained.preprocessing, shown.pixels, asked, choice.layer)
+def _gradcam(network: InspectedNetwork, choice: Choice) -> Figure:
+    shown, score, captions = _scored(network, choice)
+    trained = network.trained
+    heat = attribution.gradcam(trained.model, trained.preprocessing, shown.pixels, score.weights, choice.layer)
     layer = choice.layer or attribution.last_plane(trained.model).name
-    title = f"{subject.title}: Grad-CAM of {layer}"
-    return figures_heat.heat_figure(_heated(shown, heat, captions), title, "supports the class")
+    title = f"{network.title}: Grad-CAM of {layer}"
+    meaning = f"supports the {'prediction' if choice.label is None else 'class'}"
+    return figures_heat.heat_figure(_heated(shown, heat, captions), title, meaning)
 
 
-def _saliency(subject: Subject, choice: Choice) -> Figure:
-    shown, asked, captions = _asked(subject, choice)
-    trained = subject.trained
-    heat = attribution.saliency(trained.model, trained.preprocessing, shown.pixels, asked)
+def _saliency(network: InspectedNetwork, choice: Choice) -> Figure:
+    shown, score, captions = _scored(network, choice)
+    trained = network.trained
+    heat = attribution.saliency(trained.model, trained.preprocessing, shown.pixels, score.weights)
     return figures_heat.heat_figure(
-        _heated(shown, heat, captions), f"{subject.title}: saliency", "influences the prediction"
+        _heated(shown, heat, captions), f"{network.title}: saliency", "influences the prediction"
     )
 
 
-def _confusion(subject: Subject, choice: Choice) -> Figure:
-    run = _run(subject)
-    split = choice.split or usual_split(run, subject.checkpoint)
-    document = evaluation(run, split, subject.checkpoint)
-    title = (
-        f"{run.name}, {document['checkpoint']}: {full(document['num_examples'])} examples of {split}, "
-        f"accuracy {document['accuracy']:.4f}"
-    )
-    return figures.confusion_figure(document, title)
+def _schedule(network: InspectedNetwork, _: Choice) -> Figure:
+    return figures_config.schedule_figure(network.config, network.run.metrics() if network.run else ())
 
 
-def _mistakes(subject: Subject, choice: Choice) -> Figure:
-    run = _run(subject)
-    split = choice.split or usual_split(run, subject.checkpoint)
-    document = evaluation(run, split, subject.checkpoint)
-    found = answers(run, split)
-    wrong = sum(not answer.is_right for answer in found)
-    title = f"{run.name}, {document['checkpoint']}: the most confident of {full(wrong)} mistakes on {split}"
-    return figures.gallery_figure(pictured(subject.splits.named(split), worst(found, choice.count)), title)
-
-
-def _hits(subject: Subject, choice: Choice) -> Figure:
-    run = _run(subject)
-    split = choice.split or usual_split(run, subject.checkpoint)
-    document = evaluation(run, split, subject.checkpoint)
-    found = best(answers(run, split), choice.count)
-    title = f"{run.name}, {document['checkpoint']}: the most confident correct predictions on {split}, by class"
-    return figures.gallery_figure(pictured(subject.splits.named(split), found), title)
-
-
-def _invariance(subject: Subject, choice: Choice) -> Figure:
-    run = _run(subject)
-    split = choice.split or usual_split(run, subject.checkpoint)
-    document = invariance_profile(run, split, subject.checkpoint)
-    title = f"{run.name}, {document['checkpoint']}: {full(document['num_examples'])} examples of {split}"
-    return invariance_figure.invariance_figure(document, title)
-
-
-def _schedule(subject: Subject, _: Choice) -> Figure:
-    return figures_config.schedule_figure(subject.config, subject.run.metrics() if subject.run else ())
-
-
-def _augmentation(subject: Subject, _: Choice) -> Figure:
-    if not subject.config.data.augmentation:
+def _augmentation(network: InspectedNetwork, _: Choice) -> Figure:
+    if not network.config.data.augmentation:
         raise CnnError("the config has no augmentation", "See data.augmentation.")
-    rows = augmentation.samples(subject.config, subject.splits.train)
-    names = ", ".join(change.type_name() for change in subject.config.data.augmentation)
-    return figures_config.augmentation_figure(rows, f"{subject.config.name}: {names}")
+    rows = augmentation.samples(network.config, network.splits.train)
+    names = ", ".join(change.type_name() for change in network.config.data.augmentation)
+    return figures_config.augmentation_figure(rows, f"{network.config.name}: {names}")
 
 
-def _receptive_field(subject: Subject, choice: Choice) -> Figure:
-    shown = _images(subject, choice, 1)
-    found = fields(subject, choice.layer)
+def _receptive_field(network: InspectedNetwork, choice: Choice) -> Figure:
+    shown = _images(network, choice, 1)
+    found = fields(network, choice.layer)
     if not found:
         raise CnnError(
             "every layer sees the whole image", "Only convolutions and poolings have a limited receptive field."
         )
-    title = f"{subject.config.name}: receptive field at the centre of each layer's output"
+    title = f"{network.config.name}: receptive field at the centre of each layer's output"
     return figures_config.fields_figure(shown.pixels[0], found, title)
 
 
-def fields(subject: Subject, layer: str | None) -> list[Field]:
+def fields(network: InspectedNetwork, layer: str | None) -> list[Field]:
     """Return what the middle of each layer's output sees of the image: of those layers that see more than all before.
 
     Args:
-        subject: The network.
+        network: The network.
         layer: Name of a layer to show alone, or None.
     """
     found: list[Field] = []
-    for step in walk(subject.config.nodes, subject.config.input_shape):
+    for step in walk(network.config.nodes, network.config.input_shape):
         if step.field is None or len(step.field) != 2 or (layer is not None and step.node.name != layer):
             continue
         starts = [
@@ -194,60 +159,31 @@ def fields(subject: Subject, layer: str | None) -> list[Field]:
     return found
 
 
-def _images(subject: Subject, choice: Choice, count: int) -> Shown:
+def _images(network: InspectedNetwork, choice: Choice, count: int) -> ShownImages:
     """Return the user's image, the example asked for, or the first example of each class."""
     if choice.image is not None:
-        return subject.file(choice.image)
-    names = [split.name for split in subject.splits.present()]
+        return network.file(choice.image)
+    names = [split.name for split in network.splits.present()]
     split = choice.split or ("test" if "test" in names else names[-1])
-    return subject.examples(split, choice.index, count)
+    return network.examples(split, choice.index, count)
 
 
-def _asked(subject: Subject, choice: Choice) -> tuple[Shown, npt.NDArray[np.int64], list[str]]:
-    """Return images, the class asked about for each, and a caption for each."""
-    shown = _images(subject, choice, MOST_HEATED)
-    probabilities = subject.probabilities(shown)
-    if choice.label is None:
-        asked = probabilities.argmax(axis=1)
-    else:
-        if choice.label not in subject.classes:
-            raise CnnError(f'no class "{choice.label}"', f"Classes: {', '.join(subject.classes[:20])}")
-        asked = np.full(len(shown.names), subject.classes.index(choice.label))
-    said = [f"{_class(subject, c)} ({100 * p[c]:.1f} %)" for c, p in zip(asked.tolist(), probabilities, strict=True)]
-    verb = "predicted" if choice.label is None else "target"
-    return shown, asked, [f"{_named(shown, i)}, {verb} {text}" for i, text in enumerate(said)]
+def _scored(network: InspectedNetwork, choice: Choice) -> tuple[ShownImages, Score, list[str]]:
+    """Return images, the score whose attribution is drawn, and a caption for each image."""
+    shown = _images(network, choice, MOST_HEATED)
+    score = network.score(shown, choice.label)
+    return shown, score, [f"{_named(shown, i)}, {caption}" for i, caption in enumerate(score.captions)]
 
 
-def _named(shown: Shown, place: int) -> str:
+def _named(shown: ShownImages, place: int) -> str:
     truth = shown.truths[place]
     return shown.names[place] + (f", true {truth}" if truth is not None else "")
 
 
-def _class(subject: Subject, number: int) -> str:
-    return subject.classes[number] if number < len(subject.classes) else str(number)
-
-
-def _heated(shown: Shown, heat: npt.NDArray[np.float32], captions: list[str]) -> list[Heated]:
+def _heated(shown: ShownImages, heat: npt.NDArray[np.float32], captions: list[str]) -> list[Heated]:
     return [Heated(*parts) for parts in zip(shown.pixels, heat, captions, strict=True)]
 
 
-def _run(subject: Subject) -> Run:
-    if subject.run is None:
-        raise CnnError("this requires a trained run, not a config", "Train it with `cnn train`, then give the run.")
-    return subject.run
-
-
-KINDS: dict[str, Callable[[Subject, Choice], Figure]] = {
-    "kernels": _kernels,
-    "activations": _activations,
-    "gradcam": _gradcam,
-    "saliency": _saliency,
-    "confusion": _confusion,
-    "mistakes": _mistakes,
-    "hits": _hits,
-    "invariance": _invariance,
-    "augmentation": _augmentation,
-    "schedule": _schedule,
-    "receptive_field": _receptive_field,
-}
-"""What each picture is drawn by."""
+_DRAWN = _kernels, _activations, _gradcam, _saliency, _augmentation, _schedule, _receptive_field
+GENERAL = dict(zip((*NETWORK_KINDS, *CONFIG_KINDS), _DRAWN, strict=True))
+"""What draws each picture that there is whatever the task."""

@@ -1,24 +1,72 @@
-"""A run's answers with their images, from its files where they are of the checkpoint asked about."""
+"""A run's evaluations, from its files where they are of the checkpoint asked about."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from cnncli.datasets.splits import Split
-from cnncli.datasets.splits import image as image_of
 from cnncli.engine.evaluation import invariance
 from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
+from cnncli.engine.inspection.network import InspectedNetwork
+from cnncli.errors import CnnError
 from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.figures import Pictured
-from cnncli.tasks.classification.predictions import Answered
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """A run's network measured on a split: what a task draws its figures from.
+
+    Attributes:
+        network: The run's network.
+        split: Name of the split.
+    """
+
+    network: InspectedNetwork
+    split: str
+
+    @property
+    def run(self) -> Run:
+        """The run.
+
+        Raises:
+            CnnError: If the network is a config's.
+        """
+        return trained_run(self.network)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What evaluation-<split>.json holds."""
+        return evaluation(self.run, self.split, self.network.checkpoint)
+
+    @cached_property
+    def invariance(self) -> dict[str, Any]:
+        """What invariance-<split>.json holds."""
+        return invariance_profile(self.run, self.split, self.network.checkpoint)
+
+    @property
+    def examples(self) -> Split:
+        """The split's examples."""
+        return self.network.splits.named(self.split)
+
+
+def trained_run(network: InspectedNetwork) -> Run:
+    """Return the run that trained a network.
+
+    Raises:
+        CnnError: If the network is a config's.
+    """
+    if network.run is None:
+        raise CnnError("this requires a trained run, not a config", "Train it with `cnn train`, then give the run.")
+    return network.run
 
 
 def usual_split(run: Run, checkpoint: str = "best") -> str:
-    """Return the split to show answers of: test once this checkpoint was measured on it, else validation if there is.
+    """Return the split to show: test once this checkpoint was measured on it, else validation if there is one.
 
     Looking at the test split is a use of it, so nothing but `cnn eval` or a user's word begins with that.
     """
@@ -59,8 +107,3 @@ def _known(file: Path, checkpoint: str) -> dict[str, Any] | None:
         return document if document["checkpoint"] == checkpoint else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def pictured(split: Split, found: Sequence[Answered]) -> list[Pictured]:
-    """Return answers with their images at the size at which they are stored."""
-    return [Pictured(image_of(split, a.row), a.example, a.true, a.predicted, a.probability) for a in found]

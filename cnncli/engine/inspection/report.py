@@ -7,14 +7,12 @@ from cnncli.analysis.summary import summarize
 from cnncli.config.dump import dump, dump_document, with_defaults
 from cnncli.config.schema.schema import Config
 from cnncli.engine.inspection import html_images
-from cnncli.engine.inspection.measured import evaluation, known_profile, usual_split
-from cnncli.engine.inspection.subject import Subject
+from cnncli.engine.inspection.measured import EvaluatedRun, known_profile, usual_split
+from cnncli.engine.inspection.network import InspectedNetwork
 from cnncli.errors import CheckpointError, DataError
 from cnncli.report.html_material import Material, Pictures
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.predictions import answers, best, worst
 
-MOST_GALLERY = 18
 MOST_HEATS = 9
 
 
@@ -23,35 +21,38 @@ def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Mat
 
     Args:
         run: The run.
-        split: Whose answers are shown; the test split by default if it has been used, else validation.
+        split: Whose predictions are shown; the test split by default if it has been used, else validation.
         checkpoint: "best", "last", or a checkpoint's name.
 
     Raises:
         CnnError: If the run's own files cannot be read.
     """
-    subject = Subject(run.config(), run, checkpoint)
+    network = InspectedNetwork(run.config(), run, checkpoint)
     passport = run.passport() if run.data_file.exists() else {}
     measured, profile, pictures = None, None, Pictures()
     try:
         chosen = split or usual_split(run, checkpoint)
-        measured = evaluation(run, chosen, checkpoint)
+        evaluated = EvaluatedRun(network, chosen)
+        measured = evaluated.document
     except (CheckpointError, DataError) as error:
         pictures = Pictures(missing=(f"No predictions are shown: {error.message}",))
     else:
         profile = known_profile(run, chosen, measured["checkpoint"])
-        pictures = _pictures(subject, run, chosen)
+        pictures = _pictures(evaluated)
     return Material(
         name=run.name,
         identity=run.id,
         path=str(run.path),
         record=run.record,
         status=run.status,
-        config_text=_with_origins(run, subject.config),
-        summary=summarize(subject.config),
-        explanation=explain(subject.config),
+        config_text=_with_origins(run, network.config),
+        task=network.config.task_spec,
+        summary=summarize(network.config),
+        explanation=explain(network.config),
         metrics=run.metrics(),
         passport=passport,
         evaluation=measured,
+        tiles=() if measured is None else tuple(network.pages.tiles(measured)),
         invariance=profile,
         pictures=pictures,
     )
@@ -63,22 +64,19 @@ def _with_origins(run: Run, config: Config) -> str:
     return dump_document(with_defaults(config), lambda path: places.get(path, "")) if places else dump(config)
 
 
-def _pictures(subject: Subject, run: Run, split: str) -> Pictures:
+def _pictures(evaluated: EvaluatedRun) -> Pictures:
     """Draw what needs the network, and what needs the examples as far as they are at hand."""
-    kernels = html_images.kernels(subject)
+    network, pages = evaluated.network, evaluated.network.pages
+    kernels = html_images.kernels(network)
     try:
-        examples = subject.splits.named(split)
+        shown = network.examples(evaluated.split, None, MOST_HEATS)
     except DataError as error:
         return Pictures(kernels=kernels, missing=(f"No examples are shown: {error.message}",))
-    found = answers(run, split)
-    shown = subject.examples(split, None, MOST_HEATS)
     return Pictures(
         kernels=kernels,
         example=html_images.picture(shown.pixels[0], f"{shown.names[0]}, true {shown.truths[0]}"),
-        maps=tuple(html_images.feature_maps(subject, shown.pixels[0])),
-        cells=html_images.cells(examples, found),
-        mistakes=tuple(html_images.examples(examples, worst(found, MOST_GALLERY))),
-        hits=tuple(html_images.examples(examples, best(found, MOST_GALLERY))),
-        heats=tuple(html_images.heats(subject, shown)),
-        replay=html_images.recording(run, subject.classes),
+        maps=tuple(html_images.feature_maps(network, shown.pixels[0])),
+        examples=pages.pictures(evaluated),
+        heats=tuple(html_images.heats(network, shown)),
+        replay=html_images.recording(evaluated.run, pages, network.classes),
     )

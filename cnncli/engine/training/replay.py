@@ -1,11 +1,11 @@
-"""A training recorded epoch by epoch, to be played back: filters, feature maps and answers for a few images."""
+"""A training recorded epoch by epoch, to be played back: filters, feature maps and predictions for a few images."""
 
 from __future__ import annotations
 
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,11 @@ from cnncli.report.figures_network import FeatureMaps
 from cnncli.report.figures_pixels import kernel_pixels, map_pixels
 from cnncli.runs import durable
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.evaluation import log_softmax
+from cnncli.tasks.task import get_task
 
 MOST_EXAMPLES = 10
 MOST_DRAWN = 2
-"""Examples whose feature maps are kept; of the others only the answers."""
+"""Examples whose feature maps are kept; of the others only the predictions."""
 MOST_LAYERS = 4
 MOST_CHANNELS = 8
 MOST_FILTERS = 64
@@ -48,14 +48,14 @@ class Frame:
         layer: Name of the layer that the filters are of, or "" where the network has none.
         kernels: (height, width, channels seen, filters).
         maps: Feature maps by layer: (examples, height, width, channels).
-        probabilities: Answers (examples, classes).
+        predictions: What the run's task keeps of the network's outputs for the examples, by name.
     """
 
     epoch: int
     layer: str
     kernels: npt.NDArray[np.float32]
     maps: dict[str, npt.NDArray[np.float16]]
-    probabilities: npt.NDArray[np.float32]
+    predictions: dict[str, npt.NDArray[Any]]
 
     def images(self) -> dict[str, npt.NDArray[np.uint8]]:
         """Return pictures by name, uint8 (height, width, 3): the filters, each layer's maps of the first example."""
@@ -69,13 +69,29 @@ class Examples:
 
     Attributes:
         pixels: uint8 (examples, height, width, channels) of the network's size.
-        labels: Class number of each.
         ids: File or index of each.
+        truths: The right answer for each, as `Targets.name` has it; None in a recording that has class numbers instead.
+        labels: Class number of each, in recordings of older versions.
     """
 
     pixels: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
     ids: npt.NDArray[np.str_]
+    truths: npt.NDArray[np.str_] | None = None
+    labels: npt.NDArray[np.int64] | None = None
+
+    def named(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """Return the right answer for each example.
+
+        Args:
+            classes: Names of the classes, for class numbers.
+        """
+        if self.truths is not None:
+            return tuple(self.truths.tolist())
+        return () if self.labels is None else tuple(classes[label] for label in self.labels.tolist())
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what a file of them holds."""
+        return {name: array for name, array in vars(self).items() if array is not None}
 
 
 class Replay:
@@ -93,12 +109,13 @@ class Replay:
         self._directory = run.replay_dir
         self._model = setup.model
         self._preprocessing = setup.loop.preprocessing
+        self._task = get_task(setup.config.task)
         self._examples = _choose(setup.splits, self._preprocessing)
         try:
             durable.make_directories(self._directory)
         except OSError as error:
             raise _refused(self._directory, error) from error
-        _write(self._directory / "examples.npz", vars(self._examples))
+        _write(self._directory / "examples.npz", self._examples.arrays())
 
     def save(self, epoch: int) -> None:
         """Record the network as it is now, after `epoch` epochs; the same epoch again replaces its file.
@@ -115,8 +132,8 @@ class Replay:
             arrays[f"kernels/{kernels.layer}"] = kernels.weights[..., :MOST_FILTERS]
         for name, maps in self._maps().items():
             arrays[f"maps/{name}"] = maps.astype(np.float16)
-        logits = self._model(self._preprocessing.to_float(self._examples.pixels), training=False)
-        arrays["probabilities"] = np.exp(log_softmax(np.asarray(logits, np.float32))).astype(np.float32)
+        outputs = self._model(self._preprocessing.to_float(self._examples.pixels), training=False)
+        arrays.update(self._task.pages.record(np.asarray(outputs, np.float32)))
         _write(self._directory / f"epoch-{epoch:04d}.npz", arrays)
 
     def images(self, epoch: int) -> dict[str, npt.NDArray[np.uint8]]:
@@ -139,7 +156,7 @@ class Replay:
 def read_examples(run: Run) -> Examples:
     """Return the images that a run's recording is of."""
     with np.load(run.replay_dir / "examples.npz", allow_pickle=False) as stored:
-        return Examples(stored["pixels"], stored["labels"], stored["ids"])
+        return Examples(**{name: stored[name] for name in stored.files})
 
 
 def read_frames(run: Run) -> Iterator[Frame]:
@@ -157,17 +174,16 @@ def _frame(epoch: int, path: Path) -> Frame:
         kernels = next((name for name in stored.files if name.startswith("kernels/")), None)
         maps = {name.removeprefix("maps/"): stored[name] for name in stored.files if name.startswith("maps/")}
         weights = np.empty((0, 0, 0, 0), np.float32) if kernels is None else stored[kernels]
-        return Frame(epoch, (kernels or "").removeprefix("kernels/"), weights, maps, stored["probabilities"])
+        others = {name: stored[name] for name in stored.files if not name.startswith(("kernels/", "maps/"))}
+        return Frame(epoch, (kernels or "").removeprefix("kernels/"), weights, maps, others)
 
 
 def _choose(splits: Splits, preprocessing: Preprocessing) -> Examples:
     split = splits.validation or splits.train
-    strata = split.targets.strata()
-    labels = np.full(len(split), -1) if strata is None else strata
-    rows = np.arange(len(split)) if strata is None else np.unique(strata, return_index=True)[1]
-    rows = rows[:MOST_EXAMPLES]
-    resized = [preprocessing.resize_uint8(image_of(split, int(row))[None])[0].numpy() for row in rows]
-    return Examples(np.stack(resized), labels[rows], np.array([split.ids[row] for row in rows.tolist()]))
+    rows = split.first_of_each(MOST_EXAMPLES)
+    resized = [preprocessing.resize_uint8(image_of(split, row)[None])[0].numpy() for row in rows]
+    truths = [split.targets.name(row, splits.classes) for row in rows]
+    return Examples(np.stack(resized), np.array([split.ids[row] for row in rows]), np.array(truths))
 
 
 def _is_plane(found: FeatureMaps) -> bool:

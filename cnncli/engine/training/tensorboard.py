@@ -21,7 +21,7 @@ class EventLog:
     """Scalars of each epoch under `train/` and `validation/`, and the layer table as text.
 
     Event files can only be appended to, so a resumed run writes them anew from its metrics: no
-    point is missing and none stands twice, wherever the run was stopped.
+    point is missing and none appears twice, wherever the run was stopped.
 
     Args:
         directory: The run's `tensorboard/`.

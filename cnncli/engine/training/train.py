@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,7 +71,7 @@ def train(config: Config, runs_dir: Path, listener: Listener, splits: Splits | N
     settings = configure(config)
     splits = splits or load_splits(config)
     source = _source(config, runs_dir)
-    run = Run.create(runs_dir, config.name, dump(config), {"seed": config.seed, **settings})
+    run = Run.create(runs_dir, config.name, dump(config), _begun(config, settings))
     with run.lock(), _failure_recorded(run):
         run.write_json(run.origins_file, origins(config))
         trainer = _trainer(run, config, splits, listener)
@@ -128,6 +128,11 @@ def _origins_from_here_on(run: Run, config: Config) -> dict[str, str]:
     """Return where each value came from: what this process was told, and of the rest what the run knows."""
     known = run.origins()
     return {path: known.get(path, place) if place != "--set" else place for path, place in origins(config).items()}
+
+
+def _begun(config: Config, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what run.json says of a run from the start."""
+    return {"seed": config.seed, "metrics": config.task_spec.metrics_json(), **settings}
 
 
 def _source(config: Config, runs_dir: Path) -> Checkpoint | None:

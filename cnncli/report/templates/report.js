@@ -13,8 +13,8 @@ function startMatrix(matrix, panel) {
   if (!buttons.length) return;
 
   function show(button) {
-    const { true: truth, said } = button.dataset;
-    const cell = (data.cells[truth] || {})[said];
+    const { true: truth, predicted } = button.dataset;
+    const cell = (data.cells[truth] || {})[predicted];
     buttons.forEach((other) => other.setAttribute("aria-pressed", other === button));
     panel.replaceChildren(make("h3", button.getAttribute("aria-label")));
     if (!cell) {
@@ -22,7 +22,7 @@ function startMatrix(matrix, panel) {
       return;
     }
     if (cell.images.length < cell.count) {
-      const which = truth === said ? "the least confident" : "the most confident";
+      const which = truth === predicted ? "the least confident" : "the most confident";
       panel.append(make("p", `${cell.images.length} of ${cell.count}, ${which}.`));
     }
     const gallery = make("div", "", { class: "gallery" });
@@ -73,7 +73,7 @@ function startMatrix(matrix, panel) {
 function startReplay(slider) {
   const epoch = document.getElementById("replay-epoch");
   const pictures = document.querySelectorAll("#replay-pictures img");
-  const answers = document.querySelectorAll("#replay-answers .answer");
+  const predictions = document.querySelectorAll("#replay-predictions .prediction");
   const play = document.getElementById("replay-play");
   let timer = 0;
 
@@ -83,9 +83,9 @@ function startReplay(slider) {
     epoch.textContent = text;
     slider.setAttribute("aria-valuetext", text);
     pictures.forEach((picture, index) => { picture.src = frame.pictures[index]; });
-    answers.forEach((answer, index) => {
-      answer.textContent = frame.answers[index].text;
-      answer.className = `answer ${frame.answers[index].right ? "right" : "wrong"}`;
+    predictions.forEach((prediction, index) => {
+      prediction.textContent = frame.predictions[index].text;
+      prediction.className = `prediction ${frame.predictions[index].right ? "right" : "wrong"}`;
     });
   }
 

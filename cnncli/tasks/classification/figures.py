@@ -1,4 +1,4 @@
-"""Figures of a network's answers: the confusion matrix, and examples with what was said of them."""
+"""Figures of a classifier's predictions: the confusion matrix, and examples with what was predicted of them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from cnncli.datasets.splits import Split
+    from cnncli.tasks.classification.predictions import EvaluatedExample
+
 MOST_NUMBERED = 25
 """Classes up to which a confusion matrix has its counts written in."""
 MOST_NAMED = 60
@@ -21,14 +24,14 @@ MOST_NAMED = 60
 
 @dataclass(frozen=True)
 class Pictured:
-    """An example with what a network said of it.
+    """An example with what a network predicted of it.
 
     Attributes:
         pixels: uint8 (height, width, channels).
         example: Its file or index.
         true: Name of its class.
         predicted: Name of the class that the network gave it.
-        probability: How sure the network was.
+        probability: The network's confidence.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -36,6 +39,13 @@ class Pictured:
     true: str
     predicted: str
     probability: float
+
+
+def pictured(split: Split, found: Sequence[EvaluatedExample]) -> list[Pictured]:
+    """Return predictions with their images at the size at which they are stored."""
+    from cnncli.datasets.splits import image
+
+    return [Pictured(image(split, a.row), a.example, a.true, a.predicted, a.probability) for a in found]
 
 
 def confusion_figure(document: Mapping[str, Any], title: str) -> Figure:
@@ -72,7 +82,7 @@ def _write_counts(axes: Axes, matrix: npt.NDArray[np.int64], shares: npt.NDArray
 
 
 def gallery_figure(examples: Sequence[Pictured], title: str, columns: int = 6) -> Figure:
-    """Draw examples with their true class and the network's answer below them."""
+    """Draw examples with their true and their predicted class below them."""
     columns = min(columns, max(len(examples), 3))
     rows = max(-(-len(examples) // columns), 1)
     figure = new_figure(columns * 1.6 + 0.3, rows * 2.15 + 0.6, title)

@@ -1,14 +1,16 @@
-"""Sections of the report about how good the network is: scores, confusions, mistakes, reasons, calibration."""
+"""Sections of the report about how good a classifier is: scores, confusions, mistakes, calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from cnncli.report.html import Content, Html, data_uri, element, scrolling, section, table
 from cnncli.report.html_chart import Axes, Series, line_chart
-from cnncli.report.html_material import Cell, Heat, Material
-from cnncli.report.html_parts import gallery, image, note
+from cnncli.report.html_material import Image, Material
+from cnncli.report.html_page import ATTRIBUTION, Section
+from cnncli.report.html_parts import gallery, note
 from cnncli.report.numbers import full
 from cnncli.tasks.classification.page import confusions
 
@@ -18,6 +20,40 @@ LARGEST_MATRIX = 120
 MOST_LISTED = 100
 SHADES = (0.0, 0.02, 0.1, 0.3, 0.6, 0.85)
 """Shares of a row from which on a cell is darker."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Examples of one cell of the confusion matrix.
+
+    Attributes:
+        images: Some of them.
+        count: Number of all of them.
+    """
+
+    images: tuple[Image, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class ExamplePictures:
+    """What is drawn of a split's examples.
+
+    Attributes:
+        cells: Examples by true and predicted class.
+        mistakes: The most confident mistakes.
+        hits: The most confident right predictions.
+    """
+
+    cells: Mapping[tuple[str, str], Cell] = field(default_factory=dict)
+    mistakes: tuple[Image, ...] = ()
+    hits: tuple[Image, ...] = ()
+
+
+def _examples(material: Material) -> ExamplePictures:
+    """Return what was drawn of the examples; empty where they are not at hand."""
+    found = material.pictures.examples
+    return found if isinstance(found, ExamplePictures) else ExamplePictures()
 
 
 def classes(material: Material) -> Html | None:
@@ -52,7 +88,7 @@ def confusion(material: Material) -> Html | None:
         shown = _pairs(found)
     keys = (
         "Select a number to see examples; arrow keys move between numbers, Enter opens."
-        if material.pictures.cells
+        if _examples(material).cells
         else ""
     )
     panel = element("div", id="cell-panel", aria_live="polite")
@@ -65,71 +101,51 @@ def _matrix(found: Mapping[str, Any]) -> Html:
     rows = []
     for true, counts in zip(names, found["confusion_matrix"], strict=True):
         total = sum(counts) or 1
-        cells = [_count(true, said, count, count / total) for said, count in zip(names, counts, strict=True)]
+        cells = [_count(true, predicted, n, n / total) for predicted, n in zip(names, counts, strict=True)]
         rows.append(element("tr", element("th", true, scope="row"), cells))
     inside = element("thead", head), element("tbody", rows)
     return scrolling(element("table", *inside, id="matrix", class_="matrix"), "Confusion matrix as numbers")
 
 
-def _count(true: str, said: str, count: int, share: float) -> Html:
+def _count(true: str, predicted: str, count: int, share: float) -> Html:
     if not count:
         return element("td", "0", class_="zero")
     shade = sum(share >= bound for bound in SHADES) - 1
-    spoken = f"true {true}, predicted {said}: {full(count)}"
-    button = element("button", full(count), type="button", aria_label=spoken, data_true=true, data_said=said)
-    return element("td", button, class_=f"s{shade}")
+    return element("td", _button(true, predicted, count), class_=f"s{shade}")
+
+
+def _button(true: str, predicted: str, count: int) -> Html:
+    """Return a number that opens its examples."""
+    spoken = f"true {true}, predicted {predicted}: {full(count)}"
+    return element("button", full(count), type="button", aria_label=spoken, data_true=true, data_predicted=predicted)
 
 
 def _pairs(found: Mapping[str, Any]) -> Html:
-    rows = []
-    for count, true, said in confusions(found["classes"], found["confusion_matrix"])[:MOST_LISTED]:
-        spoken = f"true {true}, predicted {said}: {full(count)}"
-        button = element("button", full(count), type="button", aria_label=spoken, data_true=true, data_said=said)
-        rows.append((true, said, button))
+    most = confusions(found["classes"], found["confusion_matrix"])[:MOST_LISTED]
+    rows = [(true, predicted, _button(true, predicted, count)) for count, true, predicted in most]
     listed = table(("True class", "Predicted class", "Examples"), rows, "Most frequent confusions")
     return element("div", listed, id="matrix")
 
 
-def cell_data(cells: Mapping[tuple[str, str], Cell]) -> dict[str, Any]:
+def cell_data(material: Material) -> dict[str, Any]:
     """Return what the page's script needs of every cell: by true, then by predicted class."""
     document: dict[str, Any] = {}
-    for (true, said), cell in cells.items():
+    for (true, predicted), cell in _examples(material).cells.items():
         images = [[data_uri(found.content), found.caption] for found in cell.images]
-        document.setdefault(true, {})[said] = {"count": cell.count, "images": images}
-    return document
+        document.setdefault(true, {})[predicted] = {"count": cell.count, "images": images}
+    return {"cells": document}
 
 
 def mistakes(material: Material) -> Html | None:
     """Return the most confident mistakes and correct predictions, or None where no examples are at hand."""
-    pictures = material.pictures
+    pictures = _examples(material)
     if not pictures.mistakes and not pictures.hits:
         return None
     worst = gallery(pictures.mistakes) if pictures.mistakes else note("None.")
-    parts = (
-        element("h3", "Most confident mistakes"),
-        worst,
-        element("h3", "Most confident correct predictions"),
-        gallery(pictures.hits),
+    hits = element("h3", "Most confident correct predictions"), gallery(pictures.hits)
+    return section(
+        "mistakes", "Mistakes and correct predictions", element("h3", "Most confident mistakes"), worst, *hits
     )
-    return section("mistakes", "Mistakes and correct predictions", *parts)
-
-
-def reasons(material: Material) -> Html | None:
-    """Return what some answers hang on, or None where it could not be drawn."""
-    heats = material.pictures.heats
-    if not heats:
-        return None
-    how = (
-        "Grad-CAM, in the middle: regions that support the prediction, yellow most. "
-        "Saliency, at the right: the pixels that change it most."
-    )
-    figures = [element("figure", _heat(heat), element("figcaption", heat.caption)) for heat in heats]
-    return section("reasons", "Attribution", element("p", how), element("div", figures, class_="heats"))
-
-
-def _heat(heat: Heat) -> list[Html]:
-    shown = (heat.original, heat.gradcam, heat.saliency)
-    return [image(found) for found in shown if found is not None]
 
 
 def calibration(material: Material) -> Html | None:
@@ -151,11 +167,11 @@ def calibration(material: Material) -> Html | None:
         for part in found["bins"]
     ]
     listed = table(("Confidence", "Examples", "Mean confidence", "Accuracy"), rows, "Examples by confidence")
-    said = (
+    text = (
         f"On average, confidence and accuracy differ by {found['ece']:.4f} (expected calibration error, "
         f"{found['num_bins']} bins)."
     )
-    return section("calibration", "Calibration", element("p", said), element("div", chart, listed, class_="pair"))
+    return section("calibration", "Calibration", element("p", text), element("div", chart, listed, class_="pair"))
 
 
 def distortions(material: Material) -> Html:
@@ -165,11 +181,11 @@ def distortions(material: Material) -> Html:
         how = "Not measured yet: `cnn eval RUN --invariance`, then `cnn report RUN` again."
         return section("invariance", "Invariance", note(how))
     charts = [_distortion(curve) for curve in found["curves"]]
-    said = (
+    text = (
         f"Accuracy of {full(found['num_examples'])} examples of {found['split']} under increasing distortions, "
         f"{100 * found['accuracy']:.2f} % without any. The band is the 95 % interval."
     )
-    return section("invariance", "Invariance", element("p", said), element("div", charts, class_="charts small"))
+    return section("invariance", "Invariance", element("p", text), element("div", charts, class_="charts small"))
 
 
 def _distortion(curve: Mapping[str, Any]) -> Html:
@@ -178,3 +194,14 @@ def _distortion(curve: Mapping[str, Any]) -> Html:
     same = Series("same prediction as without", [(point["amount"], point["agreement"]) for point in points], "second")
     axes = Axes(curve["distortion"].capitalize(), curve["unit"], "", (0.0, 1.0))
     return line_chart(axes, [accuracy, same], [(point["amount"], *point["accuracy_interval"]) for point in points])
+
+
+SECTIONS = (
+    Section("classes", "Classes", classes),
+    Section("confusion", "Confusion matrix", confusion, cell_data),
+    Section("mistakes", "Mistakes", mistakes),
+    ATTRIBUTION,
+    Section("calibration", "Calibration", calibration),
+    Section("invariance", "Invariance", distortions),
+)
+"""What the report shows of a classifier's predictions, in this order."""

@@ -1,23 +1,24 @@
-"""McNemar's test: do two classifiers differ, given their answers to the same examples?"""
+"""McNemar's test: do two classifiers differ, given their predictions for the same examples?"""
 
 from __future__ import annotations
 
 import csv
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cnncli.errors import RunError
+from cnncli.report.numbers import full
 from cnncli.tasks.classification.columns import PREDICTED, TRUE
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a run answered.
+class Outcomes:
+    """What a run predicted.
 
     Attributes:
         examples: The examples' files or indices, and their true classes.
-        right: Whether each was classified rightly.
+        right: Whether each was classified correctly.
     """
 
     examples: tuple[tuple[str, str], ...]
@@ -34,6 +35,10 @@ class McNemar:
         p_value: Chance of a split at least so uneven if both were equally good, two-sided.
     """
 
+    name: ClassVar[str] = "mcnemar"
+    title: ClassVar[str] = "McNemar"
+    remark: ClassVar[str] = "p is exact and two-sided"
+
     only_first: int
     only_second: int
     p_value: float
@@ -42,8 +47,16 @@ class McNemar:
         """Return plain data."""
         return asdict(self)
 
+    def cells(self) -> dict[str, str]:
+        """Return a row of a table."""
+        return {
+            "only 1st right": full(self.only_first),
+            "only 2nd right": full(self.only_second),
+            "p": f"{self.p_value:.2g}",
+        }
 
-def read_answers(path: Path) -> Answers | None:
+
+def read_outcomes(path: Path) -> Outcomes | None:
     """Read a predictions CSV with the columns "true" and "predicted" and the example in its first; None without one.
 
     Raises:
@@ -60,11 +73,11 @@ def read_answers(path: Path) -> Answers | None:
         expected = f'a header with the columns "{TRUE}" and "{PREDICTED}", and as many values in each line'
         raise RunError(f"{path} cannot be read: expected {expected}", "`cnn eval` writes it again.") from error
     rows.sort()
-    return Answers(tuple((example, true) for example, true, _ in rows), tuple(t == p for _, t, p in rows))
+    return Outcomes(tuple((example, true) for example, true, _ in rows), tuple(t == p for _, t, p in rows))
 
 
-def mcnemar(first: Answers, second: Answers) -> McNemar | None:
-    """Compare two runs' answers; None if they are not to the same examples."""
+def mcnemar(first: Outcomes, second: Outcomes) -> McNemar | None:
+    """Compare two runs' predictions; None if they are not for the same examples."""
     if first.examples != second.examples:
         return None
     pairs = list(zip(first.right, second.right, strict=True))

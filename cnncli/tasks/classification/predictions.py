@@ -34,7 +34,7 @@ def evaluation_csv(evaluation: Evaluation) -> str:
 
 
 @dataclass(frozen=True)
-class Answered:
+class EvaluatedExample:
     """One line of predictions-<split>.csv.
 
     Attributes:
@@ -59,21 +59,23 @@ class Answered:
         return self.true == self.predicted
 
 
-def answers(run: Run, split: str) -> list[Answered]:
+def evaluated_examples(run: Run, split: str) -> list[EvaluatedExample]:
     """Return the lines of predictions-<split>.csv, in the order of the examples."""
     with Path(run.predictions_file(split)).open(encoding="utf-8", newline="") as file:
         return [
-            Answered(row, line[EXAMPLE], line[TRUE], line[PREDICTED], float(line[PROBABILITY]), float(line[MARGIN]))
+            EvaluatedExample(
+                row, line[EXAMPLE], line[TRUE], line[PREDICTED], float(line[PROBABILITY]), float(line[MARGIN])
+            )
             for row, line in enumerate(csv.DictReader(file))
         ]
 
 
-def worst(found: Sequence[Answered], count: int) -> list[Answered]:
+def worst(found: Sequence[EvaluatedExample], count: int) -> list[EvaluatedExample]:
     """Return the most confident mistakes."""
     return sorted((a for a in found if not a.is_right), key=lambda a: -a.probability)[:count]
 
 
-def best(found: Sequence[Answered], count: int) -> list[Answered]:
+def best(found: Sequence[EvaluatedExample], count: int) -> list[EvaluatedExample]:
     """Return the most confident correct predictions, taking turns between the classes."""
     right = sorted((a for a in found if a.is_right), key=lambda a: -a.probability)
     turns: dict[str, int] = {}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnncli.tasks.classification.evaluation import ClassificationEvaluator
+from cnncli.tasks.classification.pages import ClassificationPages
 from cnncli.tasks.task import Evaluator, Task
 
 if TYPE_CHECKING:
+    from cnncli.tasks.classification.mcnemar import McNemar, Outcomes
     from cnncli.tasks.classification.parity import ClassificationParity
     from cnncli.tasks.classification.predictions import Ranking
     from cnncli.tasks.outputs import NamedOutputs
@@ -27,6 +29,8 @@ class ClassificationTask(Task):
 
     def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
         """Return what scores a split."""
+        from cnncli.tasks.classification.evaluation import ClassificationEvaluator
+
         return ClassificationEvaluator(split, tuple(classes), ids)
 
     def progress(self, metrics: Mapping[str, float]) -> str:
@@ -64,3 +68,20 @@ class ClassificationTask(Task):
         from cnncli.tasks.classification.predictions import Ranking
 
         return [Ranking.of(row, options.classes, options.top) for row in outputs["probabilities"]]
+
+    @property
+    def pages(self) -> ClassificationPages:
+        """What is shown of a classifier."""
+        return ClassificationPages()
+
+    def read_rows(self, path: Path) -> Outcomes | None:
+        """Return which examples a run classified correctly."""
+        from cnncli.tasks.classification.mcnemar import read_outcomes
+
+        return read_outcomes(path)
+
+    def compare(self, first: Outcomes, second: Outcomes) -> McNemar | None:
+        """Return McNemar's test."""
+        from cnncli.tasks.classification.mcnemar import mcnemar
+
+        return mcnemar(first, second)

@@ -89,6 +89,11 @@ def plain() -> Any:
     return build(config), preprocessing, images
 
 
+def one_hot(classes: Any, number: int) -> np.ndarray:
+    """Return the weights with which a sum of logits is the logit of one class."""
+    return np.eye(number, dtype=np.float32)[classes]
+
+
 def test_gradcam_finds_the_corner(corner: Any) -> None:
     """On images whose class hangs on one quadrant, at least 90 % of each image's heat lies in it."""
     from cnncli.engine.evaluation.predictor import Predictor
@@ -97,7 +102,7 @@ def test_gradcam_finds_the_corner(corner: Any) -> None:
     trained, images, labels = corner
     said = Predictor(trained.model, trained.preprocessing).logits(images).argmax(axis=1)
     assert (said == labels).mean() >= 0.98
-    heat = gradcam(trained.model, trained.preprocessing, images, said)
+    heat = gradcam(trained.model, trained.preprocessing, images, one_hot(said, 2))
     assert heat.shape == (100, 32, 32)
     assert heat.max() == pytest.approx(1)
     shares = heat[:, 16:, 16:].sum(axis=(1, 2)) / heat.sum(axis=(1, 2))
@@ -109,7 +114,7 @@ def test_saliency_finds_the_corner(corner: Any) -> None:
     from cnncli.engine.inspection.attribution import saliency
 
     trained, images, labels = corner
-    heat = saliency(trained.model, trained.preprocessing, images, labels)
+    heat = saliency(trained.model, trained.preprocessing, images, one_hot(labels, 2))
     strongest = heat.reshape(len(heat), -1).argmax(axis=1)
     rows, columns = np.unravel_index(strongest, heat.shape[1:])
     assert ((rows >= 15) & (columns >= 15)).mean() >= 0.8
@@ -127,7 +132,7 @@ def test_gradcam_equals_the_paper_s_formula(corner: Any) -> None:
     weights = np.asarray(trained.model.get_layer("dense").kernel)[:, 1]
     expected = np.maximum((maps * weights).sum(axis=-1), 0)
     enlarged = np.asarray(tf.image.resize(expected[..., None], (32, 32)))[..., 0]
-    found = gradcam(trained.model, trained.preprocessing, images[:1], np.array([1]))[0]
+    found = gradcam(trained.model, trained.preprocessing, images[:1], one_hot([1], 2))[0]
     assert found == pytest.approx(enlarged / max(enlarged.max(), 1e-12), abs=1e-4)
 
 
@@ -138,7 +143,7 @@ def test_saliency_equals_finite_differences(plain: Any) -> None:
     from cnncli.engine.inspection.attribution import saliency
 
     model, preprocessing, images = plain
-    heat = saliency(model, preprocessing, images[:1], np.array([4]))[0]
+    heat = saliency(model, preprocessing, images[:1], one_hot([4], 10))[0]
     inputs = np.asarray(preprocessing.to_float(tf.constant(images[:1])))
     slopes = np.zeros((12, 12))
     for row in range(12):
@@ -206,12 +211,12 @@ def test_last_plane_is_the_last_with_two_places(size: int, pool: int, last: str)
 def test_feature_maps_of_a_deep_network_are_spread_over_it() -> None:
     """Of fifteen layers with a plane twelve are shown, the first and the last among them, eight channels of each."""
     from cnncli.engine.inspection.html_images import feature_maps
-    from cnncli.engine.inspection.subject import Subject
+    from cnncli.engine.inspection.network import InspectedNetwork
 
     convolutions = "".join(f"    - Conv2D: {{filters: {8 + i % 2}, kernel_size: 1, name: c{i}}}\n" for i in range(15))
     rest = "    - GlobalAveragePooling2D\n    - Dense: {units: 10}\n"
     config = loads(PLAIN[: PLAIN.index("    - Conv2D")] + convolutions + rest)
-    images = feature_maps(Subject(config, None), np.full((12, 12, 1), 9, np.uint8))
+    images = feature_maps(InspectedNetwork(config, None), np.full((12, 12, 1), 9, np.uint8))
     expected = []
     for i in (round(k * 14 / 11) for k in range(12)):
         told = "12×12×9: the first 8 of 9" if i % 2 else "12×12×8: all"
@@ -246,19 +251,18 @@ def test_images_of_the_user_s_own(tmp_path: Path) -> None:
     """A file is shown as it was decoded, under its name, without a class; one that is no image is told."""
     from PIL import Image
 
-    from cnncli.engine.inspection.subject import Subject
+    from cnncli.engine.inspection.network import InspectedNetwork
 
     pixels = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "my own.png")
-    subject = Subject(loads(PLAIN), None)
-    shown = subject.file(tmp_path / "my own.png")
+    network = InspectedNetwork(loads(PLAIN), None)
+    shown = network.file(tmp_path / "my own.png")
     assert np.array_equal(shown.pixels, pixels[None, ..., None])
     assert (shown.names, shown.truths) == (("my own.png",), (None,))
-    assert subject.probabilities(shown).shape == (1, 10)
-    assert subject.probabilities(shown).sum() == pytest.approx(1, abs=1e-5)
+    assert network.outputs(shown).shape == (1, 10)
     (tmp_path / "none.png").write_bytes(b"none")
     with pytest.raises(CnnError, match=r"none\.png"):
-        subject.file(tmp_path / "none.png")
+        network.file(tmp_path / "none.png")
 
 
 def test_unknown_layers_are_answered(plain: Any) -> None:

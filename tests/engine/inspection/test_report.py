@@ -13,6 +13,8 @@ from cnncli.config.load import loads
 from cnncli.errors import CnnError
 from cnncli.runs.events import Silence
 from cnncli.runs.run import Run
+from cnncli.tasks.classification.html import SECTIONS
+from cnncli.tasks.task import all_kinds
 
 pytestmark = pytest.mark.engine
 
@@ -58,12 +60,12 @@ def test_report_of_every_kind_of_network(train_run: Callable[..., Run], layers: 
     from cnncli.report.html_page import report_page
 
     material = collect(train_run(layers))
-    page = report_page(material)
+    page = report_page(material, SECTIONS)
     assert material.pictures.missing == ()
     assert len(material.pictures.heats) == 3
     assert material.pictures.replay is not None
     assert [frame.epoch for frame in material.pictures.replay.frames] == [0, 1]
-    assert sum(cell.count for cell in material.pictures.cells.values()) == 18
+    assert sum(cell.count for cell in material.pictures.examples.cells.values()) == 18
     assert "猫" in page
     assert "<b>&" not in page
 
@@ -71,16 +73,16 @@ def test_report_of_every_kind_of_network(train_run: Callable[..., Run], layers: 
 @pytest.mark.parametrize("name", ["dense", "conv1d", "residual"])
 def test_pictures_of_every_kind_of_network(train_run: Callable[..., Run], name: str, tmp_path: Path) -> None:
     """Every picture is drawn, or it is told why not."""
-    from cnncli.engine.inspection.figures import KINDS, Choice, draw
-    from cnncli.engine.inspection.subject import Subject
+    from cnncli.engine.inspection.figures import Choice, draw
+    from cnncli.engine.inspection.network import InspectedNetwork
     from cnncli.report.figures import save
 
     run = train_run(NETWORKS[name])
-    subject = Subject(run.config(), run)
+    network = InspectedNetwork(run.config(), run)
     told = {}
-    for kind in KINDS:
+    for kind in all_kinds():
         try:
-            assert save(draw(kind, subject, Choice()), tmp_path / f"{kind}.png").stat().st_size > 1000
+            assert save(draw(kind, network, Choice()), tmp_path / f"{kind}.png").stat().st_size > 1000
         except CnnError as error:
             told[kind] = error.message
     assert set(told) <= {"kernels", "gradcam", "receptive_field", "augmentation"}
@@ -98,10 +100,10 @@ def test_report_without_the_data(train_run: Callable[..., Run], tmp_path: Path) 
     material = collect(run)
     assert material.evaluation is not None
     assert material.pictures.kernels is not None
-    assert material.pictures.cells == {}
-    assert "noise.npz does not exist" in report_page(material)
+    assert material.pictures.examples is None
+    assert "noise.npz does not exist" in report_page(material, SECTIONS)
     run.evaluation_file("validation").unlink()
-    assert "No predictions are shown" in report_page(collect(run))
+    assert "No predictions are shown" in report_page(collect(run), SECTIONS)
 
 
 def test_report_without_a_checkpoint(train_run: Callable[..., Run]) -> None:
@@ -112,7 +114,7 @@ def test_report_without_a_checkpoint(train_run: Callable[..., Run]) -> None:
     run = train_run(NETWORKS["dense"])
     for path in sorted(run.checkpoints_dir.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
-    page = report_page(collect(run))
+    page = report_page(collect(run), SECTIONS)
     assert "has no checkpoint" in page
     assert "source: npz" in page
 

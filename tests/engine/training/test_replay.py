@@ -39,7 +39,7 @@ def contents(run: Run) -> dict[str, bytes]:
 
 
 def test_frames_come_back_as_they_were(replay: Any) -> None:
-    """Filters, maps and answers are those of the network; answers sum to 1."""
+    """Filters, maps and predictions are those of the network; probabilities sum to 1."""
     from cnncli.engine.training.replay import read_examples, read_frames
 
     replay.save(0)
@@ -51,10 +51,33 @@ def test_frames_come_back_as_they_were(replay: Any) -> None:
     assert (frames[0].kernels == kernel).all()
     assert set(frames[0].maps) == {"conv2d", "batch_normalization", "re_lu", "max_pooling2d"}
     assert frames[0].maps["conv2d"].shape == (2, 6, 6, 4)
-    assert frames[0].probabilities.sum(axis=1) == pytest.approx(np.ones(10), abs=1e-6)
+    assert frames[0].predictions["probabilities"].sum(axis=1) == pytest.approx(np.ones(10), abs=1e-6)
     examples = read_examples(replay.run)
-    assert examples.labels.tolist() == list(range(10))
+    assert examples.named(()) == tuple("0123456789")
     assert examples.pixels.shape == (10, 8, 8, 1)
+
+
+def test_recordings_of_older_versions_are_read(replay: Any) -> None:
+    """They have class numbers instead of the right answers' names; the arrays of an epoch are the same."""
+    from cnncli.engine.inspection.html_images import recording
+    from cnncli.engine.training.replay import read_examples
+    from cnncli.tasks.task import get_task
+
+    replay.save(1)
+    classes, path = [f"digit {i}" for i in range(10)], replay.run.replay_dir / "examples.npz"
+    with np.load(path) as stored:
+        np.savez(path, pixels=stored["pixels"], labels=np.arange(10), ids=stored["ids"])
+    assert read_examples(replay.run).named(classes) == tuple(classes)
+    found = recording(replay.run, get_task("classification").pages, classes)
+    assert found is not None
+    assert found.truths == tuple(classes)
+    with np.load(replay.run.replay_dir / "epoch-0001.npz") as stored:
+        assert {name for name in stored.files if "/" not in name} == {"probabilities"}
+        probabilities = stored["probabilities"]
+    expected = [
+        (f"digit {row.argmax()} ({100 * row.max():.1f} %)", row.argmax() == i) for i, row in enumerate(probabilities)
+    ]
+    assert list(found.frames[0].predictions) == expected
 
 
 def test_same_epoch_again_leaves_the_same_bytes(replay: Any) -> None:

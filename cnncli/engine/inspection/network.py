@@ -1,4 +1,4 @@
-"""What is looked at: a run's network or a config's fresh one, and images to show it."""
+"""The network that is inspected, a run's or a config's fresh one, and images to show it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from cnncli.config.schema.schema import Config
 from cnncli.datasets import Splits
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.images import decode
-from cnncli.datasets.splits import Split
 from cnncli.datasets.splits import image as image_of
 from cnncli.datasets.store import read_file
 from cnncli.engine.evaluation.predictor import Predictor
@@ -24,17 +23,18 @@ from cnncli.engine.network.model import build
 from cnncli.engine.runtime import configure
 from cnncli.errors import DataError
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.evaluation import log_softmax
+from cnncli.tasks.pages import Pages, Score
+from cnncli.tasks.task import get_task
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownImages:
     """Images in the network's size, and what they are.
 
     Attributes:
         pixels: uint8 (images, height, width, channels).
         names: File or index of each.
-        truths: Name of each one's class, or None where nobody says.
+        truths: The right answer for each in a word, or None where it is not known.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -43,7 +43,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Subject:
+class InspectedNetwork:
     """A network to look at.
 
     Attributes:
@@ -65,6 +65,11 @@ class Subject:
         return Trained(self.config, (), build(self.config), Preprocessing(self.config.data), "untrained")
 
     @property
+    def pages(self) -> Pages:
+        """What its task shows."""
+        return get_task(self.config.task).pages
+
+    @property
     def title(self) -> str:
         """Name of the network and where its weights are from."""
         return f"{self.config.name}, {self.trained.checkpoint}"
@@ -79,12 +84,12 @@ class Subject:
         """Names of the classes."""
         return self.trained.classes or self.splits.classes
 
-    def file(self, path: Path) -> Shown:
+    def file(self, path: Path) -> ShownImages:
         """Return an image of the user's."""
         content = read_file(path, str(path))
         return self._shown([decode(content, self.trained.preprocessing.channels, str(path))], [path.name], [None])
 
-    def examples(self, split: str, index: int | None, count: int) -> Shown:
+    def examples(self, split: str, index: int | None, count: int) -> ShownImages:
         """Return examples of a split: the one at `index`, or the first of each class until there are `count`.
 
         Raises:
@@ -93,7 +98,7 @@ class Subject:
         found = self.splits.named(split)
         if index is not None and not 0 <= index < len(found):
             raise DataError(f"no example {index} in {split}", f"Valid: 0 to {len(found) - 1}.")
-        rows = first_of_each(found, count) if index is None else [index]
+        rows = found.first_of_each(count) if index is None else [index]
         truths = [found.targets.name(row, self.splits.classes) for row in rows]
         return self._shown(
             [image_of(found, row) for row in rows], [_named(found.ids[row], split) for row in rows], truths
@@ -101,24 +106,28 @@ class Subject:
 
     def _shown(
         self, images: Sequence[npt.NDArray[np.uint8]], names: Sequence[str], truths: Sequence[str | None]
-    ) -> Shown:
+    ) -> ShownImages:
         resize = self.trained.preprocessing.resize_uint8
         pixels = np.stack([resize(image[None])[0].numpy() for image in images])
-        return Shown(pixels, tuple(names), tuple(truths))
+        return ShownImages(pixels, tuple(names), tuple(truths))
 
-    def probabilities(self, shown: Shown) -> npt.NDArray[np.float64]:
-        """Return what the network says of images (images, classes)."""
-        predictor = Predictor(self.trained.model, self.trained.preprocessing)
-        return np.exp(log_softmax(predictor.logits(shown.pixels)))
+    def outputs(self, shown: ShownImages) -> npt.NDArray[np.float32]:
+        """Return what the network ends in for images."""
+        logits: npt.NDArray[np.float32] = Predictor(self.trained.model, self.trained.preprocessing).logits(shown.pixels)
+        return logits
+
+    def score(self, shown: ShownImages, label: str | None = None) -> Score:
+        """Return the number for each image whose gradient attribution shows.
+
+        Args:
+            shown: The images.
+            label: Name of the class to ask about, or None for what the network predicts.
+
+        Raises:
+            CnnError: If there is no such class.
+        """
+        return self.pages.score(self.outputs(shown), self.classes, label)
 
 
 def _named(identity: str, split: str) -> str:
     return f"no. {identity} of {split}" if identity.isdecimal() else identity
-
-
-def first_of_each(split: Split, count: int) -> list[int]:
-    """Return the rows of the first example of each class, at most `count`; without classes, the first examples."""
-    strata = split.targets.strata()
-    rows = np.arange(len(split)) if strata is None else np.unique(strata, return_index=True)[1]
-    chosen: list[int] = rows[:count].tolist()
-    return chosen

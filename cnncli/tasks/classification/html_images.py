@@ -1,0 +1,64 @@
+"""The encoded pictures of classification's sections: examples of every confusion, mistakes and hits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cnncli.datasets.images import thumbnail
+from cnncli.datasets.splits import Split
+from cnncli.datasets.splits import image as image_of
+from cnncli.report.figures_pixels import photo
+from cnncli.report.html_material import Image
+from cnncli.tasks.classification.html import Cell, ExamplePictures
+from cnncli.tasks.classification.predictions import EvaluatedExample, best, evaluated_examples, worst
+from cnncli.tasks.pages import EvaluatedSplit
+
+MOST_GALLERY = 18
+MOST_IMAGES = 1200
+"""Images of the confusion matrix's cells, all together."""
+MOST_BYTES = 1_500_000
+"""Their size."""
+MOST_IN_CELL = 12
+THUMBNAIL = 64
+
+
+def example_pictures(evaluated: EvaluatedSplit) -> ExamplePictures:
+    """Return the pictures of a split's examples, with what was predicted of them."""
+    split, found = evaluated.examples, evaluated_examples(evaluated.run, evaluated.split)
+    return ExamplePictures(
+        cells(split, found),
+        tuple(examples(split, worst(found, MOST_GALLERY))),
+        tuple(examples(split, best(found, MOST_GALLERY))),
+    )
+
+
+def cells(split: Split, found: Sequence[EvaluatedExample]) -> dict[tuple[str, str], Cell]:
+    """Return examples of every true and predicted class: confident mistakes first, right answers least confident first.
+
+    As many a cell as fit into `MOST_IMAGES` and `MOST_BYTES`.
+    """
+    grouped: dict[tuple[str, str], list[EvaluatedExample]] = {}
+    for answer in found:
+        grouped.setdefault((answer.true, answer.predicted), []).append(answer)
+    for (true, predicted), group in grouped.items():
+        group.sort(key=lambda answer: answer.probability, reverse=true != predicted)
+    most = _fitting([len(group) for group in grouped.values()], MOST_IMAGES)
+    drawn = {key: examples(split, group[:most]) for key, group in grouped.items()}
+    while most > 1 and sum(len(i.content) for images in drawn.values() for i in images[:most]) > MOST_BYTES:
+        most -= 1
+    return {key: Cell(tuple(images[:most]), len(grouped[key])) for key, images in drawn.items()}
+
+
+def _fitting(counts: Sequence[int], limit: int) -> int:
+    """Return how many of each group may be taken so that there are at most `limit` in all, but one of each."""
+    return max((k for k in range(1, MOST_IN_CELL + 1) if sum(min(k, n) for n in counts) <= limit), default=1)
+
+
+def examples(split: Split, found: Sequence[EvaluatedExample]) -> list[Image]:
+    """Return images no larger than a thumbnail, with what they are and what was predicted."""
+    return [Image(photo(thumbnail(image_of(split, a.row), THUMBNAIL)), _caption(a)) for a in found]
+
+
+def _caption(answer: EvaluatedExample) -> str:
+    name = f"no. {answer.example}" if answer.example.isdecimal() else answer.example
+    return f"true {answer.true}, predicted {answer.predicted} ({100 * answer.probability:.1f} %), {name}"

@@ -1,0 +1,150 @@
+"""What a task shows of its networks: on the terminal, in figures, in the report."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from matplotlib.figure import Figure
+
+    from cnncli.datasets.splits import Split
+    from cnncli.report.html_material import Tile
+    from cnncli.report.html_page import Section
+    from cnncli.report.page import Page
+    from cnncli.runs.run import Run
+
+    Array = npt.NDArray[Any]
+
+NETWORK_KINDS = ("kernels", "activations", "gradcam", "saliency")
+"""Pictures of any network."""
+
+CONFIG_KINDS = ("augmentation", "schedule", "receptive_field")
+"""Pictures of any config."""
+
+
+class EvaluatedSplit(Protocol):
+    """A run's network measured on a split; each part is read, or made, when somebody asks for it."""
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+        ...
+
+    @property
+    def split(self) -> str:
+        """Name of the split."""
+        ...
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """What evaluation-<split>.json holds."""
+        ...
+
+    @property
+    def invariance(self) -> Mapping[str, Any]:
+        """What invariance-<split>.json holds."""
+        ...
+
+    @property
+    def examples(self) -> Split:
+        """The examples themselves."""
+        ...
+
+
+Draw: TypeAlias = "Callable[[EvaluatedSplit, int], Figure]"
+"""Draws a figure of an evaluation; the number is that of the examples in a gallery."""
+
+
+class Score(NamedTuple):
+    """One number for each image, whose gradient attribution shows: a weighted sum of what the network ends in.
+
+    Attributes:
+        weights: Of the sum, of the outputs' shape.
+        names: What the number stands for, for each image: a class's name.
+        captions: What the network predicted of each image, in a few words.
+    """
+
+    weights: Any
+    names: Sequence[str]
+    captions: Sequence[str]
+
+
+class Recalled(NamedTuple):
+    """What a recording says that the network predicted of an example.
+
+    Attributes:
+        text: The prediction, in a few words.
+        is_right: Whether it was right.
+    """
+
+    text: str
+    is_right: bool
+
+
+class Pages(ABC):
+    """Everything that a task shows. What is slow to import is imported by the method that needs it."""
+
+    @abstractmethod
+    def page(self, document: Mapping[str, Any], width: int | None = None) -> Page:
+        """Return an evaluation for the terminal.
+
+        Args:
+            document: What `cnn eval --json` prints.
+            width: Characters to fit into, or None where there is no limit.
+        """
+
+    @abstractmethod
+    def score(self, outputs: Array, classes: Sequence[str], label: str | None = None) -> Score:
+        """Return the number that attribution explains for each image.
+
+        Args:
+            outputs: What the network ends in for the images.
+            classes: Names of the classes.
+            label: Name of the class to ask about; by default what the network itself predicts.
+
+        Raises:
+            CnnError: If there is no such class.
+        """
+
+    @abstractmethod
+    def record(self, outputs: Array) -> Mapping[str, Array]:
+        """Return what the replay of a training keeps of the network's outputs, by name."""
+
+    @abstractmethod
+    def recall(
+        self, recorded: Mapping[str, Array], truths: Sequence[str], classes: Sequence[str]
+    ) -> Sequence[Recalled]:
+        """Return the prediction for each example from what `record` kept.
+
+        Args:
+            recorded: Arrays by name.
+            truths: The right answer for each example, as `Targets.name` has it.
+            classes: Names of the classes.
+        """
+
+    def ranking(self, outputs: Array, classes: Sequence[str], most: int) -> list[tuple[str, float]]:  # noqa: ARG002
+        """Return the most probable answers to one image and their probabilities; none where there is no such thing."""
+        return []
+
+    def figures(self) -> Mapping[str, Draw]:
+        """Return the task's own figures by their name in `cnn show`."""
+        return {}
+
+    def sections(self) -> Sequence[Section]:
+        """Return the sections of the report between the curves and the layers."""
+        return ()
+
+    def tiles(self, document: Mapping[str, Any]) -> Iterable[Tile]:  # noqa: ARG002 - for tasks that have some
+        """Return the numbers of an evaluation that the report begins with."""
+        return ()
+
+    def pictures(self, evaluated: EvaluatedSplit) -> Any:  # noqa: ARG002 - for tasks that draw some
+        """Return the examples drawn for `sections`, which find them in the report's material."""
+        return None
+
+    def kinds(self) -> tuple[str, ...]:
+        """Return everything that `cnn show` draws of a network of this task."""
+        return (*NETWORK_KINDS, *self.figures(), *CONFIG_KINDS)
