@@ -35,7 +35,7 @@ def layers() -> str:
 
     rows = ["| layer | what it does | arguments |", "|---|---|---|"]
     for name, layer in VOCABULARY.items():
-        arguments = ", ".join(field for field in layer.model_fields if field not in ("name", "trainable"))
+        arguments = ", ".join(field for field in layer.model_fields if field not in ("name", "inputs", "trainable"))
         rows.append(f"| `{name}` | {(layer.__doc__ or '').splitlines()[0]} | {arguments} |")
     return "\n".join(rows)
 

@@ -153,7 +153,7 @@ def diff(before: Config, after: Config) -> Difference:
 
 def _identity(layer: Layer) -> tuple[Any, ...]:
     arguments = type(layer).model_fields
-    return (layer.type_name(), *(getattr(layer, name) for name in arguments if name != "name"))
+    return (layer.type_name(), *(getattr(layer, name) for name in arguments if name not in Layer.placing))
 
 
 def _changes(before: Layer, after: Layer) -> tuple[Change, ...]:
@@ -161,7 +161,7 @@ def _changes(before: Layer, after: Layer) -> tuple[Change, ...]:
         return ()
     old, new = dict(_flat(before, "")), dict(_flat(after, ""))
     keys = dict.fromkeys((*old, *new))
-    changed = (key for key in keys if key != "name" and old.get(key) != new.get(key))
+    changed = (key for key in keys if key not in Layer.placing and old.get(key) != new.get(key))
     return tuple(Change(key, old.get(key), new.get(key)) for key in changed)
 
 

@@ -17,9 +17,12 @@ def build(config: Config) -> keras.Model:
     """Return the config's network with fresh, seeded weights.
 
     The model takes float32 images scaled to [0, 1] and returns logits: a softmax at the end of the
-    config is left to the loss and to the predictions, where it can be computed without overflow.
+    config is left to the loss and to the predictions, where it can be computed without overflow. Of several
+    outputs it returns each by its name, as it is.
     """
-    model = build_network(logits_nodes(config.nodes), config.input_shape, config.seed)
+    several = len(config.outputs) > 1
+    nodes = config.nodes if several else logits_nodes(config.nodes)
+    model = build_network(nodes, config.input_shape, config.seed, config.outputs if several else None)
     freeze(config.train, model)
     return model
 

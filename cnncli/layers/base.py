@@ -3,12 +3,30 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from math import prod
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Shape = tuple[int, ...]
 """A tensor's shape without the batch axis, channels last: (height, width, channels)."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
+"""What a layer's name looks like."""
+
+
+def _names(given: Any) -> Any:
+    return (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list) else given
+
+
+LayerName = Annotated[str, Field(pattern=NAME)]
+Inputs = Annotated[
+    tuple[LayerName, ...],
+    Field(min_length=1),
+    BeforeValidator(_names, json_schema_input_type=LayerName | list[LayerName]),
+]
+"""Names of the layers that a layer reads; one may be written without brackets."""
+
+READS = "Names of the layers that it reads, or input; null: the one before it."
 
 
 class Factor(NamedTuple):
@@ -89,8 +107,12 @@ class Layer(Spec):
     the batch axis; channels come last.
     """
 
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", description="Name of the layer.")
+    name: str | None = Field(default=None, pattern=NAME, description="Name of the layer.")
     trainable: bool = Field(default=True, description="Whether training changes the weights.")
+    inputs: Inputs | None = Field(default=None, description=READS)
+
+    placing: ClassVar[frozenset[str]] = frozenset({"name", "inputs"})
+    """Arguments that say what the layer is called and where it stands, not what it computes."""
 
     own_arguments: ClassVar[frozenset[str]] = frozenset()
     """Arguments that Keras's class does not have."""
@@ -133,11 +155,11 @@ class Layer(Spec):
         return value(self.mac_terms(input_shape))
 
     def keras_arguments(self) -> dict[str, Any]:
-        """Return the arguments for the Keras class of the same name, without name and trainable.
+        """Return the arguments for the Keras class of the same name, without name, inputs and trainable.
 
         An initializer or regularizer becomes Keras's `{"class_name": …, "config": …}`.
         """
-        names = [n for n in type(self).model_fields if n not in {"name", "trainable", *self.own_arguments}]
+        names = [n for n in type(self).model_fields if n not in {"trainable", *self.placing, *self.own_arguments}]
         return {name: _plain(getattr(self, name)) for name in names}
 
 
@@ -148,7 +170,7 @@ def _plain(argument: Any) -> Any:
 
 
 class Merge(Layer):
-    """A layer with several inputs: what ends a `Parallel` or a `Residual`."""
+    """A layer with several inputs: it names them, or ends a `Parallel` or a `Residual`."""
 
     def merged_shape(self, input_shapes: Sequence[Shape]) -> Shape:
         """Return the shape that comes of the inputs' shapes.

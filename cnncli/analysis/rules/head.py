@@ -10,8 +10,23 @@ from cnncli.analysis.rules.rule import Doubt, Subject, activation, kind
 _PROBABILITIES = ("softmax", "log_softmax", "sparsemax")
 
 
+def one_output(subject: Subject) -> Iterator[Doubt]:
+    """A classifier has one output: the logits."""
+    names = list(subject.config.outputs)
+    if len(names) > 1:
+        yield Doubt(
+            "E304",
+            "model.outputs",
+            f"The network has {len(names)} outputs ({', '.join(names[:4])}{', …' if names[4:] else ''}); "
+            "a classifier has one, the logits.",
+            "Leave model.outputs out, and end with the layer that gives one number a class.",
+        )
+
+
 def outputs_are_classes(subject: Subject) -> Iterator[Doubt]:
     """The last layer has one number a class."""
+    if len(subject.config.outputs) > 1:
+        return
     last = subject.steps[-1]
     shape, data = last.output_shape, subject.config.data
     known = KNOWN_SETS.get(data.source)
@@ -40,6 +55,8 @@ def outputs_are_classes(subject: Subject) -> Iterator[Doubt]:
 
 def softmax_at_the_end(subject: Subject) -> Iterator[Doubt]:
     """The loss is computed from logits: probabilities at the end are taken off, or are wrong."""
+    if len(subject.config.outputs) > 1:
+        return
     last = subject.steps[-1].node
     name = activation(last.layer)
     if name == "softmax":
@@ -62,8 +79,9 @@ def softmax_at_the_end(subject: Subject) -> Iterator[Doubt]:
 
 def softmax_before_the_end(subject: Subject) -> Iterator[Doubt]:
     """A softmax that is followed by another layer has lost the scale of its input."""
-    for step in subject.steps[:-1]:
-        if activation(step.node.layer) in _PROBABILITIES:
+    outputs = subject.config.output_nodes
+    for index, step in enumerate(subject.steps):
+        if index not in outputs and activation(step.node.layer) in _PROBABILITIES:
             follower = subject.steps[-1].node
             twice = activation(follower.layer) == "softmax" and kind(follower.layer) != "Dense"
             yield Doubt(
@@ -75,4 +93,4 @@ def softmax_before_the_end(subject: Subject) -> Iterator[Doubt]:
             )
 
 
-RULES = (outputs_are_classes, softmax_at_the_end, softmax_before_the_end)
+RULES = (one_output, outputs_are_classes, softmax_at_the_end, softmax_before_the_end)

@@ -8,7 +8,7 @@ from cnncli.config.schema.augmentation import Augmentation, RandomCrop
 from cnncli.config.schema.optimizers import Adam, Optimizer
 from cnncli.config.schema.schedules import Constant, Monitor, Schedule
 from cnncli.config.yaml.origins import Origins
-from cnncli.layers.base import Spec
+from cnncli.layers.base import NAME, Spec
 from cnncli.layers.graph import Node
 
 Positive = Annotated[int, Field(ge=1)]
@@ -74,6 +74,10 @@ class Model(Section):
 
     blocks: dict[Name, Any] = Field(default={}, description="Named lists of layers with parameters, used like a layer.")
     layers: tuple[InstanceOf[Spec], ...] = Field(min_length=1, description="The layers, from the image to the logits.")
+    outputs: dict[Name, Annotated[str, Field(pattern=NAME)]] = Field(
+        default={},
+        description="Outputs by name, each with its layer; without any, the last layer is the output.",
+    )
 
 
 class Loss(Section):
@@ -172,6 +176,7 @@ class Config(Section):
 
     Attributes:
         nodes: The network, blocks and composites expanded, in the order in which it is computed.
+        outputs: Index of the node of each named output; empty where the last node is the only output.
         document: The resolved config as plain data: what `config.yaml` of a run holds.
         origins: Where every value was written.
     """
@@ -180,6 +185,7 @@ class Config(Section):
     seed: Seed = 0
     data: Data
     nodes: tuple[InstanceOf[Node], ...]
+    outputs: dict[str, int] = {}
     train: Train = Train()
     document: dict[str, Any] = Field(repr=False)
     origins: InstanceOf[Origins] = Field(repr=False)
@@ -188,3 +194,8 @@ class Config(Section):
     def input_shape(self) -> tuple[int, int, int]:
         """Shape of one image: height, width, channels."""
         return (*self.data.image_size, self.data.channels)
+
+    @property
+    def output_nodes(self) -> tuple[int, ...]:
+        """Indices of the nodes whose outputs are the network's."""
+        return tuple(self.outputs.values()) or (len(self.nodes) - 1,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,7 +19,9 @@ from cnncli.layers.normalization import BatchNormalization
 from cnncli.layers.transpose import Conv2DTranspose
 
 
-def build(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
+def build(
+    nodes: Sequence[Node], input_shape: Shape, seed: int, outputs: Mapping[str, int] | None = None
+) -> keras.Model:
     """Return a functional model with fresh weights that follow from `seed` alone.
 
     Every random start and every dropout has a seed of its own, from `seed`, the node's index and the argument,
@@ -29,20 +31,24 @@ def build(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
         nodes: The network, each node after its inputs.
         input_shape: (height, width, channels) of the float32 images, already scaled.
         seed: The config's seed.
+        outputs: Node of each output by name, where there are several: the model then returns them by name. Else it
+            returns what the last node makes.
     """
+    ends = dict(outputs) if outputs and len(outputs) > 1 else {}
+    logits = set(ends.values()) or {len(nodes) - 1}
     names = {node.name for node in nodes}
     inputs = keras.Input(shape=input_shape, name=next(n for n in ("input", "image", "_input") if n not in names))
     tensors: list[Any] = []
     for index, node in enumerate(nodes):
         given = [inputs if i == INPUT else tensors[i] for i in node.inputs]
         # Logits of a mixed-precision network are float32: a loss of 8-bit mantissas would be a coarse one.
-        dtype = "float32" if node is nodes[-1] or needs_float32(node.layer) else None
+        dtype = "float32" if index in logits or needs_float32(node.layer) else None
         layer = _keras_layer(node, [seed, index], dtype)
         tensors.append(layer(given if isinstance(node.layer, Merge) else given[0]))
         kernels = node.layer.kernel if isinstance(node.layer, Conv2D) else None
         if kernels is not None and kernels != WHITENING:
             layer.kernel.assign(fixed_kernel(kernels, tuple(layer.kernel.shape)))
-    return keras.Model(inputs, tensors[-1])
+    return keras.Model(inputs, {name: tensors[i] for name, i in ends.items()} if ends else tensors[-1])
 
 
 def _keras_layer(node: Node, entropy: list[int], dtype: str | None) -> Any:

@@ -170,7 +170,7 @@ def _layer(entry: _Entry) -> Layer:
             f"{entry.name}: {entry.kind[:80]} is no layer of the vocabulary", f"Known are {', '.join(VOCABULARY)}."
         )
     fields = {**VOCABULARY, **MERGES}[entry.kind].model_fields
-    arguments = {k: _argument(v, entry, k) for k, v in entry.config.items() if k in fields and k != "name"}
+    arguments = {k: _argument(v, entry, k) for k, v in entry.config.items() if k in fields and k not in Layer.placing}
     for key, value in entry.config.items():
         if key not in fields and key not in _MEANINGLESS:
             _check_neutral(entry, key, value)
