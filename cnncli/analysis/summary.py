@@ -12,6 +12,7 @@ from cnncli.analysis.memory import Memory, memory
 from cnncli.analysis.walk import Step, walk
 from cnncli.config.schema.schema import Config
 from cnncli.layers.base import Shape
+from cnncli.layers.dense import Dense
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def summarize(config: Config) -> Summary:
 
 def dense_params(step: Step) -> int | None:
     """Return the parameters of a dense layer in place of a convolution, or None for another layer."""
-    if "Conv" not in step.node.layer.type_name():
+    if not step.node.layer.is_weighted_sum or isinstance(step.node.layer, Dense):
         return None
     outputs = prod(step.output_shape)
     biases = outputs if getattr(step.node.layer, "use_bias", False) else 0

@@ -116,6 +116,18 @@ class Layer(Spec):
 
     own_arguments: ClassVar[frozenset[str]] = frozenset()
     """Arguments that Keras's class does not have."""
+    is_weighted_sum: ClassVar[bool] = False
+    """Whether it is a convolution or a dense layer: a linear map with weights, and perhaps an activation."""
+    is_linear: ClassVar[bool] = False
+    """Whether, but for weights and an activation, its output depends linearly on its input."""
+    is_same_in_evaluation: ClassVar[bool] = False
+    """Whether its output in evaluation has the values of its input."""
+    is_random_in_training: ClassVar[bool] = False
+    """Whether it draws random numbers in training."""
+    needs_float32: ClassVar[bool] = False
+    """Whether TensorFlow lacks it, or its gradients, in other precisions."""
+    looks_like_its_input: ClassVar[bool] = False
+    """Whether a picture of its output, each channel drawn from its lowest value to its highest, shows its input."""
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of what the layer makes of `input_shape`.
@@ -136,6 +148,11 @@ class Layer(Spec):
     def windows(self, input_shape: Shape) -> tuple[Window, ...] | None:
         """Return one window for each spatial axis, or None if every output sees the whole input."""
         return tuple(Window(1) for _ in input_shape[:-1])
+
+    @property
+    def final_activation(self) -> str:
+        """Name of the activation that it ends with; "linear" for none."""
+        return getattr(self, "activation", None) or "linear"
 
     def weights(self, input_shape: Shape) -> tuple[Weight, ...]:
         """Return the layer's arrays, in Keras's order."""

@@ -1,5 +1,7 @@
 """Layers that drop values in training."""
 
+from typing import ClassVar
+
 from cnncli.layers.arguments import Share
 from cnncli.layers.base import Layer, Shape
 from cnncli.layers.sliding import check_rank
@@ -14,6 +16,10 @@ class Dropout(Layer):
     Reference: Srivastava et al., JMLR 15, 2014.
     """
 
+    is_linear: ClassVar[bool] = True
+    is_same_in_evaluation: ClassVar[bool] = True
+    is_random_in_training: ClassVar[bool] = True
+
     rate: Share
 
 
@@ -26,6 +32,10 @@ class SpatialDropout2D(Layer):
     Input shape: (height, width, channels).
     Reference: Tompson et al., Efficient object localization using convolutional networks, CVPR 2015.
     """
+
+    is_linear: ClassVar[bool] = True
+    is_same_in_evaluation: ClassVar[bool] = True
+    is_random_in_training: ClassVar[bool] = True
 
     rate: Share
 

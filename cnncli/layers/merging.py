@@ -17,6 +17,8 @@ class Concatenate(Merge):
     Example: Concatenate().merged_shape([(8, 8, 4), (8, 8, 6)]) == (8, 8, 10)
     """
 
+    is_linear: ClassVar[bool] = True
+
     def merged_shape(self, input_shapes: Sequence[Shape]) -> Shape:
         """Return the common spatial axes and all channels."""
         if len({shape[:-1] for shape in input_shapes}) > 1:
@@ -49,8 +51,8 @@ class Elementwise(Merge):
         shape = tuple(max(axis, default=1) for axis in lengths)
         if self.adds and any(prod(given) == 1 < prod(shape) for given in input_shapes):
             raise ShapeError(
-                f"{self.type_name()} of a single number to {times(shape)} values goes wrong in Keras 3.15 where a batch "
-                "has as many images as there are channels",
+                f"{self.type_name()} of a single number to {times(shape)} values goes wrong in Keras 3.15 where a "
+                "batch has as many images as there are channels",
                 "make one number a channel of it, with a Dense or Conv2D layer",
                 "E042",
             )
@@ -65,6 +67,7 @@ class Add(Elementwise):
     Example: Add().merged_shape([(8, 8, 4), (1, 1, 4)]) == (8, 8, 4)
     """
 
+    is_linear: ClassVar[bool] = True
     adds: ClassVar[bool] = True
 
 
@@ -98,6 +101,7 @@ class Subtract(Elementwise):
     Raises: ShapeError if the shapes differ.
     """
 
+    is_linear: ClassVar[bool] = True
     most_inputs: ClassVar[int | None] = 2
 
 
@@ -118,6 +122,7 @@ class Average(Elementwise):
     Raises: ShapeError if the shapes differ.
     """
 
+    is_linear: ClassVar[bool] = True
     adds: ClassVar[bool] = True
 
 

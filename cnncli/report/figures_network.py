@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cnncli.layers import VOCABULARY
 from cnncli.report.figures import AMOUNT, SIGNED, bare, mosaic, new_figure, shortened, show_pixels, tile_ticks
 from cnncli.report.numbers import size
 
@@ -21,7 +22,6 @@ MOST_ACROSS = 16
 MOST_LAYERS = 16
 """Layers that are drawn below each other; of a deeper network, as many spread evenly."""
 MOST_CHANNELS = 10
-PREPARING = ("ZeroPadding2D", "BatchNormalization", "Rescaling", "Normalization")
 
 
 def kernels_figure(kernels: Kernels) -> Figure:
@@ -164,7 +164,7 @@ def _spread(maps: Sequence[FeatureMaps], most: int) -> list[FeatureMaps]:
     """Return at most so many, first and last among them; layers that only prepare others go first."""
     if len(maps) <= most:
         return list(maps)
-    maps = [found for found in maps if found.kind not in PREPARING]
+    maps = [found for found in maps if not (found.kind in VOCABULARY and VOCABULARY[found.kind].looks_like_its_input)]
     most = min(most, len(maps))
     return [maps[round(i * (len(maps) - 1) / (most - 1))] for i in range(most)]
 

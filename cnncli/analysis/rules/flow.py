@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnncli.analysis.rules.rule import Doubt, Subject, activation, is_weighted_sum, kind
+from cnncli.analysis.rules.rule import Doubt, Subject
 from cnncli.analysis.walk import Step
 from cnncli.layers.base import Layer
+from cnncli.layers.depthwise import DepthwiseConv2D
 from cnncli.layers.graph import INPUT
-
-_LINEAR = (
-    "Flatten",
-    "Reshape",
-    "Dropout",
-    "SpatialDropout2D",
-    "BatchNormalization",
-    "Rescaling",
-    "Normalization",
-    "Concatenate",
-    "Add",
-)
-_LINEAR_FAMILIES = ("AveragePooling", "GlobalAveragePooling", "ZeroPadding", "Cropping", "UpSampling")
+from cnncli.layers.normalization import BatchNormalization
 
 
 def activation_between(subject: Subject) -> Iterator[Doubt]:
@@ -29,7 +18,7 @@ def activation_between(subject: Subject) -> Iterator[Doubt]:
     for index, step in enumerate(subject.steps):
         layer = step.node.layer
         before = next((s for i in step.node.inputs if (s := last_sum[i]) is not None), None)
-        if is_weighted_sum(layer) and before is not None and not _meant(subject.steps[before], step):
+        if layer.is_weighted_sum and before is not None and not _meant(subject.steps[before], step):
             first = subject.steps[before].node
             yield Doubt(
                 "W310",
@@ -44,27 +33,24 @@ def activation_between(subject: Subject) -> Iterator[Doubt]:
 def _meant(first: Step, second: Step) -> bool:
     """Say whether two sums are one in parts to save work: channels one by one, or through few channels."""
     narrow = first.output_shape[-1] < min(first.input_shape[-1], second.output_shape[-1])
-    return narrow or "Depthwise" in kind(first.node.layer)
+    return narrow or isinstance(first.node.layer, DepthwiseConv2D)
 
 
 def _after(index: int, layer: Layer, before: int | None) -> int | None:
-    if is_weighted_sum(layer):
-        return index if activation(layer) == "linear" else None
-    name = kind(layer)
-    linear = (
-        name in _LINEAR or name.startswith(_LINEAR_FAMILIES) or (name == "Activation" and activation(layer) == "linear")
-    )
-    return before if linear else None
+    if layer.final_activation != "linear":
+        return None
+    return index if layer.is_weighted_sum else before if layer.is_linear else None
 
 
 def bias_before_normalization(subject: Subject) -> Iterator[Doubt]:
     """A batch normalization subtracts the mean, and every bias with it."""
     for index, step in enumerate(subject.steps):
         layer = step.node.layer
-        if not is_weighted_sum(layer) or not getattr(layer, "use_bias", False) or activation(layer) != "linear":
+        biased = layer.is_weighted_sum and getattr(layer, "use_bias", False)
+        if not biased or layer.final_activation != "linear":
             continue
         followers = [subject.steps[i].node for i in subject.consumers[index]]
-        if followers and all(kind(node.layer) == "BatchNormalization" for node in followers):
+        if followers and all(isinstance(node.layer, BatchNormalization) for node in followers):
             size = step.output_shape[-1]
             yield Doubt(
                 "W311",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnncli.analysis.rules.known_sets import KNOWN_SETS
-from cnncli.analysis.rules.rule import Doubt, Subject, activation, kind
+from cnncli.analysis.rules.rule import Doubt, Subject
+from cnncli.layers.dense import Dense
 
 _PROBABILITIES = ("softmax", "log_softmax", "sparsemax")
 
@@ -58,7 +59,7 @@ def softmax_at_the_end(subject: Subject) -> Iterator[Doubt]:
     if len(subject.config.outputs) > 1:
         return
     last = subject.steps[-1].node
-    name = activation(last.layer)
+    name = last.layer.final_activation
     if name == "softmax":
         yield Doubt(
             "W301",
@@ -81,9 +82,9 @@ def softmax_before_the_end(subject: Subject) -> Iterator[Doubt]:
     """A softmax that is followed by another layer has lost the scale of its input."""
     outputs = subject.config.output_nodes
     for index, step in enumerate(subject.steps):
-        if index not in outputs and activation(step.node.layer) in _PROBABILITIES:
+        if index not in outputs and step.node.layer.final_activation in _PROBABILITIES:
             follower = subject.steps[-1].node
-            twice = activation(follower.layer) == "softmax" and kind(follower.layer) != "Dense"
+            twice = follower.layer.final_activation == "softmax" and not isinstance(follower.layer, Dense)
             yield Doubt(
                 "W303",
                 step.node.path,

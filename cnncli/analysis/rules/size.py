@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cnncli.analysis.memory import memory
-from cnncli.analysis.rules.rule import Doubt, Subject, kind
+from cnncli.analysis.rules.rule import Doubt, Subject
+from cnncli.layers.dense import Dense
 from cnncli.layers.graph import INPUT
+from cnncli.layers.reshaping import Flatten
 
 MANY = 100_000
 """Parameters below which no one minds where they are."""
@@ -21,7 +23,7 @@ def parameters_are_spread(subject: Subject) -> Iterator[Doubt]:
     total = sum(counts)
     for step, count in zip(subject.steps, counts, strict=True):
         large = count >= MANY and 2 * count > total
-        if large and kind(step.node.layer) == "Dense" and _is_flattened(subject, step.node.inputs[0]):
+        if large and isinstance(step.node.layer, Dense) and _is_flattened(subject, step.node.inputs[0]):
             yield Doubt(
                 "W309",
                 step.node.path,
@@ -32,9 +34,9 @@ def parameters_are_spread(subject: Subject) -> Iterator[Doubt]:
 
 
 def _is_flattened(subject: Subject, index: int) -> bool:
-    while index != INPUT and kind(subject.steps[index].node.layer) == "Dropout":
+    while index != INPUT and subject.steps[index].node.layer.is_random_in_training:
         index = subject.steps[index].node.inputs[0]
-    return index != INPUT and kind(subject.steps[index].node.layer) == "Flatten"
+    return index != INPUT and isinstance(subject.steps[index].node.layer, Flatten)
 
 
 def training_fits_the_machine(subject: Subject) -> Iterator[Doubt]:

@@ -8,9 +8,10 @@ from math import ceil
 
 from cnncli.analysis.processor import cpu_features, lacks_float16
 from cnncli.analysis.rules.known_sets import num_training_examples
-from cnncli.analysis.rules.rule import Doubt, Subject, kind
+from cnncli.analysis.rules.rule import Doubt, Subject
 from cnncli.analysis.walk import Step
 from cnncli.config.schema.schema import Group
+from cnncli.layers.normalization import BatchNormalization
 
 _METRICS = ("loss", "accuracy")
 STALE = 0.05
@@ -67,7 +68,7 @@ def running_means_arrive(subject: Subject) -> Iterator[Doubt]:
     steps = epochs * ceil(examples / train.batch_size)
     for step in subject.steps:
         momentum = getattr(step.node.layer, "momentum", 0.0)
-        if kind(step.node.layer) == "BatchNormalization" and momentum**steps > STALE:
+        if isinstance(step.node.layer, BatchNormalization) and momentum**steps > STALE:
             what = "before early stopping may end it" if train.early_stopping else "in all"
             yield Doubt(
                 "W315",

@@ -14,14 +14,12 @@ import tensorflow as tf
 
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.errors import CnnError
+from cnncli.layers import VOCABULARY
 
 Floats = npt.NDArray[np.float32]
 
 KERNEL_NAMES = ("kernel", "depthwise_kernel")
 """Keras's names of the arrays that slide over an image."""
-
-UNCHANGING = ("InputLayer", "Dropout", "SpatialDropout2D", "Flatten", "Reshape")
-"""Layers whose output in evaluation is their input."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +101,19 @@ def feature_maps(model: keras.Model, preprocessing: Preprocessing, image: npt.ND
         preprocessing: What comes before it.
         image: uint8 (height, width, channels) of the network's size.
     """
-    layers = [layer for layer in model.layers if type(layer).__name__ not in UNCHANGING]
+    layers = [layer for layer in model.layers if not _is_unchanging(layer)]
     inner = keras.Model(model.inputs, [layer.output for layer in layers])
     outputs = inner(preprocessing.to_float(tf.constant(image[None])), training=False)
     return [
         FeatureMaps(layer.name, type(layer).__name__, np.asarray(output[0], np.float32))
         for layer, output in zip(layers, outputs, strict=True)
     ]
+
+
+def _is_unchanging(layer: Any) -> bool:
+    """Whether a Keras layer's output in evaluation is its input."""
+    ours = VOCABULARY.get(type(layer).__name__)
+    return isinstance(layer, keras.layers.InputLayer) or (ours is not None and ours.is_same_in_evaluation)
 
 
 def last_plane(model: keras.Model) -> Any:
@@ -119,7 +123,7 @@ def last_plane(model: keras.Model) -> Any:
         CnnError: If there is none: a network of dense layers alone has no place to look at.
     """
     for layer in reversed(model.layers[1:]):
-        passes = "Pooling" in type(layer).__name__ or type(layer).__name__ in UNCHANGING
+        passes = "Pooling" in type(layer).__name__ or _is_unchanging(layer)
         if not passes and len(layer.output.shape) == 4 and max(layer.output.shape[1:3]) > 1:
             return layer
     raise CnnError("no layer of the network keeps the image's plane", "Grad-CAM needs a convolution.")

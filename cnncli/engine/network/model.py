@@ -12,7 +12,6 @@ from cnncli.engine.fast_ops import batch_normalization, convolution
 from cnncli.engine.network.own_layers import OWN_LAYERS, fixed_kernel, needs_float32
 from cnncli.layers.base import Merge, Shape
 from cnncli.layers.convolution import Conv2D, Convolution
-from cnncli.layers.dropout import Dropout, SpatialDropout2D
 from cnncli.layers.graph import INPUT, Node
 from cnncli.layers.kernels import WHITENING
 from cnncli.layers.normalization import BatchNormalization
@@ -60,7 +59,7 @@ def _keras_layer(node: Node, entropy: list[int], dtype: str | None) -> Any:
     for argument, seed in zip(arguments, seeds.tolist(), strict=False):
         if argument.endswith("_initializer"):
             arguments[argument] = _initializer(arguments[argument], seed)
-    if isinstance(node.layer, (Dropout, SpatialDropout2D)):
+    if node.layer.is_random_in_training:
         arguments["seed"] = int(seeds[-1]) >> 1
     layer = keras_class(name=node.name, dtype=dtype, **arguments)
     layer.trainable = node.layer.trainable  # not every Keras layer takes it as an argument

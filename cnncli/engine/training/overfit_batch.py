@@ -18,7 +18,6 @@ from cnncli.datasets import load as load_splits
 from cnncli.engine.input_pipeline.feed import Chunk
 from cnncli.engine.runtime import configure
 from cnncli.engine.training.trainer import Trainer
-from cnncli.layers.dropout import Dropout, SpatialDropout2D
 from cnncli.layers.graph import Node
 from cnncli.runs.events import Silence
 from cnncli.runs.run import Run
@@ -182,7 +181,7 @@ def _bare(config: Config) -> Config:
 
 
 def _without_dropout(node: Node) -> Node:
-    if isinstance(node.layer, (Dropout, SpatialDropout2D)):
+    if node.layer.is_random_in_training:
         return replace(node, layer=node.layer.model_copy(update={"rate": 0.0}))
     return node
 
