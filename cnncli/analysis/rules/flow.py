@@ -10,6 +10,7 @@ from cnncli.layers.base import Layer
 from cnncli.layers.depthwise import DepthwiseConv2D
 from cnncli.layers.graph import INPUT
 from cnncli.layers.normalization import BatchNormalization
+from cnncli.layers.transpose import Conv2DTranspose
 
 
 def activation_between(subject: Subject) -> Iterator[Doubt]:
@@ -31,9 +32,9 @@ def activation_between(subject: Subject) -> Iterator[Doubt]:
 
 
 def _meant(first: Step, second: Step) -> bool:
-    """Say whether two sums are one in parts to save work: channels one by one, or through few channels."""
+    """Say whether two sums are meant to be one: in parts to save work (channels one by one, or few), or to enlarge."""
     narrow = first.output_shape[-1] < min(first.input_shape[-1], second.output_shape[-1])
-    return narrow or isinstance(first.node.layer, DepthwiseConv2D)
+    return narrow or isinstance(first.node.layer, (DepthwiseConv2D, Conv2DTranspose))
 
 
 def _after(index: int, layer: Layer, before: int | None) -> int | None:
