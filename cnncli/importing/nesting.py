@@ -38,27 +38,35 @@ def chain(operations: Sequence[Operation]) -> Parts:
     Raises:
         ForeignError: If a layer has the name that the config language has for the network's input.
     """
-    by_name = {operation.name: operation for operation in operations}
-    needed, waiting = set(), [operations[-1].name] if operations else []
-    while waiting:
-        name = waiting.pop()
-        if name != IMAGE and name not in needed:
-            needed.add(name)
-            waiting += by_name[name].inputs
     parts: Parts = []
     before = IMAGE
-    for operation in operations:
-        if operation.name not in needed:
-            continue
+    ordered = _ordered(operations)
+    names_in_use = {operation.name for operation in ordered}
+    for operation in ordered:
         ((kind, arguments),) = _leaf(operation).items()
         if operation.inputs != (before,):
-            if IMAGE in operation.inputs and INPUT_NAME in needed:
+            if IMAGE in operation.inputs and INPUT_NAME in names_in_use:
                 raise ForeignError(f'a layer is named "{INPUT_NAME}", which stands for the image in a config')
             names = [name or INPUT_NAME for name in operation.inputs]
             arguments["inputs"] = names if len(names) > 1 else names[0]
         parts.append({kind: arguments})
         before = operation.name
     return parts
+
+
+def _ordered(operations: Sequence[Operation]) -> list[Operation]:
+    """Return what the last operation needs, each behind its inputs and close behind the last of them."""
+    by_name = {operation.name: operation for operation in operations}
+    ordered: dict[str, Operation] = {}
+    waiting = [operations[-1].name] if operations else []
+    while waiting:
+        operation = by_name[waiting[-1]]
+        missing = [name for name in operation.inputs if name != IMAGE and name not in ordered]
+        if missing and operation.name not in ordered:
+            waiting += missing[::-1]
+        else:
+            ordered.setdefault(waiting.pop(), operation)
+    return list(ordered.values())
 
 
 class _Nest:

@@ -80,3 +80,30 @@ def test_layers_that_draw_random_numbers_say_so(name: str) -> None:
         return
     differs = not np.array_equal(np.asarray(compute(x, training=True)), np.asarray(compute(x, training=True)))
     assert differs == VOCABULARY[name].is_random_in_training
+
+
+@pytest.mark.parametrize(("noise_shape", "axes"), [([None, 1, 1, 1], (1, 2, 3)), ([None, 1, 1, None], (1, 2))])
+def test_dropout_of_whole_axes(noise_shape: list[int | None], axes: tuple[int, ...]) -> None:
+    """Values along an axis of length 1 of noise_shape are dropped together, the others enlarged."""
+    from cnncli.engine.network.model import build
+
+    layer = VOCABULARY["Dropout"].model_validate({"rate": 0.5, "noise_shape": noise_shape})
+    model = build(flatten([layer]), (3, 4, 5), seed=0)
+    found = np.asarray(model(np.ones((64, 3, 4, 5), np.float32), training=True))
+    assert set(np.unique(found)) == {0.0, 2.0}
+    assert (found.min(axis=axes) == found.max(axis=axes)).all()
+    assert 0.3 < (found.max(axis=axes) == 0).mean() < 0.7
+
+
+def test_dropout_of_other_axes_is_refused() -> None:
+    """A noise_shape of another number of axes ends in an error, here before training, in Keras in it."""
+    import keras
+    import tensorflow as tf
+
+    from cnncli.errors import ShapeError
+
+    layer = VOCABULARY["Dropout"].model_validate({"rate": 0.5, "noise_shape": [None, 1, 1]})
+    with pytest.raises(ShapeError, match="noise_shape has 3 axes; the input has 4"):
+        layer.output_shape((3, 4, 5))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="broadcastable"):
+        keras.layers.Dropout(0.5, noise_shape=(None, 1, 1))(np.ones((2, 3, 4, 5), np.float32), training=True)

@@ -130,7 +130,7 @@ CASES = {
     "Reshape": st.fixed_dictionaries(
         {"target_shape": st.lists(st.sampled_from([-1, 1, 2, 3, 4]), min_size=1, max_size=4)}
     ),
-    "Dropout": st.fixed_dictionaries({"rate": st.floats(0, 0.9)}),
+    "Dropout": st.fixed_dictionaries({"rate": st.floats(0, 0.9)}, optional={"noise_shape": st.none()}),
     "SpatialDropout2D": st.fixed_dictionaries({"rate": st.floats(0, 0.9)}),
     "BatchNormalization": fields(momentum=st.floats(0, 1), moving_mean_initializer=initializer, **affine),
     "LayerNormalization": fields(**affine),
