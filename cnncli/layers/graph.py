@@ -22,6 +22,9 @@ INPUT_NAME = "input"
 MAX_NODES = 20_000
 """More layers than this are taken for a mistake (repeats within repeats)."""
 
+LONGEST_AXIS = 10**15
+"""Positions along an axis, or channels, that are more than any computer holds."""
+
 MOST_PROBLEMS = 20
 """Problems of one kind that are looked into."""
 
@@ -194,7 +197,14 @@ def measure(nodes: Sequence[Node], input_shape: Shape) -> tuple[list[Shape | Non
 
 
 def _output_shape(layer: Layer, given: Sequence[Shape]) -> Shape:
-    return layer.merged_shape(given) if isinstance(layer, Merge) else layer.output_shape(given[0])
+    shape = layer.merged_shape(given) if isinstance(layer, Merge) else layer.output_shape(given[0])
+    if max(shape, default=0) > LONGEST_AXIS:
+        raise ShapeError(
+            f"{layer.type_name()} makes an axis longer than {LONGEST_AXIS:,}",
+            "merge fewer layers, or enlarge less",
+            "E043",
+        )
+    return shape
 
 
 def _trail(
@@ -474,8 +484,10 @@ class _Plan:
     def find_unread(self, outputs: Collection[int]) -> None:
         """Tell of each layer that no other reads and that is no output."""
         read = {i for node in self.nodes for i in node.inputs}.union(outputs)
+        told: set[str] = set()
         for index, node in enumerate(self.nodes):
-            if index not in read:
+            if index not in read and node.path not in told:
+                told.add(node.path)
                 message = f"no layer reads {node.name}, and it is no output"
                 hint = "let a layer read it, name it under model.outputs, or leave it out"
                 self.problems.append(GraphError(message, hint, node.path, "E037"))

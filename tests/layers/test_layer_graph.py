@@ -13,6 +13,7 @@ from cnncli.layers import (
     Multiply,
     ReLU,
     Subtract,
+    UpSampling2D,
 )
 from cnncli.layers.composites import Block, Parallel, Repeat, Residual
 from cnncli.layers.graph import (
@@ -230,6 +231,20 @@ def test_circles_of_many_names_end():
     """Thousands of names that no earlier layer has are told of in a moment, the first of them."""
     layers = [conv(name=f"n{i}", inputs=(f"n{i + 1}",)) for i in range(5000)]
     assert len(lay_out([*layers, conv(name="n5000")]).problems) <= MOST_PROBLEMS
+
+
+def test_axes_that_grow_without_end():
+    """Channels doubled again and again end in an error, not in numbers that cannot be printed."""
+    for grow in (Concatenate(inputs=("c", "c"), name="c"), UpSampling2D(name="c")):
+        doubled = Repeat(times=1000, layers=(ReLU(name="c"), grow.model_copy(update={"name": None})))
+        errors = measure(flatten([doubled]), (8, 8, 1))[1]
+        assert [error.code for error in errors] == ["E043"]
+
+
+def test_an_unread_layer_of_many_turns_is_told_once():
+    """A layer written once is told of once, however often it is repeated."""
+    layers = [conv(name="a"), Repeat(times=9, layers=(ReLU(), conv(inputs=("a",))))]
+    assert [error.message for error in lay_out(layers).problems] == ["no layer reads re_lu, and it is no output"]
 
 
 def test_shape_errors_of_several_inputs_tell_each_way():

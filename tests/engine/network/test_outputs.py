@@ -45,7 +45,7 @@ def test_outputs_come_by_name() -> None:
     found = model(images)
     assert list(found) == ["mask", "classes", "plane"]
     for name, layer in (("mask", "mask"), ("classes", "end"), ("plane", "a")):
-        alone = keras.Model(model.inputs, model.get_layer(layer).output)
+        alone = keras.Model(model.input, model.get_layer(layer).output)
         np.testing.assert_array_equal(np.asarray(found[name]), np.asarray(alone(images)))
     np.testing.assert_allclose(np.asarray(found["classes"]).sum(axis=-1), 1, atol=1e-6)
 
