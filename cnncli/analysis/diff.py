@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from cnncli.analysis.alignment import align
 from cnncli.analysis.summary import Row, Summary, summarize
 from cnncli.config.schema.schema import Config
 from cnncli.layers.base import Layer, Spec
+from cnncli.layers.graph import INPUT, Node
 
 Status = Literal["same", "changed", "shifted", "added", "removed"]
 
@@ -140,20 +141,27 @@ def diff(before: Config, after: Config) -> Difference:
     """
     old, new = summarize(before), summarize(after)
     identities = [[_identity(node.layer) for node in config.nodes] for config in (before, after)]
+    aligned = align(*identities)
+    successors = {i: j for i, j in aligned if i is not None} | {INPUT: INPUT}
     pairs = tuple(
         Pair(
             None if i is None else old.rows[i],
             None if j is None else new.rows[j],
-            () if i is None or j is None else _changes(before.nodes[i].layer, after.nodes[j].layer),
+            ()
+            if i is None or j is None
+            else (
+                *_changes(before.nodes[i].layer, after.nodes[j].layer),
+                *_rewired(before.nodes[i], after.nodes[j], successors, (old.rows[i], new.rows[j])),
+            ),
         )
-        for i, j in align(*identities)
+        for i, j in aligned
     )
     return Difference(old, new, pairs, tuple(_settings(before, after)))
 
 
 def _identity(layer: Layer) -> tuple[Any, ...]:
     arguments = type(layer).model_fields
-    return (layer.type_name(), *(getattr(layer, name) for name in arguments if name != "name"))
+    return (layer.type_name(), *(getattr(layer, name) for name in arguments if name not in Layer.placing))
 
 
 def _changes(before: Layer, after: Layer) -> tuple[Change, ...]:
@@ -161,8 +169,18 @@ def _changes(before: Layer, after: Layer) -> tuple[Change, ...]:
         return ()
     old, new = dict(_flat(before, "")), dict(_flat(after, ""))
     keys = dict.fromkeys((*old, *new))
-    changed = (key for key in keys if key != "name" and old.get(key) != new.get(key))
+    changed = (key for key in keys if key not in Layer.placing and old.get(key) != new.get(key))
     return tuple(Change(key, old.get(key), new.get(key)) for key in changed)
+
+
+def _rewired(
+    before: Node, after: Node, successors: Mapping[int, int | None], rows: tuple[Row, Row]
+) -> tuple[Change, ...]:
+    """Return the change of what a layer reads, where one of the configs names it."""
+    same = tuple(successors.get(i) for i in before.inputs) == after.inputs
+    if same or not (before.named or after.named):
+        return ()
+    return (Change("inputs", list(rows[0].inputs), list(rows[1].inputs)),)
 
 
 def _settings(before: Config, after: Config) -> Iterator[Change]:
@@ -171,6 +189,7 @@ def _settings(before: Config, after: Config) -> Iterator[Change]:
             "name": config.name,
             "seed": config.seed,
             **dict(_flat(config.data, "data")),
+            **{f"model.outputs.{name}": config.nodes[i].name for name, i in config.outputs.items()},
             **dict(_flat(config.train, "train")),
         }
         for config in (before, after)

@@ -48,6 +48,7 @@ class Explanation:
             "type": self.row.type,
             "path": self.row.path,
             "purpose": self.purpose,
+            "inputs": list(self.row.inputs),
             "input_shapes": [list(shape) for shape in self.input_shapes],
             "output_shape": list(self.row.output_shape),
             "params": self.row.params,

@@ -9,6 +9,8 @@ from math import prod
 from cnncli.analysis.rules.known_sets import num_training_examples
 from cnncli.analysis.walk import Step
 from cnncli.config.schema.schema import Config, Train
+from cnncli.layers.base import Shape
+from cnncli.layers.graph import INPUT
 
 FLOAT32 = 4
 _SLOTS = {"Adam": 2, "AdamW": 2, "Adagrad": 1, "Adadelta": 2, "Lion": 1, "Muon": 1}
@@ -21,7 +23,9 @@ class Memory:
 
     Attributes:
         weights: All weights as float32, which they are in every precision.
-        activations: NamedOutputs of all layers for one example, which training keeps for the gradients.
+        activations: Outputs of all layers for one example, which training keeps for the gradients.
+        peak: Outputs that are needed at once where one example is evaluated layer by layer: what a layer reads and
+            makes, and what later layers still read.
         training: Estimate for a step: weights, gradients, the optimizer's values, the average of the
             weights, and for each example of a batch the activations and their gradients. What steps of
             six networks of the zoo took beside their weights was 0.5 to 1.1 times what this says
@@ -31,6 +35,7 @@ class Memory:
 
     weights: int
     activations: int
+    peak: int
     training: int
     batch_size: int
 
@@ -46,7 +51,30 @@ def memory(config: Config, steps: Sequence[Step]) -> Memory:
     copies = 1 + optimizer_slots(train) + (train.ema is not None)
     batch_size = min(train.batch_size, num_training_examples(config.data) or train.batch_size)
     batch = batch_size * (2 * activations + FLOAT32 * prod(config.input_shape))
-    return Memory(weights, activations, weights + copies * trainable + batch, batch_size)
+    peak = value * most_alive(steps, config.input_shape, config.output_nodes)
+    return Memory(weights, activations, peak, weights + copies * trainable + batch, batch_size)
+
+
+def most_alive(steps: Sequence[Step], input_shape: Shape, outputs: Sequence[int]) -> int:
+    """Return the most values that are needed at once while a network is computed layer by layer.
+
+    Args:
+        steps: The network.
+        input_shape: Shape of one example, which counts until its last reader is done.
+        outputs: Indices of the nodes whose outputs are kept to the end.
+    """
+    last_reader = {source: index for index, step in enumerate(steps) for source in step.node.inputs}
+    last_reader |= dict.fromkeys(outputs, len(steps))
+    sizes = {INPUT: prod(input_shape)} | {index: prod(step.output_shape) for index, step in enumerate(steps)}
+    done: dict[int, list[int]] = {}
+    for source, reader in last_reader.items():
+        done.setdefault(reader, []).append(source)
+    alive = most = sizes[INPUT]
+    for index in range(len(steps)):
+        alive += sizes[index]
+        most = max(most, alive)
+        alive -= sum(sizes[source] for source in done.get(index, ()))
+    return most
 
 
 def optimizer_slots(train: Train) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 from typing import Any
@@ -12,6 +12,7 @@ from cnncli.analysis.memory import Memory, memory
 from cnncli.analysis.walk import Step, walk
 from cnncli.config.schema.schema import Config
 from cnncli.layers.base import Shape
+from cnncli.layers.dense import Dense
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Row:
         receptive_field_stride: Pixels between what neighbouring positions see; 0 where all see all.
         dense_params: What a dense layer between the same input and output would need; None but for
             convolutions.
+        reads: The names in `inputs` where the config names them and they are not just the layer above.
+        outputs: Names of the network's outputs that it is, where they have any.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Row:
     receptive_field: tuple[int, ...]
     receptive_field_stride: tuple[float, ...]
     dense_params: int | None
+    reads: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
     @property
     def sees_all(self) -> bool:
@@ -111,6 +116,11 @@ class Summary:
         return sum(row.macs for row in self.rows)
 
     @property
+    def outputs(self) -> dict[str, str]:
+        """Name of the layer of each named output; empty where the last layer is the only one."""
+        return {output: row.name for row in self.rows for output in row.outputs}
+
+    @property
     def flops(self) -> int:
         """Floating-point operations of those: two each."""
         return 2 * self.macs
@@ -121,6 +131,7 @@ class Summary:
             "name": self.name,
             "input_shape": list(self.input_shape),
             "layers": [row.to_json() for row in self.rows],
+            "outputs": self.outputs,
             "total_params": self.total_params,
             "trainable_params": self.trainable_params,
             "non_trainable_params": self.non_trainable_params,
@@ -128,6 +139,7 @@ class Summary:
             "flops": self.flops,
             "weight_bytes": self.memory.weights,
             "activation_bytes": self.memory.activations,
+            "peak_activation_bytes": self.memory.peak,
             "training_bytes": self.memory.training,
             "batch_size": self.memory.batch_size,
         }
@@ -141,28 +153,31 @@ def summarize(config: Config) -> Summary:
     """
     steps = walk(config.nodes, config.input_shape)
     names = (*(step.node.name for step in steps), "input")  # the input's index is −1
-    rows = tuple(_row(step, names, config.input_shape[:-1]) for step in steps)
-    return Summary(config.name, config.input_shape, rows, memory(config, steps))
+    rows = [_row(index, step, names, config.input_shape[:-1]) for index, step in enumerate(steps)]
+    for output, index in config.outputs.items():
+        rows[index] = replace(rows[index], outputs=(*rows[index].outputs, output))
+    return Summary(config.name, config.input_shape, tuple(rows), memory(config, steps))
 
 
 def dense_params(step: Step) -> int | None:
     """Return the parameters of a dense layer in place of a convolution, or None for another layer."""
-    if "Conv" not in step.node.layer.type_name():
+    if not step.node.layer.is_weighted_sum or isinstance(step.node.layer, Dense):
         return None
     outputs = prod(step.output_shape)
     biases = outputs if getattr(step.node.layer, "use_bias", False) else 0
     return prod(step.input_shape) * outputs + biases
 
 
-def _row(step: Step, names: Sequence[str], image: Shape) -> Row:
+def _row(index: int, step: Step, names: Sequence[str], image: Shape) -> Row:
     node, field = step.node, step.field
+    inputs = tuple(names[i] for i in node.inputs)
     weights = node.layer.weights(step.input_shape)
     trainable = sum(weight.size for weight in weights if weight.trainable)
     return Row(
         name=node.name,
         type=node.layer.type_name(),
         path=node.path,
-        inputs=tuple(names[i] for i in node.inputs),
+        inputs=inputs,
         output_shape=step.output_shape,
         trainable_params=trainable,
         non_trainable_params=sum(weight.size for weight in weights) - trainable,
@@ -170,6 +185,7 @@ def _row(step: Step, names: Sequence[str], image: Shape) -> Row:
         receptive_field=tuple(reach.size for reach in field) if field else image,
         receptive_field_stride=tuple(_number(reach.stride) for reach in field) if field else (0,) * len(image),
         dense_params=dense_params(step),
+        reads=inputs if node.named and node.inputs != (index - 1,) else (),
     )
 
 

@@ -25,9 +25,9 @@ from cnncli.config.yaml.problems import Problems, problem
 from cnncli.config.yaml.tree import Entry, Mapping, Scalar, Sequence, Value
 from cnncli.errors import ConfigError, Problem
 from cnncli.layers.base import Spec
-from cnncli.layers.graph import GraphError, Node, NodeShapeError, flatten, shapes
+from cnncli.layers.graph import GraphError, Layout, lay_out, measure
 
-_LATE = {"E011": 1, "E013": 1, "E019": 1, "E032": 2, "E040": 2, "E041": 2, "E042": 2, "E043": 2}
+_LATE = {"E011": 1, "E013": 1, "E019": 1, "E032": 2, "E037": 2, "E040": 2, "E041": 2, "E042": 2, "E043": 2}
 """Problems that may follow from others, and so come after them."""
 
 _SHAPE = ("image_size", "channels")
@@ -78,12 +78,12 @@ class _Builder:
     def config(self) -> Config:
         """Make the Config, or raise with all problems."""
         data, train = self.data(), self.train()
-        layers, whole = self.layers()
+        layers, outputs, whole = self.layers()
         top = self.top(data, train)
         shape = self.input_shape()
-        nodes = self.nodes(layers, shape) if shape else ()
+        network = self.network(layers, outputs if whole else {}, whole, shape)
         if train is not None and whole:
-            self.groups(train, nodes)
+            self.groups(train, network)
         if data is None or train is None or top is None or self.problems:
             raise ConfigError(tuple(self.problems))
         train = _with_monitor(train, TASKS[top.task])
@@ -92,7 +92,8 @@ class _Builder:
             task=top.task,
             seed=top.seed,
             data=data,
-            nodes=nodes,
+            nodes=network.nodes,
+            outputs=network.outputs,
             train=train,
             document=document(top, data, train, self.tree),
             origins=self.origins,
@@ -179,11 +180,15 @@ class _Builder:
         found = split(value, path, noun, self.problems)
         return make(found, vocabulary, self.problems) if found else None
 
-    def layers(self) -> tuple[tuple[Spec, ...], bool]:
-        """Make the layers of the model, up to the first with something wrong, and say whether these are all."""
+    def layers(self) -> tuple[tuple[Spec, ...], dict[str, str], bool]:
+        """Make the layers of the model, up to the first with something wrong, and its outputs.
+
+        Returns:
+            The layers, the layer's name for each output, and whether these are all.
+        """
         section = self.mapping("model")
         if section is None:
-            return (), False
+            return (), {}, False
         blocks, written = section.get("blocks"), section.get("layers")
         before = len(self.problems)
         network = Network(blocks if isinstance(blocks, Mapping) else None, self.problems)
@@ -192,28 +197,50 @@ class _Builder:
         ready: dict[str, Any] = {"layers": layers or (Spec(),)} if layers or not whole else {}
         if isinstance(blocks, Mapping):
             ready["blocks"] = {}
-        self.section(Model, "model", ready)
-        return layers, whole and bool(layers)
+        model = self.section(Model, "model", ready)
+        outputs = model.outputs if model else {}
+        return layers, outputs, whole and bool(layers) and model is not None
 
-    def nodes(self, layers: tuple[Spec, ...], input_shape: tuple[int, ...]) -> tuple[Node, ...]:
+    def network(
+        self, layers: tuple[Spec, ...], outputs: dict[str, str], whole: bool, input_shape: tuple[int, ...] | None
+    ) -> Layout:
         """Lay the network out and walk its shapes."""
+        nothing = Layout((), {}, ())
         try:
-            nodes = flatten(layers)
-            shapes(nodes, input_shape)
+            layout = lay_out(layers, outputs, left_out=None if whole else self.texts()) if input_shape else nothing
         except GraphError as error:
-            self.add(error.code or "E029", sentence(error.message), error.path, sentence(error.hint or ""))
-            return ()
-        except NodeShapeError as error:
-            message = f"{sentence(error.message)}\nSizes on the way: {error.sizes}"
-            self.add(error.code or "E040", message, error.node.path, sentence(error.hint or ""))
-            return ()
-        return nodes
+            self.graph_problem(error)
+            return nothing
+        for each in layout.problems:
+            self.graph_problem(each)
+        for unfit in measure(layout.nodes, input_shape or ())[1]:
+            message = f"{sentence(unfit.message)}\nSizes on the way: {unfit.sizes}"
+            self.add(unfit.code or "E040", message, unfit.node.path, sentence(unfit.hint or ""))
+        return layout
 
-    def groups(self, train: Train, nodes: tuple[Node, ...]) -> None:
+    def graph_problem(self, error: GraphError) -> None:
+        """Add what is wrong with how layers are joined."""
+        self.add(error.code or "E029", sentence(error.message), error.path, sentence(error.hint or ""))
+
+    def texts(self) -> set[str]:
+        """Return the texts of the model that may be layers' names."""
+        found: set[str] = set()
+        waiting = [entry.value for key, entry in self.tree.entries.items() if key == "model"]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, Scalar):
+                found.add(str(value.value))
+            elif isinstance(value, Mapping):
+                waiting += [entry.value for key, entry in value.entries.items() if key not in ("inputs", "outputs")]
+            else:
+                waiting += value.items
+        return found
+
+    def groups(self, train: Train, network: Layout) -> None:
         """Check that every group of layers names at least one."""
-        names = [node.name for node in nodes]
+        names = [node.name for node in network.nodes]
         for index, group in enumerate(train.groups):
-            if nodes and not any(fnmatchcase(name, group.layers) for name in names):
+            if names and not any(fnmatchcase(name, group.layers) for name in names):
                 message = f'No layer is named "{group.layers}".{suggestion(group.layers, names)}'
                 self.add("E032", message, f"train.groups[{index}].layers", f"Layers: {', '.join(names)}")
 

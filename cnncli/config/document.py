@@ -10,7 +10,7 @@ from cnncli.config.schema.schema import Data, Document, Train
 from cnncli.config.schema.tasks import DEFAULT
 from cnncli.config.yaml.tree import Mapping, plain
 from cnncli.layers import VOCABULARY
-from cnncli.layers.base import Spec
+from cnncli.layers.base import Layer, Spec
 from cnncli.layers.named import written as written_argument
 
 
@@ -68,7 +68,7 @@ def _with_defaults(name: str, arguments: dict[str, Any] | None) -> dict[str, Any
     defaults = {
         key: _argument(field.get_default(call_default_factory=True))
         for key, field in fields.items()
-        if not field.is_required() and key != "name"
+        if not field.is_required() and key not in Layer.placing
     }
     given = arguments or {}
     return {key: given.get(key, defaults.get(key)) for key in fields if key in given or key in defaults}

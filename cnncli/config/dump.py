@@ -31,7 +31,9 @@ def resolved(config: Config) -> str:
 
 def with_defaults(config: Config) -> dict[str, Any]:
     """Return the document of a config with the defaults of every layer as well."""
-    return {**config.document, "model": complete(config.document["model"])}
+    model = config.document["model"]
+    layers = {key: complete(model[key]) for key in ("blocks", "layers") if key in model}
+    return {**config.document, "model": {**model, **layers}}
 
 
 def dump_document(document: dict[str, Any], comment: Comment | None = None) -> str:

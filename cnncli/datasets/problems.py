@@ -9,7 +9,6 @@ from cnncli.config.schema.schema import Config
 from cnncli.config.yaml.problems import problem
 from cnncli.datasets.image_statistics import differences
 from cnncli.errors import Problem
-from cnncli.layers.graph import shapes
 from cnncli.plural import counted
 
 _NAMED = 5
@@ -45,10 +44,9 @@ def findings(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _head(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
-    shape = shapes(config.nodes, config.input_shape)[-1]
-    found = config.task_spec.check_output(shape, len(passport["classes"]), config.data.image_size)
+    found = config.task_spec.check_output(config.output_shape, len(passport["classes"]), config.data.image_size)
     if found is not None:
-        yield Finding("E301", found.message, found.hint, config.nodes[-1].path)
+        yield Finding(found.code, found.message, found.hint, config.nodes[-1].path)
 
 
 def _files(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:

@@ -14,7 +14,6 @@ from cnncli.datasets.files import Files
 from cnncli.datasets.images import Pixels
 from cnncli.datasets.targets import Targets
 from cnncli.errors import DataError
-from cnncli.layers.graph import shapes
 
 Images = npt.NDArray[np.uint8]
 """Images of one size: (number, height, width, channels), 0 to 255."""
@@ -94,10 +93,9 @@ class Splits:
         Raises:
             DataError: If the network's output cannot be compared with the targets.
         """
-        shape = shapes(config.nodes, config.input_shape)[-1]
-        found = config.task_spec.check_output(shape, len(self.classes), config.data.image_size)
+        found = config.task_spec.check_output(config.output_shape, len(self.classes), config.data.image_size)
         if found is not None and found.is_fatal:
-            raise DataError(found.message, hint=found.hint, code="E301")
+            raise DataError(found.message, hint=found.hint, code=found.code)
 
 
 def image(split: Split, index: int) -> Pixels:

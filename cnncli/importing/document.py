@@ -10,8 +10,9 @@ from cnncli.config.load import load_document, loads
 from cnncli.config.schema.schema import Config
 from cnncli.errors import ConfigError
 from cnncli.importing.graph import GraphImportError, ImportedGraph
-from cnncli.importing.nesting import nest
-from cnncli.layers.graph import Node
+from cnncli.importing.nesting import chain, nest
+from cnncli.layers.base import Merge
+from cnncli.layers.graph import INPUT, INPUT_NAME, Node
 from cnncli.layers.named import snake_case
 
 Document = dict[str, Any]
@@ -26,7 +27,7 @@ def to_config(graph: ImportedGraph) -> tuple[Config, Document, tuple[str, ...]]:
     Raises:
         GraphImportError: If the config language cannot say the network.
     """
-    config, document = _load(_document(graph), graph.name)
+    config, document = _loaded(graph)
     if graph.document is None:
         return config, document, graph.notes
     carried = _carried(graph.document)
@@ -45,17 +46,27 @@ def _carried(text: str) -> Config | None:
         return None
 
 
-def meaning(config: Config) -> list[tuple[str, str, dict[str, Any], tuple[int, ...]]]:
-    """Return each layer's name, type, Keras arguments and inputs, a softmax at the end left out."""
-    nodes = config.nodes
-    rows = [(node.name, node.layer.type_name(), _arguments(node), node.inputs) for node in nodes]
+Identity = str | int
+"""What stands for a layer in a comparison: its name, or of one that merges what it merges."""
+Meaning = tuple[Identity, str, dict[str, Any], tuple[Identity, ...]]
+
+
+def meaning(config: Config) -> list[Meaning]:
+    """Return each layer's name, type, Keras arguments and inputs, in no order; a softmax at the end left out."""
+    identities: dict[int, Identity] = {INPUT: INPUT_NAME}
+    rows: list[Meaning] = []
+    for index, node in enumerate(config.nodes):
+        inputs = tuple(identities[i] for i in node.inputs)
+        merged = hash((node.layer.type_name(), inputs)) if isinstance(node.layer, Merge) else None
+        identities[index] = node.name if merged is None else merged
+        rows.append((identities[index], node.layer.type_name(), _arguments(node), inputs))
     if rows and rows[-1][1] == "Softmax":
         rows.pop()
     if rows and rows[-1][2].get("activation") == "softmax":
         name, kind, arguments, inputs = rows.pop()
         if kind != "Activation":
             rows.append((name, kind, {**arguments, "activation": None}, inputs))
-    return rows
+    return sorted(rows, key=lambda row: str(row[0]))
 
 
 def _arguments(node: Node) -> dict[str, Any]:
@@ -67,18 +78,30 @@ def _arguments(node: Node) -> dict[str, Any]:
     return arguments
 
 
+def _loaded(graph: ImportedGraph) -> tuple[Config, Document]:
+    """Return the config with branches nested, or where that cannot be, with layers that name what they read."""
+    try:
+        return _load(_document(graph, nest(graph.operations)), graph.name)
+    except GraphImportError as error:
+        if error.code != "E042":
+            raise
+    # A Residual's ways have one shape; the axes of an Add may have the length 1.
+    return _load(_document(graph, chain(graph.operations)), graph.name)
+
+
 def _load(document: Document, name: str) -> tuple[Config, Document]:
     try:
         named = load_document(document, name)
-        return _without_names(document, named)
     except ConfigError as error:
         first = error.problems[0]
-        raise GraphImportError(f"{name}: {first.path}: {first.message}", first.hint) from None
+        raise GraphImportError(f"{name}: {first.path}: {first.message}", first.hint, first.code) from None
+    return _without_names(document, named)
 
 
 def _without_names(document: Document, named: Config) -> tuple[Config, Document]:
-    """Return the config without the names that it would give by itself."""
-    bare = {**document, "model": {"layers": _bare(document["model"]["layers"])}}
+    """Return the config without the names that it would give by itself, and that no layer reads."""
+    layers = document["model"]["layers"]
+    bare = {**document, "model": {"layers": _bare(layers, _read_names(layers))}}
     try:
         unnamed = load_document(bare)
     except ConfigError:
@@ -87,18 +110,26 @@ def _without_names(document: Document, named: Config) -> tuple[Config, Document]
     return (unnamed, bare) if same else (named, document)
 
 
-def _bare(part: Any) -> Any:
-    """Return layers without names that Keras gives."""
+def _read_names(layers: list[Any]) -> set[str]:
+    """Return the names that layers of the outermost list read: only there they name any."""
+    inputs = [
+        arguments.get("inputs", []) for part in layers for arguments in part.values() if isinstance(arguments, dict)
+    ]
+    return {name for names in inputs for name in ([names] if isinstance(names, str) else names)}
+
+
+def _bare(part: Any, read: set[str]) -> Any:
+    """Return layers without names that Keras gives, but for those that are read."""
     if isinstance(part, list):
-        return [_bare(item) for item in part]
+        return [_bare(item, read) for item in part]
     if not isinstance(part, dict):
         return part
     ((kind, arguments),) = part.items()
     if kind == "Parallel":
-        return {kind: _bare(arguments)}
+        return {kind: _bare(arguments, read)}
     if kind == "Residual":
-        return {kind: {key: _bare(value) for key, value in arguments.items()}}
-    kept = {k: v for k, v in arguments.items() if k != "name" or not _is_automatic(kind, v)}
+        return {kind: {key: _bare(value, read) for key, value in arguments.items()}}
+    kept = {k: v for k, v in arguments.items() if k != "name" or v in read or not _is_automatic(kind, v)}
     return {kind: kept} if kept else kind
 
 
@@ -106,13 +137,13 @@ def _is_automatic(kind: str, name: str) -> bool:
     return re.fullmatch(rf"{snake_case(kind)}(_\d+)?", name) is not None
 
 
-def _document(graph: ImportedGraph) -> Document:
+def _document(graph: ImportedGraph, layers: list[Any]) -> Document:
     height, width, channels = graph.input_shape
     train = {} if graph.precision == "float32" else {"train": {"precision": graph.precision}}
     return {
         "name": graph.name,
         "data": {"source": "folder", "path": "images", "image_size": [height, width], "channels": channels},
-        "model": {"layers": nest(graph.operations)},
+        "model": {"layers": layers},
         **train,
     }
 

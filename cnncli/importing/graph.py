@@ -11,12 +11,9 @@ from pydantic import ValidationError
 from cnncli.errors import CnnError
 from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Layer
-from cnncli.layers.merging import Add, Concatenate
 
 IMAGE = ""
 """Name that stands for the network's input."""
-
-MERGES: dict[str, type[Layer]] = {"Add": Add, "Concatenate": Concatenate}
 
 
 class GraphImportError(CnnError):
@@ -29,7 +26,7 @@ class Operation:
 
     Attributes:
         name: Unique in the network.
-        layer: The layer in our vocabulary, without a name; Add and Concatenate for what merges.
+        layer: The layer in our vocabulary, without a name and inputs.
         inputs: Names of the operations whose outputs it takes; `IMAGE` for the network's input.
     """
 
@@ -72,11 +69,9 @@ def make_layer(kind: str, arguments: Mapping[str, Any], where: str) -> Layer:
     Raises:
         GraphImportError: If there is no such layer, or an argument is not one of its own.
     """
-    layer_class = {**VOCABULARY, **MERGES}.get(kind)
+    layer_class = VOCABULARY.get(kind)
     if layer_class is None:
-        raise GraphImportError(
-            f"{where}: {kind} is not a supported layer", f"Supported: {', '.join([*VOCABULARY, *MERGES])}."
-        )
+        raise GraphImportError(f"{where}: {kind} is not a supported layer", f"Supported: {', '.join(VOCABULARY)}.")
     try:
         return layer_class(**arguments)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""A flat graph → the config's nested lists: branches become Parallel and Residual."""
+"""A flat graph → the config's lists: branches become Parallel and Residual, or layers name what they read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnncli.importing.graph import IMAGE, GraphImportError, Operation
+from cnncli.layers.base import Merge
+from cnncli.layers.graph import INPUT_NAME
 from cnncli.layers.merging import Add, Concatenate
 from cnncli.layers.named import written
 
 MAX_DEPTH = 40
-"""Branches within branches; the config's own reader allows no deeper nesting."""
+"""Branches within branches; deeper ones are not nested."""
 
 _SIZES = ("kernel_size", "strides", "pool_size", "dilation_rate", "size", "padding", "cropping")
 """Arguments that have one number an axis, and may be written as one number."""
@@ -18,13 +20,53 @@ _SIZES = ("kernel_size", "strides", "pool_size", "dilation_rate", "size", "paddi
 Parts = list[Any]
 
 
+class NotNestedError(Exception):
+    """Branches that cross one another, or end in another layer than Add and Concatenate."""
+
+
 def nest(operations: Sequence[Operation]) -> Parts:
-    """Return the layers of a network as a config lists them.
+    """Return the layers of a network as a config lists them: branches within Parallel and Residual, if all fit so."""
+    try:
+        return _Nest(operations).sequence(IMAGE, operations[-1].name, 0) if operations else []
+    except NotNestedError:
+        return chain(operations)
+
+
+def chain(operations: Sequence[Operation]) -> Parts:
+    """Return the layers of a network in one list, where those name what they read that do not read the one before.
 
     Raises:
-        GraphImportError: If branches do not begin and end together, which the config language cannot say.
+        GraphImportError: If a layer has the name that the config language has for the network's input.
     """
-    return _Nest(operations).sequence(IMAGE, operations[-1].name, 0) if operations else []
+    parts: Parts = []
+    before = IMAGE
+    ordered = _ordered(operations)
+    names_in_use = {operation.name for operation in ordered}
+    for operation in ordered:
+        ((kind, arguments),) = _leaf(operation).items()
+        if operation.inputs != (before,):
+            if IMAGE in operation.inputs and INPUT_NAME in names_in_use:
+                raise GraphImportError(f'a layer is named "{INPUT_NAME}", which stands for the image in a config')
+            names = [name or INPUT_NAME for name in operation.inputs]
+            arguments["inputs"] = names if len(names) > 1 else names[0]
+        parts.append({kind: arguments})
+        before = operation.name
+    return parts
+
+
+def _ordered(operations: Sequence[Operation]) -> list[Operation]:
+    """Return what the last operation needs, each behind its inputs and close behind the last of them."""
+    by_name = {operation.name: operation for operation in operations}
+    ordered: dict[str, Operation] = {}
+    waiting = [operations[-1].name] if operations else []
+    while waiting:
+        operation = by_name[waiting[-1]]
+        missing = [name for name in operation.inputs if name != IMAGE and name not in ordered]
+        if missing and operation.name not in ordered:
+            waiting += missing[::-1]
+        else:
+            ordered.setdefault(waiting.pop(), operation)
+    return list(ordered.values())
 
 
 class _Nest:
@@ -54,14 +96,11 @@ class _Nest:
     def sequence(self, source: str, end: str, depth: int) -> Parts:
         """Return what leads from one operation's output to another's."""
         if depth > MAX_DEPTH:
-            raise GraphImportError(f"{end}: branches are nested more than {MAX_DEPTH} levels deep")
+            raise NotNestedError(end)
         parts: Parts = []
         while end != source:
             if end == IMAGE or end in self._used:
-                raise GraphImportError(
-                    f'"{end or "the input"}" feeds branches that do not begin and end together',
-                    "A config can say branches that begin at one layer and end in one Parallel or Residual.",
-                )
+                raise NotNestedError(end)
             self._used.add(end)
             operation = self._operations[end]
             fork = self._forks[end]
@@ -70,8 +109,10 @@ class _Nest:
         return parts[::-1]
 
     def _part(self, operation: Operation, fork: str, depth: int) -> Any:
-        if not isinstance(operation.layer, (Add, Concatenate)):
+        if not isinstance(operation.layer, Merge):
             return _leaf(operation)
+        if not isinstance(operation.layer, (Add, Concatenate)):
+            raise NotNestedError(operation.name)
         branches = [self.sequence(fork, name, depth + 1) for name in operation.inputs]
         if isinstance(operation.layer, Concatenate):
             return {"Parallel": branches}
@@ -82,7 +123,7 @@ def _sum(operation: Operation, branches: list[Parts]) -> Any:
     """Return a Residual, or for more than two terms Residuals within each other."""
     layers, *others = sorted(branches, key=lambda branch: not branch)
     if not layers:
-        raise GraphImportError(f"{operation.name} adds a value to itself")
+        raise NotNestedError(operation.name)
     for shortcut in others:
         residual = {"Residual": {"layers": layers, **({"shortcut": shortcut} if shortcut else {})}}
         layers = [residual]

@@ -148,5 +148,5 @@ def _seeds(config: Config) -> dict[str, Any]:
     """Return a state for every layer that draws random numbers in training."""
     import numpy as np
 
-    layers = [node.name for node in config.nodes if node.layer.type_name() in ("Dropout", "SpatialDropout2D")]
+    layers = [node.name for node in config.nodes if node.layer.is_random_in_training]
     return {f"model/{name}/seed_generator_state": np.array([config.seed, i]) for i, name in enumerate(layers)}

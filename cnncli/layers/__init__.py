@@ -18,6 +18,7 @@ from cnncli.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from cnncli.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from cnncli.layers.normalization import (
     BatchNormalization,
     GroupNormalization,
@@ -77,6 +78,13 @@ VOCABULARY: dict[str, type[Layer]] = {
         Rescaling,
         Normalization,
         Resizing,
+        Concatenate,
+        Add,
+        Subtract,
+        Multiply,
+        Average,
+        Maximum,
+        Minimum,
     )
 }
 """The layers that a config can name, by Keras's name."""

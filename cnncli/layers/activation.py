@@ -1,6 +1,6 @@
 """Activations as layers."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ class Activation(Layer):
     Args:
         activation: relu, gelu, tanh, softmax, …
     """
+
+    is_linear: ClassVar[bool] = True
 
     activation: ActivationName
 
@@ -35,6 +37,11 @@ class ReLU(Layer):
     negative_slope: NonNegative = 0.0
     threshold: NonNegative = 0.0
 
+    @property
+    def final_activation(self) -> str:
+        """Itself."""
+        return "relu"
+
 
 class LeakyReLU(Layer):
     """Keep a small share of negative values.
@@ -47,6 +54,16 @@ class LeakyReLU(Layer):
 
     negative_slope: NonNegative = 0.3
 
+    @property
+    def final_activation(self) -> str:
+        """The one that it is a kind of."""
+        return "relu"
+
 
 class Softmax(Layer):
     """Make probabilities of the last axis: positive, with sum 1."""
+
+    @property
+    def final_activation(self) -> str:
+        """Itself."""
+        return "softmax"

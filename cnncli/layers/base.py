@@ -3,12 +3,30 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from math import prod
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Shape = tuple[int, ...]
 """A tensor's shape without the batch axis, channels last: (height, width, channels)."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
+"""What a layer's name looks like."""
+
+
+def _names(given: Any) -> Any:
+    return (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list) else given
+
+
+LayerName = Annotated[str, Field(pattern=NAME)]
+Inputs = Annotated[
+    tuple[LayerName, ...],
+    Field(min_length=1),
+    BeforeValidator(_names, json_schema_input_type=LayerName | list[LayerName]),
+]
+"""Names of the layers that a layer reads; one may be written without brackets."""
+
+READS = "Names of the layers that it reads, or input; null: the one before it."
 
 
 class Factor(NamedTuple):
@@ -89,11 +107,27 @@ class Layer(Spec):
     the batch axis; channels come last.
     """
 
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", description="Name of the layer.")
+    name: str | None = Field(default=None, pattern=NAME, description="Name of the layer.")
     trainable: bool = Field(default=True, description="Whether the weights are trainable.")
+    inputs: Inputs | None = Field(default=None, description=READS)
+
+    placing: ClassVar[frozenset[str]] = frozenset({"name", "inputs"})
+    """Arguments that say what the layer is called and where it stands, not what it computes."""
 
     own_arguments: ClassVar[frozenset[str]] = frozenset()
     """Arguments that Keras's class does not have."""
+    is_weighted_sum: ClassVar[bool] = False
+    """Whether it is a convolution or a dense layer: a linear map with weights, and perhaps an activation."""
+    is_linear: ClassVar[bool] = False
+    """Whether, but for weights and an activation, its output depends linearly on its input."""
+    is_same_in_evaluation: ClassVar[bool] = False
+    """Whether its output in evaluation has the values of its input."""
+    is_random_in_training: ClassVar[bool] = False
+    """Whether it draws random numbers in training."""
+    needs_float32: ClassVar[bool] = False
+    """Whether TensorFlow lacks it, or its gradients, in other precisions."""
+    looks_like_its_input: ClassVar[bool] = False
+    """Whether a picture of its output, each channel drawn from its lowest value to its highest, shows its input."""
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of what the layer makes of `input_shape`.
@@ -115,6 +149,11 @@ class Layer(Spec):
         """Return one window for each spatial axis, or None if every output sees the whole input."""
         return tuple(Window(1) for _ in input_shape[:-1])
 
+    @property
+    def final_activation(self) -> str:
+        """Name of the activation that it ends with; "linear" for none."""
+        return getattr(self, "activation", None) or "linear"
+
     def weights(self, input_shape: Shape) -> tuple[Weight, ...]:
         """Return the layer's arrays, in Keras's order."""
         arrays = self.arrays(input_shape)
@@ -133,11 +172,11 @@ class Layer(Spec):
         return value(self.mac_terms(input_shape))
 
     def keras_arguments(self) -> dict[str, Any]:
-        """Return the arguments for the Keras class of the same name, without name and trainable.
+        """Return the arguments for the Keras class of the same name, without name, inputs and trainable.
 
         An initializer or regularizer becomes Keras's `{"class_name": …, "config": …}`.
         """
-        names = [n for n in type(self).model_fields if n not in {"name", "trainable", *self.own_arguments}]
+        names = [n for n in type(self).model_fields if n not in {"trainable", *self.placing, *self.own_arguments}]
         return {name: _plain(getattr(self, name)) for name in names}
 
 
@@ -148,7 +187,7 @@ def _plain(argument: Any) -> Any:
 
 
 class Merge(Layer):
-    """A layer with several inputs: what ends a `Parallel` or a `Residual`."""
+    """A layer with several inputs: it names them, or ends a `Parallel` or a `Residual`."""
 
     def merged_shape(self, input_shapes: Sequence[Shape]) -> Shape:
         """Return the shape that comes of the inputs' shapes.

@@ -4,11 +4,17 @@ from typing import Annotated
 
 from pydantic import Field, InstanceOf
 
-from cnncli.layers.base import Spec
+from cnncli.layers.base import READS, Inputs, Spec
 
 
 class Composite(Spec):
-    """A part of a network that consists of other parts."""
+    """A part of a network that consists of other parts.
+
+    Args:
+        inputs: Names of the layers that its first layers read; null: the one before it.
+    """
+
+    inputs: Inputs | None = Field(default=None, description=READS)
 
 
 Parts = tuple[InstanceOf[Spec], ...]
@@ -50,6 +56,16 @@ class Repeat(Composite):
 
     times: Annotated[int, Field(ge=1, le=1000)]
     layers: SomeParts
+
+
+class Layers(Composite):
+    """A list of layers that a block was given for a parameter, in the parameter's place.
+
+    Args:
+        layers: The layers.
+    """
+
+    layers: Parts
 
 
 class Block(Composite):

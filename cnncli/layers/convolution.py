@@ -37,6 +37,8 @@ def position_factors(positions: Shape) -> Term:
 class Convolution(Sliding):
     """What the convolutions of one, two and three axes share."""
 
+    is_weighted_sum: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
     window_argument: ClassVar[str] = "kernel_size"
 
     filters: Positive

@@ -1,5 +1,7 @@
 """The fully connected layer."""
 
+from typing import ClassVar
+
 from cnncli.layers.arguments import ActivationName, Positive
 from cnncli.layers.base import Factor, Layer, Shape, Term, Weight
 from cnncli.layers.convolution import bias
@@ -20,6 +22,9 @@ class Dense(Layer):
     Parameters: inputs · units, plus units with a bias.
     Example: Dense(units=10).num_params((84,)) == 850
     """
+
+    is_weighted_sum: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
 
     units: Positive
     activation: ActivationName | None = None

@@ -16,6 +16,8 @@ from cnncli.layers.sliding import Slide, Sliding, kernel_slides
 class PerChannel(Sliding):
     """What both layers here share: a window that sees one channel at a time."""
 
+    is_weighted_sum: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
     num_axes: ClassVar[int] = 2
     window_argument: ClassVar[str] = "kernel_size"
 

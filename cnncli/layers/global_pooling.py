@@ -30,6 +30,7 @@ class GlobalPooling(Layer):
 class GlobalAveragePooling1D(GlobalPooling):
     """Keep each channel's mean over a sequence."""
 
+    is_linear: ClassVar[bool] = True
     num_axes: ClassVar[int] = 1
 
 
@@ -39,12 +40,14 @@ class GlobalAveragePooling2D(GlobalPooling):
     Reference: Lin, Chen, Yan, Network in network, ICLR 2014.
     """
 
+    is_linear: ClassVar[bool] = True
     num_axes: ClassVar[int] = 2
 
 
 class GlobalAveragePooling3D(GlobalPooling):
     """Keep each channel's mean over a volume."""
 
+    is_linear: ClassVar[bool] = True
     num_axes: ClassVar[int] = 3
 
 

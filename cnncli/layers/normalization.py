@@ -3,7 +3,7 @@
 Their statistics may come from a whole image or batch; windows leave them out, as is usual for receptive fields.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -46,6 +46,9 @@ class BatchNormalization(Affine):
     Example: BatchNormalization().num_params((8, 8, 16)) == 64
     Reference: Ioffe and Szegedy, ICML 2015.
     """
+
+    is_linear: ClassVar[bool] = True
+    looks_like_its_input: ClassVar[bool] = True
 
     momentum: Annotated[float, Field(ge=0, le=1)] = 0.99
     moving_mean_initializer: InitializerArgument = Zeros()
@@ -126,6 +129,8 @@ class LocalResponseNormalization(Layer):
     Input shape: (height, width, channels).
     Reference: Krizhevsky, Sutskever, Hinton, NIPS 2012, section 3.3.
     """
+
+    needs_float32: ClassVar[bool] = True
 
     depth_radius: Annotated[int, Field(ge=0)] = 5
     bias: Epsilon = 1.0

@@ -74,12 +74,16 @@ class MaxPooling3D(Pooling3D):
     Example: MaxPooling3D(pool_size=2).output_shape((4, 8, 8, 3)) == (2, 4, 4, 3)
     """
 
+    needs_float32: ClassVar[bool] = True
+
 
 class AveragePooling1D(Pooling1D):
     """Keep the mean of each window of a sequence; padding does not count.
 
     Example: AveragePooling1D(pool_size=2).output_shape((8, 3)) == (4, 3)
     """
+
+    is_linear: ClassVar[bool] = True
 
 
 class AveragePooling2D(Pooling2D):
@@ -88,9 +92,14 @@ class AveragePooling2D(Pooling2D):
     Example: AveragePooling2D(pool_size=2).output_shape((28, 28, 6)) == (14, 14, 6)
     """
 
+    is_linear: ClassVar[bool] = True
+
 
 class AveragePooling3D(Pooling3D):
     """Keep the mean of each window of a volume; padding does not count.
 
     Example: AveragePooling3D(pool_size=2).output_shape((4, 8, 8, 3)) == (2, 4, 4, 3)
     """
+
+    is_linear: ClassVar[bool] = True
+    needs_float32: ClassVar[bool] = True

@@ -1,6 +1,6 @@
 """Layers that bring the input's values to scale."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,6 +17,9 @@ class Rescaling(Layer):
         scale: Factor for all values.
         offset: Added after that.
     """
+
+    is_linear: ClassVar[bool] = True
+    looks_like_its_input: ClassVar[bool] = True
 
     scale: float
     offset: float = 0.0
@@ -35,6 +38,9 @@ class Normalization(Layer):
     Parameters: none if mean and variance are given, else 2 · channels + 1 (a count), not trainable.
     Raises: ShapeError if the numbers are not as many as the channels.
     """
+
+    is_linear: ClassVar[bool] = True
+    looks_like_its_input: ClassVar[bool] = True
 
     mean: PerChannel | None = None
     variance: PerChannel | None = None

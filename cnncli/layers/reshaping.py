@@ -1,7 +1,7 @@
 """Layers that only arrange values anew."""
 
 from math import prod
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -18,6 +18,9 @@ class Flatten(Layer):
     Output shape: (product of the input's axes).
     Example: Flatten().output_shape((5, 5, 16)) == (400,)
     """
+
+    is_linear: ClassVar[bool] = True
+    is_same_in_evaluation: ClassVar[bool] = True
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the number of values."""
@@ -38,6 +41,9 @@ class Reshape(Layer):
     Raises: ShapeError if the number of values differs.
     Example: Reshape(target_shape=[28, 28]).output_shape((28, 28, 1)) == (28, 28)
     """
+
+    is_linear: ClassVar[bool] = True
+    is_same_in_evaluation: ClassVar[bool] = True
 
     target_shape: Annotated[tuple[Annotated[int, Field(ge=-1)], ...], BeforeValidator(as_tuple), Field(min_length=1)]
 

@@ -1,7 +1,7 @@
 """Layers that change an image's height and width without weights."""
 
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -47,6 +47,9 @@ class ZeroPadding2D(Layer):
     Example: ZeroPadding2D(padding=1).output_shape((4, 4, 3)) == (6, 6, 3)
     """
 
+    is_linear: ClassVar[bool] = True
+    looks_like_its_input: ClassVar[bool] = True
+
     padding: Edges = ((1, 1), (1, 1))
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -70,6 +73,8 @@ class Cropping2D(Layer):
     Raises: ShapeError if nothing is left.
     Example: Cropping2D(cropping=1).output_shape((4, 4, 3)) == (2, 2, 3)
     """
+
+    is_linear: ClassVar[bool] = True
 
     cropping: Edges = ((0, 0), (0, 0))
 
@@ -104,6 +109,9 @@ class UpSampling2D(Layer):
     Example: UpSampling2D(size=2).output_shape((4, 4, 3)) == (8, 8, 3)
     """
 
+    is_linear: ClassVar[bool] = True
+    needs_float32: ClassVar[bool] = True
+
     size: Size2 = (2, 2)
     interpolation: Interpolation = "nearest"
 
@@ -128,6 +136,9 @@ class Resizing(Layer):
     Input shape: (height, width, channels).
     Output shape: (height, width, channels) as given.
     """
+
+    is_linear: ClassVar[bool] = True
+    needs_float32: ClassVar[bool] = True
 
     height: Positive
     width: Positive

@@ -35,6 +35,9 @@ class Conv2DTranspose(Layer):
 
     num_axes: ClassVar[int] = 2
 
+    is_weighted_sum: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
+
     filters: Positive
     kernel_size: Size2
     strides: Size2 = (1, 1)

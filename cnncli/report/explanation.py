@@ -17,6 +17,7 @@ def explanation_page(explanation: NetworkExplanation) -> Page:
     explained: set[str] = set()
     for layer in explanation.layers:
         parts += [Title(_heading(layer)), f"  {layer.purpose}"]
+        parts += [Entry("reads", text) for text in _sources(layer)]
         for formula in layer.formulas:
             result, *legend = _lines(formula)
             parts.append(Entry(formula.quantity, result, *(text for text in legend if text not in explained)))
@@ -30,7 +31,8 @@ def explanation_markdown(explanation: NetworkExplanation) -> str:
     """Return the explained layers in Markdown, formulas as text."""
     blocks = []
     for layer in explanation.layers:
-        entries = [f"- {f.quantity}: {' — '.join(_lines(f))}" for f in layer.formulas]
+        entries = [f"- reads: {text}" for text in _sources(layer)]
+        entries += [f"- {f.quantity}: {' — '.join(_lines(f))}" for f in layer.formulas]
         entries += [f"- sees: {text}" for text in _sight(layer)]
         blocks.append("\n".join([f"### {_heading(layer)}", "", layer.purpose, "", *entries]).rstrip())
     return "\n\n".join([*blocks, *_totals(explanation)])
@@ -50,6 +52,12 @@ def _lines(formula: Formula) -> tuple[str, ...]:
     text = formula.expression.text()
     result = text if isinstance(formula.expression, Number) else f"{text} = {full(formula.value)}"
     return (result, formula.legend) if formula.legend else (result,)
+
+
+def _sources(layer: Explanation) -> Iterator[str]:
+    """Yield the layers that a layer reads, where they are not just the one above."""
+    if layer.row.reads:
+        yield ", ".join(layer.row.reads)
 
 
 def _sight(layer: Explanation) -> Iterator[str]:

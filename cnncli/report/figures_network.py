@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cnncli.layers import VOCABULARY
 from cnncli.report.figures import AMOUNT, SIGNED, bare, mosaic, new_figure, shortened, show_pixels, tile_ticks
 from cnncli.report.numbers import size
 
@@ -23,7 +24,6 @@ MOST_ACROSS = 16
 MOST_LAYERS = 16
 """Layers that are drawn below each other; of a deeper network, as many spread evenly."""
 MOST_CHANNELS = 10
-PREPARING = ("ZeroPadding2D", "BatchNormalization", "Rescaling", "Normalization")
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _spread(maps: Sequence[FeatureMaps], most: int) -> list[FeatureMaps]:
     """Return at most so many, first and last among them; layers that only prepare others go first."""
     if len(maps) <= most:
         return list(maps)
-    maps = [one for one in maps if one.kind not in PREPARING]
+    maps = [one for one in maps if not (one.kind in VOCABULARY and VOCABULARY[one.kind].looks_like_its_input)]
     most = min(most, len(maps))
     return [maps[round(i * (len(maps) - 1) / (most - 1))] for i in range(most)]
 

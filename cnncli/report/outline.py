@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_BRANCH = re.compile(r".*?(?:Parallel\[\d+\]|Residual\.(?:layers|shortcut)(?=\[))")
+_BRANCH = re.compile(r".*?(?:Parallel(?:\.branches)?\[\d+\]|Residual\.(?:layers|shortcut)(?=\[))")
 
 
 def marks(paths: Sequence[str]) -> list[str]:
@@ -41,4 +41,4 @@ def _end(path: str, branches: tuple[str, ...], before: tuple[str, ...]) -> str:
 
 
 def _owner(branch: str) -> str:
-    return re.sub(r"(\[\d+\]|\.layers|\.shortcut)$", "", branch)
+    return re.sub(r"((?:\.branches)?\[\d+\]|\.layers|\.shortcut)$", "", branch)

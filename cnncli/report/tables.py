@@ -66,9 +66,11 @@ def grid(summary: Summary) -> Grid:
 
 
 def label(row: Row) -> str:
-    """Return a layer's name, and its type where the name does not tell it."""
+    """Return a layer's name, its type where the name does not tell it, what it reads, and what output it is."""
     automatic = re.sub(r"[^a-z0-9]", "", row.name).startswith(row.type.lower())
-    return row.name if automatic else f"{row.name} {row.type}"
+    reads = f" ← {', '.join(row.reads)}" if row.reads else ""
+    outputs = f" → {', '.join(row.outputs)}" if row.outputs else ""
+    return (row.name if automatic else f"{row.name} {row.type}") + reads + outputs
 
 
 def sees(row: Row) -> str:
@@ -79,9 +81,11 @@ def sees(row: Row) -> str:
 def totals(summary: Summary) -> list[str]:
     """Return the lines below the table."""
     memory, trainable, rest = summary.memory, summary.trainable_params, summary.non_trainable_params
+    at_once = f", {short(memory.peak, 'B')} at once" if any(row.reads for row in summary.rows) else ""
     return [
         f"Parameters  {full(summary.total_params)}: {full(trainable)} trainable, {full(rest)} not",
         f"One image   {short(summary.macs, 'MACs')} = {short(summary.flops, 'FLOPs')}; 2 FLOPs per MAC",
-        f"Memory      {short(memory.weights, 'B')} weights, {short(memory.activations, 'B')} activations per image",
+        f"Memory      {short(memory.weights, 'B')} weights, {short(memory.activations, 'B')} activations per image"
+        + at_once,
         f"Training    about {short(memory.training, 'B')} at batch size {full(memory.batch_size)}",
     ]

@@ -91,8 +91,8 @@ def test_known_sets() -> None:
 )
 def test_the_accuracy_of_an_exhibit(facts: dict[str, str], accuracy: str) -> None:
     """The measured one, or else the expected one."""
-    exhibit = Exhibit(Entry("net", Path("net.yaml"), "A net", facts), summarize(loads(NET)))
-    assert exhibit.accuracy == accuracy
+    exhibit = Exhibit(Entry("net", Path("net.yaml"), "A net", facts), summarize(loads(NET)), "accuracy")
+    assert exhibit.result == accuracy
     assert exhibit.to_json() == {
         "name": "net",
         "title": "A net",

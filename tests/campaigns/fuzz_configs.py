@@ -58,6 +58,8 @@ KEYS = (
     "layers",
     "blocks",
     "extends",
+    "inputs",
+    "outputs",
     "values",
     "filters",
     "units",
@@ -76,6 +78,9 @@ LAYERS = (
     "Parallel",
     "Residual",
     "Repeat",
+    "Add",
+    "Multiply",
+    "Concatenate",
 )
 PATHS = (
     "train.epochs",
@@ -91,8 +96,11 @@ PATHS = (
 
 def seeds() -> list[str]:
     """Return configs to mutate: the zoo and the starter, several times, and the bad ones of the golden pairs."""
-    good = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "configs").glob("*.yaml"))]
-    bad = [path.read_text("utf-8", "replace") for path in sorted((ROOT / "tests/config/golden").glob("*.yaml"))]
+    files = [*sorted((ROOT / "configs").glob("*.yaml")), *sorted((ROOT / "tests/graphs").glob("*.yaml"))]
+    good = [path.read_text(encoding="utf-8") for path in files]
+    bad = [
+        path.read_text("utf-8", "replace") for path in sorted((ROOT / "tests/config/language/golden").glob("*.yaml"))
+    ]
     return [*good * 8, *[starter("first", "first.yaml")] * 20, *bad]
 
 

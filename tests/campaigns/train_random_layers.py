@@ -28,6 +28,7 @@ from cnncli.config.schema.schema import Config
 from cnncli.errors import ConfigError
 from cnncli.layers import VOCABULARY
 from cnncli.layers.arguments import ActivationName, Interpolation
+from cnncli.layers.base import Merge
 from cnncli.layers.graph import shapes
 
 PRECISIONS = ("float32", "float32", "mixed_bfloat16", "mixed_float16")
@@ -170,7 +171,11 @@ MAKERS: dict[str, Callable[[random.Random, int, int], Arguments]] = {
 """How the arguments of each layer are made; those left out have none."""
 
 
-def make(case: int, seed: int, names: tuple[str, ...] = tuple(VOCABULARY)) -> str:
+ONE_INPUT = tuple(name for name, layer in VOCABULARY.items() if not issubclass(layer, Merge))
+"""Layers that are tried; those with several inputs are in `random_graphs.py`."""
+
+
+def make(case: int, seed: int, names: tuple[str, ...] = ONE_INPUT) -> str:
     """Return a config as YAML whose network is one random layer between two that learn."""
     rng = random.Random(f"{seed}/{case}")
     name = rng.choice(names)
@@ -361,7 +366,7 @@ def main() -> int:
     parser.add_argument("--number", type=int, default=1000, help="networks to make")
     parser.add_argument("--seed", type=int, default=0, help="seed of the campaign")
     parser.add_argument("--first", type=int, default=0, help="number of the first network")
-    parser.add_argument("--layers", nargs="*", default=list(VOCABULARY), help="layers to try")
+    parser.add_argument("--layers", nargs="*", default=list(ONE_INPUT), help="layers to try")
     parser.add_argument("--show", type=int, help="print and judge one network instead")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -250,6 +250,19 @@ def test_a_merge_takes_no_activation(tmp_path: Path) -> None:
     assert {arguments["activation"] or "linear" for kind, arguments in found if kind == "Conv2D"} == {"linear"}
 
 
+@pytest.mark.parametrize(
+    ("operation", "kind"), [("PROD", "Multiply"), ("0", "Multiply"), ("1", "Add"), ("MAX", "Maximum"), ("2", "Maximum")]
+)
+def test_products_and_maxima(tmp_path: Path, operation: str, kind: str) -> None:
+    """Eltwise multiplies or takes the largest: by name, or by number."""
+    layers = 'layer { name: "r" type: "ReLU" bottom: "data" top: "r" }' + one(
+        "Eltwise", f'bottom: "r" eltwise_param {{ operation: {operation} }}'
+    )
+    found = imported(tmp_path, layers)
+    assert [row[0] for row in rows(found)] == ["ReLU", kind]
+    assert set(found.config.nodes[1].inputs) == {-1, 0}
+
+
 @pytest.mark.parametrize("kind", ["Pooling", "LRN"])
 def test_only_layers_with_an_activation_take_one(tmp_path: Path, kind: str) -> None:
     """A ReLU behind a layer without such an argument stays a layer, and so does a second one behind a convolution."""
@@ -267,7 +280,7 @@ def test_only_layers_with_an_activation_take_one(tmp_path: Path, kind: str) -> N
     ("layers", "message"),
     [
         (one("Scale", ""), "own: Scale is supported only after BatchNorm"),
-        (one("Eltwise", 'bottom: "data" eltwise_param { operation: PROD }'), "own: only plain sums"),
+        (one("Eltwise", 'bottom: "data" eltwise_param { operation: MEAN }'), "own: only plain sums"),
         (one("Eltwise", 'bottom: "data" eltwise_param { coeff: 1 coeff: -1 }'), "own: only plain sums"),
         (one("Concat", 'bottom: "data" concat_param { axis: 2 }'), "own: branches can be concatenated along the"),
         (one("Pooling", "pooling_param { kernel_size: 2 stride: 0 }"), "own: stride: got '0', expected an integer"),

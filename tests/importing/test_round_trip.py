@@ -49,6 +49,22 @@ NETS = {
       - Conv1D: {filters: 6, kernel_size: 3, padding: causal}
       - GlobalMaxPooling1D
       - Dense: {units: 10, use_bias: false}""",
+    "graph": """
+      - Conv2D: {filters: 4, kernel_size: 3, padding: same, name: a}
+      - Conv2D: {filters: 4, kernel_size: 3, padding: same, inputs: input, name: b}
+      - GlobalAveragePooling2D: {keepdims: true}
+      - Conv2D: {filters: 4, kernel_size: 1, activation: hard_sigmoid, name: gate}
+      - Multiply: {inputs: [a, gate], name: gated}
+      - Subtract: {inputs: [gated, b], name: rest}
+      - Maximum: {inputs: [gated, a, b], name: most}
+      - Average: {inputs: [rest, a, most], name: mean}
+      - Minimum: {inputs: [mean, b], name: least}
+      - Add: {inputs: [least, rest]}
+      - MaxPooling2D
+      - Conv2DTranspose: {filters: 4, kernel_size: 2, strides: 2, name: up}
+      - Concatenate: {inputs: [up, gated, input]}
+      - Flatten
+      - Dense: {units: 10}""",
 }
 
 
@@ -159,19 +175,42 @@ def test_shared_layer_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "m.keras")
 
 
-def test_branches_that_cross_are_refused(tmp_path: Path) -> None:
-    """Branches that do not begin and end together are refused, not computed twice."""
+def test_branches_that_cross(tmp_path: Path) -> None:
+    """Branches that do not begin and end together name what they read, and compute what Keras does."""
     import keras
 
-    from cnncli.importing.graph import GraphImportError
+    from cnncli.engine.network.model import build_network
     from cnncli.importing.read import read
 
     inputs = keras.Input((8, 8, 1))
     a = keras.layers.Conv2D(2, 1, name="a")(inputs)
     b = keras.layers.Conv2D(2, 1, name="b")(a)
-    c = keras.layers.Add()([keras.layers.Conv2D(2, 1)(a), keras.layers.Conv2D(2, 1)(b)])
-    d = keras.layers.Add()([c, b])
-    outputs = keras.layers.Dense(2)(keras.layers.Flatten()(d))
+    c = keras.layers.Add()([keras.layers.Conv2D(2, 1, name="c")(a), keras.layers.Conv2D(2, 1, name="d")(b)])
+    gate = keras.layers.GlobalAveragePooling2D(keepdims=True)(inputs)
+    d = keras.layers.Add()([c, b, keras.layers.Multiply()([a, gate])])
+    e = keras.layers.Maximum()([d, inputs])
+    outputs = keras.layers.Dense(2, name="end")(keras.layers.Flatten()(e))
+    theirs = keras.Model(inputs, outputs)
+    theirs.save(tmp_path / "m.keras")
+    found = read(tmp_path / "m.keras")
+    ours = build_network(found.config.nodes, found.config.input_shape, seed=0)
+    for name, array in found.weights.items():
+        layer, weight = name.split("/")
+        next(w for w in ours.get_layer(layer).weights if w.name == weight).assign(array)
+    images = np.random.default_rng(0).normal(size=(3, 8, 8, 1)).astype(np.float32)
+    np.testing.assert_allclose(ours(images), theirs(images), atol=1e-6)
+    assert "inputs: [c, d]" in found.text
+
+
+def test_sums_of_unequal_shapes(tmp_path: Path) -> None:
+    """Branches that a Residual would join, but for an axis of length 1, are an Add that names them."""
+    import keras
+
+    from cnncli.importing.read import read
+
+    inputs = keras.Input((8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D(keepdims=True)(inputs)
+    outputs = keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Add()([inputs, pooled])))
     keras.Model(inputs, outputs).save(tmp_path / "m.keras")
-    with pytest.raises(GraphImportError, match="do not begin and end together"):
-        read(tmp_path / "m.keras")
+    found = read(tmp_path / "m.keras")
+    assert "inputs: [input, global_average_pooling2d" in found.text

@@ -2,9 +2,30 @@
 
 import pytest
 
-from cnncli.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D, ReLU
+from cnncli.layers import (
+    Add,
+    Concatenate,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPooling2D,
+    Multiply,
+    ReLU,
+    Subtract,
+    UpSampling2D,
+)
 from cnncli.layers.composites import Block, Parallel, Repeat, Residual
-from cnncli.layers.graph import INPUT, GraphError, NodeShapeError, flatten, shapes
+from cnncli.layers.graph import (
+    INPUT,
+    MOST_PROBLEMS,
+    GraphError,
+    NodeShapeError,
+    flatten,
+    lay_out,
+    measure,
+    shapes,
+)
 
 
 def conv(filters=4, **more):
@@ -98,6 +119,149 @@ def test_branches_that_do_not_meet():
         shapes(flatten([different]), (8, 8, 1))
     with pytest.raises(NodeShapeError, match="8×8×4 and 8×8×1"):
         shapes(flatten([Residual(layers=(conv(),))]), (8, 8, 1))
+
+
+def inputs(nodes):
+    """Return the names that each node reads, by its name."""
+    names = [node.name for node in nodes] + ["input"]
+    return {node.name: tuple(names[i] for i in node.inputs) for node in nodes}
+
+
+def test_layers_read_what_they_name():
+    """An earlier layer, also one inside branches and blocks, or the network's input; without names the one above."""
+    nodes = lay_out(
+        [
+            conv(name="a"),
+            Parallel(branches=((conv(name="b"),), ())),
+            Block(block="x", layers=(ReLU(name="c"),), inputs=("b",)),
+            conv(inputs=("input",), name="d"),
+            Add(inputs=("c", "d", "a")),
+            Residual(layers=(ReLU(name="r"),), inputs=("a",)),
+            Parallel(branches=((), ()), inputs=("r",)),
+            Repeat(times=2, layers=(ReLU(),), inputs=("b",)),
+        ]
+    ).nodes
+    assert inputs(nodes) == {
+        "a": ("input",),
+        "b": ("a",),
+        "concatenate": ("b", "a"),
+        "c": ("b",),
+        "d": ("input",),
+        "add": ("c", "d", "a"),
+        "r": ("a",),
+        "add_1": ("r", "a"),
+        "concatenate_1": ("r", "r"),
+        "re_lu": ("b",),
+        "re_lu_1": ("re_lu",),
+    }
+    assert [node.name for node in nodes if node.named] == ["c", "d", "add", "r", "add_1", "concatenate_1", "re_lu"]
+
+
+def test_names_inside_a_use_mean_its_own_layers_first():
+    """Each turn of a Repeat and each use of a block reads its own layer, and the outer one where it has none."""
+    turn = (conv(name="c"), ReLU(name="r"), Add(inputs=("c", "r", "stem")))
+    nodes = flatten([conv(name="stem"), Repeat(times=2, layers=turn), Block(block="b", layers=turn)])
+    assert {name: read for name, read in inputs(nodes).items() if name.startswith("add")} == {
+        "add": ("c", "r", "stem"),
+        "add_1": ("c_1", "r_1", "stem"),
+        "add_2": ("c_2", "r_2", "stem"),
+    }
+
+
+def test_a_block_of_several_inputs():
+    """The first layer of a block takes all of them if it merges; so do branches that begin with a merge."""
+    merge = Block(block="b", layers=(Concatenate(), conv()), inputs=("a", "input"))
+    assert inputs(flatten([conv(name="a"), merge]))["concatenate"] == ("a", "input")
+    sums = Parallel(branches=((Add(),), (Multiply(),)), inputs=("a", "b"))
+    found = inputs(flatten([conv(name="a"), ReLU(name="b"), sums]))
+    assert (found["add"], found["multiply"]) == (("a", "b"), ("a", "b"))
+
+
+def test_a_layer_called_input_hides_the_image():
+    """A name that is given is a layer's."""
+    assert flatten([conv(name="input"), Add(inputs=("input", "input"))])[1].inputs == (0, 0)
+
+
+def test_outputs_have_names():
+    """Any layer can be an output; without names the last one is, and every other is read."""
+    layers = [conv(name="a"), conv(name="b"), ReLU(inputs=("a",), name="c")]
+    layout = lay_out(layers, {"first": "b", "second": "c", "third": "a"})
+    assert (layout.outputs, layout.problems) == ({"first": 1, "second": 2, "third": 0}, ())
+    assert [error.message for error in lay_out(layers).problems] == ["no layer reads b, and it is no output"]
+    codes = [error.code for error in lay_out(layers, {"x": "b", "y": "d", "z": "input"}).problems]
+    assert codes == ["E033", "E033"]
+
+
+def test_names_of_layers_that_were_left_out_are_no_error():
+    """Where only the first layers could be made, a name may be one of the others'."""
+    layers = [conv(inputs=("later",)), conv(inputs=("never",))]
+    assert [error.code for error in lay_out(layers, left_out={"later"}).problems] == ["E033"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "code", "words"),
+    [
+        (
+            [conv(name="a", inputs=("b",)), conv(name="b", inputs=("input",)), Add(inputs=("a", "b"))],
+            "E034",
+            '"b" comes',
+        ),
+        ([conv(name="a", inputs=("a",))], "E035", "the layer a reads itself"),
+        ([conv(name="a", inputs=("b",)), conv(name="b")], "E035", "a reads b, b reads a"),
+        ([conv(name="a", inputs=("c",)), ReLU(), conv(name="c")], "E035", "a reads c, c reads re_lu, re_lu reads a"),
+        (
+            [conv(name="a", inputs=("b",)), conv(name="b", inputs=("c",)), conv(name="c", inputs=("a",))],
+            "E035",
+            "a reads b, b reads c, c reads a",
+        ),
+        ([conv(name="a", inputs=("z",)), *[ReLU()] * 9, conv(name="z")], "E035", "a reads z, z reads re_lu_8, "),
+        ([Add()], "E036", "here it reads only input"),
+        ([conv(name="a"), ReLU(inputs=("a", "a"))], "E036", "ReLU reads one layer; here it has 2"),
+        ([conv(name="a"), Subtract(inputs=("a", "a", "a"))], "E036", "takes 2 inputs; here it has 3"),
+    ],
+)
+def test_what_cannot_be_read(layers, code, words):
+    """Later names, circles with the way round, and wrong numbers of inputs; each is told once."""
+    (error,) = lay_out(layers).problems
+    assert error.code == code
+    assert words in error.message
+
+
+def test_circles_of_many_names_end():
+    """Thousands of names that no earlier layer has are told of in a moment, the first of them."""
+    layers = [conv(name=f"n{i}", inputs=(f"n{i + 1}",)) for i in range(5000)]
+    assert len(lay_out([*layers, conv(name="n5000")]).problems) <= MOST_PROBLEMS
+
+
+def test_axes_that_grow_without_end():
+    """Channels doubled again and again end in an error, not in numbers that cannot be printed."""
+    for grow in (Concatenate(inputs=("c", "c"), name="c"), UpSampling2D(name="c")):
+        doubled = Repeat(times=1000, layers=(ReLU(name="c"), grow.model_copy(update={"name": None})))
+        errors = measure(flatten([doubled]), (8, 8, 1))[1]
+        assert [error.code for error in errors] == ["E043"]
+
+
+def test_an_unread_layer_of_many_turns_is_told_once():
+    """A layer written once is told of once, however often it is repeated."""
+    layers = [conv(name="a"), Repeat(times=9, layers=(ReLU(), conv(inputs=("a",))))]
+    assert [error.message for error in lay_out(layers).problems] == ["no layer reads re_lu, and it is no output"]
+
+
+def test_shape_errors_of_several_inputs_tell_each_way():
+    """Each input's way is told from where they part; independent errors are all found."""
+    layers = [
+        conv(name="stem"),
+        ReLU(name="same"),
+        conv(8, name="a"),
+        MaxPooling2D(inputs=("same",), name="half"),
+        Add(inputs=("a", "half"), name="sum"),
+        Conv2D(filters=1, kernel_size=9, inputs=("half",), name="large"),
+        Dense(units=1, inputs=("sum",)),
+    ]
+    errors = measure(lay_out(layers, left_out=()).nodes, (8, 8, 1))[1]
+    assert [error.node.name for error in errors] == ["sum", "large"]
+    assert errors[0].sizes == "same 8×8×4 → a 8×8×8; same 8×8×4 → half 4×4×4"
+    assert errors[1].sizes == "input 8×8×1 → stem 8×8×4 → half 4×4×4"
 
 
 def test_a_thousand_layers_are_laid_out_in_order():

@@ -29,7 +29,7 @@ def test_every_layer_is_documented(name):
 @pytest.mark.parametrize("name", sorted(VOCABULARY))
 def test_every_argument_is_explained(name):
     """Arguments that a layer does not share with many others stand in its docstring."""
-    shared = {"name", "trainable", "activation", "use_bias", "pool_size", "strides", "padding", "keepdims"}
+    shared = {"name", "inputs", "trainable", "activation", "use_bias", "pool_size", "strides", "padding", "keepdims"}
     text = VOCABULARY[name].__doc__
     if "Args: as" in text:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from cnncli.config import zoo
 from cnncli.config.load import load
 
 pytestmark = pytest.mark.engine
+
+GRAPHS = Path(__file__).parents[1] / "graphs"
 
 
 def count(weights: Any) -> int:
@@ -53,3 +56,64 @@ def test_resnet50_differs_from_keras_applications_by_biases() -> None:
     assert theirs.count_params() == 25_636_712
     biases = sum(layer.filters for layer in theirs.layers if isinstance(layer, keras.layers.Conv2D))
     assert summarize(load("resnet50")).total_params == 25_636_712 - biases
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "scaled"),
+    [
+        ("densenet121", "DenseNet121", lambda x: (x - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
+        ("mobilenet_v2", "MobileNetV2", lambda x: 2 * x - 1),
+        ("efficientnet_b0", "EfficientNetB0", lambda x: 255 * x),
+    ],
+)
+def test_networks_compute_what_keras_applications_do(name: str, theirs: str, scaled: Any) -> None:
+    """Our network has the weights of Keras's own in shape and order, and with the same values gives the same logits."""
+    import keras
+    import numpy as np
+
+    from cnncli.analysis.walk import walk
+    from cnncli.engine.network.model import build_network
+
+    config = load(name, ["data.image_size=[64, 64]"])
+    networks = [
+        build_network(config.nodes, config.input_shape, config.seed),
+        getattr(keras.applications, theirs)(
+            weights=None, include_top=True, input_shape=(64, 64, 3), classifier_activation=None
+        ),
+    ]
+    steps = walk(config.nodes, config.input_shape)
+    ours = [weight for step in steps for weight in step.node.layer.weights(step.input_shape)]
+    assert [(weight.shape, weight.trainable) for weight in ours] == [
+        (tuple(weight.shape), weight.trainable) for weight in networks[1].weights if "seed" not in weight.path
+    ]
+    assert summarize(config).total_params == networks[1].count_params()
+    draws = np.random.default_rng(0)
+    weights = [_random(weight, draws) for weight in networks[1].weights if "seed" not in weight.path]
+    for network in networks:
+        for weight, array in zip((w for w in network.weights if "seed" not in w.path), weights, strict=True):
+            weight.assign(array)
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()
+    images = draws.uniform(size=(4, 64, 64, 3))
+    found, expected = np.asarray(networks[0](images)), np.asarray(networks[1](scaled(images)))
+    assert expected.std() > 0.01
+    assert np.allclose(found, expected, atol=1e-4)
+
+
+def _random(weight: Any, draws: Any) -> Any:
+    """Return a value near a weight's own; variances stay above 0."""
+    start = draws.uniform(0.5, 1.5, weight.shape) if "variance" in weight.path else weight.numpy()
+    return (start + draws.normal(0, 0.02, weight.shape)).astype(weight.dtype)
+
+
+def test_unet_has_the_parameters_of_keras() -> None:
+    """A U-Net written with `inputs` has the paper's count, and is layer by layer what Keras builds."""
+    from cnncli.engine.network.model import build_network
+
+    config = load(GRAPHS / "unet.yaml", ["data.image_size=[64, 96]"])
+    found = summarize(config)
+    model = build_network(config.nodes, config.input_shape, config.seed)
+    assert found.total_params == model.count_params() == 31_030_658
+    assert [tuple(layer.output.shape[1:]) for layer in model.layers[1:]] == [row.output_shape for row in found.rows]
+    assert model.output_shape == (None, 64, 96, 2)

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnncli.analysis.rules.rule import CheckedNetwork, Finding, activation, is_weighted_sum, kind
+from cnncli.analysis.rules.rule import CheckedNetwork, Finding
 from cnncli.analysis.walk import Step
 from cnncli.layers.base import Layer
+from cnncli.layers.depthwise import DepthwiseConv2D
 from cnncli.layers.graph import INPUT
-
-_LINEAR = (
-    "Flatten",
-    "Reshape",
-    "Dropout",
-    "SpatialDropout2D",
-    "BatchNormalization",
-    "Rescaling",
-    "Normalization",
-    "Concatenate",
-    "Add",
-)
-_LINEAR_FAMILIES = ("AveragePooling", "GlobalAveragePooling", "ZeroPadding", "Cropping", "UpSampling")
+from cnncli.layers.normalization import BatchNormalization
+from cnncli.layers.transpose import Conv2DTranspose
 
 
 def activation_between(network: CheckedNetwork) -> Iterator[Finding]:
@@ -29,7 +19,7 @@ def activation_between(network: CheckedNetwork) -> Iterator[Finding]:
     for index, step in enumerate(network.steps):
         layer = step.node.layer
         before = next((s for i in step.node.inputs if (s := last_sum[i]) is not None), None)
-        if is_weighted_sum(layer) and before is not None and not _meant(network.steps[before], step):
+        if layer.is_weighted_sum and before is not None and not _meant(network.steps[before], step):
             first = network.steps[before].node
             yield Finding(
                 "W310",
@@ -42,29 +32,26 @@ def activation_between(network: CheckedNetwork) -> Iterator[Finding]:
 
 
 def _meant(first: Step, second: Step) -> bool:
-    """Say whether two sums are one in parts to save work: channels one by one, or through few channels."""
+    """Say whether two sums are meant to be one: in parts to save work (channels one by one, or few), or to enlarge."""
     narrow = first.output_shape[-1] < min(first.input_shape[-1], second.output_shape[-1])
-    return narrow or "Depthwise" in kind(first.node.layer)
+    return narrow or isinstance(first.node.layer, (DepthwiseConv2D, Conv2DTranspose))
 
 
 def _after(index: int, layer: Layer, before: int | None) -> int | None:
-    if is_weighted_sum(layer):
-        return index if activation(layer) == "linear" else None
-    name = kind(layer)
-    linear = (
-        name in _LINEAR or name.startswith(_LINEAR_FAMILIES) or (name == "Activation" and activation(layer) == "linear")
-    )
-    return before if linear else None
+    if layer.final_activation != "linear":
+        return None
+    return index if layer.is_weighted_sum else before if layer.is_linear else None
 
 
 def bias_before_normalization(network: CheckedNetwork) -> Iterator[Finding]:
     """A batch normalization subtracts the mean, and every bias with it."""
     for index, step in enumerate(network.steps):
         layer = step.node.layer
-        if not is_weighted_sum(layer) or not getattr(layer, "use_bias", False) or activation(layer) != "linear":
+        biased = layer.is_weighted_sum and getattr(layer, "use_bias", False)
+        if not biased or layer.final_activation != "linear":
             continue
         followers = [network.steps[i].node for i in network.consumers[index]]
-        if followers and all(kind(node.layer) == "BatchNormalization" for node in followers):
+        if followers and all(isinstance(node.layer, BatchNormalization) for node in followers):
             size = step.output_shape[-1]
             yield Finding(
                 "W311",

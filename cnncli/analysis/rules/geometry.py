@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import floor
 
-from cnncli.analysis.rules.rule import CheckedNetwork, Finding, kind
+from cnncli.analysis.rules.rule import CheckedNetwork, Finding
 from cnncli.analysis.walk import Step
 from cnncli.layers.base import Shape, Window
+from cnncli.layers.global_pooling import GlobalPooling
 from cnncli.layers.graph import INPUT
+from cnncli.layers.resizing import ZeroPadding2D
 from cnncli.layers.sliding import Sliding
 from cnncli.plural import counted
 
@@ -71,7 +73,7 @@ def field_fits_the_image(network: CheckedNetwork) -> Iterator[Finding]:
     image = network.config.input_shape[:-1]
     for step in network.steps:
         source = step.node.inputs[0]
-        if step.field is not None:
+        if step.field is not None or len(network.consumers[source]) > 1:  # a gate looks at the whole on the side
             continue
         before = None if source == INPUT else network.steps[source].field
         if before is not None:
@@ -82,7 +84,7 @@ def field_fits_the_image(network: CheckedNetwork) -> Iterator[Finding]:
 def _field(step: Step, seen: Shape, image: Shape) -> Iterator[Finding]:
     pairs = list(zip(seen, image, strict=True))
     what = f"Each position before {step.node.name} sees {_times(seen)} pixels of a {_times(image)} image"
-    pooled = kind(step.node.layer).startswith("Global")
+    pooled = isinstance(step.node.layer, GlobalPooling)
     if max(seen) > 1 and pooled and any(size < length for size, length in pairs):
         yield Finding(
             "W307",
@@ -128,7 +130,7 @@ def _last(number: int, name: str) -> str:
 
 def _padded(network: CheckedNetwork, source: int) -> bool:
     """Say whether the last rows and columns are zeros that a layer before has added."""
-    return source != INPUT and kind(network.steps[source].node.layer).startswith("ZeroPadding")
+    return source != INPUT and isinstance(network.steps[source].node.layer, ZeroPadding2D)
 
 
 def _times(lengths: object) -> str:

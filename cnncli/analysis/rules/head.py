@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnncli.analysis.rules.known_sets import KNOWN_SETS
-from cnncli.analysis.rules.rule import CheckedNetwork, Finding, activation, kind
+from cnncli.analysis.rules.rule import CheckedNetwork, Finding
+from cnncli.layers.dense import Dense
 
 _PROBABILITIES = ("softmax", "log_softmax", "sparsemax")
 
 
 def output_fits_the_task(network: CheckedNetwork) -> Iterator[Finding]:
     """The network ends in what its task compares with the targets."""
-    last, config = network.steps[-1], network.config
-    known = KNOWN_SETS.get(config.data.source)
+    config, known = network.config, KNOWN_SETS.get(network.config.data.source)
     num_classes = known.num_classes if known else None
-    found = config.task_spec.check_output(last.output_shape, num_classes, config.data.image_size)
-    if found is not None:
-        yield Finding("E301", last.node.path, found.message, found.hint)
+    problem = config.task_spec.check_output(config.output_shape, num_classes, config.data.image_size)
+    if problem is not None:
+        path = "model.outputs" if len(config.outputs) > 1 else network.steps[-1].node.path
+        yield Finding(problem.code, path, problem.message, problem.hint)
 
 
 def softmax_at_the_end(network: CheckedNetwork) -> Iterator[Finding]:
     """The loss is computed from logits: probabilities at the end are taken off, or are wrong."""
+    if len(network.config.outputs) > 1:
+        return
     last = network.steps[-1].node
-    name = activation(last.layer)
+    name = last.layer.final_activation
     if name == "softmax":
         yield Finding(
             "W301",
@@ -43,10 +46,11 @@ def softmax_at_the_end(network: CheckedNetwork) -> Iterator[Finding]:
 
 def softmax_before_the_end(network: CheckedNetwork) -> Iterator[Finding]:
     """A softmax that is followed by another layer has lost the scale of its input."""
-    for step in network.steps[:-1]:
-        if activation(step.node.layer) in _PROBABILITIES:
+    outputs = network.config.output_nodes
+    for index, step in enumerate(network.steps):
+        if index not in outputs and step.node.layer.final_activation in _PROBABILITIES:
             follower = network.steps[-1].node
-            twice = activation(follower.layer) == "softmax" and kind(follower.layer) != "Dense"
+            twice = follower.layer.final_activation == "softmax" and not isinstance(follower.layer, Dense)
             yield Finding(
                 "W303",
                 step.node.path,

@@ -8,7 +8,6 @@ from functools import cached_property
 
 from cnncli.analysis.walk import Step
 from cnncli.config.schema.schema import Config
-from cnncli.layers.base import Layer
 from cnncli.layers.graph import INPUT
 
 
@@ -44,22 +43,3 @@ class CheckedNetwork:
             for source in step.node.inputs:
                 consumers[source].append(index)
         return consumers
-
-
-def kind(layer: Layer) -> str:
-    """Return the layer's name in the vocabulary."""
-    return layer.type_name()
-
-
-def is_weighted_sum(layer: Layer) -> bool:
-    """Say whether a layer is a convolution or a dense layer: a linear map and perhaps an activation."""
-    return kind(layer) == "Dense" or "Conv" in kind(layer)
-
-
-def activation(layer: Layer) -> str:
-    """Return the name of the activation that a layer ends with, "linear" for none."""
-    if kind(layer) == "Softmax":
-        return "softmax"
-    if kind(layer) in ("ReLU", "LeakyReLU"):
-        return "relu"
-    return getattr(layer, "activation", None) or "linear"

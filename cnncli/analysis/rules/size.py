@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cnncli.analysis.memory import memory
-from cnncli.analysis.rules.rule import CheckedNetwork, Finding, kind
+from cnncli.analysis.rules.rule import CheckedNetwork, Finding
+from cnncli.layers.dense import Dense
 from cnncli.layers.graph import INPUT
+from cnncli.layers.reshaping import Flatten
 
 MANY = 100_000
 """Parameters below which no one minds where they are."""
@@ -21,7 +23,7 @@ def parameters_are_spread(network: CheckedNetwork) -> Iterator[Finding]:
     total = sum(counts)
     for step, count in zip(network.steps, counts, strict=True):
         large = count >= MANY and 2 * count > total
-        if large and kind(step.node.layer) == "Dense" and _is_flattened(network, step.node.inputs[0]):
+        if large and isinstance(step.node.layer, Dense) and _is_flattened(network, step.node.inputs[0]):
             yield Finding(
                 "W309",
                 step.node.path,
@@ -32,9 +34,9 @@ def parameters_are_spread(network: CheckedNetwork) -> Iterator[Finding]:
 
 
 def _is_flattened(network: CheckedNetwork, index: int) -> bool:
-    while index != INPUT and kind(network.steps[index].node.layer) == "Dropout":
+    while index != INPUT and network.steps[index].node.layer.is_random_in_training:
         index = network.steps[index].node.inputs[0]
-    return index != INPUT and kind(network.steps[index].node.layer) == "Flatten"
+    return index != INPUT and isinstance(network.steps[index].node.layer, Flatten)
 
 
 def training_fits_the_machine(network: CheckedNetwork) -> Iterator[Finding]:

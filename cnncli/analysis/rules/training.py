@@ -8,9 +8,10 @@ from math import ceil
 
 from cnncli.analysis.processor import cpu_features, lacks_float16
 from cnncli.analysis.rules.known_sets import num_training_examples
-from cnncli.analysis.rules.rule import CheckedNetwork, Finding, kind
+from cnncli.analysis.rules.rule import CheckedNetwork, Finding
 from cnncli.analysis.walk import Step
 from cnncli.config.schema.schema import Group
+from cnncli.layers.normalization import BatchNormalization
 
 STALE = 0.05
 """Share of the first values of running means above which validation is misled."""
@@ -60,7 +61,7 @@ def running_means_arrive(network: CheckedNetwork) -> Iterator[Finding]:
     steps = epochs * ceil(examples / train.batch_size)
     for step in network.steps:
         momentum = getattr(step.node.layer, "momentum", 0.0)
-        if kind(step.node.layer) == "BatchNormalization" and momentum**steps > STALE:
+        if isinstance(step.node.layer, BatchNormalization) and momentum**steps > STALE:
             what = "before early stopping may end it" if train.early_stopping else "in all"
             yield Finding(
                 "W315",

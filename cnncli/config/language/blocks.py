@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from cnncli.config.language.expected import read, shortened
 from cnncli.config.language.named import Named, split
@@ -130,7 +131,7 @@ def _parameters_of(definition: Definition) -> str:
 def substitute(value: Value, scope: Scope, path: str, problems: list[Problem]) -> Value:
     """Put a block's arguments in the place of its `$parameter`s."""
     if isinstance(value, Scalar):
-        return _argument(value, scope, path, problems) if _is_parameter(value) else value
+        return _argument(value, scope, path, problems) if is_parameter(value) else value
     if isinstance(value, Sequence):
         items = [substitute(item, scope, f"{path}[{i}]", problems) for i, item in enumerate(value.items)]
         return Sequence(tuple(items), value.origin)
@@ -141,8 +142,10 @@ def substitute(value: Value, scope: Scope, path: str, problems: list[Problem]) -
     return Mapping(entries, value.origin)
 
 
-def _is_parameter(value: Scalar) -> bool:
-    return isinstance(value.value, str) and value.value.startswith("$") and not value.value.startswith("${")
+def is_parameter(value: Value) -> TypeGuard[Scalar]:
+    """Say whether a value is a `$parameter`."""
+    text = value.value if isinstance(value, Scalar) else None
+    return isinstance(text, str) and text.startswith("$") and not text.startswith("${")
 
 
 def _argument(value: Scalar, scope: Scope, path: str, problems: list[Problem]) -> Value:

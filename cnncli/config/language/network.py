@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cnncli.config.language import validation
-from cnncli.config.language.blocks import Definition, Scope, bind, define, substitute
-from cnncli.config.language.expected import read
+from cnncli.config.language.blocks import Definition, Scope, bind, define, is_parameter, substitute
+from cnncli.config.language.expected import read, shortened
 from cnncli.config.language.named import Named, make, split, unknown
+from cnncli.config.language.suggestions import suggestion
 from cnncli.config.yaml.problems import problem
-from cnncli.config.yaml.tree import Mapping, Scalar, Sequence, Value
+from cnncli.config.yaml.tree import Entry, Mapping, Scalar, Sequence, Value
 from cnncli.errors import ConfigError, Problem
 from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Spec
-from cnncli.layers.composites import COMPOSITES, Block, Parallel
+from cnncli.layers.composites import COMPOSITES, Block, Composite, Layers, Parallel
 
 MAX_LAYERS = 10_000
 """Layers in one network, blocks and repetitions expanded."""
@@ -58,6 +59,11 @@ class Network:
 
     def layers(self, value: Value, path: str, scope: Scope) -> tuple[Spec, ...]:
         """Make the layers of a list; those with something wrong are left out and added to the problems."""
+        if is_parameter(value):
+            before = len(self.problems)
+            value = substitute(value, scope, path, self.problems)
+            if len(self.problems) > before:
+                return ()
         if not isinstance(value, Sequence):
             hint = "Write one layer per line: `- Conv2D: {filters: 8, kernel_size: 3}`."
             message = f"Expected a list of layers; got {read(value)}."
@@ -74,6 +80,8 @@ class Network:
 
     def layer(self, value: Value, path: str, scope: Scope) -> Spec | None:
         """Make one layer, composite or use of a block, or add to the problems why that cannot be done."""
+        if is_parameter(value):
+            return self.parameter(value, path, scope)
         found = split(value, path, "layer", self.problems)
         if found is None:
             return None
@@ -93,6 +101,16 @@ class Network:
             return None
         return make(found, VOCABULARY, self.problems)
 
+    def parameter(self, value: Value, path: str, scope: Scope) -> Spec | None:
+        """Make what a block's parameter stands for in the place of a layer: a layer, or a list of them."""
+        before = len(self.problems)
+        meant = substitute(value, scope, path, self.problems)
+        if len(self.problems) > before:
+            return None
+        if isinstance(meant, Sequence):
+            return Layers(layers=self.layers(meant, path, scope))
+        return None if is_parameter(meant) else self.layer(meant, path, scope)
+
     def count(self, found: Named) -> None:
         """Count a layer as often as the repetitions around it, and stop before there are too many."""
         self.num_layers += self.times
@@ -103,7 +121,17 @@ class Network:
 
     def parallel(self, found: Named, scope: Scope) -> Spec | None:
         """Make the branches of a Parallel, a list of lists of layers."""
-        value = found.arguments
+        value, path, inputs = found.arguments, found.path, None
+        if isinstance(value, Mapping) and "branches" in value.entries:
+            path = f"{path}.branches"
+            inputs, others = self.inputs(found, value, scope)
+            for key in others.keys() - {"branches"}:
+                message = f'Parallel has no argument "{shortened(key)}".{suggestion(key, ("branches", "inputs"))}'
+                hint = "Arguments of Parallel: branches, inputs"
+                self.problems.append(problem("E012", message, value.entries[key].key, hint, f"{found.path}.{key}"))
+            value = value.entries["branches"].value
+        if is_parameter(value):
+            value = substitute(value, scope, path, self.problems)
         if not isinstance(value, Sequence) or len(value.items) < 2:
             message = f"Parallel needs a list of two or more branches, each a list of layers; got {read(value)}."
             hint = (
@@ -111,8 +139,22 @@ class Network:
             )
             self.problems.append(problem("E014", message, value.origin, hint, found.path))
             return None
-        branches = [self.layers(branch, f"{found.path}[{i}]", scope) for i, branch in enumerate(value.items)]
-        return Parallel(branches=tuple(branches))
+        branches = [self.layers(branch, f"{path}[{i}]", scope) for i, branch in enumerate(value.items)]
+        return Parallel(branches=tuple(branches), inputs=inputs)
+
+    def inputs(self, found: Named, arguments: Mapping, scope: Scope) -> tuple[tuple[str, ...] | None, dict[str, Entry]]:
+        """Return the names of what a composite or block reads, and its other arguments."""
+        others = dict(arguments.entries)
+        entry = others.pop("inputs", None)
+        if entry is None:
+            return None, others
+        before = len(self.problems)
+        value = substitute(entry.value, scope, f"{found.path}.inputs", self.problems)
+        if len(self.problems) > before:
+            return None, others
+        part = validation.Part(Mapping({"inputs": Entry(entry.key, value)}, entry.key), found.path, found.name)
+        made = validation.build(Composite, part, self.problems)
+        return made.inputs if made else None, others
 
     def composite(self, found: Named, scope: Scope) -> Spec | None:
         """Make a Residual or a Repeat: its layers, then its other arguments."""
@@ -137,11 +179,14 @@ class Network:
 
     def block(self, found: Named) -> Spec | None:
         """Make the layers of a block with this use's arguments in place of its parameters."""
-        definition = self.blocks[found.name]
+        definition, inputs = self.blocks[found.name], None
         if found.name in self.stack:
             chain = " → ".join([*self.stack, found.name])
             self.problems.append(problem("E028", f"A block uses itself: {chain}.", found.origin, path=found.path))
             return None
+        if definition and "inputs" not in definition.parameters and isinstance(found.arguments, Mapping):
+            inputs, others = self.inputs(found, found.arguments, {})
+            found = replace(found, arguments=replace(found.arguments, entries=others))
         scope = bind(found, definition, self.problems) if definition else None
         if definition is None or scope is None:
             return None
@@ -151,7 +196,7 @@ class Network:
         self.stack.pop()
         if not self.stack:
             self.problems[before:] = [_used(p, found) for p in self.problems[before:]]
-        return Block(block=found.name, layers=layers) if layers else None
+        return Block(block=found.name, layers=layers, inputs=inputs) if layers else None
 
 
 def _repetitions(arguments: Value) -> int:

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from cnncli.config.schema.augmentation import AUGMENTATIONS
 from cnncli.config.schema.optimizers import OPTIMIZERS
 from cnncli.config.schema.schedules import SCHEDULES
-from cnncli.config.schema.schema import Data, Document, Train
+from cnncli.config.schema.schema import Data, Document, Model, Train
 from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Spec
-from cnncli.layers.composites import Residual
+from cnncli.layers.composites import Composite, Residual
 
 Schema = dict[str, Any]
 
@@ -89,10 +89,13 @@ def json_schema() -> Schema:
 def _model(definitions: _Definitions) -> dict[str, Schema]:
     """Return the definitions of the model: its blocks, lists of layers, and layers."""
     times: Schema = {"type": "integer", "minimum": 1, "maximum": 1000, "description": "Number of repetitions."}
+    inputs = definitions.model(Composite)["properties"]["inputs"]
+    branches: Schema = {"anyOf": [{"type": "array", "minItems": 2, "items": _ref("layers")}, _ref("reference")]}
+    parts = {"layers": _ref("some_layers"), "inputs": inputs}
     composites = {
-        "Parallel": {"type": "array", "minItems": 2, "items": _ref("layers")},
-        "Residual": _object({"layers": _ref("some_layers"), "shortcut": _ref("layers")}, ["layers"]),
-        "Repeat": _object({"times": _open(times), "layers": _ref("some_layers")}, ["times", "layers"]),
+        "Parallel": {"anyOf": [*branches["anyOf"], _object({"branches": branches, "inputs": inputs}, ["branches"])]},
+        "Residual": _object({**parts, "shortcut": _ref("layers")}, ["layers"]),
+        "Repeat": _object({**parts, "times": _open(times)}, ["times", "layers"]),
     }
     composites["Residual"]["description"] = _summary(Residual)
     layer = definitions.named(VOCABULARY)
@@ -101,6 +104,7 @@ def _model(definitions: _Definitions) -> dict[str, Schema]:
         BLOCK_NAME: {"type": ["object", "null"], "description": "Use of a block."}
     }
     layer["anyOf"].append({"type": "string", "pattern": BLOCK_NAME, "description": "Use of a block."})
+    layer["anyOf"].append(_ref("reference"))
     parameter = {"anyOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}]}
     parameters = {"type": "array", "items": parameter, "description": "Names, or {name: default}."}
     block = _object({"parameters": parameters, "layers": _ref("some_layers")}, ["layers"])
@@ -110,13 +114,14 @@ def _model(definitions: _Definitions) -> dict[str, Schema]:
         "patternProperties": {BLOCK_NAME: _ref("block")},
         "additionalProperties": False,
     }
+    outputs = definitions.model(Model)["properties"]["outputs"]
     return {
         "layer": layer,
-        "layers": _list_of("layer"),
-        "some_layers": {**_list_of("layer"), "minItems": 1},
+        "layers": {"anyOf": [_list_of("layer"), _ref("reference")]},
+        "some_layers": {"anyOf": [{**_list_of("layer"), "minItems": 1}, _ref("reference")]},
         "block": block,
         "model": {
-            **_object({"blocks": blocks, "layers": _ref("some_layers")}, ["layers"]),
+            **_object({"blocks": blocks, "layers": _ref("some_layers"), "outputs": outputs}, ["layers"]),
             # A config that extends another may change a block alone.
             "required": [],
         },

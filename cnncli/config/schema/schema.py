@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf, model_validator
 from cnncli.config.schema.augmentation import Augmentation, RandomCrop
 from cnncli.config.schema.optimizers import Adam, Optimizer
 from cnncli.config.schema.schedules import Constant, Schedule
-from cnncli.config.schema.tasks import DEFAULT, TASKS, VALIDATION, Monitor, TaskName, TaskSpec
+from cnncli.config.schema.tasks import DEFAULT, TASKS, VALIDATION, Monitor, OutputShape, TaskName, TaskSpec
 from cnncli.config.yaml.origins import Origins
-from cnncli.layers.base import Spec
-from cnncli.layers.graph import Node
+from cnncli.layers.base import NAME, Spec
+from cnncli.layers.graph import Node, shapes
 
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -75,6 +75,10 @@ class Model(Section):
 
     blocks: dict[Name, Any] = Field(default={}, description="Named lists of layers with parameters, used like a layer.")
     layers: tuple[InstanceOf[Spec], ...] = Field(min_length=1, description="The layers, from the image to the logits.")
+    outputs: dict[Name, Annotated[str, Field(pattern=NAME)]] = Field(
+        default={},
+        description="Outputs by name, each with its layer; without any, the last layer is the output.",
+    )
 
 
 class Loss(Section):
@@ -182,6 +186,7 @@ class Config(Section):
 
     Attributes:
         nodes: The network, blocks and composites expanded, in the order in which it is computed.
+        outputs: Index of the node of each named output; empty where the last node is the only output.
         document: The resolved config as plain data: what `config.yaml` of a run holds.
         origins: Where every value was written.
     """
@@ -191,6 +196,7 @@ class Config(Section):
     seed: Seed = 0
     data: Data
     nodes: tuple[InstanceOf[Node], ...]
+    outputs: dict[str, int] = {}
     train: Train = Train()
     document: dict[str, Any] = Field(repr=False)
     origins: InstanceOf[Origins] = Field(repr=False)
@@ -211,3 +217,16 @@ class Config(Section):
     def input_shape(self) -> tuple[int, int, int]:
         """Shape of one image: height, width, channels."""
         return (*self.data.image_size, self.data.channels)
+
+    @property
+    def output_shape(self) -> OutputShape:
+        """Shape of what the network returns for one image; of several outputs, each by its name."""
+        found = shapes(self.nodes, self.input_shape)
+        if len(self.outputs) > 1:
+            return {name: found[index] for name, index in self.outputs.items()}
+        return found[-1]
+
+    @property
+    def output_nodes(self) -> tuple[int, ...]:
+        """Indices of the nodes whose outputs are the network's."""
+        return tuple(self.outputs.values()) or (len(self.nodes) - 1,)

@@ -1,12 +1,15 @@
 """What a task says of itself in a config: its metrics, and what its network must end in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from cnncli.layers.base import Shape, Spec
+
+OutputShape = Shape | Mapping[str, Shape]
+"""Shape of a network's one output, or the shapes of several by their names."""
 
 VALIDATION = "validation_"
 """What the name of a metric begins with that is of the validation split."""
@@ -33,11 +36,13 @@ class OutputProblem(NamedTuple):
         message: What is wrong.
         hint: What to do.
         is_fatal: Whether nothing can be trained at all, not only not well.
+        code: Number of the problem's page.
     """
 
     message: str
     hint: str
     is_fatal: bool = True
+    code: str = "E301"
 
 
 class TaskSpec(Spec):
@@ -49,11 +54,13 @@ class TaskSpec(Spec):
     output_names: ClassVar[tuple[str, ...]]
     """What an exported network returns, in alphabetical order."""
 
-    def check_output(self, shape: Shape, num_classes: int | None, image_size: tuple[int, int]) -> OutputProblem | None:
+    def check_output(
+        self, shape: OutputShape, num_classes: int | None, image_size: tuple[int, int]
+    ) -> OutputProblem | None:
         """Return why a network cannot end in that shape, or None if it can.
 
         Args:
-            shape: Of the network's output for one image.
+            shape: Of the network's output for one image; of several outputs, each by its name.
             num_classes: Of the data, where it is known.
             image_size: Height and width that the network reads.
         """
@@ -87,11 +94,19 @@ class Classification(TaskSpec):
 
     def check_output(
         self,
-        shape: Shape,
+        shape: OutputShape,
         num_classes: int | None,
         image_size: tuple[int, int],  # noqa: ARG002 - of no matter where the plane is gone
     ) -> OutputProblem | None:
-        """Return why the output is not one number a class, or None if it is."""
+        """Return why the output is not one number per class, or None if it is."""
+        if isinstance(shape, Mapping):
+            names = list(shape)
+            return OutputProblem(
+                f"The network has {len(names)} outputs ({', '.join(names[:4])}{', …' if names[4:] else ''}); "
+                "a classifier has one, the logits.",
+                "Leave out model.outputs, and end with the layer that returns one number per class.",
+                code="E304",
+            )
         if len(shape) != 1:
             return OutputProblem(
                 f"The network ends in {'×'.join(map(str, shape))} values; a classifier ends in one number per class.",

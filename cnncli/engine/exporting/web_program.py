@@ -88,8 +88,8 @@ def obstacles(source: Source) -> Iterable[str]:
             yield f"{node.name} ({kind})"
         elif (activation := _activation(layer)) not in (None, *ACTIVATIONS):
             yield f"{node.name} (activation {activation})"
-        elif kind == "UpSampling2D" and getattr(layer, "interpolation", "nearest") != "nearest":
-            yield f"{node.name} (UpSampling2D by interpolation)"
+        elif getattr(layer, "interpolation", "nearest") not in ("nearest", "bilinear"):
+            yield f"{node.name} ({kind} by {getattr(layer, 'interpolation', '')} interpolation)"
     if source.config.data.resize.method not in ("bilinear", "nearest"):
         yield f"data.resize.method {source.config.data.resize.method}"
     macs = summarize(source.config).macs

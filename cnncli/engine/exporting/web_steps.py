@@ -147,6 +147,15 @@ def _moved(kind: str, sign: int, name: str) -> Callable[[Step], dict[str, Any]]:
     return make
 
 
+def _enlarged(step: Step) -> dict[str, Any]:
+    smooth = step.layer.interpolation == "bilinear"
+    return {"kind": "interpolate"} if smooth else {"kind": "enlarge", "by": list(step.layer.size)}
+
+
+def _combined(step: Step) -> dict[str, Any]:
+    return {"kind": "combine", "how": step.layer.type_name()}
+
+
 STEPS: dict[str, Callable[[Step], dict[str, Any]]] = {
     "Conv1D": _convolution,
     "Conv2D": _convolution,
@@ -175,10 +184,10 @@ STEPS: dict[str, Callable[[Step], dict[str, Any]]] = {
     "Softmax": lambda _: {"kind": "activation", "activation": "softmax"},
     "ZeroPadding2D": _moved("shift", 1, "padding"),
     "Cropping2D": _moved("shift", -1, "cropping"),
-    "UpSampling2D": lambda step: {"kind": "enlarge", "by": list(step.layer.size)},
+    "UpSampling2D": _enlarged,
     "Rescaling": lambda step: _affine(step.layer.scale, step.layer.offset),
     "Normalization": _normalization,
-    "Add": _arguments("add"),
+    **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"), _combined),
     "Concatenate": _arguments("concatenate"),
 }
 """The layers that the page computes."""

@@ -88,7 +88,7 @@ def _blocks(model: keras.Model) -> Iterator[Block]:
     """Yield the blocks from the model's input on, as long as each layer feeds only the next."""
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     tensor, convolutions = model.input, []
-    while tensor is not model.output:
+    while not any(tensor is made for made in model.outputs):
         readers = [layer for layer in layers if any(tensor is read for read in tf.nest.flatten(layer.input))]
         if len(readers) != 1:
             return

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
-from cnncli.engine.network.activations import UNCHANGING, find_layer
+from cnncli.engine.network.activations import find_layer, is_unchanging
 from cnncli.errors import CnnError
 
 Floats = npt.NDArray[np.float32]
@@ -23,7 +23,7 @@ def last_plane(model: keras.Model) -> Any:
         CnnError: If there is none: a network of dense layers alone has no place to look at.
     """
     for layer in reversed(model.layers[1:]):
-        passes = "Pooling" in type(layer).__name__ or type(layer).__name__ in UNCHANGING
+        passes = "Pooling" in type(layer).__name__ or is_unchanging(layer)
         if not passes and len(layer.output.shape) == 4 and max(layer.output.shape[1:3]) > 1:
             return layer
     raise CnnError("no layer of the network has a spatial output", "Grad-CAM requires a convolution.")

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.errors import CnnError
+from cnncli.layers import VOCABULARY
 from cnncli.report.figures_network import FeatureMaps, Kernels
 
 Floats = npt.NDArray[np.float32]
@@ -20,9 +21,6 @@ Floats = npt.NDArray[np.float32]
 
 KERNEL_NAMES = ("kernel", "depthwise_kernel")
 """Keras's names of the arrays that slide over an image."""
-
-UNCHANGING = ("InputLayer", "Dropout", "SpatialDropout2D", "Flatten", "Reshape")
-"""Layers whose output in evaluation is their input."""
 
 
 def all_kernels(model: keras.Model) -> Iterator[Kernels]:
@@ -52,6 +50,12 @@ def _filters(layer: Any, weights: Floats) -> Floats:
     return weights.reshape(*weights.shape[:2], 1, -1)
 
 
+def is_unchanging(layer: Any) -> bool:
+    """Return whether a Keras layer's output in evaluation is its input."""
+    ours = VOCABULARY.get(type(layer).__name__)
+    return isinstance(layer, keras.layers.InputLayer) or (ours is not None and ours.is_same_in_evaluation)
+
+
 def find_layer(model: keras.Model, name: str) -> Any:
     """Return the layer of that name.
 
@@ -74,7 +78,7 @@ def feature_maps(model: keras.Model, preprocessing: Preprocessing, image: npt.ND
         preprocessing: What comes before it.
         image: uint8 (height, width, channels) of the network's size.
     """
-    layers = [layer for layer in model.layers if type(layer).__name__ not in UNCHANGING]
+    layers = [layer for layer in model.layers if not is_unchanging(layer)]
     inner = keras.Model(model.inputs, [layer.output for layer in layers])
     outputs = inner(preprocessing.to_float(tf.constant(image[None])), training=False)
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -15,7 +15,6 @@ from cnncli.engine.fast_ops import batch_normalization, convolution
 from cnncli.engine.network.own_layers import OWN_LAYERS, fixed_kernel, needs_float32
 from cnncli.layers.base import Merge, Shape
 from cnncli.layers.convolution import Conv2D, Convolution
-from cnncli.layers.dropout import Dropout, SpatialDropout2D
 from cnncli.layers.graph import INPUT, Node
 from cnncli.layers.kernels import WHITENING
 from cnncli.layers.normalization import BatchNormalization
@@ -26,9 +25,12 @@ def build(config: Config) -> keras.Model:
     """Return the config's network with fresh, seeded weights.
 
     The model takes float32 images scaled to [0, 1] and returns logits: a softmax at the end of the
-    config is left to the loss and to the predictions, where it can be computed without overflow.
+    config is left to the loss and to the predictions, where it can be computed without overflow. Of several
+    outputs it returns each by its name, as it is.
     """
-    model = build_network(logits_nodes(config.nodes), config.input_shape, config.seed)
+    several = len(config.outputs) > 1
+    nodes = config.nodes if several else logits_nodes(config.nodes)
+    model = build_network(nodes, config.input_shape, config.seed, config.outputs if several else None)
     freeze(config.train, model)
     return model
 
@@ -46,7 +48,9 @@ def logits_nodes(nodes: Sequence[Node]) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def build_network(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras.Model:
+def build_network(
+    nodes: Sequence[Node], input_shape: Shape, seed: int, outputs: Mapping[str, int] | None = None
+) -> keras.Model:
     """Return a functional model with fresh weights that follow from `seed` alone.
 
     Every random start and every dropout has a seed of its own, from `seed`, the node's index and the argument,
@@ -56,20 +60,24 @@ def build_network(nodes: Sequence[Node], input_shape: Shape, seed: int) -> keras
         nodes: The network, each node after its inputs.
         input_shape: (height, width, channels) of the float32 images, already scaled.
         seed: The config's seed.
+        outputs: Node of each output by name, where there are several: the model then returns them by name. Else it
+            returns what the last node makes.
     """
+    ends = dict(outputs) if outputs and len(outputs) > 1 else {}
+    logits = set(ends.values()) or {len(nodes) - 1}
     names = {node.name for node in nodes}
     inputs = keras.Input(shape=input_shape, name=next(n for n in ("input", "image", "_input") if n not in names))
     tensors: list[Any] = []
     for index, node in enumerate(nodes):
         given = [inputs if i == INPUT else tensors[i] for i in node.inputs]
         # Logits of a mixed-precision network are float32: a loss of 8-bit mantissas would be a coarse one.
-        dtype = "float32" if node is nodes[-1] or needs_float32(node.layer) else None
+        dtype = "float32" if index in logits or needs_float32(node.layer) else None
         layer = _keras_layer(node, [seed, index], dtype)
         tensors.append(layer(given if isinstance(node.layer, Merge) else given[0]))
         kernels = node.layer.kernel if isinstance(node.layer, Conv2D) else None
         if kernels is not None and kernels != WHITENING:
             layer.kernel.assign(fixed_kernel(kernels, tuple(layer.kernel.shape)))
-    return keras.Model(inputs, tensors[-1])
+    return keras.Model(inputs, {name: tensors[i] for name, i in ends.items()} if ends else tensors[-1])
 
 
 def _keras_layer(node: Node, entropy: list[int], dtype: str | None) -> Any:
@@ -81,7 +89,7 @@ def _keras_layer(node: Node, entropy: list[int], dtype: str | None) -> Any:
     for argument, seed in zip(arguments, seeds.tolist(), strict=False):
         if argument.endswith("_initializer"):
             arguments[argument] = _initializer(arguments[argument], seed)
-    if isinstance(node.layer, (Dropout, SpatialDropout2D)):
+    if node.layer.is_random_in_training:
         arguments["seed"] = int(seeds[-1]) >> 1
     layer = keras_class(name=node.name, dtype=dtype, **arguments)
     layer.trainable = node.layer.trainable  # not every Keras layer takes it as an argument

@@ -43,13 +43,10 @@ class LocalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]
 OWN_LAYERS = {LocalResponseNormalization.__name__: LocalResponseNormalization}
 """The classes here by their names in a config."""
 
-FLOAT32_LAYERS = {LocalResponseNormalization.__name__, "MaxPooling3D", "AveragePooling3D", "UpSampling2D", "Resizing"}
-"""Layers that TensorFlow lacks, or lacks gradients of, in other precisions."""
-
 
 def needs_float32(layer: Layer) -> bool:
     """Say whether a mixed-precision network has to compute this layer in float32."""
-    return layer.type_name() in FLOAT32_LAYERS or getattr(layer, "activation", None) == "sparsemax"
+    return layer.needs_float32 or getattr(layer, "activation", None) == "sparsemax"
 
 
 def fixed_kernel(

@@ -16,7 +16,6 @@ from cnncli.datasets import load as load_splits
 from cnncli.engine.input_pipeline.feed import Chunk
 from cnncli.engine.runtime import configure
 from cnncli.engine.training.setup import Setup
-from cnncli.layers.dropout import Dropout, SpatialDropout2D
 from cnncli.layers.graph import Node
 from cnncli.tasks.task import get_task
 
@@ -139,7 +138,7 @@ def _bare(config: Config) -> Config:
 
 
 def _without_dropout(node: Node) -> Node:
-    if isinstance(node.layer, (Dropout, SpatialDropout2D)):
+    if node.layer.is_random_in_training:
         return replace(node, layer=node.layer.model_copy(update={"rate": 0.0}))
     return node
 

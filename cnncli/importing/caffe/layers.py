@@ -164,9 +164,14 @@ def _dropout(context: Context) -> Made:
 
 def _eltwise(context: Context) -> Made:
     parameters = context.parameters("eltwise_param")
-    if str(single(parameters, "operation", "SUM")) not in ("SUM", "1") or parameters.get("coeff"):
-        raise GraphImportError(f"{context.name}: only plain sums are supported")
-    return [("", context.make("Add"))]
+    operation = str(single(parameters, "operation", "SUM"))
+    if operation not in _ELTWISE or parameters.get("coeff"):
+        raise GraphImportError(f"{context.name}: only plain sums, products and maxima are supported")
+    return [("", context.make(_ELTWISE[operation]))]
+
+
+_ELTWISE = {"PROD": "Multiply", "0": "Multiply", "SUM": "Add", "1": "Add", "MAX": "Maximum", "2": "Maximum"}
+"""What combines blobs value by value, by Caffe's name and number of the operation."""
 
 
 def _concat(context: Context) -> Made:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cnncli.importing.graph import IMAGE, MERGES, GraphImportError, ImportedGraph, Operation, make_layer
+from cnncli.importing.graph import IMAGE, GraphImportError, ImportedGraph, Operation, make_layer
 from cnncli.importing.keras.responses import local_responses
 from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Layer
@@ -169,12 +169,12 @@ def _layer(entry: _Entry) -> Layer:
     module = str(entry.whole.get("module", ""))
     if registered not in (None, entry.kind) or not (module == "keras.layers" or module.startswith("keras.src.layers.")):
         raise GraphImportError(f"{entry.name}: {str(registered or module)[:80]} is not one of Keras's own layers")
-    if entry.kind not in VOCABULARY and entry.kind not in MERGES:
+    if entry.kind not in VOCABULARY:
         raise GraphImportError(
             f"{entry.name}: {entry.kind[:80]} is not a supported layer", f"Supported: {', '.join(VOCABULARY)}."
         )
-    fields = {**VOCABULARY, **MERGES}[entry.kind].model_fields
-    arguments = {k: _argument(v, entry, k) for k, v in entry.config.items() if k in fields and k != "name"}
+    fields = VOCABULARY[entry.kind].model_fields
+    arguments = {k: _argument(v, entry, k) for k, v in entry.config.items() if k in fields and k not in Layer.placing}
     for key, value in entry.config.items():
         if key not in fields and key not in _MEANINGLESS:
             _check_neutral(entry, key, value)

@@ -29,6 +29,13 @@ GOOD = {
     "composites": HEAD
     + "model: {layers: [{Parallel: [[ReLU], []]}, {Repeat: {times: 2, layers: [{Residual: {layers: [ReLU]}}]}}]}\n",
     "blocks": HEAD + "model: {blocks: {b: {parameters: [n, {m: 3}], layers: [ReLU]}}, layers: [b: {n: 3}, b]}\n",
+    "inputs": HEAD
+    + "model: {blocks: {b: {layers: [ReLU]}}, outputs: {a: s, b: r}, layers: [{ReLU: {name: r}}, {b: {inputs: input}}, "
+    "{Add: {inputs: [r, input], name: s}}, {Parallel: {inputs: r, branches: [[ReLU], []]}}, "
+    "{Residual: {inputs: [r], layers: [ReLU]}}, {Repeat: {inputs: s, times: 2, layers: [ReLU]}}]}\n",
+    "layers as parameters": HEAD
+    + "model: {blocks: {b: {parameters: [body, {end: []}], layers: [{Residual: {layers: $body, shortcut: $end}}, "
+    "$end, {Parallel: [$body, []]}]}}, layers: [b: {body: [ReLU]}]}\n",
     "groups": HEAD + "model: {layers: [Flatten]}\ntrain: {groups: [{layers: 'conv*', learning_rate: 1e-4}]}\n",
 }
 BAD = {
@@ -52,6 +59,9 @@ BAD = {
     "unknown optimizer": HEAD + "model: {layers: [Flatten]}\ntrain: {optimizer: SGDD}\n",
     "unknown optimizer argument": HEAD + "model: {layers: [Flatten]}\ntrain: {optimizer: {SGD: {lr: 1}}}\n",
     "unknown initializer": HEAD + "model: {layers: [{Dense: {units: 3, kernel_initializer: he}}]}\n",
+    "inputs of numbers": HEAD + "model: {layers: [{ReLU: {inputs: 3}}]}\n",
+    "inputs of a composite": HEAD + "model: {layers: [{Residual: {inputs: {}, layers: [ReLU]}}]}\n",
+    "a list as output": HEAD + "model: {layers: [ReLU], outputs: {a: [b]}}\n",
     "empty layers": HEAD + "model: {layers: []}\n",
 }
 

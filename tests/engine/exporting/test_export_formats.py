@@ -48,6 +48,24 @@ NETS = {
       - GlobalMaxPooling2D
       - Softmax
       - Dense: {units: 10}""",
+    "a graph": """
+      - Conv2D: {filters: 6, kernel_size: 3, padding: same, activation: relu6, name: a}
+      - Conv2D: {filters: 6, kernel_size: 3, padding: same, activation: hard_swish, inputs: input, name: b}
+      - GlobalAveragePooling2D: {keepdims: true}
+      - Conv2D: {filters: 6, kernel_size: 1, activation: hard_sigmoid, name: gate}
+      - Multiply: {inputs: [a, gate], name: gated}
+      - Conv2D: {filters: 1, kernel_size: 1, activation: sigmoid, name: place}
+      - Multiply: {inputs: [place, b, gate]}
+      - AveragePooling2D
+      - UpSampling2D: {size: [2, 2], interpolation: bilinear, name: smooth}
+      - Maximum: {inputs: [smooth, a, gate], name: most}
+      - Minimum: {inputs: [a, b], name: least}
+      - Subtract: {inputs: [most, gate], name: rest}
+      - Average: {inputs: [rest, least, b], name: mean}
+      - Add: {inputs: [rest, gate, least], name: sum}
+      - Concatenate: {inputs: [sum, mean, input]}
+      - Flatten
+      - Dense: {units: 10}""",
     "one axis": """
       - Reshape: {target_shape: [16, 4]}
       - Conv1D: {filters: 6, kernel_size: 3, padding: causal, dilation_rate: 2, groups: 2, activation: elu}

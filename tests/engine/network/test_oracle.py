@@ -5,6 +5,7 @@ By default each layer is tried a few times. The full campaign, at least 2,000 ca
 """
 
 import contextlib
+import functools
 import inspect
 import os
 from itertools import product
@@ -129,7 +130,7 @@ CASES = {
     "Reshape": st.fixed_dictionaries(
         {"target_shape": st.lists(st.sampled_from([-1, 1, 2, 3, 4]), min_size=1, max_size=4)}
     ),
-    "Dropout": st.fixed_dictionaries({"rate": st.floats(0, 0.9)}),
+    "Dropout": st.fixed_dictionaries({"rate": st.floats(0, 0.9)}, optional={"noise_shape": st.none()}),
     "SpatialDropout2D": st.fixed_dictionaries({"rate": st.floats(0, 0.9)}),
     "BatchNormalization": fields(momentum=st.floats(0, 1), moving_mean_initializer=initializer, **affine),
     "LayerNormalization": fields(**affine),
@@ -151,6 +152,17 @@ CASES = {
     ),
 }
 """How to draw each layer's arguments."""
+
+MERGES = {
+    "Concatenate": lambda arrays: np.concatenate(arrays, axis=-1),
+    "Add": lambda arrays: functools.reduce(np.add, arrays),
+    "Subtract": lambda arrays: functools.reduce(np.subtract, arrays),
+    "Multiply": lambda arrays: functools.reduce(np.multiply, arrays),
+    "Average": lambda arrays: functools.reduce(np.add, arrays) / len(arrays),
+    "Maximum": lambda arrays: functools.reduce(np.maximum, arrays),
+    "Minimum": lambda arrays: functools.reduce(np.minimum, arrays),
+}
+"""What each layer with several inputs computes."""
 
 RANKS = {"1D": 1, "2D": 2, "3D": 3, "LocalResponseNormalization": 2, "Resizing": 2}
 
@@ -176,7 +188,45 @@ def counts(weights):
 
 def test_every_layer_is_tried():
     """A layer added to the vocabulary needs a row here."""
-    assert CASES.keys() == VOCABULARY.keys()
+    assert CASES.keys() | MERGES.keys() == VOCABULARY.keys()
+
+
+@st.composite
+def shapes_to_merge(draw, most):
+    """Draw shapes of as many axes, which mostly fit together."""
+    whole = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    lengths = [st.sampled_from([n, n, n, n, 1, n + 1]) for n in whole]
+    return draw(st.lists(st.tuples(*lengths), min_size=2, max_size=most))
+
+
+@pytest.mark.parametrize("name", sorted(MERGES))
+def test_merges_equal_keras_and_numpy(name):
+    """Shapes and values of layers with several inputs are Keras's and NumPy's; what we refuse, Keras refuses too."""
+    import keras
+    import tensorflow as tf
+
+    layer = VOCABULARY[name]()
+
+    @settings(TRIED, max_examples=10 * EXAMPLES)
+    @given(shapes_to_merge(2 if name == "Subtract" else 4), st.integers(0, 9))
+    def compare(given_shapes, seed):
+        draws = np.random.default_rng(seed)
+        arrays = [draws.normal(size=(2, *shape)).astype(np.float32) for shape in given_shapes]
+        theirs = getattr(keras.layers, name)()
+        try:
+            shape = layer.merged_shape(given_shapes)
+        except ShapeError as error:
+            if "goes wrong in Keras" in error.message:
+                return
+            with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=r"(?i)shape|dimensions"):
+                theirs(arrays)
+            return
+        assert tuple(theirs([keras.Input(shape) for shape in given_shapes]).shape[1:]) == shape
+        found = MERGES[name](arrays)
+        assert found.shape[1:] == shape
+        assert np.allclose(found, theirs(arrays), atol=1e-6)
+
+    compare()
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
@@ -213,6 +263,19 @@ def test_shapes_and_counts_equal_keras(name):
     compare()
 
 
+@pytest.mark.parametrize("name", sorted(MERGES))
+def test_sums_that_keras_gets_wrong(name):
+    """Where one value an image is added to as many channels as images, Keras adds another image's: we refuse it."""
+    import keras
+
+    arrays = [np.arange(4, dtype=np.float32).reshape(2, 2), np.float32([[10], [20]])]
+    right = np.allclose(getattr(keras.layers, name)()(arrays), MERGES[name](arrays))
+    assert right == (name not in ("Add", "Average"))
+    if not right:
+        with pytest.raises(ShapeError, match="goes wrong in Keras"):
+            VOCABULARY[name]().merged_shape([(2,), (1,)])
+
+
 NEEDED = {
     "filters": 4,
     "kernel_size": 3,
@@ -228,7 +291,7 @@ NEEDED = {
 """Values for arguments that Keras's classes need."""
 
 
-@pytest.mark.parametrize("name", sorted(set(CASES) - {"LocalResponseNormalization"}))
+@pytest.mark.parametrize("name", sorted({*CASES, *MERGES} - {"LocalResponseNormalization"}))
 def test_defaults_are_keras(name):
     """A layer of which only the necessary is said is the one that Keras makes of that."""
     import keras

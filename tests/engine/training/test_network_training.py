@@ -5,6 +5,7 @@ import pytest
 
 from cnncli.layers import VOCABULARY, Conv1D, Conv2D, Conv3D, Dense, Flatten
 from cnncli.layers.arguments import ActivationName, Interpolation
+from cnncli.layers.base import Merge
 from cnncli.layers.graph import flatten
 
 pytestmark = pytest.mark.engine
@@ -58,10 +59,11 @@ def test_every_layer_trains(name, precision):
     input_shape, before = next((found for key, found in SHAPES.items() if key in name), ((8, 9, 4), Conv2D))
     images = np.random.default_rng(0).random((3, *input_shape), np.float32)
     for arguments in ARGUMENTS.get(name, [{}]):
-        layer = VOCABULARY[name].model_validate(arguments)
-        model = build_network(
-            flatten([before(filters=4, kernel_size=1), layer, Flatten(), Dense(units=2)]), input_shape, seed=0
-        )
+        layers = [before(filters=4, kernel_size=1, name="a"), VOCABULARY[name].model_validate(arguments)]
+        if issubclass(VOCABULARY[name], Merge):
+            beside = before(filters=4, kernel_size=1, inputs="input", name="b")
+            layers = [layers[0], beside, VOCABULARY[name].model_validate({"inputs": ["a", "b"]})]
+        model = build_network(flatten([*layers, Flatten(), Dense(units=2)]), input_shape, seed=0)
         with tf.GradientTape() as tape:
             total = tf.reduce_sum(model(images, training=True) ** 2)
         for gradient in tape.gradient(total, model.trainable_weights):

@@ -232,8 +232,55 @@ function makeNetwork(program, buffer) {
     return result;
   }
 
-  function add(inputs) {
-    return inputs[0].map((value, i) => inputs.slice(1).reduce((sum, input) => f(sum + input[i]), value));
+  // Repeats axes of length 1.
+  function repeated(input, from, shape) {
+    if (from.every((length, axis) => length === shape[axis])) return input;
+    const result = new Float32Array(shape.reduce((a, b) => a * b));
+    return result.map((_, i) => {
+      let [place, step, rest] = [0, 1, i];
+      for (let axis = shape.length - 1; axis >= 0; axis--) {
+        if (from[axis] > 1) place += step * (rest % shape[axis]);
+        step *= from[axis];
+        rest = Math.floor(rest / shape[axis]);
+      }
+      return input[place];
+    });
+  }
+
+  const COMBINATIONS = {
+    Add: (a, b) => a + b,
+    Average: (a, b) => a + b,
+    Maximum: Math.max,
+    Minimum: Math.min,
+    Multiply: (a, b) => a * b,
+    Subtract: (a, b) => a - b,
+  };
+
+  function combine(layer, inputs) {
+    const values = inputs.map((input, index) => repeated(input, layer.from[index], layer.shape));
+    const number = layer.how === "Average" ? values.length : 1;
+    const how = COMBINATIONS[layer.how];
+    return values[0].map((value, i) => values.slice(1).reduce((all, input) => f(how(all, input[i])), value) / number);
+  }
+
+  function interpolate(layer, input) {
+    const [height, width, channels] = layer.from[0];
+    const [newHeight, newWidth] = layer.shape;
+    const rows = neighbours(height, newHeight);
+    const columns = neighbours(width, newWidth);
+    const at = (y, x, c) => input[(y * width + x) * channels + c];
+    const between = (first, second, way) => first + (second - first) * way;
+    const result = new Float32Array(newHeight * newWidth * channels);
+    rows.forEach(([above, below, down], row) =>
+      columns.forEach(([left, right, across], column) => {
+        for (let c = 0; c < channels; c++) {
+          const top = between(at(above, left, c), at(above, right, c), across);
+          const bottom = between(at(below, left, c), at(below, right, c), across);
+          result[(row * newWidth + column) * channels + c] = between(top, bottom, down);
+        }
+      }),
+    );
+    return result;
   }
 
   function rectify(layer, input) {
@@ -276,6 +323,7 @@ function makeNetwork(program, buffer) {
     shift: (layer, input) => moved(layer, input, (row, column) => [row - layer.by[0], column - layer.by[1]]),
     enlarge: (layer, input) =>
       moved(layer, input, (row, column) => [Math.floor(row / layer.by[0]), Math.floor(column / layer.by[1])]),
+    interpolate,
   };
 
   // Returns what every layer makes of an image: uint8 values of the network's size, row by row.
@@ -284,7 +332,7 @@ function makeNetwork(program, buffer) {
     const outputs = [];
     for (const layer of layers) {
       const inputs = layer.inputs.map((i) => (i < 0 ? image : outputs[i]));
-      if (layer.kind === "add") outputs.push(add(inputs));
+      if (layer.kind === "combine") outputs.push(combine(layer, inputs));
       else if (layer.kind === "concatenate") outputs.push(concatenate(layer, inputs));
       else outputs.push(LAYERS[layer.kind](layer, inputs[0]));
     }
