@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
 from cnncli.serving.predict import ArtifactNetwork, predict
 from cnncli.tasks.classification.predictions import Place, Ranking
-from cnncli.tasks.predictions import PredictedFile
+from cnncli.tasks.predictions import PredictedFile, PredictionOptions
 
 USUAL = {
     "num_images": 100,
@@ -139,6 +140,21 @@ def test_without_statistics_there_are_no_warnings() -> None:
     """Where nothing is known of the training images, there are no warnings."""
     (file,) = predict(Echo(), [picture("a", 0)], {**USUAL, "num_images": 0})
     assert file.doubts == ()
+
+
+def test_the_task_gets_each_image_s_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has a place is told in pixels of the image as it came: its size, and what the network reads, are given."""
+    heard: list[Any] = []
+
+    def predictions(outputs: Any, sizes: Any, options: PredictionOptions) -> list[Ranking]:
+        heard.extend((len(outputs["probabilities"]), sizes, options))
+        return [Ranking((Place(str(size), 1.0),)) for size in sizes]
+
+    monkeypatch.setattr(module, "get_task", {"classification": SimpleNamespace(predictions=predictions)}.__getitem__)
+    files = [picture("a", np.zeros((3, 9), np.uint8)), Picture("b", piped=b"no image"), picture("c", 7)]
+    found = list(predict(Echo(2), files, USUAL, top=1))
+    assert heard == [2, [(3, 9), (6, 5)], PredictionOptions(("class 0", "class 1"), (6, 5), "stretch", 1)]
+    assert [file.prediction and file.prediction.places[0].name for file in found] == ["(3, 9)", None, "(6, 5)"]
 
 
 def test_thumbnail() -> None:

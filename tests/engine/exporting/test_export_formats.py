@@ -180,5 +180,5 @@ def test_quantised(title: str, make_source: Make, write: Make) -> None:
     kept = write(title, source, 2000)
     assert kept.bytes < (0.4 if "int8" in title else 0.6) * whole.bytes
     low, high = kept.parity.score.interval
-    assert low < kept.parity.accuracy_drop < high
+    assert low < kept.parity.score.drop < high
     assert parity.EXACT.max_abs_diff < kept.parity.max_abs_diff

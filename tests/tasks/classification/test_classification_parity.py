@@ -26,8 +26,9 @@ def test_differences() -> None:
 
 
 def test_classes_that_are_equally_probable_are_the_same() -> None:
-    """Where the run cannot choose between two classes, an artifact may choose either."""
+    """Where the run cannot choose between two classes, an artifact may choose either; only there."""
     assert RULES.difference(off([0.75, 0.25], [0.25, 0.75], [0.4999, 0.5001]), RUN).same.all()
+    assert not RULES.difference(off([0.4999, 0.5001]), off([0.500001, 0.499999])).same.any()
 
 
 def test_faint_probabilities_do_not_count_by_their_logarithm() -> None:
