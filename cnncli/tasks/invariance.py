@@ -28,7 +28,7 @@ class Point:
         amount: The strength.
         accuracy: Share of examples classified rightly.
         accuracy_interval: Its 95 % interval.
-        agreement: Share of examples that got the same answer as without distortion.
+        agreement: Share of examples that got the same prediction as without distortion.
     """
 
     amount: float
@@ -92,10 +92,10 @@ def invariance(split: str, images: Images, labels: Labels, answer: Answer) -> In
 
 def _points(distortion: Distortion, images: Images, labels: Labels, plain: Labels, answer: Answer) -> Iterator[Point]:
     for amount in distortion.amounts:
-        said = answer(distorted(distortion, images, amount))
-        right = said == labels
+        predicted = answer(distorted(distortion, images, amount))
+        right = predicted == labels
         interval = wilson_interval(int(right.sum()), len(labels))
-        yield Point(amount, float(right.mean()), interval, float((said == plain).mean()))
+        yield Point(amount, float(right.mean()), interval, float((predicted == plain).mean()))
 
 
 def distorted(distortion: Distortion, images: Images, amount: float) -> Images:

@@ -126,7 +126,13 @@ class Pages(ABC):
         """
 
     def ranking(self, outputs: Array, classes: Sequence[str], most: int) -> list[tuple[str, float]]:  # noqa: ARG002
-        """Return the most probable answers to one image and their probabilities; none where there is no such thing."""
+        """Return the most probable classes of one image and their probabilities; none where there are no classes.
+
+        Args:
+            outputs: What the network ends in for a batch of this image alone.
+            classes: Names of the classes.
+            most: Number of them at most.
+        """
         return []
 
     def figures(self) -> Mapping[str, Draw]:
