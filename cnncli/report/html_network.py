@@ -115,7 +115,7 @@ def _predictions(found: Replay) -> Html:
         for example, truth, (text, _) in zip(found.examples, found.truths, found.frames[-1].predictions, strict=True)
     ]
     header = "Example", "Ground truth", "Prediction"
-    inside = table(header, rows, "What the network predicted of a few images", numbers=False)
+    inside = table(header, rows, "What the network predicted for a few images", numbers=False)
     return element("div", inside, id="replay-predictions")
 
 

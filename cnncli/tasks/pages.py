@@ -64,7 +64,7 @@ class Score(NamedTuple):
     Attributes:
         weights: Of the sum, of the outputs' shape.
         names: What the number stands for, for each image: a class's name.
-        captions: What the network predicted of each image, in a few words.
+        captions: What the network predicted for each image, in a few words.
     """
 
     weights: Any
@@ -73,7 +73,7 @@ class Score(NamedTuple):
 
 
 class Recalled(NamedTuple):
-    """What a recording says that the network predicted of an example.
+    """What a recording says that the network predicted for an example.
 
     Attributes:
         text: The prediction, in a few words.

@@ -23,7 +23,7 @@ THUMBNAIL = 64
 
 
 def example_pictures(evaluated: EvaluatedSplit) -> ExamplePictures:
-    """Return the pictures of a split's examples, with what was predicted of them."""
+    """Return the pictures of a split's examples, with what was predicted for them."""
     split, found = evaluated.examples, answers(evaluated.run, evaluated.split)
     return ExamplePictures(
         cells(split, found),
