@@ -40,7 +40,7 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True)
 class Heat:
-    """An example with the attribution of what was predicted of it.
+    """An example with the attribution of what was predicted for it.
 
     Attributes:
         original: The image.
@@ -62,7 +62,7 @@ class Frame:
     Attributes:
         epoch: Number of the epoch; 0 is before training.
         pictures: The filters and feature maps, the same ones in every frame.
-        predictions: What the network predicted of each watched example, and whether it was right.
+        predictions: What the network predicted for each watched example, and whether it was right.
     """
 
     epoch: int

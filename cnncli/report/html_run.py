@@ -83,8 +83,8 @@ def _to_one(values: Sequence[float]) -> tuple[float, float]:
 def _both(lines: Sequence[Mapping[str, Any]], name: str) -> list[Series]:
     kinds = {"train": "first", "validation": "second"}
     found = {split: [(line["epoch"], line[split].get(name)) for line in lines if line.get(split)] for split in kinds}
-    said = {"train": "training, averaged over the epoch", "validation": "validation, after the epoch"}
-    return [Series(said[split], points, kinds[split]) for split, points in found.items() if points]
+    names = {"train": "training, averaged over the epoch", "validation": "validation, after the epoch"}
+    return [Series(names[split], points, kinds[split]) for split, points in found.items() if points]
 
 
 def data(material: Material) -> Html:

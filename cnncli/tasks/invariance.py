@@ -92,10 +92,10 @@ def invariance(split: str, images: Images, labels: Labels, answer: Answer) -> In
 
 def _points(distortion: Distortion, images: Images, labels: Labels, plain: Labels, answer: Answer) -> Iterator[Point]:
     for amount in distortion.amounts:
-        said = answer(distorted(distortion, images, amount))
-        right = said == labels
+        predicted = answer(distorted(distortion, images, amount))
+        right = predicted == labels
         interval = wilson_interval(int(right.sum()), len(labels))
-        yield Point(amount, float(right.mean()), interval, float((said == plain).mean()))
+        yield Point(amount, float(right.mean()), interval, float((predicted == plain).mean()))
 
 
 def distorted(distortion: Distortion, images: Images, amount: float) -> Images:

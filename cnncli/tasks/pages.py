@@ -64,7 +64,7 @@ class Score(NamedTuple):
     Attributes:
         weights: Of the sum, of the outputs' shape.
         names: What the number stands for, for each image: a class's name.
-        captions: What the network predicted of each image, in a few words.
+        captions: What the network predicted for each image, in a few words.
     """
 
     weights: Any
@@ -73,7 +73,7 @@ class Score(NamedTuple):
 
 
 class Recalled(NamedTuple):
-    """What a recording says that the network predicted of an example.
+    """What a recording says that the network predicted for an example.
 
     Attributes:
         text: The prediction, in a few words.
@@ -126,7 +126,13 @@ class Pages(ABC):
         """
 
     def ranking(self, outputs: Array, classes: Sequence[str], most: int) -> list[tuple[str, float]]:  # noqa: ARG002
-        """Return the most probable answers to one image and their probabilities; none where there is no such thing."""
+        """Return the most probable classes of one image and their probabilities; none where there are no classes.
+
+        Args:
+            outputs: What the network ends in for a batch of this image alone.
+            classes: Names of the classes.
+            most: Number of them at most.
+        """
         return []
 
     def figures(self) -> Mapping[str, Draw]:

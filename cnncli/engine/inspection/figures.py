@@ -91,7 +91,7 @@ def _activations(network: InspectedNetwork, choice: Choice) -> Figure:
             if found.layer == choice.layer:
                 return figures_network.layer_figure(found, f"{title}, {found.layer} {found.kind}")
         raise CnnError(f'layer "{choice.layer}" does nothing at inference', "Show the layer before it.")
-    ranking = network.pages.ranking(network.outputs(shown)[0], network.classes, MOST_RANKED)
+    ranking = network.pages.ranking(network.outputs(shown), network.classes, MOST_RANKED)
     return figures_network.activations_figure(shown.pixels[0], maps, ranking, title)
 
 

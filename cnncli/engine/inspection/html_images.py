@@ -58,7 +58,7 @@ def feature_maps(network: InspectedNetwork, pixels: Pixels) -> list[Image]:
 
 
 def heats(network: InspectedNetwork, shown: ShownImages) -> list[Heat]:
-    """Return the attribution of what the network predicts of some images."""
+    """Return the attribution of what the network predicts for some images."""
     trained, score = network.trained, network.score(shown)
     salient = attribution.saliency(trained.model, trained.preprocessing, shown.pixels, score.weights)
     try:

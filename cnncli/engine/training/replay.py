@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from keras import tree
 
 from cnncli.datasets.splits import Splits
 from cnncli.datasets.splits import image as image_of
@@ -133,7 +134,7 @@ class Replay:
         for name, maps in self._maps().items():
             arrays[f"maps/{name}"] = maps.astype(np.float16)
         outputs = self._model(self._preprocessing.to_float(self._examples.pixels), training=False)
-        arrays.update(self._task.pages.record(np.asarray(outputs, np.float32)))
+        arrays.update(self._task.pages.record(tree.map_structure(_plain, outputs)))
         _write(self._directory / f"epoch-{epoch:04d}.npz", arrays)
 
     def images(self, epoch: int) -> dict[str, npt.NDArray[np.uint8]]:
@@ -184,6 +185,10 @@ def _choose(splits: Splits, preprocessing: Preprocessing) -> Examples:
     resized = [preprocessing.resize_uint8(image_of(split, row)[None])[0].numpy() for row in rows]
     truths = [split.targets.name(row, splits.classes) for row in rows]
     return Examples(np.stack(resized), np.array([split.ids[row] for row in rows]), np.array(truths))
+
+
+def _plain(output: Any) -> npt.NDArray[np.float32]:
+    return np.asarray(output, np.float32)
 
 
 def _is_plane(found: FeatureMaps) -> bool:

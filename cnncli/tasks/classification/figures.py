@@ -1,4 +1,4 @@
-"""Figures of a classifier's predictions: the confusion matrix, and examples with what was predicted of them."""
+"""Figures of a classifier's predictions: the confusion matrix, and examples with what was predicted for them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_NAMED = 60
 
 @dataclass(frozen=True)
 class Pictured:
-    """An example with what a network predicted of it.
+    """An example with what a network predicted for it.
 
     Attributes:
         pixels: uint8 (height, width, channels).

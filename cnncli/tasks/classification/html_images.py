@@ -23,7 +23,7 @@ THUMBNAIL = 64
 
 
 def example_pictures(evaluated: EvaluatedSplit) -> ExamplePictures:
-    """Return the pictures of a split's examples, with what was predicted of them."""
+    """Return the pictures of a split's examples, with what was predicted for them."""
     split, found = evaluated.examples, evaluated_examples(evaluated.run, evaluated.split)
     return ExamplePictures(
         cells(split, found),
@@ -33,15 +33,15 @@ def example_pictures(evaluated: EvaluatedSplit) -> ExamplePictures:
 
 
 def cells(split: Split, found: Sequence[EvaluatedExample]) -> dict[tuple[str, str], Cell]:
-    """Return examples of every true and predicted class: confident mistakes first, right answers least confident first.
+    """Return examples of every true and predicted class: mistakes by falling, hits by rising confidence.
 
     As many a cell as fit into `MOST_IMAGES` and `MOST_BYTES`.
     """
     grouped: dict[tuple[str, str], list[EvaluatedExample]] = {}
-    for answer in found:
-        grouped.setdefault((answer.true, answer.predicted), []).append(answer)
+    for prediction in found:
+        grouped.setdefault((prediction.true, prediction.predicted), []).append(prediction)
     for (true, predicted), group in grouped.items():
-        group.sort(key=lambda answer: answer.probability, reverse=true != predicted)
+        group.sort(key=lambda prediction: prediction.probability, reverse=true != predicted)
     most = _fitting([len(group) for group in grouped.values()], MOST_IMAGES)
     drawn = {key: examples(split, group[:most]) for key, group in grouped.items()}
     while most > 1 and sum(len(i.content) for images in drawn.values() for i in images[:most]) > MOST_BYTES:
@@ -59,6 +59,6 @@ def examples(split: Split, found: Sequence[EvaluatedExample]) -> list[Image]:
     return [Image(photo(thumbnail(image_of(split, a.row), THUMBNAIL)), _caption(a)) for a in found]
 
 
-def _caption(answer: EvaluatedExample) -> str:
-    name = f"no. {answer.example}" if answer.example.isdecimal() else answer.example
-    return f"true {answer.true}, predicted {answer.predicted} ({100 * answer.probability:.1f} %), {name}"
+def _caption(found: EvaluatedExample) -> str:
+    name = f"no. {found.example}" if found.example.isdecimal() else found.example
+    return f"true {found.true}, predicted {found.predicted} ({100 * found.probability:.1f} %), {name}"

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import CnnError
-from cnncli.report.numbers import full
 from cnncli.tasks.pages import Draw, EvaluatedSplit, Pages, Recalled, Score
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ MOST_CLASSES = 20
 
 
 class ClassificationPages(Pages):
-    """Confusions, mistakes, calibration: what there is to see of answers that are one class each."""
+    """Confusions, mistakes, calibration: what there is to see of predictions that are one class each."""
 
     def page(self, document: Mapping[str, Any], width: int | None = None) -> Page:
         """Return totals, scores of each class, and the confusion matrix."""
@@ -55,7 +54,7 @@ class ClassificationPages(Pages):
         """Return the most probable classes."""
         import numpy as np
 
-        probabilities = _probabilities(outputs)
+        (probabilities,) = _probabilities(outputs)
         order = np.argsort(-probabilities, kind="stable")[:most]
         return [(_name(classes, i), float(probabilities[i])) for i in order.tolist()]
 
@@ -85,6 +84,7 @@ class ClassificationPages(Pages):
     def tiles(self, document: Mapping[str, Any]) -> Iterator[Tile]:
         """Yield accuracy and loss."""
         from cnncli.report.html_material import Tile
+        from cnncli.report.numbers import full
 
         low, high = document["accuracy_interval"]
         where = f"95 % interval {100 * low:.2f} to {100 * high:.2f} %, {full(document['num_examples'])} examples"
@@ -118,16 +118,18 @@ def _percent(name: str, share: float) -> str:
 def _confusion(evaluated: EvaluatedSplit, _: int) -> Figure:
     from cnncli.tasks.classification.figures import confusion_figure
 
-    return confusion_figure(evaluated.document, f"{_title(evaluated)}, accuracy {evaluated.document['accuracy']:.4f}")
+    document = evaluated.document
+    return confusion_figure(document, f"{_examples(evaluated, document)}, accuracy {document['accuracy']:.4f}")
 
 
 def _mistakes(evaluated: EvaluatedSplit, count: int) -> Figure:
+    from cnncli.report.numbers import full
     from cnncli.tasks.classification.figures import gallery_figure, pictured
     from cnncli.tasks.classification.predictions import evaluated_examples, worst
 
     named = _checkpoint(evaluated)
     found = evaluated_examples(evaluated.run, evaluated.split)
-    wrong = sum(not answer.is_right for answer in found)
+    wrong = sum(not prediction.is_right for prediction in found)
     title = f"{named}: the most confident of {full(wrong)} mistakes on {evaluated.split}"
     return gallery_figure(pictured(evaluated.examples, worst(found, count)), title)
 
@@ -144,15 +146,14 @@ def _hits(evaluated: EvaluatedSplit, count: int) -> Figure:
 def _invariance(evaluated: EvaluatedSplit, _: int) -> Figure:
     from cnncli.tasks.invariance_figure import invariance_figure
 
-    profile = evaluated.invariance
-    title = (
-        f"{evaluated.run.name}, {profile['checkpoint']}: {full(profile['num_examples'])} examples of {evaluated.split}"
-    )
-    return invariance_figure(profile, title)
+    return invariance_figure(evaluated.invariance, _examples(evaluated, evaluated.invariance))
 
 
-def _title(evaluated: EvaluatedSplit) -> str:
-    return f"{_checkpoint(evaluated)}: {full(evaluated.document['num_examples'])} examples of {evaluated.split}"
+def _examples(evaluated: EvaluatedSplit, document: Mapping[str, Any]) -> str:
+    from cnncli.report.numbers import full
+
+    measured = f"{full(document['num_examples'])} examples of {evaluated.split}"
+    return f"{evaluated.run.name}, {document['checkpoint']}: {measured}"
 
 
 def _checkpoint(evaluated: EvaluatedSplit) -> str:
