@@ -187,7 +187,7 @@ def test_outputs_have_names():
     layers = [conv(name="a"), conv(name="b"), ReLU(inputs=("a",), name="c")]
     layout = lay_out(layers, {"first": "b", "second": "c", "third": "a"})
     assert (layout.outputs, layout.problems) == ({"first": 1, "second": 2, "third": 0}, ())
-    assert [error.message for error in lay_out(layers).problems] == ["no layer reads b, and it is no output"]
+    assert [error.message for error in lay_out(layers).problems] == ["no layer reads b, and it is not an output"]
     codes = [error.code for error in lay_out(layers, {"x": "b", "y": "d", "z": "input"}).problems]
     assert codes == ["E033", "E033"]
 
@@ -244,7 +244,7 @@ def test_axes_that_grow_without_end():
 def test_an_unread_layer_of_many_turns_is_told_once():
     """A layer written once is told of once, however often it is repeated."""
     layers = [conv(name="a"), Repeat(times=9, layers=(ReLU(), conv(inputs=("a",))))]
-    assert [error.message for error in lay_out(layers).problems] == ["no layer reads re_lu, and it is no output"]
+    assert [error.message for error in lay_out(layers).problems] == ["no layer reads re_lu, and it is not an output"]
 
 
 def test_shape_errors_of_several_inputs_tell_each_way():
