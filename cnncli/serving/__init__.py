@@ -1,1 +1,1 @@
-"""Exported networks opened and asked without TensorFlow."""
+"""Exported networks opened and used without TensorFlow."""

@@ -108,8 +108,9 @@ def test_broken_artifact_is_refused(run: Any, exported: dict[str, dict[str, Any]
         parity.check(compared, parity.EXACT, "x")
     worse = replace(compared, score=replace(compared.score, artifact=0.75, run=0.5, drop=0.25, interval=(0.1, 0.4)))
     told = r"mean absolute error 0\.75 instead of 0\.5 \(95 % interval of the difference 0\.1 to 0\.4\); allowed: 0\.2"
-    with pytest.raises(ExportError, match=told):
+    with pytest.raises(ExportError, match=told) as caught:
         parity.check(worse, parity.Tolerance(None, None, 0.2), "x")
+    assert "--max-drop sets the allowed drop in hundredths" in caught.value.hint
 
 
 def test_formats_for_classes_say_so(run: Any) -> None:

@@ -1,1 +1,1 @@
-"""A run's network as something to give away, proven to answer as the run does."""
+"""A run's network as something to give away, proven to predict what the run predicts."""

@@ -44,14 +44,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Kept:
-    """An artifact and the proof that it answers as its run.
+    """An artifact and the proof that it predicts what its run predicts.
 
     Attributes:
         format: The format.
         path: File or directory.
         sha256: Digest of the file, or of a directory's names and files in their order.
         bytes: Size of all files.
-        parity: Its answers beside the run's.
+        parity: Its outputs beside the run's.
     """
 
     format: Format
@@ -86,8 +86,8 @@ def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
         Each artifact when it is proven.
 
     Raises:
-        ExportError: Before anything is written, if a format cannot hold the network; if an artifact does not
-            answer as the run, and then nothing of it is left.
+        ExportError: Before anything is written, if a format cannot hold the network; if an artifact
+            predicts differently from the run, and then nothing of it is left.
     """
     trained = load_trained(run, wanted.checkpoint)
     source = Source.of(run, trained, load_splits(trained.config, trained.classes))
@@ -98,10 +98,10 @@ def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
     proofs: dict[tuple[str, int], Proof] = {}
     for kind in formats:
         own = source.in_float32() if kind.float32 else source
-        # The run itself is asked wherever it computes in the same precision.
-        asked = source if own.description.precision == source.description.precision else own
-        key = asked.description.precision, min(number, kind.most_examples or number)
-        proof = proofs.setdefault(key, Proof(asked, key[1]))
+        # The run itself is the truth wherever it computes in the same precision.
+        truth = source if own.description.precision == source.description.precision else own
+        key = truth.description.precision, min(number, kind.most_examples or number)
+        proof = proofs.setdefault(key, Proof(truth, key[1]))
         yield write_one(run, own, kind, proof)
 
 

@@ -51,7 +51,7 @@ class Format:
         limits: The layers of a network that it cannot hold, each with the reason; None: it holds all.
         shows_classes: What in it is made for classes, a clause; None: it holds networks of every task.
         tolerance: What it may differ by.
-        most_examples: Most real examples that its slow runtime is asked about, or None.
+        most_examples: Most real examples that its slow runtime computes, or None.
     """
 
     kind: str

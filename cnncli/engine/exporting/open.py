@@ -23,7 +23,7 @@ from cnncli.serving.description import FILE, Description, missing
 from cnncli.serving.kinds import require_kind
 from cnncli.tasks.outputs import NamedOutputs
 
-_ASKED = """
+_PREDICT = """
 import sys
 sys.modules["cnncli"] = None
 sys.path.insert(0, sys.argv[1])
@@ -31,9 +31,9 @@ import numpy as np
 import network
 model = network.load()
 for line in sys.stdin:
-    images, answered = line.rstrip("\\n").split("\\t")
-    np.save(answered, network.predict(np.load(images), model))
-    print("answered", flush=True)
+    images, outputs = line.rstrip("\\n").split("\\t")
+    np.save(outputs, network.predict(np.load(images), model))
+    print("saved", flush=True)
 """
 """What a process that knows nothing of cnncli does with an exported script, for each line it is sent."""
 
@@ -58,7 +58,7 @@ def open_python(path: Path) -> Artifact:
     """Open the directory of an exported script; it is run in a process of its own.
 
     Raises:
-        ExportError: If it says nothing about itself; when asked, if the script fails.
+        ExportError: If it says nothing about itself; when it computes, if the script fails.
     """
     try:
         description = Description.from_json((path / FILE).read_bytes(), str(path))
@@ -78,23 +78,23 @@ class _Script:
     def compute(self, images: Pixels) -> NamedOutputs:
         """Return the probabilities (number, classes); a script always shows classes."""
         process = self._running()
-        asked, answered = Path(self._folder.name) / "images.npy", Path(self._folder.name) / "probabilities.npy"
-        np.save(asked, images)
+        given, found = (Path(self._folder.name) / f"{name}.npy" for name in ("images", "probabilities"))
+        np.save(given, images)
         try:
-            _stream(process.stdin).write(f"{asked}\t{answered}\n")
+            _stream(process.stdin).write(f"{given}\t{found}\n")
             _stream(process.stdin).flush()
             heard = _stream(process.stdout).readline()
         except BrokenPipeError:
             heard = ""
-        if heard != "answered\n":
+        if heard != "saved\n":
             raise ExportError(f"{self._path / SCRIPT} fails: {self._last_words()}")
-        return {"probabilities": np.load(answered)}
+        return {"probabilities": np.load(found)}
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None:
             self._errors = (Path(self._folder.name) / "errors.txt").open("w+", encoding="utf-8")
             self._process = subprocess.Popen(  # noqa: S603 - our own script
-                [sys.executable, "-c", _ASKED, str(self._path.absolute())],
+                [sys.executable, "-c", _PREDICT, str(self._path.absolute())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,

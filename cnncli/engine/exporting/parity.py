@@ -105,11 +105,11 @@ def check(parity: Parity, tolerance: Tolerance, what: str) -> None:
     """
     if tolerance.max_abs_diff is not None:
         _check_outputs(parity, tolerance.max_abs_diff, tolerance.max_log_diff, what)
-    score = parity.score
-    if score.drop > tolerance.max_drop:
+    if parity.score.drop > tolerance.max_drop:
+        unit = "points" if parity.rules.is_share else "hundredths"
         raise ExportError(
             f"{what} is worse than the run: {_worse(parity, tolerance.max_drop)}",
-            "No artifact was saved. --max-drop sets the allowed drop in points.",
+            f"No artifact was saved. --max-drop sets the allowed drop in {unit}.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What an artifact is asked, and what the run itself answers."""
+"""What an artifact has to compute, and what the run itself computes."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from cnncli.serving.artifact import Pixels
 from cnncli.tasks.outputs import NamedOutputs
 
 NUM_EXAMPLES = 1000
-"""Real examples that an artifact is asked about; the whole split where it has fewer."""
+"""Real examples that an artifact computes; the whole split where it has fewer."""
 
 NUM_COUNTED = 10_000
-"""Real examples where an accuracy is to be compared, not only each answer."""
+"""Real examples where a score is to be compared, not only each prediction."""
 
 MOST_MACS = 2 * 10**12
 """Multiply-accumulates spent on more than `NUM_EXAMPLES`: about a minute of one processor."""
 
 
 def num_examples(source: Source, counted: bool) -> int:
-    """Return how many real examples to ask about.
+    """Return how many real examples to compute.
 
     Args:
         source: The network.
-        counted: Whether an accuracy is to be compared.
+        counted: Whether a score is to be compared.
     """
     if not counted:
         return NUM_EXAMPLES
@@ -60,7 +60,7 @@ class Case:
 
 
 class Proof:
-    """Real examples and edge cases with the run's answers.
+    """Real examples and edge cases with the run's outputs.
 
     Args:
         source: The run's network.
