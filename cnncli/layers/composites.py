@@ -1,4 +1,4 @@
-"""Layers made of layers. They hold only what a config says; `graph.flatten` turns them into nodes."""
+"""Layers made of layers. They hold only what a config says; `layout.flatten` turns them into nodes."""
 
 from typing import Annotated
 

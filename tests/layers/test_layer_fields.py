@@ -20,7 +20,8 @@ from cnncli.layers import (
     ZeroPadding2D,
 )
 from cnncli.layers.composites import Parallel, Repeat
-from cnncli.layers.graph import flatten, shapes
+from cnncli.layers.graph import shapes
+from cnncli.layers.layout import flatten
 from cnncli.layers.receptive_field import receptive_fields
 
 

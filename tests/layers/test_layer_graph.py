@@ -16,16 +16,8 @@ from cnncli.layers import (
     UpSampling2D,
 )
 from cnncli.layers.composites import Block, Parallel, Repeat, Residual
-from cnncli.layers.graph import (
-    INPUT,
-    MOST_PROBLEMS,
-    GraphError,
-    NodeShapeError,
-    flatten,
-    lay_out,
-    measure,
-    shapes,
-)
+from cnncli.layers.graph import INPUT, MOST_PROBLEMS, NodeShapeError, measure, shapes
+from cnncli.layers.layout import GraphError, flatten, lay_out
 
 
 def conv(filters=4, **more):

@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 
 from cnncli.layers import AveragePooling1D, Conv1D, Conv2DTranspose, MaxPooling1D
-from cnncli.layers.graph import flatten, shapes
+from cnncli.layers.graph import shapes
+from cnncli.layers.layout import flatten
 from cnncli.layers.receptive_field import views
 
 LENGTHS = (1, 2, 5, 8, 13)

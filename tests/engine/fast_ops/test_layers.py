@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnncli.layers import BatchNormalization, Conv1D, Conv2D, Conv2DTranspose, Conv3D, Flatten
-from cnncli.layers.graph import flatten
+from cnncli.layers.layout import flatten
 
 pytestmark = pytest.mark.engine
 

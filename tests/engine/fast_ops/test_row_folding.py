@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnncli.layers import Conv2D, Dense, Flatten, MaxPooling2D
-from cnncli.layers.graph import flatten
+from cnncli.layers.layout import flatten
 
 pytestmark = pytest.mark.engine
 

@@ -17,7 +17,7 @@ from cnncli.layers import (
     Normalization,
 )
 from cnncli.layers.composites import Repeat
-from cnncli.layers.graph import flatten
+from cnncli.layers.layout import flatten
 
 pytestmark = pytest.mark.engine
 

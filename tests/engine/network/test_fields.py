@@ -24,7 +24,8 @@ from cnncli.layers import (
     ZeroPadding2D,
 )
 from cnncli.layers.composites import Parallel, Residual
-from cnncli.layers.graph import flatten, shapes
+from cnncli.layers.graph import shapes
+from cnncli.layers.layout import flatten
 from cnncli.layers.receptive_field import receptive_fields, views
 
 pytestmark = pytest.mark.engine

@@ -9,7 +9,7 @@ import pytest
 
 from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Merge
-from cnncli.layers.graph import flatten
+from cnncli.layers.layout import flatten
 
 pytestmark = pytest.mark.engine
 

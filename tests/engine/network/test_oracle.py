@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from cnncli.errors import ShapeError
 from cnncli.layers import VOCABULARY
 from cnncli.layers.arguments import ActivationName, Interpolation
-from cnncli.layers.graph import flatten, shapes
+from cnncli.layers.graph import shapes
 from cnncli.layers.initializers import INITIALIZERS
 from cnncli.layers.kernels import KERNELS
+from cnncli.layers.layout import flatten
 from cnncli.layers.regularizers import REGULARIZERS
 
 pytestmark = pytest.mark.engine

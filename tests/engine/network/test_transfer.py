@@ -14,7 +14,7 @@ def network(units: int, seed: int) -> Any:
     """Return a network whose last layer has so many outputs."""
     from cnncli.engine.network.model import build_network
     from cnncli.layers import BatchNormalization, Dense, Dropout, Flatten
-    from cnncli.layers.graph import flatten
+    from cnncli.layers.layout import flatten
 
     layers = [Flatten(), Dense(units=3), BatchNormalization(), Dropout(rate=0.5), Dense(units=units)]
     return build_network(flatten(layers), (2, 2, 1), seed)

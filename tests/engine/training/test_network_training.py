@@ -6,7 +6,7 @@ import pytest
 from cnncli.layers import VOCABULARY, Conv1D, Conv2D, Conv3D, Dense, Flatten
 from cnncli.layers.arguments import ActivationName, Interpolation
 from cnncli.layers.base import Merge
-from cnncli.layers.graph import flatten
+from cnncli.layers.layout import flatten
 
 pytestmark = pytest.mark.engine
 
