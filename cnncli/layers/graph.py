@@ -15,6 +15,8 @@ INPUT = -1
 INPUT_NAME = "input"
 """What layers call the network's input."""
 
+MOST_PROBLEMS = 20
+"""Problems of one kind that are looked into."""
 
 LONGEST_AXIS = 10**15
 """Positions along an axis, or channels, that are more than any computer holds."""
@@ -132,7 +134,3 @@ def _trail(
         trail.append((nodes[index].name, outputs[index] or ()))
         index = nodes[index].inputs[0]
     return [(INPUT_NAME, input_shape), *reversed(trail)]
-
-
-MOST_PROBLEMS = 20
-"""Problems of one kind that are looked into."""
