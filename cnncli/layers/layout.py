@@ -14,7 +14,7 @@ from cnncli.layers.named import snake_case
 from cnncli.layers.references import References
 
 MAX_NODES = 20_000
-"""More layers than this are taken for a mistake (repeats within repeats)."""
+"""A network of more layers is taken for a mistake: repeats within repeats."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Layout:
     Attributes:
         nodes: Its nodes, each after its inputs; one with a problem may have an input below `INPUT`.
         outputs: Index of the node of each named output; empty where the last layer is the only one.
-        problems: What is wrong with the names.
+        problems: What is wrong with names and inputs.
     """
 
     nodes: tuple[Node, ...]
@@ -38,16 +38,16 @@ def lay_out(
     path: str = "model.layers",
     left_out: Collection[str] | None = None,
 ) -> Layout:
-    """Return the nodes of a list of layers, composites expanded, and all that is wrong with their names.
+    """Return the nodes of a list of layers, composites expanded, and all that is wrong with names and inputs.
 
-    A layer without a name gets the one Keras would give it: conv2d, conv2d_1, …; a name inside a
-    `Repeat` or a block is numbered in the same way.
+    A layer without a name gets the one that Keras would give it: conv2d, conv2d_1, …; names inside a `Repeat` or a
+    block are numbered in the same way.
 
     Args:
         layers: Layers and composites.
         outputs: Name of the layer of each output, by the output's name; without any, the last layer is the output.
         path: Where the config describes the list.
-        left_out: Where these are not all the layers: names that others may have.
+        left_out: Names that missing layers may have, where these are not all; None where they are.
 
     Raises:
         GraphError: If there are too many layers.
@@ -69,7 +69,7 @@ def flatten(layers: Sequence[Spec], path: str = "model.layers") -> tuple[Node, .
         path: Where the config describes the list.
 
     Raises:
-        GraphError: If two layers have the same name, one reads what is not there, or there are too many.
+        GraphError: If two layers have the same name, one reads a layer that it cannot read, or there are too many.
     """
     layout = lay_out(layers, path=path)
     if layout.problems:

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 SCORES = ("precision", "recall", "f1")
-"""What is told of every class besides its support."""
+"""The scores of every class, besides its support."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Evaluation:
         split: Name of the split.
         classes: Class names; labels are places in it.
         labels: True class of each example (examples,).
-        predicted: Most probable class of each example; the first of equals.
-        ranks: Number of classes that are more probable than the true one; equals count by their order.
+        predicted: Most probable class of each example; the first one in a tie.
+        ranks: Number of classes that are more probable than the true one; ties count by their order.
         confidences: Probability of the predicted class of each example.
         margins: How far the predicted class's probability lies above the next one's; 1 where there is no other class.
         losses: Cross-entropy of each example in nats (examples,).
         squares: Squared distance of each example's probabilities from certainty of the true class.
-        ids: File or index of each example; empty where nobody asks for it.
+        ids: File or index of each example; empty where they are not needed.
     """
 
     split: str
@@ -74,7 +74,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of examples classified rightly."""
+        """Share of examples classified correctly."""
         return float(self.correct.mean())
 
     @property
