@@ -77,19 +77,29 @@ def test_every_topic_shown_exists(name: str) -> None:
     assert CliRunner().invoke(app, ["help", name]).exit_code == 0
 
 
-def test_there_is_a_config() -> None:
+def test_there_are_configs() -> None:
     """The next test has something to check."""
-    assert len(CONFIGS) == 2
+    assert len(CONFIGS) == 5
 
 
-@pytest.mark.parametrize("text", CONFIGS, ids=["README", "manual"])
+@pytest.mark.parametrize("text", CONFIGS, ids=lambda text: text.split()[1])
 def test_every_config_shown_is_clean(text: str, tmp_path: Path) -> None:
-    """`cnn check` has nothing to say about it: no error, no warning."""
+    """`cnn check` finds no error and no warning, except that a classifier has a single output."""
     from cnncli.analysis.check import check
     from cnncli.config.load import load
 
     (tmp_path / "shown.yaml").write_text(text, encoding="utf-8")
-    assert check(load(str(tmp_path / "shown.yaml"))) == ()
+    found = [problem.code for problem in check(load(str(tmp_path / "shown.yaml")))]
+    assert found == (["E304"] if "outputs:" in text else [])
+
+
+def test_the_manual_shows_the_blocks_of_the_u_net() -> None:
+    """Its small U-Net is built of the very blocks whose network has the parameters of the paper's."""
+    import yaml
+
+    shown = next(text for text in CONFIGS if "name: small_unet" in text)
+    whole = (ROOT / "tests" / "graphs" / "unet.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(shown)["model"]["blocks"] == yaml.safe_load(whole)["model"]["blocks"]
 
 
 def test_the_table_of_folders_is_complete() -> None:

@@ -25,8 +25,8 @@ from cnncli.config.yaml.problems import Problems, problem
 from cnncli.config.yaml.tree import Entry, Mapping, Scalar, Sequence, Value
 from cnncli.errors import ConfigError, Problem
 from cnncli.layers.base import Spec
-from cnncli.layers.graph import measure
-from cnncli.layers.layout import GraphError, Layout, lay_out
+from cnncli.layers.graph import GraphError, measure
+from cnncli.layers.layout import Layout, lay_out
 
 _LATE = {"E011": 1, "E013": 1, "E019": 1, "E032": 2, "E037": 2, "E040": 2, "E041": 2, "E042": 2, "E043": 2}
 """Problems that may follow from others, and so come after them."""

@@ -1,4 +1,4 @@
-"""What an example's answer is: the class of an image, or whatever else a task learns to give."""
+"""What a network should predict for an example: the class of an image, or whatever else its task has."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ Labels = npt.NDArray[np.int64]
 
 
 class Targets(Protocol):
-    """The answers of a split's examples, in the examples' order."""
+    """The targets of a split's examples, in the examples' order."""
 
     def __len__(self) -> int:
         """Return the number of examples."""
         ...
 
     def take(self, rows: npt.NDArray[np.int64]) -> Targets:
-        """Return the answers at `rows`, in that order."""
+        """Return the targets at `rows`, in that order."""
         ...
 
     def read(self, row: int) -> Any:
-        """Return one answer as its source has it."""
+        """Return one target as its source has it."""
         ...
 
     def name(self, row: int, classes: Sequence[str]) -> str:
-        """Return one answer in a word or a number, as a caption has it."""
+        """Return one target in a word or a number, for captions."""
         ...
 
     def digests(self) -> npt.NDArray[np.uint8]:
-        """Return bytes that are equal where answers are: uint8 (examples, bytes)."""
+        """Return bytes that are equal where targets are: uint8 (examples, bytes)."""
         ...
 
     def content(self) -> bytes:
-        """Return all answers as bytes, for the hash of a split."""
+        """Return all targets as bytes, for the hash of a split."""
         ...
 
     def counts(self, classes: Sequence[str]) -> dict[str, int]:
-        """Return the number of examples of each class; empty where answers are of no class."""
+        """Return the number of examples of each class; empty where targets have no classes."""
         ...
 
     def strata(self) -> Labels | None:
-        """Return the group of each example, of each of which a share should hold as much; None where there are none."""
+        """Return the group of each example, by which a division is stratified; None where there are none."""
         ...
 
     def fit(self, data: Data) -> npt.NDArray[Any]:
-        """Return all answers as the step loop takes them, of one shape: (examples, …).
+        """Return all targets as the step loop takes them, of one shape: (examples, …).
 
         Args:
-            data: Says which size and fit the images get.
+            data: The size and fit of the images.
         """
         ...
 
@@ -108,4 +108,4 @@ class ClassNumbers:
 
 
 TARGETS: dict[str, Callable[[Split], Targets]] = {"classification": lambda split: split.targets}
-"""By task: what it takes for the targets of a split, whose own targets are those that its source has."""
+"""By task: what makes its targets from a split, whose own targets are those of its source."""

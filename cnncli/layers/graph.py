@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cnncli.errors import ShapeError
+from cnncli.errors import CnnError, ShapeError
 from cnncli.layers.base import Layer, Merge, Shape
 from cnncli.layers.sliding import times
 
@@ -40,6 +40,21 @@ class Node:
     inputs: tuple[int, ...]
     path: str
     named: bool = False
+
+
+class GraphError(CnnError):
+    """A network that cannot be laid out.
+
+    Args:
+        message: What is wrong.
+        hint: What to do.
+        path: The layer's path in the config.
+        code: Number of the error's page.
+    """
+
+    def __init__(self, message: str, hint: str, path: str, code: str) -> None:
+        super().__init__(message, hint, code)
+        self.path = path
 
 
 class NodeShapeError(ShapeError):

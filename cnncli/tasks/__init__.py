@@ -1,1 +1,1 @@
-"""What a network is trained for: answers, metrics, figures and pages of one task, in NumPy."""
+"""What a network is trained for: metrics, predictions, figures and pages of one task, in NumPy."""

@@ -1,6 +1,6 @@
-"""Changes of an image that should not change what it shows, each in growing strength.
+"""Changes to an image that should not change what it shows, each in growing strength.
 
-All work on uint8 images (images, height, width, channels) and give uint8 back. Places that no pixel moves to are
+All work on uint8 images (images, height, width, channels) and return uint8. Places that no pixel moves to are
 filled with the nearest one. Whatever is random follows from the place of the image in its split.
 """
 
@@ -29,7 +29,7 @@ class Distortion:
     Attributes:
         name: What it is called.
         unit: What its amounts are.
-        amounts: Strengths from none on.
+        amounts: Strengths, beginning with none.
         apply: Changes images by an amount; the last argument is the first image's place in its split.
     """
 
@@ -52,7 +52,7 @@ def shift(images: Images, amount: float, start: int) -> Images:
 
 
 def rotate(images: Images, amount: float, start: int) -> Images:
-    """Turn images about their centre by degrees, clockwise and back in turn."""
+    """Turn images about their centre by degrees, clockwise and counterclockwise in turn."""
     import numpy as np
 
     angles = radians(amount) * np.where((np.arange(len(images)) + start) % 2, -1, 1)[:, None, None]
@@ -62,7 +62,7 @@ def rotate(images: Images, amount: float, start: int) -> Images:
 
 
 def scale(images: Images, amount: float, _: int) -> Images:
-    """Enlarge images about their centre by a factor, or shrink them."""
+    """Enlarge or shrink images about their centre by a factor."""
     rows, columns = _centred(*images.shape[1:3])
     return _sampled(images, rows / amount, columns / amount)
 
@@ -90,7 +90,7 @@ def add_noise(images: Images, amount: float, start: int) -> Images:
 
 
 def blur(images: Images, amount: float, _: int) -> Images:
-    """Average over neighbours by a normal curve whose deviation is a share of the image's height."""
+    """Average over neighbours with Gaussian weights whose deviation is a share of the image's height."""
     import numpy as np
 
     deviation = amount * images.shape[1]
@@ -134,7 +134,7 @@ def _centred(height: int, width: int) -> tuple[Floats, Floats]:
 
 
 def _sampled(images: Images, rows: Floats, columns: Floats) -> Images:
-    """Return what lies at places counted from the centre, between pixels in straight lines."""
+    """Return the pixels at places counted from the centre, interpolated linearly."""
     import numpy as np
 
     count, height, width, _ = images.shape

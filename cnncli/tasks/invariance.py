@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
     Images = npt.NDArray[np.uint8]
     Labels = npt.NDArray[np.int64]
-    Answer = Callable[[Images], Labels]
+    Predict = Callable[[Images], Labels]
 
 BATCH = 128
 
 
 @dataclass(frozen=True)
 class Point:
-    """What was measured under one distortion of one strength.
+    """What was measured under one distortion at one strength.
 
     Attributes:
         amount: The strength.
-        accuracy: Share of examples classified rightly.
+        accuracy: Share of examples classified correctly.
         accuracy_interval: Its 95 % interval.
-        agreement: Share of examples that got the same prediction as without distortion.
+        agreement: Share of examples with the same prediction as without distortion.
     """
 
     amount: float
@@ -44,7 +44,7 @@ class Curve:
     Attributes:
         distortion: Its name.
         unit: What the amounts are.
-        points: One a strength.
+        points: One for each strength.
     """
 
     distortion: str
@@ -60,7 +60,7 @@ class Invariance:
         split: Name of the split that the examples are of.
         num_examples: Number of examples.
         accuracy: Accuracy without distortion.
-        curves: One a kind of distortion.
+        curves: One for each kind of distortion.
     """
 
     split: str
@@ -73,33 +73,33 @@ class Invariance:
         return asdict(self)
 
 
-def invariance(split: str, images: Images, labels: Labels, answer: Answer) -> Invariance:
-    """Measure a network under every distortion.
+def invariance(split: str, images: Images, labels: Labels, predict: Predict) -> Invariance:
+    """Evaluate a network under every distortion.
 
     Args:
         split: Name of the split.
         images: uint8 (examples, height, width, channels) of the network's size.
         labels: Their classes.
-        answer: Returns the class that the network gives each image.
+        predict: Returns the class that the network predicts for each image.
     """
-    plain = answer(images)
+    plain = predict(images)
     curves = [
-        Curve(distortion.name, distortion.unit, tuple(_points(distortion, images, labels, plain, answer)))
+        Curve(distortion.name, distortion.unit, tuple(_points(distortion, images, labels, plain, predict)))
         for distortion in DISTORTIONS
     ]
     return Invariance(split, len(labels), float((plain == labels).mean()), tuple(curves))
 
 
-def _points(distortion: Distortion, images: Images, labels: Labels, plain: Labels, answer: Answer) -> Iterator[Point]:
+def _points(distortion: Distortion, images: Images, labels: Labels, plain: Labels, predict: Predict) -> Iterator[Point]:
     for amount in distortion.amounts:
-        predicted = answer(distorted(distortion, images, amount))
+        predicted = predict(distorted(distortion, images, amount))
         right = predicted == labels
         interval = wilson_interval(int(right.sum()), len(labels))
         yield Point(amount, float(right.mean()), interval, float((predicted == plain).mean()))
 
 
 def distorted(distortion: Distortion, images: Images, amount: float) -> Images:
-    """Return images under a distortion, a batch at a time: the arithmetic needs several times their memory."""
+    """Return images under a distortion, a batch at a time: computing them takes several times their memory."""
     import numpy as np
 
     starts = range(0, len(images), BATCH)

@@ -1,4 +1,4 @@
-"""A network measured on labelled examples."""
+"""A network evaluated on labelled examples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cnncli.tasks.task import Result
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """A measured network, and what it was measured with.
+    """The scores of a network, and what they were measured on.
 
     Attributes:
         result: Its scores.
@@ -22,7 +22,7 @@ class Measurement:
         split: The examples.
         task: Name of the network's task.
         data: Path of examples that are not the run's own, or None.
-        doubts: How those lie far from what the run was trained on, a sentence each.
+        doubts: How those differ from what the run was trained on, a sentence each.
         views: Number of views of each example whose outputs were averaged.
     """
 
@@ -53,8 +53,7 @@ def name_of(path: Path) -> str:
 def count_use(run: Run, split: str) -> int:
     """Count a use of the test split in run.json, and return how often it has been used.
 
-    Whoever chooses between runs by their test accuracy measures luck as well; so how often it was asked stays on
-    record.
+    Choosing between runs by their test accuracy selects luck as well; so the number of uses stays on record.
     """
     uses: int = run.record.get("test_uses", 0) + (split == "test")
     if split == "test":

@@ -1,4 +1,4 @@
-"""What a task shows of its networks: on the terminal, in figures, in the report."""
+"""What a task shows for its networks: on the terminal, in figures, in the report."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 NETWORK_KINDS = ("kernels", "activations", "gradcam", "saliency")
-"""Pictures of any network."""
+"""What can be drawn for any network."""
 
 CONFIG_KINDS = ("augmentation", "schedule", "receptive_field")
-"""Pictures of any config."""
+"""What can be drawn for any config."""
 
 
 class EvaluatedSplit(Protocol):
-    """A run's network measured on a split; each part is read, or made, when somebody asks for it."""
+    """A run's network evaluated on a split; each part is read, or made, when it is first needed."""
 
     @property
     def run(self) -> Run:
@@ -62,7 +62,7 @@ class Score(NamedTuple):
     """One number for each image, whose gradient attribution shows: a weighted sum of what the network ends in.
 
     Attributes:
-        weights: Of the sum, of the outputs' shape.
+        weights: Weights of the sum, of the outputs' shape.
         names: What the number stands for, for each image: a class's name.
         captions: What the network predicted for each image, in a few words.
     """
@@ -73,7 +73,7 @@ class Score(NamedTuple):
 
 
 class Recalled(NamedTuple):
-    """What a recording says that the network predicted for an example.
+    """What the network predicted for an example when the replay was recorded.
 
     Attributes:
         text: The prediction, in a few words.
@@ -89,7 +89,7 @@ class Pages(ABC):
 
     @abstractmethod
     def page(self, document: Mapping[str, Any], width: int | None = None) -> Page:
-        """Return an evaluation for the terminal.
+        """Return the page of an evaluation on the terminal.
 
         Args:
             document: What `cnn eval --json` prints.
@@ -103,7 +103,7 @@ class Pages(ABC):
         Args:
             outputs: What the network ends in for the images.
             classes: Names of the classes.
-            label: Name of the class to ask about; by default what the network itself predicts.
+            label: Name of the class to explain; by default the one that the network predicts.
 
         Raises:
             CnnError: If there is no such class.
@@ -111,7 +111,7 @@ class Pages(ABC):
 
     @abstractmethod
     def record(self, outputs: Array) -> Mapping[str, Array]:
-        """Return what the replay of a training keeps of the network's outputs, by name."""
+        """Return what the replay keeps of the network's outputs, by name."""
 
     @abstractmethod
     def recall(
@@ -121,7 +121,7 @@ class Pages(ABC):
 
         Args:
             recorded: Arrays by name.
-            truths: The right answer for each example, as `Targets.name` has it.
+            truths: The target of each example, as `Targets.name` writes it.
             classes: Names of the classes.
         """
 
@@ -131,7 +131,7 @@ class Pages(ABC):
         Args:
             outputs: What the network ends in for a batch of this image alone.
             classes: Names of the classes.
-            most: Number of them at most.
+            most: Largest number of them.
         """
         return []
 
@@ -144,7 +144,7 @@ class Pages(ABC):
         return ()
 
     def tiles(self, document: Mapping[str, Any]) -> Iterable[Tile]:  # noqa: ARG002 - for tasks that have some
-        """Return the numbers of an evaluation that the report begins with."""
+        """Return the numbers that the report begins with."""
         return ()
 
     def pictures(self, evaluated: EvaluatedSplit) -> Any:  # noqa: ARG002 - for tasks that draw some
@@ -152,5 +152,5 @@ class Pages(ABC):
         return None
 
     def kinds(self) -> tuple[str, ...]:
-        """Return everything that `cnn show` draws of a network of this task."""
+        """Return everything that `cnn show` draws for a network of this task."""
         return (*NETWORK_KINDS, *self.figures(), *CONFIG_KINDS)

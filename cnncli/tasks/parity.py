@@ -1,4 +1,4 @@
-"""How far an artifact's outputs are from its run's: what a task says, and what it is asked for."""
+"""How far an artifact's outputs are from its run's, and how a task measures it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far the outputs for some images are apart.
+    """How far two sets of outputs for the same images are apart.
 
     Attributes:
         max_abs_diff: Largest difference of any value, on a scale where float32's rounding stays far below 1e-5:
@@ -32,7 +32,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class ScoreDrop:
-    """A task's score of an artifact beside its run's, on the same examples.
+    """The scores of an artifact and of its run on the same examples.
 
     Attributes:
         artifact: The artifact's score.
@@ -53,8 +53,8 @@ class ParityRules(Protocol):
     Attributes:
         value: One value of the outputs, in words: "a probability".
         prediction: What `Difference.same` compares, in words: "most probable class".
-        score: Name of the score, as JSON fields have it: "accuracy".
-        is_share: Whether the score is a share, told in percent.
+        score: Name of the score, as in JSON fields: "accuracy".
+        is_share: Whether the score is a share, shown in percent.
     """
 
     value: str
@@ -67,7 +67,7 @@ class ParityRules(Protocol):
         ...
 
     def score_drop(self, outputs: NamedOutputs, expected: NamedOutputs, targets: Targets) -> ScoreDrop:
-        """Score both on labelled examples."""
+        """Compare the scores of both on labelled examples."""
         ...
 
 

@@ -18,7 +18,7 @@ class Prediction(Protocol):
     """What a network predicts for one image.
 
     Attributes:
-        columns: Of the table on the terminal, besides the file.
+        columns: Columns of the table on the terminal, besides the file.
     """
 
     columns: ClassVar[tuple[Column, ...]]
@@ -43,7 +43,7 @@ class PredictionOptions:
     Attributes:
         classes: Names of the classes.
         image_size: Height and width that the network reads.
-        fit: What happened to images of another aspect ratio: stretch, crop or pad.
+        fit: How images of another aspect ratio were made to fit: stretch, crop or pad.
         top: Number of classes to name for each image.
     """
 
@@ -60,7 +60,7 @@ class PredictedFile:
     Attributes:
         file: The file as the user named it.
         prediction: What the network predicts; None for a file that cannot be read.
-        doubts: How the image lies far from what the network was trained on, a sentence each.
+        doubts: How the image differs from those that the network was trained on, a sentence each.
         error: Why the file cannot be read, or None.
         pixels: The image, small; empty for a file that cannot be read.
     """
@@ -78,7 +78,7 @@ class PredictedFile:
 
 
 def predictions_csv(files: Sequence[PredictedFile]) -> str:
-    """Return the lines of all files that could be read, with a column for everything that any of them has."""
+    """Return the predictions for all files that could be read, with every column that any of them has."""
     rows = [
         {"file": one.file, **row} for one in files if one.prediction is not None for row in one.prediction.csv_rows()
     ]

@@ -1,4 +1,4 @@
-"""How sure a measured share is."""
+"""How certain a measured share is."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
 
 
 def paired_interval(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the 95 % interval of a drop of accuracy, both being measured on the same examples.
+    """Return the 95 % interval of a drop of accuracy, both measured on the same examples.
 
     Reference: Agresti and Min, Statistics in Medicine 24 (5), 2005 (Wald, half an example added to each cell).
     """

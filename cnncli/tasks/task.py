@@ -1,4 +1,4 @@
-"""What a task owns outside TensorFlow: how its answers are scored, written, compared and shown."""
+"""What a task owns outside TensorFlow: how its predictions are scored, written, compared and shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Outputs: TypeAlias = "npt.NDArray[np.floating[Any]]"
 
 
 class Result(Protocol):
-    """A split, measured."""
+    """The scores of a split."""
 
     @property
     def split(self) -> str:
@@ -47,21 +47,21 @@ class Result(Protocol):
 
 
 class Evaluator(Protocol):
-    """Scores a split batch by batch; it never holds all outputs, which of a split's masks would not fit into memory."""
+    """Scores a split batch by batch; it never holds all outputs: a split's masks would not fit in memory."""
 
     def update(self, outputs: Outputs, targets: Targets) -> None:
         """Add a batch of what the network ends in."""
         ...
 
     def update_exported(self, outputs: Mapping[str, Outputs], targets: Targets) -> None:
-        """Add a batch of what an exported network answers, by the names of its outputs."""
+        """Add a batch of what an exported network returns, by the names of its outputs."""
         ...
 
     def result(self) -> Result:
         """Return the scores of all batches.
 
         Raises:
-            DataError: If there was no example.
+            DataError: If there was none.
         """
         ...
 
@@ -77,12 +77,12 @@ class Task(ABC):
 
     @abstractmethod
     def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
-        """Return what scores a split.
+        """Return an evaluator for a split.
 
         Args:
             split: Its name.
             classes: Names of the classes.
-            ids: File or index of each example, in the order of the batches; empty where nobody asks for it.
+            ids: File or index of each example, in the order of the batches; empty where they are not needed.
         """
 
     @abstractmethod
@@ -97,7 +97,7 @@ class Task(ABC):
         """Return the loss of a network that knows nothing, or None where there is no such number."""
         return None
 
-    # What an exported network returns, what is told of it, and how it is held against its run.
+    # What an exported network returns, how it is shown for images, and how it is compared with its run.
 
     @property
     @abstractmethod
@@ -108,27 +108,27 @@ class Task(ABC):
     def outputs(self, logits: Outputs) -> dict[str, Outputs]:
         """Return what an exported network should return, by the names of its outputs, from what the network ends in.
 
-        The objective's `outputs` computes the same in TensorFlow; this is what it is held against.
+        The objective's `outputs` computes the same in TensorFlow, and is checked against this.
         """
 
     @abstractmethod
     def predictions(
         self, outputs: NamedOutputs, sizes: Sequence[tuple[int, int]], options: PredictionOptions
     ) -> Sequence[Prediction]:
-        """Return what to tell of each image.
+        """Return the prediction for each image.
 
         Args:
             outputs: As `outputs` returns them.
-            sizes: Height and width of each image as it came; what has a place is told in its pixels.
-            options: What else is to be known.
+            sizes: Height and width of each original image; places are given in its pixels.
+            options: What else is needed.
         """
 
-    # What it shows, and how two runs are compared.
+    # What is shown, and how two runs are compared.
 
     @property
     @abstractmethod
     def pages(self) -> Pages:
-        """What is shown of a network of this task."""
+        """What `cnn eval`, `show` and `report` show for a network of this task."""
 
     def read_rows(self, path: Path) -> Any | None:  # noqa: ARG002 - for tasks that have a test
         """Return the rows of predictions-<split>.csv for `compare`, or None where there are none.
@@ -139,7 +139,7 @@ class Task(ABC):
         return None
 
     def compare(self, first: Any, second: Any) -> PairedResult | None:  # noqa: ARG002
-        """Return a paired test of two runs' rows, or None where they are not of the same examples."""
+        """Return a paired test of two runs' rows, or None where their examples differ."""
         return None
 
 
@@ -153,7 +153,7 @@ def get_task(name: str) -> Task:
     """Return a task by the name that a config gives it.
 
     Raises:
-        CnnError: If there is none of that name.
+        CnnError: If there is no task of that name.
     """
     if name not in TASKS:
         raise CnnError(f'there is no task "{name}"', f"The tasks: {', '.join(TASKS)}")
@@ -166,6 +166,6 @@ def get_task(name: str) -> Task:
 
 
 def all_kinds() -> list[str]:
-    """Return what `cnn show` draws of networks of any task; those of every task stand at the ends."""
+    """Return everything that `cnn show` draws, of any task; kinds that all tasks share come first and last."""
     own = (kind for name in TASKS for kind in get_task(name).pages.figures())
     return list(dict.fromkeys((*NETWORK_KINDS, *own, *CONFIG_KINDS)))

@@ -16,8 +16,8 @@ from cnncli.layers import (
     UpSampling2D,
 )
 from cnncli.layers.composites import Block, Parallel, Repeat, Residual
-from cnncli.layers.graph import INPUT, MOST_PROBLEMS, NodeShapeError, measure, shapes
-from cnncli.layers.layout import GraphError, flatten, lay_out
+from cnncli.layers.graph import INPUT, MOST_PROBLEMS, GraphError, NodeShapeError, measure, shapes
+from cnncli.layers.layout import flatten, lay_out
 
 
 def conv(filters=4, **more):
@@ -207,8 +207,8 @@ def test_names_of_layers_that_were_left_out_are_no_error():
             "a reads b, b reads c, c reads a",
         ),
         ([conv(name="a", inputs=("z",)), *[ReLU()] * 9, conv(name="z")], "E035", "a reads z, z reads re_lu_8, "),
-        ([Add()], "E036", "here it reads only input"),
-        ([conv(name="a"), ReLU(inputs=("a", "a"))], "E036", "ReLU reads one layer; here it has 2"),
+        ([Add()], "E036", "here it has only input"),
+        ([conv(name="a"), ReLU(inputs=("a", "a"))], "E036", "ReLU takes one input; here it has 2"),
         ([conv(name="a"), Subtract(inputs=("a", "a", "a"))], "E036", "takes 2 inputs; here it has 3"),
     ],
 )

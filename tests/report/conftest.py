@@ -14,6 +14,7 @@ from cnncli.config.load import load
 from cnncli.report.figures_pixels import encoded
 from cnncli.report.html_material import Frame, Heat, Image, Material, Pictures, Replay
 from cnncli.tasks.classification.evaluation import Evaluation
+from cnncli.tasks.classification.evaluator import evaluate_logits
 from cnncli.tasks.classification.html import Cell, ExamplePictures
 from cnncli.tasks.classification.pages import ClassificationPages
 from cnncli.tasks.invariance import invariance
@@ -41,7 +42,7 @@ def make_evaluation() -> Evaluation:
     labels = generator.integers(0, 3, 60)
     logits = generator.normal(size=(60, 3)).astype(np.float32)
     logits[np.arange(60), labels] += 1.5
-    return Evaluation.from_logits("test", CLASSES, labels, logits, [str(i) for i in range(60)])
+    return evaluate_logits("test", CLASSES, labels, logits, [str(i) for i in range(60)])
 
 
 def make_pictures(evaluation: Evaluation) -> Pictures:

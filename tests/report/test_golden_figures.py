@@ -34,7 +34,7 @@ from cnncli.report.html_chart import Series, line_chart
 from cnncli.report.html_material import Material
 from cnncli.report.html_page import report_page
 from cnncli.report.rate_figure import draw_search
-from cnncli.tasks.classification.evaluation import Evaluation
+from cnncli.tasks.classification.evaluator import evaluate_logits
 from cnncli.tasks.classification.figures import Pictured, confusion_figure, gallery_figure
 from cnncli.tasks.classification.html import SECTIONS
 from cnncli.tasks.invariance_figure import invariance_figure
@@ -133,15 +133,13 @@ def answered(classes: int) -> dict[str, Any]:
     logits = generator.normal(size=(len(labels), classes))
     logits[np.arange(len(labels)), labels] += 2
     names = tuple(f"a $long$ name of class {i}" if i % 2 else f"$c{i}$" for i in range(classes))
-    return Evaluation.from_logits("test", names, labels, logits).to_json()
+    return evaluate_logits("test", names, labels, logits).to_json()
 
 
 def test_confusion_matrices(golden: Golden) -> None:
     """With counts, without, and with fewer names than classes."""
     documents = [answered(4), answered(30), answered(130)]
-    few = Evaluation.from_logits(
-        "test", ("a", "b"), np.array([0, 1, 1]), np.array([[1.0, 0], [0, 1], [1, 0]])
-    ).to_json()
+    few = evaluate_logits("test", ("a", "b"), np.array([0, 1, 1]), np.array([[1.0, 0], [0, 1], [1, 0]])).to_json()
     golden("figure_confusion", "\n\n".join(described(confusion_figure(found, "T")) for found in [*documents, few]))
 
 

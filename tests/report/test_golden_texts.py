@@ -39,7 +39,7 @@ from cnncli.report.zoo import zoo_table
 from cnncli.runs.compare import Comparison, Group, Pair
 from cnncli.runs.events import EpochDone, Started, StepsDone
 from cnncli.runs.listing import Row
-from cnncli.tasks.classification.evaluation import Evaluation
+from cnncli.tasks.classification.evaluator import evaluate_logits
 from cnncli.tasks.classification.mcnemar import McNemar
 from cnncli.tasks.classification.page import evaluation_page
 from cnncli.tasks.classification.predictions import Place, Ranking, evaluation_csv
@@ -108,7 +108,7 @@ def test_evaluations(golden: Golden, material: Material) -> None:
     """The page of an evaluation, with and without room for its matrix; one without a mistake."""
     assert material.evaluation is not None
     names = ("a", "bbbbb", "cccccc", "d" * 16, "e" * 17)  # as long as fits, and a character longer
-    right = Evaluation.from_logits("validation", names, np.arange(5), 9 * np.eye(5))
+    right = evaluate_logits("validation", names, np.arange(5), 9 * np.eye(5))
     pages = [
         evaluation_page(material.evaluation),
         evaluation_page({**material.evaluation, "data": "other/folder"}, 30),
@@ -122,7 +122,7 @@ def test_twenty_classes_have_a_matrix_and_more_have_none() -> None:
     """The limit is where it is said to be."""
     for number, is_shown in ((20, True), (21, False)):
         names = tuple(f"class {i}" for i in range(number))
-        found = Evaluation.from_logits("test", names, np.arange(number), np.eye(number))
+        found = evaluate_logits("test", names, np.arange(number), np.eye(number))
         text = evaluation_page({**found.to_json(), "checkpoint": "x"}).text()
         assert ("Confusion matrix" in text) == is_shown
 
@@ -172,7 +172,7 @@ def predicted() -> list[PredictedFile]:
 def test_predictions(golden: Golden) -> None:
     """As CSV with every digit, and as a table."""
     logits = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, 3.5]])
-    evaluation = Evaluation.from_logits("test", ("a", "b", "c, d"), np.array([0, 1, 2]), logits, ["x", "y", "z"])
+    evaluation = evaluate_logits("test", ("a", "b", "c, d"), np.array([0, 1, 2]), logits, ["x", "y", "z"])
     rounded = [",".join(cell[:12] for cell in line.split(",")) for line in evaluation_csv(evaluation).splitlines()]
     texts = [predictions_csv(predicted()), predictions_csv([]), drawn(predictions_table(predicted())), *rounded]
     golden("predictions", "\n".join(texts))

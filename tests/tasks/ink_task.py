@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from ink_pages import InkPages, SignTest
 
 from cnncli.config.schema.schema import Config, Data
 from cnncli.config.schema.tasks import TASKS as SPECS
@@ -35,7 +37,7 @@ task: ink
 seed: 3
 data: {source: digits, image_size: [8, 8], channels: 1, validation: 0.2}
 model: {layers: [{Conv2D: {filters: 4, kernel_size: 3, activation: relu}}, Flatten, {Dense: {units: 1}}]}
-train: {epochs: 4, batch_size: 50}
+train: {epochs: 4, batch_size: 50, optimizer: {Adam: {learning_rate: 0.01}}}
 """
 """A small network that learns it in a second."""
 
@@ -223,6 +225,22 @@ class InkTask(Task):
         return metrics["mean_absolute_error"] < 0.01
 
     @property
+    def pages(self) -> InkPages:
+        """What is shown of amounts."""
+        return InkPages()
+
+    def read_rows(self, path: Path) -> Floats | None:
+        """Return how far each of a run's predictions is off."""
+        if not path.exists():
+            return None
+        with path.open(encoding="utf-8", newline="") as file:
+            return np.array([abs(float(line["predicted"]) - float(line["true"])) for line in csv.DictReader(file)])
+
+    def compare(self, first: Floats, second: Floats) -> SignTest:
+        """Count which run is nearer."""
+        return SignTest(int((first < second).sum()), int((second < first).sum()))
+
+    @property
     def parity(self) -> InkParity:
         """How far amounts are from the run's."""
         return InkParity()
@@ -285,9 +303,9 @@ def _make_objective(config: Config, splits: Splits | None) -> Any:
     return _objective()()
 
 
-@pytest.fixture(scope="module")
-def ink() -> Iterator[str]:
-    """Add the task in its four places for the tests of a module, and return the name that a config gives it."""
+@contextmanager
+def registered() -> Iterator[str]:
+    """Add the task in its four places, and yield the name that a config gives it."""
     from cnncli.engine.tasks.objective import OBJECTIVES
 
     places: list[tuple[dict[str, Any], Any]] = [
@@ -300,3 +318,10 @@ def ink() -> Iterator[str]:
         for registry, maker in places:
             added.enter_context(patch.dict(registry, ink=maker))
         yield "ink"
+
+
+@pytest.fixture(scope="module")
+def ink() -> Iterator[str]:
+    """Add the task for the tests of a module."""
+    with registered() as name:
+        yield name

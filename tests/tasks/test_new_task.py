@@ -1,9 +1,10 @@
-"""A task added from outside, in its four places: a run of it is exported, proven and used as one of classification."""
+"""A task added from outside, in its four places: trained, resumed, evaluated and exported as classification is."""
 
 from __future__ import annotations
 
 import csv
 import json
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,10 +17,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cnncli.cli.app import app
+from cnncli.config.load import loads
 from cnncli.errors import ExportError
+from cnncli.runs.events import Silence, StepsDone
+from cnncli.runs.run import Run
 
 sys.path.insert(0, str(Path(__file__).parent))
-from ink_task import CONFIG, ink
+from ink_task import CONFIG, ink, registered
 
 sys.path.pop(0)
 
@@ -28,19 +32,49 @@ pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 __all__ = ["ink"]
 
 
+class StopAt(Silence):
+    """Asks the run to stop once it has taken a number of steps."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def steps_done(self, event: StepsDone) -> None:
+        """Send this process the signal that Ctrl-C sends."""
+        self._left -= 1
+        if self._left == 0:
+            signal.raise_signal(signal.SIGINT)
+
+
+def contents() -> tuple[dict[tuple[str, ...], int], dict[int, dict[Any, int]]]:
+    """Return what every name in the package's modules and classes stands for, and what every dictionary holds."""
+    names: dict[tuple[str, ...], int] = {}
+    held: dict[int, dict[Any, int]] = {}
+    for module in [module for name, module in sys.modules.items() if name.partition(".")[0] == "cnncli"]:
+        for name, value in vars(module).items():
+            names[module.__name__, name] = id(value)
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                names |= {(module.__name__, name, key): id(member) for key, member in vars(value).items()}
+            if isinstance(value, dict):
+                held[id(value)] = {key: id(each) for key, each in value.items()}
+    return names, held
+
+
+def metrics_of(run: Path) -> list[dict[str, Any]]:
+    """Return a run's metrics without what the clock decides."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{key: line[key] for key in line if key not in ("seconds", "images_per_second")} for line in lines]
+
+
 @pytest.fixture(scope="module")
-def run(ink: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def run(ink: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return a trained run of the task."""
-    from cnncli.config.load import loads
     from cnncli.engine.training.train import train
-    from cnncli.runs.events import Silence
-    from cnncli.runs.run import Run
 
-    return Run.open(Path(train(loads(CONFIG), tmp_path_factory.mktemp("runs"), Silence()).run))
+    return Run.open(Path(train(loads(CONFIG), tmp_path_factory.mktemp(ink), Silence()).run))
 
 
 @pytest.fixture(scope="module")
-def amounts(run: Any) -> Callable[[np.ndarray], np.ndarray]:
+def amounts(run: Run) -> Callable[[np.ndarray], np.ndarray]:
     """Return what Keras computes of the run's network, for images of its size."""
     from cnncli.engine.evaluation.trained import load_trained
 
@@ -49,16 +83,106 @@ def amounts(run: Any) -> Callable[[np.ndarray], np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def exported(run: Any) -> dict[str, dict[str, Any]]:
+def exported(run: Run) -> dict[str, dict[str, Any]]:
     """Return what `cnn export` says of a SavedModel and of a `.keras` file."""
     formats = ("--format", "keras", "--format", "saved_model")
     done = CliRunner().invoke(app, ["export", str(run.path), *formats, "--json"], catch_exceptions=False)
     return {row["format"]: row for row in json.loads(done.stdout)["artifacts"]}
 
 
+def test_a_task_is_added_in_four_places() -> None:
+    """Each of its four registries has one more entry, and nothing else of the package is another object than before."""
+    from cnncli.config.schema import tasks as specs
+    from cnncli.datasets import targets
+    from cnncli.engine.tasks import objective
+    from cnncli.tasks import task
+
+    names, before = contents()
+    with registered() as ink:
+        names_meanwhile, meanwhile = contents()
+    assert names_meanwhile == names
+    changed = [registry for registry in before if meanwhile[registry] != before[registry]]
+    registries = (specs.TASKS, targets.TARGETS, task.TASKS, objective.OBJECTIVES)
+    assert sorted(changed) == sorted(map(id, registries))
+    assert all(meanwhile[each].keys() - before[each].keys() == {ink} for each in changed)
+    assert contents() == (names, before)
+
+
+def test_training_is_judged_by_the_task_s_metrics(run: Run, amounts: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Every epoch has the metrics of the spec; the best one has the lowest error, which Keras computes as well."""
+    from cnncli.datasets import load
+
+    lines = metrics_of(run.path)
+    assert [list(line["validation"]) for line in lines] == [["loss", "mean_absolute_error"]] * 4
+    assert all({"loss", "mean_absolute_error"} <= line["train"].keys() for line in lines)
+    errors = [line["validation"]["mean_absolute_error"] for line in lines]
+    best = run.record["best"]
+    assert (best["monitor"], best["value"]) == ("validation_mean_absolute_error", min(errors))
+    assert best["epoch"] == 1 + int(np.argmin(errors)) != 1 + int(np.argmax(errors))
+    split = load(run.config()).named("validation")
+    found = np.abs(amounts(split.images) - split.images.mean((1, 2, 3)) / 255).mean()
+    assert found == pytest.approx(min(errors), abs=1e-6)
+
+
+def test_early_stopping_waits_for_a_lower_error(ink: str, run: Run, tmp_path: Path) -> None:
+    """It monitors the primary metric: no error falls by 0.3, so it stops; each that falls at all lets it go on."""
+    from cnncli.engine.training.train import train
+
+    rule = "train.early_stopping={patience: 1, min_delta: 0.3}"
+    config = loads(CONFIG, overrides=[rule])
+    assert config.train.early_stopping is not None
+    assert config.train.early_stopping.monitor == "validation_mean_absolute_error"
+    stopped = train(config, tmp_path, Silence())
+    assert (stopped.status, stopped.epochs) == ("done", 2)
+    assert metrics_of(Path(stopped.run)) == metrics_of(run.path)[:2]
+    errors = [line["validation"]["mean_absolute_error"] for line in metrics_of(run.path)]
+    assert errors[1] < errors[0]
+    impatient = train(loads(CONFIG, overrides=["train.early_stopping={patience: 1}"]), tmp_path, Silence())
+    risen = [epoch for epoch in range(2, 5) if errors[epoch - 1] >= min(errors[: epoch - 1])]
+    assert impatient.epochs == min(risen, default=4)
+
+
+def test_a_stopped_run_ends_bit_identical(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped in the second epoch and resumed, it has the metrics and the last checkpoint of the run that was not."""
+    from cnncli.engine.training import pace
+    from cnncli.engine.training.train import resume, train
+
+    monkeypatch.setattr(pace.Pace, "measured", lambda self, batches, seconds: None)
+    stopped = train(loads(CONFIG), tmp_path, StopAt(30))
+    assert (stopped.status, stopped.epochs) == ("interrupted", 1)
+    again = Run.open(Path(stopped.run))
+    assert resume(again, again.config(), Silence()).status == "done"
+    assert metrics_of(again.path) == metrics_of(run.path)
+    newest = [max((each.path / "checkpoints").glob("step-*")) for each in (again, run)]
+    assert newest[0].name == newest[1].name
+    assert (newest[0] / "arrays.bin").read_bytes() == (newest[1] / "arrays.bin").read_bytes()
+    assert again.record["best"] == run.record["best"]
+
+
+def test_eval(run: Run, amounts: Callable[[np.ndarray], np.ndarray]) -> None:
+    """`cnn eval` prints and keeps the task's scores, which are scikit-learn's, and writes each example's prediction."""
+    from sklearn import metrics
+
+    from cnncli.datasets import load
+
+    done = CliRunner().invoke(app, ["eval", str(run.path), "--split", "test", "--json"], catch_exceptions=False)
+    document = json.loads(done.stdout)
+    split = load(run.config()).named("test")
+    inks, found = split.images.mean((1, 2, 3)) / 255, amounts(split.images)
+    assert document["loss"] == pytest.approx(metrics.mean_squared_error(inks, found), rel=1e-4)
+    assert document["mean_absolute_error"] == pytest.approx(metrics.mean_absolute_error(inks, found), rel=1e-4)
+    assert document["num_examples"] == len(split)
+    kept = json.loads((run.path / "evaluation-test.json").read_text(encoding="utf-8"))
+    assert kept["mean_absolute_error"] == document["mean_absolute_error"]
+    with (run.path / "predictions-test.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    np.testing.assert_allclose([float(line["true"]) for line in lines], inks, rtol=1e-6)
+    np.testing.assert_allclose([float(line["predicted"]) for line in lines], found, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["keras", "saved_model"])
 def test_artifacts_compute_what_the_run_computes(
-    kind: str, exported: dict[str, dict[str, Any]], run: Any, amounts: Callable[[np.ndarray], np.ndarray]
+    kind: str, exported: dict[str, dict[str, Any]], run: Run, amounts: Callable[[np.ndarray], np.ndarray]
 ) -> None:
     """They pass the gate, which measures the task's own score, and open as networks of the task."""
     from cnncli.datasets import load
@@ -90,7 +214,7 @@ def test_keras_alone_computes_the_same(
     np.testing.assert_allclose(np.asarray(model(images)), amounts(images), atol=1e-5)
 
 
-def test_broken_artifact_is_refused(run: Any, exported: dict[str, dict[str, Any]]) -> None:
+def test_broken_artifact_is_refused(run: Run, exported: dict[str, dict[str, Any]]) -> None:
     """An artifact that is a thousandth off is refused in the task's words; so is one that costs too much."""
     from cnncli.datasets import load
     from cnncli.engine.evaluation.trained import load_trained
@@ -113,7 +237,7 @@ def test_broken_artifact_is_refused(run: Any, exported: dict[str, dict[str, Any]
     assert "--max-drop sets the allowed drop in hundredths" in caught.value.hint
 
 
-def test_formats_for_classes_say_so(run: Any) -> None:
+def test_formats_for_classes_say_so(run: Run) -> None:
     """A page and a script show classes: asked for by name they are an error."""
     for kind, what in (("web", "the page draws a bar for each class"), ("python", "the script names classes")):
         with pytest.raises(ExportError, match=f"{what}; this network's task is ink"):
@@ -121,7 +245,7 @@ def test_formats_for_classes_say_so(run: Any) -> None:
 
 
 def test_predict(
-    run: Any, exported: dict[str, dict[str, Any]], amounts: Callable[[np.ndarray], np.ndarray], tmp_path: Path
+    run: Run, exported: dict[str, dict[str, Any]], amounts: Callable[[np.ndarray], np.ndarray], tmp_path: Path
 ) -> None:
     """`cnn predict` prints the task's predictions of a run and of its artifact, as JSON, as CSV and as a table."""
     images = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 1), dtype=np.uint8)

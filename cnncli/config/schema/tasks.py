@@ -1,4 +1,4 @@
-"""What a task says of itself in a config: its metrics, and what its network must end in."""
+"""What a config needs to know about a task: its metrics, and what its network must end in."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -12,7 +12,7 @@ OutputShape = Shape | Mapping[str, Shape]
 """Shape of a network's one output, or the shapes of several by their names."""
 
 VALIDATION = "validation_"
-"""What the name of a metric begins with that is of the validation split."""
+"""Prefix of the metrics of the validation split."""
 
 
 class Metric(NamedTuple):
@@ -35,7 +35,7 @@ class OutputProblem(NamedTuple):
     Attributes:
         message: What is wrong.
         hint: What to do.
-        is_fatal: Whether nothing can be trained at all, not only not well.
+        is_fatal: Whether such a network cannot be trained at all; otherwise it only trains badly.
         code: Number of the problem's page.
     """
 

@@ -33,15 +33,15 @@ def _profile(measured: RunMeasurement) -> dict[str, Any]:
     """Return the invariance profile of a measured network, as plain data."""
     trained, split = measured.trained, measured.split
     if "invariance" not in get_task(trained.config.task).pages.figures():
-        raise CnnError(f"there is no invariance profile of {trained.config.task}", "It is one of classes.")
+        raise CnnError(f"there is no invariance profile of {trained.config.task}", "Only classification has one.")
     rows = np.unique(np.linspace(0, len(split) - 1, min(NUM_EXAMPLES, len(split))).round().astype(np.int64))
     part = split.take(rows, split.name)
     images = readable(part, trained.preprocessing)
     predictor = Predictor(trained.model, trained.preprocessing)
 
-    def answer(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    def predict(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
         places: npt.NDArray[np.int64] = predictor.logits(pixels).argmax(axis=1)
         return places
 
     pixels, labels = np.asarray(images[0 : len(part)]), cast("Labels", part.targets.strata())
-    return {**invariance(split.name, pixels, labels, answer).to_json(), "checkpoint": trained.checkpoint}
+    return {**invariance(split.name, pixels, labels, predict).to_json(), "checkpoint": trained.checkpoint}

@@ -1,4 +1,4 @@
-"""Classification: softmax cross-entropy of one logit a class."""
+"""Classification: softmax cross-entropy of one logit per class."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CrossEntropy(Objective):
 
     @classmethod
     def of(cls, config: Config, splits: Splits | None) -> CrossEntropy:
-        """Return the loss of a config, its classes weighted by the training examples where it says so.
+        """Return the objective of a config, classes weighted by the training examples if the config says so.
 
         Raises:
             DataError: If the config names a class that the examples do not have.

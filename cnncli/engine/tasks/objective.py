@@ -23,8 +23,8 @@ class Objective(ABC):
     """What a network is trained for, in TensorFlow. Everything here may become part of the step's graph.
 
     Attributes:
-        target_spec: Of the targets of a batch as `Targets.fit` makes them, batch axis first.
-        sum_types: The numbers that `sums` returns, by name.
+        target_spec: Shape and type of a batch's targets as `Targets.fit` makes them, batch axis first.
+        sum_types: Types of the numbers that `sums` returns, by name.
     """
 
     target_spec: tf.TensorSpec
@@ -35,7 +35,7 @@ class Objective(ABC):
         """Return the loss of each example: float32 (batch,).
 
         Args:
-            targets: As `target_spec`, or what `transform` and `mix` made of them.
+            targets: As `target_spec` says, or what `transform` and `mix` made of them.
             outputs: What the network ends in, any float type: a tensor, or a dictionary where the outputs have names.
         """
 
@@ -44,7 +44,7 @@ class Objective(ABC):
         """Return what a batch adds to the epoch's sums.
 
         Args:
-            targets: As `target_spec`, never mixed.
+            targets: As `target_spec` says; never mixed.
             outputs: What the network ends in.
         """
 
@@ -54,36 +54,36 @@ class Objective(ABC):
 
     @abstractmethod
     def outputs(self, logits: Any) -> dict[str, tf.Tensor]:
-        """Return what an exported network answers, by name, from what the network ends in."""
+        """Return what an exported network returns, by name, from what the network ends in."""
 
     def output_layers(self) -> Mapping[str, Callable[..., keras.layers.Layer]]:
-        """Return what makes the Keras layer of each of `outputs`, given its `name`; it is called with the logits.
+        """Return for each of `outputs` what makes its Keras layer, given `name`; the layer is called with the logits.
 
-        A `.keras` file holds nothing but Keras's own layers. Empty where those cannot compute the outputs.
+        A `.keras` file holds only Keras's own layers. Empty where these cannot compute the outputs.
         """
         return {}
 
     def transform(self, change: Augmentation, draws: Draws, targets: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
-        """Return targets moved as an augmentation moves the images, with the same draws; these do not move."""
+        """Return targets moved as an augmentation moves the images, with the same draws; by default unchanged."""
         return targets
 
     def mix(self, targets: tf.Tensor, order: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-        """Return targets mixed with those at `order`, of which `share` (batch,) stays.
+        """Return targets mixed with those at `order`, of which `share` (batch,) is kept.
 
         Raises:
             CnnError: If such targets cannot be mixed.
         """
         raise NotImplementedError
 
-    def undo(self, view: Any, outputs: Any) -> Any:  # noqa: ARG002 - no matter to answers without a place
-        """Return a network's outputs for a view of images as if for the images themselves; these have no place."""
+    def undo(self, view: Any, outputs: Any) -> Any:  # noqa: ARG002 - for tasks whose outputs have places
+        """Return a network's outputs for a view as if for the images themselves; by default unchanged."""
         return outputs
 
 
 OBJECTIVES: dict[str, str | Callable[[Config, Splits | None], Objective]] = {
     "classification": "cnncli.engine.tasks.classification:CrossEntropy.of",
 }
-"""By task: what makes its objective of a config and the examples, if there are any; or where to import it from."""
+"""By task: what makes its objective from a config and the examples, if there are any; or where to import it from."""
 
 
 def make_objective(config: Config, splits: Splits | None = None) -> Objective:
@@ -91,7 +91,7 @@ def make_objective(config: Config, splits: Splits | None = None) -> Objective:
 
     Args:
         config: The experiment.
-        splits: Its examples, of whose classes some losses are weighted; None where nothing is trained.
+        splits: Its examples, by which some losses weight the classes; None where nothing is trained.
 
     Raises:
         DataError: If the config asks for what the examples do not have.

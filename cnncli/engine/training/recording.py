@@ -1,4 +1,4 @@
-"""What a run keeps of its training: metrics, checkpoints, event files, the replay. Written by one process alone."""
+"""What a run keeps of its training: metrics, checkpoints, event files, the replay. Only one process writes it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from cnncli.runs.run import Run
 
 
 class Recording:
-    """Keeps a training in its run's directory, in an order that no crash can spoil.
+    """Records a training in its run's directory, in an order that survives a crash at any moment.
 
-    Of an epoch the metrics are written first, then what the replay shows, then the checkpoint: whatever crashes, an
-    epoch that a checkpoint knows of has both. Event files are made anew from the metrics.
+    Of each epoch, the metrics are written first, then what the replay shows, then the checkpoint: every epoch that a
+    checkpoint counts has both. Event files are rebuilt from the metrics.
 
     Args:
         run: The run, locked by the caller.
@@ -43,10 +43,10 @@ class Recording:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Hold the event files open while a block runs.
+        """Keep the event files open while a block runs.
 
         Raises:
-            RunError: If the disk refuses, here and later.
+            RunError: If the files cannot be written, here or later.
         """
         if not self._writes:
             yield
@@ -63,7 +63,7 @@ class Recording:
             self._event_log = None
 
     def go_back(self, progress: Progress) -> None:
-        """Forget what was recorded after a checkpoint that training goes on from."""
+        """Discard what was recorded after the checkpoint that training resumes from."""
         self._saved = progress
         self.run.truncate_metrics(progress.epoch)
 
@@ -74,16 +74,16 @@ class Recording:
         self.save(progress)
 
     def steps_left(self, progress: Progress) -> int:
-        """Return the number of steps until one that must be saved."""
+        """Return the number of steps until the next one that must be saved."""
         return self._clock.steps_left(progress.step) if self._writes else sys.maxsize
 
     def steps_done(self, progress: Progress) -> None:
-        """Save the state within an epoch where the config wants that."""
+        """Save the state within an epoch if the config says so."""
         if self._clock.is_due(progress.step):
             self.save(progress)
 
     def epoch_done(self, event: EpochDone, progress: Progress, is_last: bool) -> None:
-        """Record an epoch; the sums of the next one have begun."""
+        """Record an epoch, whose sums have been reset by now."""
         if not self._writes:
             return
         self.run.append_metrics(event.to_json())
@@ -96,12 +96,12 @@ class Recording:
             self._event_log.write(event.to_json())
 
     def end(self, progress: Progress) -> None:
-        """Save where training stopped, if that is not saved yet."""
+        """Save the state in which training stopped, if it is not saved yet."""
         if self._saved != progress:
             self.save(progress)
 
     def save(self, progress: Progress, best: bool = False) -> None:
-        """Write a checkpoint of this very step."""
+        """Write a checkpoint of the current step."""
         if not self._writes:
             return
         arrays = self._setup.loop.state()
@@ -117,6 +117,6 @@ class Recording:
         self._clock.saved()
 
     def diverged(self, finding: divergence.Finding, images: npt.NDArray[np.uint8]) -> divergence.DivergedError:
-        """Keep the evidence of a divergence, and return the error that says so."""
+        """Save the evidence of a divergence, and return the error that reports it."""
         evidence = divergence.save_evidence(self.run, finding, images) if self._writes else "Another worker keeps it"
         return divergence.error(finding, evidence, self.run)

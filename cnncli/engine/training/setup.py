@@ -23,15 +23,15 @@ from cnncli.runs.find import evaluated_weights
 
 
 def make_step_loop(config: Config, splits: Splits | None = None, strategy: Strategy | None = None) -> StepLoop:
-    """Return a config's network with its optimizer and its task's objective, at their fresh, seeded start.
+    """Return a config's network with its optimizer and its task's objective, freshly initialized from its seed.
 
     Args:
         config: The experiment.
-        splits: Its examples, which the weights of classes follow from; None where nothing is learned.
-        strategy: How several processes share the steps; by default this one has them all.
+        splits: Its examples, from which class weights follow; None where nothing is learned.
+        strategy: How several processes share the steps; by default this one takes them all.
 
     Raises:
-        CnnError: If the config asks for what the examples do not have.
+        CnnError: If the config names something that the examples do not have.
     """
     return StepLoop(config, build(config), Preprocessing(config.data), make_objective(config, splits), strategy)
 
@@ -56,10 +56,10 @@ class Setup:
 
     @classmethod
     def of(cls, config: Config, splits: Splits) -> Setup:
-        """Build everything that a config needs to be trained; its weights have not yet seen the examples: see `begin`.
+        """Build all that training a config takes; what the network takes from the examples comes with `begin`.
 
         Raises:
-            CnnError: If the config asks for what the examples do not have.
+            CnnError: If the config names something that the examples do not have.
         """
         strategy = make_strategy()
         loop = make_step_loop(config, splits, strategy)
@@ -80,7 +80,7 @@ class Setup:
         """Give the network what it takes from the examples, and from another run's checkpoint.
 
         Returns:
-            What a user should know of it, a line each.
+            What the user should know about it, a line each.
         """
         adapt(self.config, self.model, self.feed, self.loop.preprocessing)
         notes: tuple[str, ...] = ()
@@ -96,9 +96,9 @@ class Setup:
         """Return the learning rates of steps, float32 (num_steps, groups).
 
         Args:
-            first_step: Number of the first one since the run began, from 0.
+            first_step: Number of the first one, from 0 at the run's start.
             num_steps: Number of steps.
-            factor: What a plateau schedule has made of the rates so far.
+            factor: By how much a plateau schedule has scaled the rates so far.
         """
         train = self.config.train
         steps = range(first_step, first_step + num_steps)

@@ -1,8 +1,7 @@
 """Who works on a run: the one place that knows whether there are other workers.
 
-A step loop adds up and agrees through its strategy, and what is written to a run is written by the strategy's writer
-alone. One process has nobody to ask; several workers (with `tf.distribute`'s collectives) are another class with the
-same four answers.
+A step loop adds up and agrees through its strategy, and only the strategy's writer writes to the run. A single process
+has nothing to exchange; several workers (with `tf.distribute`'s collectives) are another class with the same members.
 """
 
 from __future__ import annotations

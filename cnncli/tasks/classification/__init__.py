@@ -1,1 +1,1 @@
-"""One class an image: metrics, answers, figures and pages."""
+"""One class an image: metrics, predictions, figures and pages."""

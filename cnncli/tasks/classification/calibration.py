@@ -1,4 +1,4 @@
-"""Whether a network is right as often as it says."""
+"""Whether a network is right as often as its confidence says."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Examples of like confidence.
+    """Examples of similar confidence.
 
     Attributes:
         low: Confidence above which they lie.
         high: Confidence up to which they lie.
         count: Number of examples.
         confidence: Their mean confidence.
-        accuracy: Share of them classified rightly.
+        accuracy: Share of them classified correctly.
     """
 
     low: float
@@ -69,7 +69,7 @@ def calibration(
 
     Args:
         confidences: Probability of the predicted class of each example.
-        correct: Whether each was classified rightly.
+        correct: Whether each was classified correctly.
         num_bins: Number of bins; a bin holds its upper bound.
 
     Reference: Guo et al., On calibration of modern neural networks, ICML 2017.

@@ -32,7 +32,7 @@ def class_weights(wanted: ClassWeights, classes: Sequence[str], labels: Labels) 
         float32 (classes,).
 
     Raises:
-        DataError: If a class is named that there is not.
+        DataError: If it names a class that does not exist.
     """
     if wanted == "none":
         return None

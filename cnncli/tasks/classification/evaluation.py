@@ -1,17 +1,15 @@
-"""Predictions against the truth, in NumPy: every number that `cnn eval` reports."""
+"""The scores of a split: every number that `cnn eval` reports, in NumPy."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.datasets.targets import ClassNumbers, Targets
-from cnncli.errors import DataError
 from cnncli.tasks.classification.calibration import Calibration, calibration
 from cnncli.tasks.significance import wilson_interval
 
@@ -19,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 SCORES = ("precision", "recall", "f1")
-"""What is told of every class besides its support."""
+"""The scores of every class, besides its support."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +28,13 @@ class Evaluation:
         split: Name of the split.
         classes: Class names; labels are places in it.
         labels: True class of each example (examples,).
-        predicted: Most probable class of each example; the first of equals.
-        ranks: Number of classes that are more probable than the true one; equals count by their order.
+        predicted: Most probable class of each example; the first one in a tie.
+        ranks: Number of classes that are more probable than the true one; ties count by their order.
         confidences: Probability of the predicted class of each example.
         margins: How far the predicted class's probability lies above the next one's; 1 where there is no other class.
         losses: Cross-entropy of each example in nats (examples,).
         squares: Squared distance of each example's probabilities from certainty of the true class.
-        ids: File or index of each example; empty where nobody asks for it.
+        ids: File or index of each example; empty where they are not needed.
     """
 
     split: str
@@ -49,42 +47,6 @@ class Evaluation:
     losses: Floats
     squares: Floats
     ids: Sequence[str] = ()
-
-    @classmethod
-    def from_logits(
-        cls,
-        split: str,
-        classes: tuple[str, ...],
-        labels: Integers,
-        logits: npt.NDArray[np.floating[Any]],
-        ids: Sequence[str] = (),
-    ) -> Evaluation:
-        """Build from a network's outputs before the softmax (examples, classes).
-
-        Raises:
-            DataError: If there is no example to measure.
-        """
-        evaluator = ClassificationEvaluator(split, classes, ids)
-        evaluator.update(logits, ClassNumbers(labels))
-        return evaluator.result()
-
-    @classmethod
-    def from_probabilities(
-        cls,
-        split: str,
-        classes: tuple[str, ...],
-        labels: Integers,
-        probabilities: npt.NDArray[np.float32],
-        ids: Sequence[str] = (),
-    ) -> Evaluation:
-        """Build from probabilities (examples, classes); one that was rounded to 0 counts as float32's smallest.
-
-        Raises:
-            DataError: If there is no example to measure.
-        """
-        evaluator = ClassificationEvaluator(split, classes, ids)
-        evaluator.update_exported({"probabilities": probabilities}, ClassNumbers(labels))
-        return evaluator.result()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -112,7 +74,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of examples classified rightly."""
+        """Share of examples classified correctly."""
         return float(self.correct.mean())
 
     @property
@@ -192,91 +154,6 @@ class Evaluation:
             "averages": self.averages(),
             "calibration": self.calibration().to_json(),
         }
-
-
-class ClassificationEvaluator:
-    """Scores a split batch by batch.
-
-    Args:
-        split: Name of the split.
-        classes: Names of the classes.
-        ids: File or index of each example, in the order of the batches.
-    """
-
-    def __init__(self, split: str, classes: tuple[str, ...], ids: Sequence[str] = ()) -> None:
-        self._split, self._classes, self._ids = split, classes, ids
-        self._rows: list[_Rows] = []
-
-    def update(self, outputs: npt.NDArray[np.floating[Any]], targets: Targets) -> None:
-        """Add a batch of logits (examples, classes)."""
-        log_probabilities = log_softmax(outputs)
-        self._add(np.exp(log_probabilities), log_probabilities, targets)
-
-    def update_exported(self, outputs: Mapping[str, npt.NDArray[np.floating[Any]]], targets: Targets) -> None:
-        """Add a batch of "probabilities" (examples, classes)."""
-        probabilities = outputs["probabilities"].astype(np.float64)
-        exact = np.maximum(probabilities, np.finfo(np.float32).tiny)
-        self._add(probabilities, log_softmax(np.log(exact)), targets)
-
-    def _add(self, probabilities: Floats, log_probabilities: Floats, targets: Targets) -> None:
-        labels = cast("ClassNumbers", targets).labels
-        if len(labels):
-            self._rows.append(_rows(labels, probabilities, log_probabilities))
-
-    def result(self) -> Evaluation:
-        """Return the scores of all batches.
-
-        Raises:
-            DataError: If there was no example.
-        """
-        if not self._rows:
-            raise DataError(f"the {self._split} split has no examples", "Measure another split with --split.")
-        rows = _Rows(*(np.concatenate(column) for column in zip(*self._rows, strict=True)))
-        return Evaluation(self._split, self._classes, **rows._asdict(), ids=self._ids)
-
-
-class _Rows(NamedTuple):
-    """What is kept of each example of a batch; see `Evaluation`."""
-
-    labels: Integers
-    predicted: Integers
-    ranks: Integers
-    confidences: Floats
-    margins: Floats
-    losses: Floats
-    squares: Floats
-
-
-def _rows(labels: Integers, probabilities: Floats, log_probabilities: Floats) -> _Rows:
-    number, classes = np.arange(len(labels)), np.arange(probabilities.shape[1])
-    of_truth = probabilities[number, labels][:, None]
-    before = (probabilities > of_truth) | ((probabilities == of_truth) & (classes < labels[:, None]))
-    margins = np.ones(len(labels))
-    if len(classes) > 1:
-        second, first = np.partition(probabilities, -2, axis=1)[:, -2:].T
-        margins = first - second
-    return _Rows(
-        labels=labels,
-        predicted=probabilities.argmax(axis=1),
-        ranks=before.sum(axis=1),
-        confidences=probabilities.max(axis=1),
-        margins=margins,
-        losses=-log_probabilities[number, labels],
-        squares=np.square(probabilities - (labels[:, None] == classes)).sum(axis=1),
-    )
-
-
-def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Floats:
-    """Return log-probabilities (examples, classes) in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    normalised: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return normalised
-
-
-def softmax(logits: npt.NDArray[np.floating[Any]]) -> Floats:
-    """Return probabilities (examples, classes) in float64."""
-    probabilities: Floats = np.exp(log_softmax(logits))
-    return probabilities
 
 
 def _ratio(part: Integers, whole: Integers) -> Floats:

@@ -14,7 +14,7 @@ from cnncli.tasks.classification.columns import PREDICTED, TRUE
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What a run predicted.
+    """Which examples a run classified correctly.
 
     Attributes:
         examples: The examples' files or indices, and their true classes.

@@ -101,7 +101,7 @@ class ClassificationPages(Pages):
 def _probabilities(outputs: Logits) -> npt.NDArray[np.float64]:
     import numpy as np
 
-    from cnncli.tasks.classification.evaluation import log_softmax
+    from cnncli.tasks.classification.evaluator import log_softmax
 
     return np.exp(log_softmax(outputs))
 

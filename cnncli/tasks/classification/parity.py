@@ -20,7 +20,7 @@ FAINT = 1e-6
 
 
 class ClassificationParity:
-    """Differences of probabilities, and a drop of the accuracy."""
+    """Differences between probabilities, and the drop in accuracy."""
 
     value, prediction, score, is_share = "a probability", "most probable class", "accuracy", True
 
@@ -50,13 +50,13 @@ class ClassificationParity:
 
 
 def _log_difference(probabilities: Probabilities, expected: Probabilities) -> float:
-    """Return the largest difference of the logarithms where the run's probability is not faint."""
+    """Return the largest difference of the logarithms where the run's probability is not tiny."""
     seen = expected > FAINT
     return float(np.abs(np.log(np.maximum(probabilities[seen], 1e-12)) - np.log(expected[seen])).max())
 
 
 def _same_class(probabilities: Probabilities, expected: Probabilities) -> Flags:
-    """Whether the most probable class is the run's, or one that is as probable for the run to 7 digits."""
+    """Whether the most probable class is the run's, or one that the run finds equally probable to 7 digits."""
     chosen = probabilities.argmax(axis=1)
     of_run: Flags = expected[np.arange(len(chosen)), chosen] >= expected.max(axis=1) - 1e-7
     return of_run

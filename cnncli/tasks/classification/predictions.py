@@ -1,4 +1,4 @@
-"""What a network predicted, example by example: for a split with the true classes, for files with the next classes."""
+"""What a network predicted, example by example: with the true class for a split, with the runners-up for files."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class EvaluatedExample:
         row: Place of the example in its split.
         example: File or index.
         true: Name of its class.
-        predicted: Name of the class that the network gave it.
-        probability: How sure the network was.
-        margin: How far the next class lay below.
+        predicted: Name of the class that the network predicted.
+        probability: The predicted class's probability.
+        margin: How far the next class's probability lay below it.
     """
 
     row: int
@@ -55,7 +55,7 @@ class EvaluatedExample:
 
     @property
     def is_right(self) -> bool:
-        """Whether the network was right."""
+        """Whether the prediction was correct."""
         return self.true == self.predicted
 
 
@@ -80,14 +80,14 @@ def best(found: Sequence[EvaluatedExample], count: int) -> list[EvaluatedExample
     right = sorted((a for a in found if a.is_right), key=lambda a: -a.probability)
     turns: dict[str, int] = {}
     numbered = []
-    for answer in right:
-        turns[answer.true] = turns.get(answer.true, 0) + 1
-        numbered.append((turns[answer.true], answer))
-    return [answer for _, answer in sorted(numbered, key=lambda entry: entry[0])][:count]
+    for example in right:
+        turns[example.true] = turns.get(example.true, 0) + 1
+        numbered.append((turns[example.true], example))
+    return [example for _, example in sorted(numbered, key=lambda entry: entry[0])][:count]
 
 
 class Place(NamedTuple):
-    """One class in the order of probability."""
+    """One class in a ranking."""
 
     name: str
     probability: float
@@ -111,7 +111,7 @@ class Ranking:
 
     @classmethod
     def of(cls, probabilities: Floats, classes: Sequence[str], top: int) -> Ranking:
-        """Rank the `top` most probable classes; equals stay in the order of the classes."""
+        """Rank the `top` most probable classes; ties stay in the order of the classes."""
         order = np.argsort(-probabilities, kind="stable")[:top]
         return cls(tuple(Place(classes[i], float(probabilities[i])) for i in order.tolist()))
 
@@ -120,14 +120,14 @@ class Ranking:
         return [{"class": place.name, "probability": place.probability} for place in self.places]
 
     def csv_rows(self) -> list[dict[str, str]]:
-        """Return one line: the classes with their probabilities, every digit of them."""
+        """Return one line: the classes with their probabilities, in full precision."""
         row: dict[str, str] = {}
         for rank, place in enumerate(self.places, 1):
             row |= {f"class_{rank}": place.name, f"probability_{rank}": repr(place.probability)}
         return [row]
 
     def cells(self) -> tuple[str, ...]:
-        """Return the most probable class, how sure the network is, and the next classes."""
+        """Return the most probable class, its probability, and the next classes."""
         first, *others = self.places
         following = ", ".join(f"{place.name} {_percent(place.probability)}" for place in others)
         return first.name, _percent(first.probability), following

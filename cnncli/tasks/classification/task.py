@@ -29,7 +29,7 @@ class ClassificationTask(Task):
 
     def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
         """Return what scores a split."""
-        from cnncli.tasks.classification.evaluation import ClassificationEvaluator
+        from cnncli.tasks.classification.evaluator import ClassificationEvaluator
 
         return ClassificationEvaluator(split, tuple(classes), ids)
 
@@ -54,7 +54,7 @@ class ClassificationTask(Task):
 
     def outputs(self, logits: Outputs) -> dict[str, Outputs]:
         """Return the probabilities of the classes."""
-        from cnncli.tasks.classification.evaluation import softmax
+        from cnncli.tasks.classification.evaluator import softmax
 
         return {"probabilities": softmax(logits)}
 

@@ -12,7 +12,8 @@ from sklearn import metrics
 from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import DataError
 from cnncli.tasks.classification.calibration import Bin, calibration
-from cnncli.tasks.classification.evaluation import ClassificationEvaluator, Evaluation, log_softmax
+from cnncli.tasks.classification.evaluation import Evaluation
+from cnncli.tasks.classification.evaluator import ClassificationEvaluator, evaluate_logits, log_softmax
 from cnncli.tasks.significance import wilson_interval
 
 CASES = {
@@ -31,7 +32,7 @@ def answers(seed: int, examples: int, classes: int, sharpness: float) -> tuple[E
     logits = generator.normal(size=(examples, classes)).astype(np.float32)
     logits[np.arange(examples), labels] += generator.normal(sharpness, 1.0, examples)
     names = tuple(f"class {i}" for i in range(classes))
-    return Evaluation.from_logits("test", names, labels, logits, [str(i) for i in range(examples)]), logits
+    return evaluate_logits("test", names, labels, logits, [str(i) for i in range(examples)]), logits
 
 
 @pytest.fixture(params=CASES.values(), ids=CASES.keys())
@@ -133,7 +134,7 @@ def test_a_bin_holds_its_upper_bound() -> None:
 def test_ties_go_to_the_first_class() -> None:
     """Of 100 classes that are equally probable, the first are the most probable ones."""
     logits = np.zeros((100, 100), np.float32)
-    evaluation = Evaluation.from_logits("test", tuple(map(str, range(100))), np.arange(100), logits)
+    evaluation = evaluate_logits("test", tuple(map(str, range(100))), np.arange(100), logits)
     assert evaluation.predicted.tolist() == [0] * 100
     assert [evaluation.top_k_accuracy(k) for k in (1, 5, 50, 100)] == [0.01, 0.05, 0.5, 1.0]
 
@@ -167,13 +168,13 @@ def test_huge_logits_stay_finite() -> None:
     """Logits of 10⁴ give a loss and probabilities without NaN."""
     logits = np.array([[1e4, 0.0, -1e4]], np.float32)
     assert np.isfinite(log_softmax(logits)).all()
-    assert Evaluation.from_logits("test", ("a", "b", "c"), np.array([2]), logits).loss == pytest.approx(2e4)
+    assert evaluate_logits("test", ("a", "b", "c"), np.array([2]), logits).loss == pytest.approx(2e4)
 
 
 def test_no_example_is_an_error() -> None:
     """An empty split is reported, not divided by."""
     with pytest.raises(DataError, match="no examples"):
-        Evaluation.from_logits("validation", ("a",), np.array([], np.int64), np.empty((0, 1), np.float32))
+        evaluate_logits("validation", ("a",), np.array([], np.int64), np.empty((0, 1), np.float32))
 
 
 @pytest.mark.parametrize(
