@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Data
-    from cnncli.datasets.splits import Split
 
 Labels = npt.NDArray[np.int64]
 """Class numbers, one an example."""
@@ -107,5 +106,19 @@ class ClassNumbers:
         return self.labels.astype(np.int32)
 
 
-TARGETS: dict[str, Callable[[Split], Targets]] = {"classification": lambda split: split.targets}
+class HasTargets(Protocol):
+    """What a task makes its targets of: a split as its source has it."""
+
+    @property
+    def images(self) -> Any:
+        """An array, or `Files`."""
+        ...
+
+    @property
+    def targets(self) -> Targets:
+        """The source's own targets."""
+        ...
+
+
+TARGETS: dict[str, Callable[[HasTargets], Targets]] = {"classification": lambda split: split.targets}
 """By task: what makes its targets from a split, whose own targets are those of its source."""

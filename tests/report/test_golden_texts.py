@@ -42,7 +42,7 @@ from cnncli.runs.listing import Row
 from cnncli.tasks.classification.evaluator import evaluate_logits
 from cnncli.tasks.classification.mcnemar import McNemar
 from cnncli.tasks.classification.page import evaluation_page
-from cnncli.tasks.classification.predictions import Place, Ranking, evaluation_csv
+from cnncli.tasks.classification.predictions import Place, Ranking
 from cnncli.tasks.invariance_page import invariance_page
 from cnncli.tasks.predictions import PredictedFile, predictions_csv, predictions_table
 
@@ -173,10 +173,10 @@ def test_predictions(golden: Golden) -> None:
     """As CSV with every digit, and as a table."""
     logits = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, 3.5]])
     evaluation = evaluate_logits("test", ("a", "b", "c, d"), np.array([0, 1, 2]), logits, ["x", "y", "z"])
-    rounded = [",".join(cell[:12] for cell in line.split(",")) for line in evaluation_csv(evaluation).splitlines()]
+    rounded = [",".join(cell[:12] for cell in line.split(",")) for line in evaluation.csv().splitlines()]
     texts = [predictions_csv(predicted()), predictions_csv([]), drawn(predictions_table(predicted())), *rounded]
     golden("predictions", "\n".join(texts))
-    assert float(evaluation_csv(evaluation).splitlines()[1].split(",")[3]) == evaluation.confidences[0]
+    assert float(evaluation.csv().splitlines()[1].split(",")[3]) == evaluation.confidences[0]
 
 
 def test_runs(golden: Golden) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.tasks.classification.calibration import Calibration, calibration
+from cnncli.tasks.classification.columns import COLUMNS
+from cnncli.tasks.predictions import csv_text
 from cnncli.tasks.significance import wilson_interval
 
 Floats = npt.NDArray[np.float64]
@@ -63,9 +65,13 @@ class Evaluation:
 
     def csv(self) -> str:
         """Return a line for each example, with the columns of predictions-<split>.csv."""
-        from cnncli.tasks.classification.predictions import evaluation_csv
-
-        return evaluation_csv(self)
+        numbers = zip(self.confidences.tolist(), self.margins.tolist(), strict=True)
+        names = zip(self.ids, self.labels.tolist(), self.predicted.tolist(), strict=True)
+        rows = (
+            (example, self.classes[true], self.classes[predicted], *map(repr, values))
+            for (example, true, predicted), values in zip(names, numbers, strict=True)
+        )
+        return csv_text([COLUMNS, *rows])
 
     @property
     def loss(self) -> float:

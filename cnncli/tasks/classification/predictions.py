@@ -6,31 +6,16 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cnncli.report.grid import Column
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.columns import COLUMNS, EXAMPLE, MARGIN, PREDICTED, PROBABILITY, TRUE
-from cnncli.tasks.predictions import csv_text
-
-if TYPE_CHECKING:
-    from cnncli.tasks.classification.evaluation import Evaluation
+from cnncli.tasks.classification.columns import EXAMPLE, MARGIN, PREDICTED, PROBABILITY, TRUE
 
 Floats = npt.NDArray[np.floating[Any]]
-
-
-def evaluation_csv(evaluation: Evaluation) -> str:
-    """Return a line for each example of an evaluation, with the columns of predictions-<split>.csv."""
-    numbers = zip(evaluation.confidences.tolist(), evaluation.margins.tolist(), strict=True)
-    names = zip(evaluation.ids, evaluation.labels.tolist(), evaluation.predicted.tolist(), strict=True)
-    rows = (
-        (example, evaluation.classes[true], evaluation.classes[predicted], *map(repr, values))
-        for (example, true, predicted), values in zip(names, numbers, strict=True)
-    )
-    return csv_text([COLUMNS, *rows])
 
 
 @dataclass(frozen=True)
