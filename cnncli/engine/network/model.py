@@ -85,12 +85,13 @@ def _keras_layer(node: Node, entropy: list[int], dtype: str | None) -> Any:
     name = node.layer.type_name()
     keras_class = OWN_LAYERS.get(name) or getattr(keras.layers, name)
     arguments = node.layer.keras_arguments()
-    seeds = np.random.SeedSequence(entropy).generate_state(len(arguments) + 1)
+    seeds = np.random.SeedSequence(entropy).generate_state(max(len(arguments), 2))
     for argument, seed in zip(arguments, seeds.tolist(), strict=False):
         if argument.endswith("_initializer"):
             arguments[argument] = _initializer(arguments[argument], seed)
     if node.layer.is_random_in_training:
-        arguments["seed"] = int(seeds[-1]) >> 1
+        # The second one, however many arguments such a layer gets: older runs are resumed with it.
+        arguments["seed"] = int(seeds[1]) >> 1
     layer = keras_class(name=node.name, dtype=dtype, **arguments)
     layer.trainable = node.layer.trainable  # not every Keras layer takes it as an argument
     if isinstance(node.layer, (Convolution, Conv2DTranspose)):

@@ -5,6 +5,7 @@ import pytest
 
 from cnncli.config.load import load
 from cnncli.layers import (
+    VOCABULARY,
     Conv1D,
     Conv2D,
     Conv2DTranspose,
@@ -222,3 +223,13 @@ def test_dropout_follows_from_the_seed_alone():
     np.testing.assert_array_equal(*dropped)
     twice = build_network(flatten([Dropout(rate=0.5), Dropout(rate=0.5)]), (64,), 3)
     assert np.count_nonzero(twice(ones, training=True)) < np.count_nonzero(dropped[0])
+
+
+@pytest.mark.parametrize("name", ["Dropout", "SpatialDropout2D"])
+def test_seeds_of_random_layers_stay(name):
+    """What a layer draws in training follows from the config's seed and its place alone: runs are resumed with it."""
+    from cnncli.engine.network.model import build_network
+
+    layers = [Conv2D(filters=2, kernel_size=1), VOCABULARY[name](rate=0.5)]
+    layer = build_network(flatten(layers), (4, 4, 1), seed=7).layers[-1]
+    assert int(np.asarray(layer.seed_generator.state)[0]) == 772469575
