@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 ENGINE = ("tensorflow", "keras")
@@ -62,6 +63,18 @@ def imported_by(arguments: list[str], extra: str = "") -> str:
 def test_plain_command_imports_no_engine(arguments: list[str]) -> None:
     """These commands never import TensorFlow or Keras."""
     assert imported_by(arguments) == ""
+
+
+def test_looking_at_images_imports_no_engine(tmp_path: Path) -> None:
+    """Neither `cnn data` with a path nor `cnn init --data`."""
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(2):
+            image = Image.new("RGB", (40, 40), (number, len(name), ord(name[0])))
+            image.save(tmp_path / "photos" / name / f"{number}.png")
+    assert imported_by(["data", str(tmp_path / "photos")]) == ""
+    assert imported_by(["init", str(tmp_path / "new.yaml"), "--data", str(tmp_path / "photos")]) == ""
+    assert (tmp_path / "new.yaml").exists()
 
 
 def test_the_guard_can_fail() -> None:

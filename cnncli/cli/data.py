@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cnncli.cli.console import err, measuring, print_json, print_page
-from cnncli.cli.options import ConfigOrRun, Json, RunsDir, Sets
+from cnncli.cli.options import Json, RunsDir, Sets
 from cnncli.cli.reference import load_reference
 
 if TYPE_CHECKING:
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 
 
 def data_cli(
-    config: ConfigOrRun,
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG|RUN|DATA",
+            help="A YAML file, a network of the zoo, or a run; or the data: a folder, a .zip, .npz or .csv file.",
+        ),
+    ],
     samples: Annotated[
         Path | None, typer.Option("--samples", metavar="PNG", help="Write a grid of labelled examples to this file.")
     ] = None,
@@ -28,15 +35,18 @@ def data_cli(
 ) -> None:
     """Show the passport of the data: classes, counts, sizes, duplicates, files that cannot be read.
 
+    Example: cnn data photos/
     Example: cnn data digits_lenet --samples samples.png
     """
-    loaded = load_reference(config, runs_dir, list(sets or ()))
+    loaded = _config(config, runs_dir, list(sets or ()))
     from cnncli.datasets import inspect
     from cnncli.datasets.problems import problems
 
     with measuring() as watch:
         splits = inspect(loaded, watch)
     detected = problems(loaded, splits.passport)
+    if not loaded.nodes:  # there is no file with a line to show
+        detected = tuple(replace(each, line=None, column=None, excerpt=None) for each in detected)
     if samples is not None:
         from cnncli.datasets.samples import draw
 
@@ -49,6 +59,25 @@ def data_cli(
             err().print(f"samples: {samples}", soft_wrap=True, markup=False)
     if any(problem.severity == "error" for problem in detected):
         raise typer.Exit(1)
+
+
+def _config(reference: str, runs_dir: Path, overrides: list[str]) -> Config:
+    """Return the config that a reference means, or what stands for one where it is the path of data."""
+    from cnncli.config import zoo
+
+    path = Path(reference)
+    if zoo.find(reference) or (path / "run.json").is_file():
+        return load_reference(reference, runs_dir, overrides)
+    from cnncli.datasets.data_path import config_of, is_data
+
+    if not is_data(path) or _holds_runs(path):
+        return load_reference(reference, runs_dir, overrides)
+    return config_of(path, overrides)
+
+
+def _holds_runs(path: Path) -> bool:
+    """Say whether a folder is that of a name's runs, as the shell completes it."""
+    return next(path.glob("[!.]*/run.json"), None) is not None
 
 
 def data_problems(config: Config) -> tuple[Problem, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import cleandoc
 from typing import Any, get_args
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cnncli.config.dump import flow
+from cnncli.config.examples import KEYS, example_of
 from cnncli.config.language.expected import phrase
 from cnncli.config.schema.augmentation import AUGMENTATIONS, Augmentation
 from cnncli.config.schema.json_schema import descriptions
@@ -68,6 +69,7 @@ class Argument:
         expected: What may be written, in words.
         default: What counts where it is left out, as YAML; empty: what its keys say; None: it must be given.
         family: The named things that it takes, "optimizers", or None.
+        example: A line of a config that has it; None for an argument.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Argument:
     expected: str
     default: str | None
     family: str | None = None
+    example: str | None = None
 
     @property
     def text(self) -> str:
@@ -94,6 +97,7 @@ class Named:
         notes: Shapes, parameters and reference, a line each.
         arguments: Its own arguments, in order.
         common: Arguments that all of its kind have: `name` and `trainable` of layers.
+        in_full: A line of a config with all of its arguments, where there is one.
     """
 
     name: str
@@ -102,6 +106,7 @@ class Named:
     notes: tuple[str, ...]
     arguments: tuple[Argument, ...]
     common: tuple[Argument, ...]
+    in_full: str | None = None
 
     @property
     def signature(self) -> str:
@@ -123,7 +128,8 @@ def named(name: str, spec: type[Spec]) -> Named:
     found = tuple(_arguments(spec))
     common = tuple(argument for argument in found if argument.name in ("name", "trainable"))
     own = sorted((argument for argument in found if argument not in common), key=lambda own: own.default is not None)
-    return Named(name, summary, paragraphs, notes, tuple(own), common)
+    family = next((family for family, specs in FAMILIES.items() if specs.get(name) is spec), "")
+    return Named(name, summary, paragraphs, notes, tuple(own), common, example_of(family, name))
 
 
 def keys() -> tuple[Argument, ...]:
@@ -134,7 +140,7 @@ def keys() -> tuple[Argument, ...]:
 def _keys(model: type[BaseModel], prefix: str) -> Iterator[Argument]:
     for argument, field in zip(_arguments(model), model.model_fields.values(), strict=True):
         path = prefix + argument.name
-        yield Argument(path, argument.description, argument.expected, argument.default, argument.family)
+        yield replace(argument, name=path, example=KEYS.get(path))
         section = _class_in(field.annotation, Section)
         if section is not None:
             yield from _keys(section, f"{path}[]." if argument.expected.startswith("a list") else f"{path}.")

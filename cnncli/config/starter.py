@@ -73,18 +73,36 @@ def write(file: Path, source: str | None = None) -> Path:
     Raises:
         CnnError: If the file exists or cannot be written, or there is no such network.
     """
-    text = starter(_name(file), file.name) if source is None else _from_zoo(source)
+    return write_text(file, starter(name_of(file), file.name) if source is None else _from_zoo(source))
+
+
+def write_text(file: Path, text: str) -> Path:
+    """Write a new config, and return its file.
+
+    Raises:
+        CnnError: If the file exists or cannot be written.
+    """
+    require_new(file)
     try:
         with file.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
-    except FileExistsError:
-        raise CnnError(f"{file} already exists.", "Choose another name, or remove it first.") from None
     except OSError as error:
         raise CnnError(f"{file} cannot be written: {error.strerror}.") from None
     return file
 
 
-def _name(file: Path) -> str:
+def require_new(file: Path) -> None:
+    """Refuse a file that exists, before anything is read for it.
+
+    Raises:
+        CnnError: If it does.
+    """
+    if file.exists() or file.is_symlink():
+        raise CnnError(f"{file} already exists.", "Choose another name, or remove it first.")
+
+
+def name_of(file: Path) -> str:
+    """Return the name of an experiment that is called after a file."""
     letters = "".join(c if c.isascii() and (c.isalnum() or c in "_-.") else "_" for c in file.stem).lstrip("_-.")
     return letters[:100] or "experiment"
 

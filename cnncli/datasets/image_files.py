@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from cnncli.datasets.splits import Split
 from cnncli.datasets.store import Folder, Listing, Store
 from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import DataError
+from cnncli.plural import counted
 
 Classes = tuple[str, ...]
 
@@ -31,7 +33,7 @@ def from_store(store: Store, origin: str, data: Data, classes: Classes | None, w
     found = layout.by_folders(listing, origin)
     collection = measured(store, listing, found, data, classes, watch)
     if not len(collection.parts["train"]):
-        raise DataError(f"{origin} contains no readable training images")
+        raise DataError(f"{origin} contains no readable training images", hint=_first_reason(collection.bad_files))
     return collection
 
 
@@ -65,7 +67,7 @@ def from_csv(path: Path, data: Data, classes: Classes | None, watch: Watch | Non
     )
     collection = measured(store, listing, found, data, classes, watch)
     if not len(collection.parts["train"]):
-        raise DataError(f"{path} lists no readable training images")
+        raise DataError(f"{path} lists no readable training images", hint=_first_reason(collection.bad_files))
     return collection
 
 
@@ -100,6 +102,13 @@ def measured(
         bad.append(BadFile(_shown(files.names[row]), found.splits[row], scanned.reasons[row]))
     bad.sort(key=lambda item: item.file)
     return Collection(named, parts, bad, found.ignored, found.ignored_folders)
+
+
+def _first_reason(bad_files: Sequence[BadFile]) -> str:
+    """Say why the first of the files is not an image."""
+    if not bad_files:
+        return "There are no files in its class folders."
+    return f"Of {counted(len(bad_files), 'file')} none is an image; {bad_files[0].file}: {bad_files[0].reason}."
 
 
 def _refuse_unknown(found: Layout, classes: Classes) -> None:

@@ -44,6 +44,8 @@ def findings(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _head(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
+    if not config.nodes:
+        return
     found = config.task_spec.check_output(config.output_shape, len(passport["classes"]), config.data.image_size)
     if found is not None:
         yield Finding(found.code, found.message, found.hint, config.nodes[-1].path)

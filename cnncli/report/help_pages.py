@@ -88,7 +88,7 @@ def find(word: str, commands: Commands) -> tuple[HelpPage, ...]:
         return (_topic(word, commands),)
     if _CODE.fullmatch(word):
         return (_code(word),)
-    found = (*_command(word, commands), *_things(word), *_keys(word))
+    found = (*_command(word, commands), *_things(word), *_arguments(word), *_keys(word))
     if not found:
         near = suggestion(word, _names(commands))
         raise CnnError(f'There is no topic "{word}".{near}', "`cnn help` lists the topics.")
@@ -144,6 +144,20 @@ def _things(word: str) -> tuple[HelpPage, ...]:
         for name, spec in specs.items()
         if word in (name, snake_case(name))
     )
+
+
+def _arguments(word: str) -> tuple[HelpPage, ...]:
+    """Return the page of an argument by its path or the end of it: "train.optimizer.SGD.momentum", "SGD.momentum"."""
+    from cnncli.config.reference import FAMILIES, named
+    from cnncli.report.reference import argument_text
+
+    path, _, argument = word.rpartition(".")
+    name, pages = path.rpartition(".")[2], []
+    for family, specs in FAMILIES.items():
+        text = argument_text(named(name, specs[name]), argument) if name in specs else None
+        if text is not None:
+            pages.append(HelpPage(f"{name}.{argument}", f"{name}.{argument} ({family})", text))
+    return tuple(pages)
 
 
 def _keys(word: str) -> tuple[HelpPage, ...]:

@@ -8,6 +8,8 @@ from itertools import groupby
 from cnncli.config.reference import ACTIVATIONS, FAMILIES, Argument, Named, keys, named
 from cnncli.report.markdown import table
 
+_CODE_WIDTH = 74
+
 
 def family_text(family: str) -> str:
     """Return all things of a family, each with its arguments."""
@@ -31,8 +33,17 @@ def short_text(thing: Named) -> str:
 def thing_text(thing: Named) -> str:
     """Return all that is known about a layer, an optimizer or another named thing."""
     notes = "\n".join(f"- {note}" for note in thing.notes)
-    parts = (thing.summary, *thing.paragraphs, f"    {thing.example}", _arguments(thing), notes)
+    shown = "\n\n".join(map(_code, filter(None, (thing.example, thing.in_full))))
+    parts = (thing.summary, *thing.paragraphs, shown, _arguments(thing), notes)
     return "\n\n".join(filter(None, (*parts, _families((*thing.arguments, *thing.common)))))
+
+
+def argument_text(thing: Named, name: str) -> str | None:
+    """Return one argument of a named thing with an example; None where it has none of that name."""
+    found = next((argument for argument in (*thing.arguments, *thing.common) if argument.name == name), None)
+    if found is None:
+        return None
+    return "\n\n".join(filter(None, (found.text, _code(thing.in_full) if thing.in_full else "", _families([found]))))
 
 
 def keys_text() -> str:
@@ -48,7 +59,7 @@ def key_text(name: str) -> str:
     """Return one key of a config, with all keys inside it or the names that it takes."""
     below = (f"{name}.", f"{name}[")
     key, *inside = (key for key in keys() if key.name == name or key.name.startswith(below))
-    parts = [key.text]
+    parts = [key.text, _code(key.example) if key.example else ""]
     if key.family in FAMILIES:
         things = (named(*thing) for thing in FAMILIES[key.family].items())
         parts.append(table(("name", "what it does"), [(f"`{thing.name}`", thing.summary) for thing in things]))
@@ -60,6 +71,19 @@ def key_table(found: Iterable[Argument]) -> str:
     """Return keys as a table, and where the named things are explained that they take."""
     rows = tuple(found)
     return "\n\n".join(filter(None, (_table(rows, "key"), _families(rows))))
+
+
+def _code(line: str) -> str:
+    """Return a line of a config as code, on several lines where it is long: YAML allows them after a comma."""
+    lines = [""]
+    for part in line.split(", "):
+        longer = f"{lines[-1]}, {part}" if lines[-1] else part
+        if len(longer) <= _CODE_WIDTH:
+            lines[-1] = longer
+        else:
+            lines[-1] += ","
+            lines.append(f"  {part}")
+    return "\n".join(f"    {line}" for line in lines)
 
 
 def _arguments(thing: Named) -> str:

@@ -120,3 +120,64 @@ def test_progress_is_reported_now_and_then(monkeypatch, capsys):
     for done in (1, 2, 3):
         tell(done, 3)
     assert capsys.readouterr().err == "measured 2 of 3 images\n"
+
+
+def test_a_path_in_place_of_a_config():
+    """A folder is shown as it is: its own splits, nothing held out, without a config or a network."""
+    result = run("data", "images")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0] == "images: 17 images of 2 classes from folder images"
+    assert result.stdout.splitlines()[4:6] == [
+        "cat       12  ████████████     0",
+        "dog        3  ███              2  ████████████",
+    ]
+    assert "W404" in result.stderr
+    assert "images  data" in result.stderr
+
+
+def test_a_path_has_the_document_and_the_samples(pets):
+    """Both as for a config; problems name the path and no line; `--set` changes how it is read."""
+    (pets / "images/train/cat/torn.jpg").write_bytes(b"\xff\xd8\xff")
+    result = run("data", "images/", "--json", "--samples", "grid.png")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert found["counts"]["train"] == {"cat": 12, "dog": 3}
+    assert {(each["code"], each["file"], each["line"]) for each in found["problems"]} == {
+        ("E401", "images", None),
+        ("W404", "images", None),
+    }
+    with Image.open("grid.png") as image:
+        assert image.format == "PNG"
+    skipping = run("data", "images", "--json", "--set", "data.on_bad_image=skip", "--set", "data.validation=0.2")
+    assert skipping.exit_code == 0
+    assert json.loads(skipping.stdout)["num_examples"] == {"train": 12, "validation": 3, "test": 2}
+
+
+def test_archives_and_arrays_by_their_paths(pets):
+    """A .zip has the hash of its folder, an .npz its own arrays."""
+    shutil.make_archive("images", "zip", "images")
+    zipped, folder = (json.loads(run("data", name, "--json").stdout) for name in ("images.zip", "images"))
+    assert zipped["content_hash"] == folder["content_hash"]
+    np.savez("pixels.npz", x=np.zeros((3, 5, 4, 3), np.uint8), y=np.array([0, 1, 1]))
+    found = json.loads(run("data", "pixels.npz", "--json").stdout)
+    assert found["counts"] == {"train": {"0": 1, "1": 2}}
+    assert found["sizes"]["largest"] == [5, 4]
+
+
+def test_names_that_could_be_several_things(pets):
+    """The zoo's network goes before a folder of its name, and so does the folder of a name's runs."""
+    (pets / "digits_lenet" / "cat").mkdir(parents=True)
+    assert json.loads(run("data", "digits_lenet", "--json").stdout)["source"] == "digits"
+    run_folder = pets / "runs" / "pets" / "1"
+    run_folder.mkdir(parents=True)
+    (run_folder / "run.json").write_text('{"name": "pets", "started": "2026-01-01T00:00:00Z"}', encoding="utf-8")
+    shutil.copy(pets / "pets.yaml", run_folder / "config.yaml")
+    for reference in ("runs/pets", "runs/pets/1", "pets"):
+        assert json.loads(run("data", reference, "--json").stdout)["path"] == "images", reference
+
+
+def test_a_path_to_nothing_is_explained():
+    """A missing archive names where relative paths begin; a folder without classes what is expected."""
+    assert "does not exist" in run("data", "photos.zip").exception.message
+    assert "relative path begins at" in run("data", "photos.zip").exception.hint
+    assert "no class folders" in run("data", "images/train/cat").exception.message

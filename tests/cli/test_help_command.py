@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from cnncli.cli.app import COMMANDS, PANELS, app, function_of
 from cnncli.config.error_pages import pages
+from cnncli.config.examples import KEYS
+from cnncli.config.load import load
+from cnncli.config.reference import FAMILIES
 from cnncli.config.schema.json_schema import json_schema
 from cnncli.errors import CnnError
 from cnncli.layers import VOCABULARY
@@ -134,6 +140,92 @@ def test_a_key_by_its_path_or_its_end() -> None:
     assert text("train.groups[0].layers") == text("train.groups[].layers")
     assert "label_smoothing" in text("train.loss")
     assert "  AdamW " in text("train.optimizer")
+
+
+BASE: dict[str, Any] = {
+    "name": "base",
+    "data": {"source": "digits", "image_size": [32, 32], "channels": 1},
+    "model": {"layers": [{"Conv2D": {"filters": 4, "kernel_size": 3}}, "Flatten", {"Dense": {"units": 10}}]},
+}
+"""What an example is added to."""
+WITH_ARGUMENTS = [
+    (family, name, argument)
+    for family in ("optimizers", "schedules", "augmentation")
+    for name, spec in FAMILIES[family].items()
+    for argument in spec.model_fields
+]
+
+
+def example(page: str) -> dict[str, Any]:
+    """Return the last example of a page in Markdown, as PyYAML reads it."""
+    shown = re.findall(r"(?:^ {4}.*\n?)+", page, re.MULTILINE)
+    return dict(yaml.safe_load(textwrap.dedent(shown[-1])))
+
+
+def joined(base: Any, more: Any) -> Any:
+    """Return a document with another laid over it."""
+    if not (isinstance(base, dict) and isinstance(more, dict)):
+        return more
+    return {**base, **{key: joined(base.get(key), value) for key, value in more.items()}}
+
+
+def has(document: Any, path: list[str]) -> bool:
+    """Say whether a document has a key; "groups[]" is any item of the list."""
+    if not path:
+        return True
+    name, is_list = path[0].removesuffix("[]"), path[0].endswith("[]")
+    if not isinstance(document, dict) or name not in document:
+        return False
+    return has(document[name][0] if is_list else document[name], path[1:])
+
+
+def test_every_key_has_an_example_that_loads(keys: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    """Its page shows a line with this very key, which can be part of a config."""
+    assert set(KEYS) == set(keys)
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(BASE), encoding="utf-8")
+    for path in keys:
+        shown = example(text(path, "--markdown"))
+        assert has(shown, path.split(".")), path
+        file = tmp_path / "example.yaml"
+        file.write_text(yaml.safe_dump(joined(BASE, shown)), encoding="utf-8")
+        load(file)
+
+
+def test_examples_are_read_as_they_are_printed(tmp_path: Path) -> None:
+    """Our own reader takes the longest example as it is shown, on several lines."""
+    shown = re.findall(r"(?:^ {4}.*\n?)+", text("Muon", "--markdown"), re.MULTILINE)[-1]
+    assert shown.count("\n") >= 3
+    assert max(map(len, shown.splitlines())) <= 80
+    file = tmp_path / "example.yaml"
+    file.write_text(yaml.safe_dump(BASE) + textwrap.dedent(shown), encoding="utf-8")
+    assert load(file).train.optimizer.type_name() == "Muon"
+
+
+@pytest.mark.parametrize(("family", "name", "argument"), WITH_ARGUMENTS)
+def test_every_argument_has_an_example_that_loads(family: str, name: str, argument: str, tmp_path: Path) -> None:
+    """`cnn help SGD.momentum` has what it is and a line with it; so have optimizers, schedules and augmentations."""
+    page = text(f"{name}.{argument}", "--markdown")
+    assert flowing(json_schema()["$defs"][name]["properties"][argument]["description"]) in flowing(page)
+    shown = example(page)
+    file = tmp_path / "example.yaml"
+    file.write_text(yaml.safe_dump(joined(BASE, shown)), encoding="utf-8")
+    config = load(file)
+    thing = {
+        "optimizers": config.train.optimizer,
+        "schedules": config.train.schedule,
+        "augmentation": next(iter(config.data.augmentation), None),
+    }[family]
+    assert thing is not None
+    assert thing.type_name() == name
+    assert argument in thing.model_fields_set
+
+
+def test_an_argument_by_its_whole_path() -> None:
+    """As it stands in a config; layers too."""
+    assert text("train.optimizer.SGD.momentum") == text("SGD.momentum")
+    assert text("data.augmentation[0].RandomFlip.mode") == text("RandomFlip.mode")
+    assert "Number of output channels." in text("Conv2D.filters")
+    assert isinstance(cnn("help", "SGD.beta_1").exception, CnnError)
 
 
 def test_every_code_is_there_and_has_the_page_of_explain() -> None:

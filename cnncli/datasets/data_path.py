@@ -1,0 +1,54 @@
+"""A path to data: which source reads it, and what stands for a config where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnncli.config.load import load_document
+from cnncli.config.schema.schema import Config
+from cnncli.config.starter import name_of
+from cnncli.errors import DataError
+
+_SOURCES = {".zip": "folder", ".npz": "npz", ".csv": "csv"}
+
+
+def is_data(path: Path) -> bool:
+    """Say whether a path means data: it is a folder, or ends in .zip, .npz or .csv."""
+    return path.is_dir() or path.suffix.casefold() in _SOURCES
+
+
+def source_of(path: Path) -> str:
+    """Return the `data.source` that reads a path.
+
+    Raises:
+        DataError: If there is nothing at the path, or nothing that a source reads.
+    """
+    expected = "Expected a folder with a sub-folder for each class, a .zip of one, an .npz or a .csv file."
+    if not path.exists():
+        raise DataError(f"{path} does not exist", hint=f"{expected} A relative path begins at {Path.cwd()}.")
+    if not is_data(path):
+        raise DataError(f"{path} is not a folder, .zip, .npz or .csv file", hint=expected)
+    return "folder" if path.is_dir() else _SOURCES[path.suffix.casefold()]
+
+
+def config_of(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Return a config of the data at a path alone: in colour, undivided, without a network.
+
+    Args:
+        path: A folder, or a .zip, .npz or .csv file.
+        overrides: "data.key=value" texts, as `--set` takes them.
+
+    Raises:
+        DataError: If no source reads the path.
+        ConfigError: If an override is wrong.
+    """
+    data = {
+        "source": source_of(path),
+        "path": str(path),
+        "image_size": [32, 32],  # has no part in what is measured, but every config has one
+        "channels": 3,
+        "validation": 0.0,
+    }
+    document = {"name": name_of(path), "data": data, "model": {"layers": ["Flatten"]}}
+    return load_document(document, str(path), overrides).model_copy(update={"nodes": ()})
