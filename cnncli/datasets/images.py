@@ -79,8 +79,9 @@ class Decoded(NamedTuple):
         """Whether the stored image shows no colour."""
         if self.stored.mode == "L":
             return True
-        pixels = np.asarray(self.stored)
-        return all(bool((part[..., :1] == part[..., 1:]).all()) for part in (pixels[::7, ::7], pixels))
+        # Most colour photographs show it in a few pixels: only a grey sample is worth copying all of them.
+        sample = self.stored.resize((-(-self.stored.width // 7), -(-self.stored.height // 7)), Image.Resampling.NEAREST)
+        return _shows_no_colour(sample) and _shows_no_colour(self.stored)
 
 
 def decode(content: bytes, channels: int, name: str) -> Pixels:
@@ -163,6 +164,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def _shows_no_colour(image: Image.Image) -> bool:
+    pixels = np.asarray(image)
+    return bool((pixels[..., :1] == pixels[..., 1:]).all())
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
