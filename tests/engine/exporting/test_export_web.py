@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -183,6 +184,9 @@ def test_browser_answers_as_the_run(page: tuple[Path, Any]) -> None:
     assert largest(images[:10, :25, :19]) <= 1e-5
 
 
+PHOTOS = int(os.environ.get("CNNCLI_PROFILE_PHOTOS", "6"))
+"""How many photos with colour profiles are compared."""
+
 SPACES = {"Display P3": (DISPLAY_P3, CURVE), "Adobe RGB": (ADOBE_RGB, GAMMA), "sRGB": (SRGB, CURVE)}
 
 OPENED = """<script>
@@ -238,9 +242,9 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
     look = {"num_images": 9, "mean": [0.5], "deviation": [0.2], "brightness": {"mean": 0.8, "deviation": 0.0}}
     source = make_source(layers, "data.channels=3", "data.image_size=[24, 24]")
     files = []
-    for number, space in enumerate([*SPACES, *SPACES]):
-        content = io.BytesIO()
-        photo(number).save(content, "PNG" if number < 3 else "JPEG", icc_profile=icc_profile(*SPACES[space]))
+    for number in range(PHOTOS):
+        content, space = io.BytesIO(), list(SPACES)[number % 3]
+        photo(number).save(content, "PNG" if number % 2 else "JPEG", icc_profile=icc_profile(*SPACES[space]))
         files.append(content.getvalue())
     pictures = [Picture(str(number), content) for number, content in enumerate(files)]
     look["grey_share"] = 0.0
@@ -261,7 +265,9 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
     for content, one in zip(files, seen, strict=True):
         difference = np.array(one["pixels"]) - decode(content, 3, "photo").reshape(-1)
         assert np.abs(difference).max() <= 1
-    assert np.abs([one["probabilities"] for one in seen] - probabilities(reference)).max() <= 1e-4
+    largest = np.abs([one["probabilities"] for one in seen] - probabilities(reference)).max()
+    print(f"{PHOTOS} photos: the page differs by at most {largest:.1e}")
+    assert largest <= 1e-4
     assert [tuple(one["doubts"]) for one in seen] == [file.doubts for file in reference]
     assert any(file.doubts for file in reference)
 
