@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from cnncli.errors import CnnError, ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
     from cnncli.report.page import Page
 
@@ -81,28 +82,59 @@ def print_error(error: CnnError) -> None:
         err().print(Text(f"  {error.hint}"), soft_wrap=whole_lines)
 
 
+def print_json_list(documents: Iterable[Any]) -> None:
+    """Print a list as `print_json` does, each entry as soon as it is there."""
+    first = True
+    for document in documents:
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).replace("\n", "\n  ")
+        sys.stdout.write(("[\n  " if first else ",\n  ") + text)
+        first = False
+    sys.stdout.write("[]\n" if first else "\n]\n")
+
+
+class Count:
+    """How many images of how many are done, on stderr: a bar on a terminal, else a line now and then.
+
+    Args:
+        doing: What the bar says, "measuring".
+        done: What the lines say, "measured".
+        every: Seconds between two lines.
+    """
+
+    def __init__(self, doing: str, done: str, every: float = 10.0) -> None:
+        self._doing, self._done, self._every = doing, done, every
+        self._shown = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show the progress."""
+        if err().is_terminal:
+            self._move_bar(done, total)
+        elif time.monotonic() - self._shown >= self._every:
+            self._shown = time.monotonic()
+            print_note(f"{self._done} {done:,} of {total:,} images")
+
+    def hide(self) -> None:
+        """Take the bar away, so that something else can be printed; the next call brings it back."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _move_bar(self, done: int, total: int) -> None:
+        if self._bar is None:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = TextColumn(f"{self._doing} images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+            self._bar = Progress(*columns, console=err(), transient=True)
+            self._bar.add_task("", total=total)
+        self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+
+
 @contextmanager
 def measuring() -> Iterator[Callable[[int, int], None]]:
-    """Show on stderr how many files of how many are measured: a bar on a terminal, else a line now and then."""
-    if not err().is_terminal:
-        yield _lines()
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("measuring images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=err(), transient=True) as progress:
-        task = progress.add_task("", total=None, visible=False)
-        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
-
-
-def _lines(every: float = 10.0) -> Callable[[int, int], None]:
-    last_shown = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal last_shown
-        if time.monotonic() - last_shown >= every:
-            last_shown = time.monotonic()
-            sys.stderr.write(f"measured {done:,} of {total:,} images\n")
-            sys.stderr.flush()
-
-    return show
+    """Show how many files of how many are measured."""
+    count = Count("measuring", "measured")
+    try:
+        yield count
+    finally:
+        count.hide()

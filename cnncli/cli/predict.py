@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.console import err, out, print_json, print_note, print_page
+from cnncli.cli.console import Count, err, out, print_json_list, print_note, print_page
 from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
 
 if TYPE_CHECKING:
     from cnncli.serving.predict import Network
-    from cnncli.tasks.predictions import PredictedFile
+    from cnncli.tasks.predictions import PredictedFile, PredictionsCsv
 
 MOST_DRAWN = 4
 MOST_NOTED = 10
+MOST_TOGETHER = 1000
+"""Files in one table; of a larger folder, the next table follows when it is known."""
 
 
 def predict_cli(
@@ -46,20 +50,55 @@ def predict_cli(
     network, usual = _network(run, runs_dir, checkpoint)
     from cnncli.serving.predict import predict
 
-    found = list(predict(network, named, usual, top))
-    good = [file for file in found if file.error is None]
-    if csv is not None:
-        from cnncli.report.files import write_text
-        from cnncli.tasks.predictions import predictions_csv
-
-        write_text(csv, predictions_csv(good))
-    if as_json:
-        print_json([file.to_json() for file in found])
-    elif good:
-        _print(good, draw)
-    _note(found)
-    if len(good) < len(found):
+    draw = draw or (draw is None and not as_json and out().is_terminal and len(named) <= MOST_DRAWN)
+    notes, count = _Notes(), Count("predicting", "predicted")
+    with ExitStack() as stack:
+        stack.callback(count.hide)
+        found = _counted(predict(network, named, usual, top, thumbnails=draw), len(named), count)
+        if csv is not None:
+            found = _written(found, stack.enter_context(_predictions_csv(csv)))
+        if as_json:
+            print_json_list(file.to_json() for part in _parts(found, count) for file in notes.heard(part))
+            count.hide()
+        else:
+            for part in _parts(found, count):
+                _print([file for file in part if file.error is None], draw)
+                notes.heard(part)
+                notes.print()
+    notes.print()
+    notes.print_rest()
+    if notes.num_errors:
         raise typer.Exit(1)
+
+
+def _parts(found: Iterator[PredictedFile], count: Count) -> Iterator[list[PredictedFile]]:
+    """Yield the files in parts that are shown together, without the bar."""
+    while part := list(islice(found, MOST_TOGETHER)):
+        count.hide()
+        yield part
+
+
+def _counted(found: Iterable[PredictedFile], total: int, count: Count) -> Iterator[PredictedFile]:
+    for number, file in enumerate(found, 1):
+        yield file
+        count(number, total)
+
+
+def _written(found: Iterable[PredictedFile], table: PredictionsCsv) -> Iterator[PredictedFile]:
+    for file in found:
+        table.add(file)
+        yield file
+
+
+@contextmanager
+def _predictions_csv(path: Path) -> Iterator[PredictionsCsv]:
+    from cnncli.report.files import text_file
+    from cnncli.tasks.predictions import PredictionsCsv
+
+    with text_file(path) as file:
+        table = PredictionsCsv(file)
+        yield table
+        table.close()
 
 
 def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, dict[str, Any]]:
@@ -82,12 +121,14 @@ def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, 
     return RunNetwork(load_trained(run, checkpoint)), usual
 
 
-def _print(files: Sequence[PredictedFile], draw: bool | None) -> None:
+def _print(files: Sequence[PredictedFile], draw: bool) -> None:
+    if not files:
+        return
     from cnncli.report.half_blocks import picture
     from cnncli.report.page import Page
     from cnncli.tasks.predictions import predictions_table
 
-    if draw or (draw is None and out().is_terminal and len(files) <= MOST_DRAWN):
+    if draw:
         for file in files:
             out().print(picture(file.pixels, out()))
             out().print(file.file, markup=False, soft_wrap=True)
@@ -95,14 +136,32 @@ def _print(files: Sequence[PredictedFile], draw: bool | None) -> None:
     print_page(Page((predictions_table(files),)))
 
 
-def _note(files: Sequence[PredictedFile]) -> None:
-    """Tell on stderr which files could not be read, and which look unlike the training images."""
-    for file in files:
-        if file.error is not None:
-            err().print(f"error: {file.file}: {file.error}", style="red", markup=False, soft_wrap=True)
-    unusual = [file for file in files if file.doubts]
-    for file in unusual[:MOST_NOTED]:
-        text = f"warning: {file.file}: {'; '.join(file.doubts)}"
-        err().print(text, style="yellow", markup=False, soft_wrap=True)
-    if len(unusual) > MOST_NOTED:
-        print_note(f"… and {len(unusual) - MOST_NOTED:,} more files look unlike the training images")
+class _Notes:
+    """What is told on stderr: files that could not be read, and files that look unlike the training images."""
+
+    def __init__(self) -> None:
+        self.num_errors = 0
+        self._num_unusual = 0
+        self._waiting: list[tuple[str, str]] = []
+
+    def heard(self, files: Sequence[PredictedFile]) -> Sequence[PredictedFile]:
+        """Take notice of files, and return them."""
+        bad = [file for file in files if file.error is not None]
+        unusual = [file for file in files if file.doubts]
+        noted = unusual[: max(0, MOST_NOTED - self._num_unusual)]
+        self._waiting += [(f"error: {file.file}: {file.error}", "red") for file in bad]
+        self._waiting += [(f"warning: {file.file}: {'; '.join(file.doubts)}", "yellow") for file in noted]
+        self.num_errors += len(bad)
+        self._num_unusual += len(unusual)
+        return files
+
+    def print(self) -> None:
+        """Print what has been noticed since the last time."""
+        for text, style in self._waiting:
+            err().print(text, style=style, markup=False, soft_wrap=True)
+        self._waiting.clear()
+
+    def print_rest(self) -> None:
+        """Print how many warnings there were besides."""
+        if self._num_unusual > MOST_NOTED:
+            print_note(f"… and {self._num_unusual - MOST_NOTED:,} more files look unlike the training images")

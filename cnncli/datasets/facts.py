@@ -77,18 +77,22 @@ class Facts:
 
     def set(self, row: int, decoded: Decoded, kind: int) -> None:
         """Fill in one row from a decoded image."""
+        self.set_statistics(row, decoded)
+        self.digests[row] = np.frombuffer(digest(decoded.pixels), np.uint8)
+        self.plain[row] = decoded.is_plain
+        small = decoded.image.convert("L").resize((THUMB, THUMB), Image.Resampling.BOX)
+        self.thumbs[row] = np.asarray(small)
+        self.kinds[row] = kind
+
+    def set_statistics(self, row: int, decoded: Decoded) -> None:
+        """Fill in what `image_statistics` reads, in a fraction of the time that all of a row takes."""
         image = decoded.image
         histogram = np.array(image.histogram(), dtype=np.int64).reshape(-1, 256)
-        self.digests[row] = np.frombuffer(digest(decoded.pixels), np.uint8)
         self.sizes[row] = image.height, image.width
         self.sums[row] = histogram @ _VALUES
         self.squares[row] = histogram @ (_VALUES * _VALUES)
         self.flat[row] = bool((histogram.max(axis=1) == image.width * image.height).all())
         self.grey[row] = decoded.is_grey
-        self.plain[row] = decoded.is_plain
-        small = image.convert("L").resize((THUMB, THUMB), Image.Resampling.BOX)
-        self.thumbs[row] = np.asarray(small)
-        self.kinds[row] = kind
 
 
 def digest(pixels: npt.NDArray[np.uint8]) -> bytes:

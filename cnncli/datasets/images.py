@@ -3,7 +3,7 @@
 The rules, whatever the file is called:
 
 * Content decides the format: JPEG, PNG, BMP, GIF, WebP, TIFF, PPM. Of an animation, the first frame is read.
-* The EXIF orientation is honoured; colour profiles are not applied.
+* The EXIF orientation is honoured; colours in another space than sRGB are converted to it: see `colour_profiles`.
 * 16-bit values keep their upper 8 bits; 1-bit images become 0 and 255.
 * Transparent pixels are laid over white.
 * Colour becomes grey by ITU-R 601 luma, (19595 R + 38470 G + 7471 B + 32768) / 65536 rounded down; grey becomes
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from cnncli.datasets.colour_profiles import changes_colours, to_srgb
 from cnncli.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
@@ -56,7 +57,7 @@ class Decoded(NamedTuple):
 
     Attributes:
         image: Upright Pillow image of mode "L" or "RGB".
-        stored: The image before it became grey or RGB, not turned.
+        stored: The image before it became grey or RGB, not turned, its colour profile not applied.
         mode: Pillow's name of the stored mode, "RGB", "L", "P", "CMYK", "I;16", …
         format: Pillow's name of the file format.
         is_plain: Whether any libjpeg gives these very pixels: an upright JPEG of common make.
@@ -79,8 +80,9 @@ class Decoded(NamedTuple):
         """Whether the stored image shows no colour."""
         if self.stored.mode == "L":
             return True
-        pixels = np.asarray(self.stored)
-        return all(bool((part[..., :1] == part[..., 1:]).all()) for part in (pixels[::7, ::7], pixels))
+        # Most colour photographs show it in a few pixels: only a grey sample is worth copying all of them.
+        sample = self.stored.resize((-(-self.stored.width // 7), -(-self.stored.height // 7)), Image.Resampling.NEAREST)
+        return _shows_no_colour(sample) and _shows_no_colour(self.stored)
 
 
 def decode(content: bytes, channels: int, name: str) -> Pixels:
@@ -126,25 +128,34 @@ def _decode(image: Image.Image, target: str) -> Decoded:
 
 def _convert(image: Image.Image, target: str) -> Decoded:
     mode, file_format = image.mode, image.format or ""
-    converted = _converted(image)
+    image.load()
+    converted = stored = _converted(image, None)
+    if changes_colours(image):
+        converted = _converted(image, image.info["icc_profile"])
     turned = converted if converted.mode == target else converted.convert(target)
     turn = _turn(image)
     if turn is not None:
         turned = turned.transpose(turn)
-    return Decoded(turned, converted, mode, file_format, turn is None and _is_plain(image, target))
+    return Decoded(turned, stored, mode, file_format, turn is None and _is_plain(image, target))
 
 
-def _converted(image: Image.Image) -> Image.Image:
-    """Return the image as it is stored, in mode "L" or "RGB"."""
-    image.load()
+def _converted(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return the image in mode "L" or "RGB": as it is stored, or with the colours that a profile gives it."""
+    image = to_srgb(_in_eight_bits(image), profile)
     if image.mode in _ALPHAS or "transparency" in image.info:
         return _over_white(image)
-    if image.mode in _DEEP or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode not in (*_GREYS, *_COLOURS):
         raise ValueError(f"the value range of pixels in mode {image.mode} is unknown")
     target = "L" if image.mode in _GREYS else "RGB"
     return image if image.mode == target else image.convert(target)
+
+
+def _in_eight_bits(image: Image.Image) -> Image.Image:
+    if "transparency" in image.info:
+        return image
+    if image.mode in _DEEP or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image
 
 
 def _over_white(image: Image.Image) -> Image.Image:
@@ -165,6 +176,11 @@ _TURNS = {
 }
 
 
+def _shows_no_colour(image: Image.Image) -> bool:
+    pixels = np.asarray(image)
+    return bool((pixels[..., :1] == pixels[..., 1:]).all())
+
+
 def _turn(image: Image.Image) -> Image.Transpose | None:
     """Return what makes an image upright, as its EXIF data say."""
     try:
@@ -179,7 +195,7 @@ def _is_plain(image: Image.Image, target: str) -> bool:
 
     Grey, or YCbCr with colour at full or half resolution; grey made of colour is Pillow's own rule.
     """
-    if image.format not in ("JPEG", "MPO") or image.info.get("adobe_transform", 1) != 1:
+    if image.format not in ("JPEG", "MPO") or image.info.get("adobe_transform", 1) != 1 or changes_colours(image):
         return False
     sampling = tuple(layer[1:3] for layer in getattr(image, "layer", ()))
     return (image.mode == "L" and len(sampling) == 1) or (

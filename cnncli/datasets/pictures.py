@@ -17,19 +17,17 @@ from cnncli.datasets.store import Folder, read_file
 from cnncli.errors import DataError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
     """An image that is read when it is asked for.
 
     Attributes:
         name: What the user calls it.
-        path: Its file, or None for one that came through standard input.
-        piped: What came through standard input.
+        piped: What came through standard input; None for a file.
     """
 
     name: str
-    path: Path | None = None
-    piped: bytes = b""
+    piped: bytes | None = None
 
     def content(self) -> bytes:
         """Return the encoded image.
@@ -37,7 +35,7 @@ class Picture:
         Raises:
             DataError: If the file cannot be read; names it.
         """
-        return self.piped if self.path is None else read_file(self.path, self.name)
+        return read_file(Path(self.name), self.name) if self.piped is None else self.piped
 
 
 def pictures(references: Sequence[str], standard_input: BinaryIO | None = None) -> list[Picture]:
@@ -75,7 +73,7 @@ def _from_reference(reference: str) -> Iterator[Picture]:
         names, where = [], f"file {reference} not found"
     if not names:
         raise DataError(where, "Give image files, folders of images, or patterns: 'photos/**/*.jpg'.")
-    return (Picture(name, Path(name)) for name in names)
+    return (Picture(name) for name in names)
 
 
 def _from_input(content: bytes) -> Iterator[Picture]:

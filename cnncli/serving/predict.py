@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -16,13 +19,14 @@ from cnncli.datasets.images import Decoded, Pixels, thumbnail
 from cnncli.datasets.images import examine as decode
 from cnncli.datasets.pictures import Picture
 from cnncli.errors import DataError
+from cnncli.resources import available_threads
 from cnncli.serving.artifact import Artifact
 from cnncli.tasks.outputs import NamedOutputs
-from cnncli.tasks.predictions import PredictedFile, PredictionOptions
+from cnncli.tasks.predictions import NO_PIXELS, PredictedFile, PredictionOptions
 from cnncli.tasks.task import get_task
 
 BATCH_SIZE = 256
-"""Images computed together."""
+"""Images computed together; as many are decoded ahead of them."""
 
 Prepared = Any
 """What is kept of an image until its batch is computed."""
@@ -49,7 +53,7 @@ class Network(Protocol):
     fit: str
 
     def prepare(self, pixels: Pixels) -> Prepared:
-        """Return what is to be kept of an image."""
+        """Return what is to be kept of an image; called in several threads."""
 
     def outputs(self, prepared: Sequence[Prepared]) -> NamedOutputs:
         """Return what the network computes for a batch, by the names of its task's outputs."""
@@ -63,10 +67,13 @@ class ArtifactNetwork:
         self.task, self.classes, self.channels = about.task, about.classes, about.channels
         self.image_size, self.fit = (about.height, about.width), about.fit
         self._artifact = artifact
+        self._lock = threading.Lock()
 
     def prepare(self, pixels: Pixels) -> dict[str, npt.NDArray[Any]]:
         """Return the image's outputs."""
-        return self._artifact.outputs(pixels[None])
+        # Not every runtime may be called in two threads at once; the other images are decoded meanwhile.
+        with self._lock:
+            return self._artifact.outputs(pixels[None])
 
     def outputs(self, prepared: Sequence[Prepared]) -> NamedOutputs:
         """Return the outputs of all images."""
@@ -74,20 +81,29 @@ class ArtifactNetwork:
 
 
 def predict(
-    network: Network, pictures: Iterable[Picture], usual: ImageStatistics, top: int = 3
+    network: Network,
+    pictures: Iterable[Picture],
+    usual: ImageStatistics,
+    top: int = 3,
+    *,
+    thumbnails: bool = False,
 ) -> Iterator[PredictedFile]:
-    """Yield what a network predicts for each picture, in their order; memory for one batch at a time.
+    """Yield what a network predicts for each picture, in their order; memory for two batches at a time.
+
+    Pictures are decoded on all processors, and the next batch while the network computes one. Pillow decodes
+    JPEG files as fast as TensorFlow does, and its image is at hand for the statistics.
 
     Args:
         network: The network.
         pictures: Images as they are stored.
         usual: How training images look: `passport["looks"]["train"]`.
         top: Number of classes to name.
+        thumbnails: Whether each file carries a small image along, to be drawn.
     """
     task, options = get_task(network.task), PredictionOptions(network.classes, network.image_size, network.fit, top)
-    remaining = iter(pictures)
-    while batch := list(islice(remaining, BATCH_SIZE)):
-        read = [_read(network, picture, usual) for picture in batch]
+    reader = _Reader(network, usual, thumbnails)
+    every = reader.read(pictures)
+    while read := list(islice(every, BATCH_SIZE)):
         images = [image for _, image in read if image is not None]
         outputs = network.outputs([image.prepared for image in images]) if images else {}
         predictions = iter(task.predictions(outputs, [image.size for image in images], options) if images else ())
@@ -102,19 +118,44 @@ class _Image(NamedTuple):
     prepared: Prepared
 
 
-def _read(network: Network, picture: Picture, usual: ImageStatistics) -> tuple[PredictedFile, _Image | None]:
-    """Decode a picture as training did, and compare it with what training saw."""
-    try:
-        decoded = decode(picture.content(), network.channels, picture.name)
-    except DataError as error:
-        return PredictedFile(picture.name, error=error.message.removeprefix(f"{picture.name}: ")), None
-    pixels = decoded.pixels
-    doubts = differences(image_statistics(_facts(decoded)), usual)
-    file = PredictedFile(picture.name, doubts=doubts, pixels=thumbnail(pixels, THUMBNAIL))
-    return file, _Image((pixels.shape[0], pixels.shape[1]), network.prepare(pixels))
+class _Reader:
+    """Decodes pictures as training did, compares them with what training saw, and prepares them for a network.
+
+    Args:
+        network: The network.
+        usual: How training images look.
+        thumbnails: Whether to keep a small image of each.
+    """
+
+    def __init__(self, network: Network, usual: ImageStatistics, thumbnails: bool) -> None:
+        self._network, self._usual, self._thumbnails = network, usual, thumbnails
+
+    def read(self, pictures: Iterable[Picture]) -> Iterator[tuple[PredictedFile, _Image | None]]:
+        """Yield each picture in order, decoded on all processors, a batch ahead."""
+        remaining = iter(pictures)
+        pool = ThreadPoolExecutor(available_threads(), thread_name_prefix="decode")
+        try:
+            ahead = deque(pool.submit(self._read, picture) for picture in islice(remaining, BATCH_SIZE))
+            while ahead:
+                done = ahead.popleft()
+                ahead.extend(pool.submit(self._read, picture) for picture in islice(remaining, 1))
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _read(self, picture: Picture) -> tuple[PredictedFile, _Image | None]:
+        try:
+            decoded = decode(picture.content(), self._network.channels, picture.name)
+        except DataError as error:
+            return PredictedFile(picture.name, error=error.message.removeprefix(f"{picture.name}: ")), None
+        doubts = differences(_statistics(decoded), self._usual)
+        pixels = decoded.pixels
+        small = thumbnail(pixels, THUMBNAIL) if self._thumbnails else NO_PIXELS
+        file = PredictedFile(picture.name, doubts=doubts, pixels=small)
+        return file, _Image((pixels.shape[0], pixels.shape[1]), self._network.prepare(pixels))
 
 
-def _facts(decoded: Decoded) -> Facts:
-    facts = Facts.empty(1, decoded.pixels.shape[-1], ("file",))
-    facts.set(0, decoded, 0)
-    return facts
+def _statistics(decoded: Decoded) -> ImageStatistics:
+    facts = Facts.empty(1, len(decoded.image.getbands()), ("file",))
+    facts.set_statistics(0, decoded)
+    return image_statistics(facts)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TextIO
 
 import numpy as np
 
 from cnncli.datasets.images import Pixels
 from cnncli.report.grid import Column, Grid
+
+NO_PIXELS: Pixels = np.empty((0, 0, 1), np.uint8)
+"""In place of an image that is not there."""
 
 
 class Prediction(Protocol):
@@ -62,14 +67,14 @@ class PredictedFile:
         prediction: What the network predicts; None for a file that cannot be read.
         doubts: How the image differs from those that the network was trained on, a sentence each.
         error: Why the file cannot be read, or None.
-        pixels: The image, small; empty for a file that cannot be read.
+        pixels: The image, small; empty where it was not asked for, or the file cannot be read.
     """
 
     file: str
     prediction: Prediction | None = None
     doubts: tuple[str, ...] = ()
     error: str | None = None
-    pixels: Pixels = field(default_factory=lambda: np.empty((0, 0, 1), np.uint8), repr=False, compare=False)
+    pixels: Pixels = field(default_factory=lambda: NO_PIXELS, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return an entry of what `cnn predict --json` prints."""
@@ -77,13 +82,58 @@ class PredictedFile:
         return {"file": self.file, "predictions": predictions, "doubts": list(self.doubts), "error": self.error}
 
 
-def predictions_csv(files: Sequence[PredictedFile]) -> str:
+class PredictionsCsv:
+    """Writes predictions as they come; files that cannot be read have no line.
+
+    The header is that of the first file. Where a later one has more columns, `close` writes all lines anew.
+
+    Args:
+        file: Where to write; it can also be read, unless all files have the same columns.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._columns = ["file"]
+        self._written: int | None = None
+
+    def add(self, predicted: PredictedFile) -> None:
+        """Write the lines of one file."""
+        rows = [] if predicted.prediction is None else predicted.prediction.csv_rows()
+        for row in rows:
+            self._columns += [column for column in row if column not in self._columns]
+            self._write_header()
+            self._writer.writerow([predicted.file, *(row.get(column, "") for column in self._columns[1:])])
+
+    def close(self) -> None:
+        """Write what is still missing: a header without lines, or columns that the first lines lack."""
+        self._write_header()
+        if self._written == len(self._columns):
+            return
+        self._file.seek(0)
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape", newline="") as copy:
+            shutil.copyfileobj(self._file, copy)
+            copy.seek(0)
+            self._file.seek(0)
+            rows = csv.reader(copy)
+            next(rows)
+            self._writer.writerow(self._columns)
+            self._writer.writerows([*row, *[""] * (len(self._columns) - len(row))] for row in rows)
+
+    def _write_header(self) -> None:
+        if self._written is None:
+            self._written = len(self._columns)
+            self._writer.writerow(self._columns)
+
+
+def predictions_csv(files: Iterable[PredictedFile]) -> str:
     """Return the predictions for all files that could be read, with every column that any of them has."""
-    rows = [
-        {"file": one.file, **row} for one in files if one.prediction is not None for row in one.prediction.csv_rows()
-    ]
-    header = list(dict.fromkeys(["file", *(column for row in rows for column in row)]))
-    return csv_text([header, *([row.get(column, "") for column in header] for row in rows)])
+    text = io.StringIO(newline="")
+    table = PredictionsCsv(text)
+    for file in files:
+        table.add(file)
+    table.close()
+    return text.getvalue()
 
 
 def predictions_table(files: Sequence[PredictedFile]) -> Grid:

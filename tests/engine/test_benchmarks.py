@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import durability_cost
+import predict_speed
 import streaming
 
 pytestmark = pytest.mark.engine
@@ -43,3 +44,14 @@ def test_rates_of_streaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     figures = streaming.compare(tmp_path / "photos", image_size=32, repeats=1)
     assert figures["ratio"] == figures["images_per_second"] / figures["keras_images_per_second"]
     assert min(figures.values()) > 0
+
+
+def test_rates_of_prediction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both classify every file, and ours writes a line for each; rates and their ratio are positive."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    run = predict_speed.train(tmp_path, image_size=16)
+    predict_speed.write_photos(tmp_path / "photos", 30, kinds=10)
+    figures = predict_speed.compare(run, tmp_path / "photos", image_size=16, rounds=1)
+    assert figures["ratio"] == figures["images_per_second"] / figures["keras_images_per_second"]
+    assert min(figures.values()) > 0
+    assert len((run.parent / "predictions.csv").read_text(encoding="utf-8").splitlines()) == 31

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -96,7 +97,7 @@ def test_files_that_cannot_be_read_keep_their_place(monkeypatch: pytest.MonkeyPa
     values = [10, 20, None, 30, None, None, None, None, None, 40, 50]
     network = Echo()
     files = [Picture(f"{i}", piped=b"no image") if v is None else picture(f"{i}", v) for i, v in enumerate(values)]
-    found = list(predict(network, iter(files), USUAL))
+    found = list(predict(network, iter(files), USUAL, thumbnails=True))
     assert [file.file for file in found] == [str(i) for i in range(11)]
     for file, value in zip(found, values, strict=True):
         if value is None:
@@ -159,8 +160,11 @@ def test_the_task_gets_each_image_s_own_size(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_thumbnail() -> None:
     """The image that an answer carries is small, its longest side 64."""
-    (file,) = predict(Echo(), [picture("a", np.full((200, 100), 9, np.uint8))], USUAL)
+    files = [picture("a", np.full((200, 100), 9, np.uint8))]
+    (file,) = predict(Echo(), files, USUAL, thumbnails=True)
     assert file.pixels.shape == (64, 32, 1)
+    (plain,) = predict(Echo(), files, USUAL)
+    assert plain.pixels.size == 0
 
 
 def test_json() -> None:
@@ -174,6 +178,25 @@ def test_json() -> None:
     }
     damaged = PredictedFile("f", error="bad")
     assert damaged.to_json() == {"file": "f", "predictions": [], "doubts": [], "error": "bad"}
+
+
+def test_pictures_are_taken_a_batch_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many files a folder has, only those of two batches are in memory."""
+    monkeypatch.setattr(module, "BATCH_SIZE", 3)
+    taken: list[int] = []
+
+    def endless() -> Iterator[Picture]:
+        for number in count():
+            taken.append(number)
+            yield picture(str(number), number % 251)
+
+    found = predict(Echo(), endless(), USUAL)
+    most = []
+    for number in range(10):
+        assert next(found).file == str(number)
+        most.append(len(taken) - number)
+    assert max(most) <= 6
+    found.close()
 
 
 def description(**changes: Any) -> Description:
@@ -240,5 +263,5 @@ def test_artifact_as_a_network() -> None:
     network = ArtifactNetwork(Artifact("onnx", description(any_size=True), recording(seen)))
     assert (network.classes, network.channels) == (("a", "b"), 1)
     found = list(predict(network, [picture("a", 102), picture("b", np.zeros((3, 9), np.uint8))], USUAL))
-    assert seen == [(1, 6, 5, 1), (1, 3, 9, 1)]
+    assert sorted(seen) == [(1, 3, 9, 1), (1, 6, 5, 1)]
     assert [file.prediction.places[0] for file in found] == [Place("a", 102.0), Place("b", 1.0)]

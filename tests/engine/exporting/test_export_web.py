@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from cnncli.datasets.images import decode
+from cnncli.datasets.pictures import Picture
 from cnncli.errors import ExportError
 from cnncli.serving import web_page
+from cnncli.tasks.predictions import PredictedFile
+from tests.datasets.icc import ADOBE_RGB, CURVE, DISPLAY_P3, GAMMA, SRGB, icc_profile
 
 pytestmark = [
     pytest.mark.engine,
@@ -176,11 +184,104 @@ def test_browser_answers_as_the_run(page: tuple[Path, Any]) -> None:
     assert largest(images[:10, :25, :19]) <= 1e-5
 
 
-def browse(page: Path, folder: Path) -> tuple[Any, set[str]]:
+PHOTOS = int(os.environ.get("CNNCLI_PROFILE_PHOTOS", "6"))
+"""How many photos with colour profiles are compared."""
+
+SPACES = {"Display P3": (DISPLAY_P3, CURVE), "Adobe RGB": (ADOBE_RGB, GAMMA), "sRGB": (SRGB, CURVE)}
+
+OPENED = """<script>
+(async () => {
+  const found = [];
+  // The browser's clock runs on while it is idle, and images are decoded in another thread: keep it busy.
+  const busy = setInterval(() => { for (let i = 0; i < 1e6; i++) Math.sqrt(i); }, 1);
+  for (const text of %s) {
+    await open(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], "photo"));
+    const pixels = Array.from(dropped.pixels);
+    found.push({ probabilities: Array.from(network.predict(dropped)), doubts: network.differences(dropped), pixels });
+  }
+  clearInterval(busy);
+  document.body.textContent = "ANSWER " + btoa(JSON.stringify(found)) + " END";
+})();
+</script>"""
+"""Put behind a page, opens image files as a user does."""
+
+
+def opened(path: Path, files: Sequence[bytes], folder: Path) -> list[dict[str, Any]]:
+    """Open image files in a page, in headless Chromium; return what it computes for each."""
+    asking = folder / "asking.html"
+    texts = json.dumps([base64.b64encode(content).decode() for content in files])
+    asking.write_text(path.read_text(encoding="utf-8") + OPENED % texts, encoding="utf-8")
+    done, _ = browse(asking, folder, seconds=60)
+    (found,) = re.findall(r"ANSWER (\S*) END", done.stdout)
+    return json.loads(base64.b64decode(found))
+
+
+def photo(number: int, size: int = 48) -> Image.Image:
+    """Return colours that change slowly, with some noise: a photograph's statistics."""
+    generator = np.random.default_rng(number)
+    coarse = Image.fromarray(generator.integers(0, 256, (6, 6, 3), np.uint8)).resize((size, size))
+    noisy = np.asarray(coarse).astype(np.int16) + generator.integers(-6, 7, (size, size, 3))
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+
+
+@needs_browser
+def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
+    """Photos in Display P3, Adobe RGB and sRGB: `cnn predict`, ONNX, LiteRT and the page agree to 1e-4."""
+    from dataclasses import replace
+
+    from cnncli.engine.evaluation.predict import RunNetwork
+    from cnncli.engine.exporting.formats import FORMATS
+    from cnncli.serving.open import open_artifact
+    from cnncli.serving.predict import ArtifactNetwork, predict
+
+    layers = """
+      - Conv2D: {filters: 8, kernel_size: 3, strides: 2, activation: relu}
+      - Conv2D: {filters: 8, kernel_size: 3, activation: relu}
+      - GlobalAveragePooling2D
+      - Dense: {units: 10}"""
+    look = {"num_images": 9, "mean": [0.5], "deviation": [0.2], "brightness": {"mean": 0.8, "deviation": 0.0}}
+    source = make_source(layers, "data.channels=3", "data.image_size=[24, 24]")
+    files = []
+    for number in range(PHOTOS):
+        content, space = io.BytesIO(), list(SPACES)[number % 3]
+        photo(number).save(content, "PNG" if number % 2 else "JPEG", icc_profile=icc_profile(*SPACES[space]))
+        files.append(content.getvalue())
+    pictures = [Picture(str(number), content) for number, content in enumerate(files)]
+    look["grey_share"] = 0.0
+    reference = list(predict(RunNetwork(source.trained), pictures, look, top=10))
+
+    def probabilities(found: Sequence[PredictedFile]) -> np.ndarray:
+        ranked = [{place.name: place.probability for place in file.prediction.places} for file in found]
+        return np.array([[one[name] for name in source.description.classes] for one in ranked])
+
+    kinds = [kind for kind in FORMATS if kind.title in ("onnx", "litert", "web")]
+    assert len(kinds) == 3
+    for kind in kinds:
+        path = tmp_path / f"net{kind.suffix}"
+        kind.write(source, replace(source.description, any_size=kind.resizes(source.config.data), look=look), path)
+        found = list(predict(ArtifactNetwork(open_artifact(path)), pictures, look, top=10))
+        assert np.abs(probabilities(found) - probabilities(reference)).max() <= 1e-4
+    seen = opened(tmp_path / "net.html", files, tmp_path)
+    for content, one in zip(files, seen, strict=True):
+        difference = np.array(one["pixels"]) - decode(content, 3, "photo").reshape(-1)
+        assert np.abs(difference).max() <= 1
+    largest = np.abs([one["probabilities"] for one in seen] - probabilities(reference)).max()
+    print(f"{PHOTOS} photos: the page differs by at most {largest:.1e}")
+    assert largest <= 1e-4
+    assert [tuple(one["doubts"]) for one in seen] == [file.doubts for file in reference]
+    assert any(file.doubts for file in reference)
+
+
+def browse(page: Path, folder: Path, seconds: int = 3) -> tuple[Any, set[str]]:
     """Open a page in headless Chromium; return the finished process and the addresses it asked."""
     log = folder / f"{page.stem}-net.json"
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    flags += ["--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--virtual-time-budget=3000"]
+    flags += [
+        "--disable-component-update",
+        "--disable-sync",
+        "--enable-logging=stderr",
+        f"--virtual-time-budget={1000 * seconds}",
+    ]
     flags += [f"--user-data-dir={folder / page.stem}", f"--log-net-log={log}", "--dump-dom", page.as_uri()]
     done = subprocess.run([str(BROWSER), *flags], capture_output=True, text=True, check=True, timeout=300)
     return done, set(re.findall(r'"url":"((?:https?|wss?|ftp)://[^/"]*)', log.read_text(errors="replace")))
@@ -188,14 +289,18 @@ def browse(page: Path, folder: Path) -> tuple[Any, set[str]]:
 
 @needs_browser
 def test_browser_asks_nobody(page: tuple[Path, Any], tmp_path: Path) -> None:
-    """The page opens from a file, runs without an error, draws all layers, and no request leaves the browser."""
+    """The page opens from a file, runs without an error, draws layers when asked to, and no request leaves it."""
     empty, copy = tmp_path / "empty.html", tmp_path / "page.html"
     empty.write_text("<!doctype html><title>empty</title>", encoding="utf-8")
-    count = "document.title = 'tiles ' + document.querySelectorAll('.layer canvas').length"
-    probe = f"<script>setTimeout(() => {{ {count} }}, 500)</script>"
+    count = "document.title += ' tiles ' + document.querySelectorAll('.layer canvas, #answer tr, #doubts li').length"
+    stroke = "new PointerEvent('pointermove', {buttons: 1, clientX: 99, clientY: 99})"
+    # Without a window, frames come when they like: what they call is called here.
+    steps = f"update(); {count}; pad.dispatchEvent({stroke}); update(); {count}"
+    probe = f"<script>document.title = ''; setTimeout(() => {{ {steps} }}, 500)</script>"
     copy.write_text(page[0].read_text(encoding="utf-8") + probe, encoding="utf-8")
     done, asked = browse(copy, tmp_path)
-    assert "<title>tiles 8</title>" in done.stdout
+    # A blank canvas shows nothing; with a stroke on it, eight layers and ten classes.
+    assert re.findall("<title>(.*?)</title>", done.stdout) == ["tiles 0 tiles 18"]
     assert "Uncaught" not in done.stderr
     assert "Content Security Policy" not in done.stderr
     # What the browser asks by itself, it asks for an empty page too.

@@ -18,6 +18,7 @@ from cnncli.datasets.splits import Split
 from cnncli.datasets.store import Folder
 from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import DataError
+from tests.datasets.icc import ADOBE_RGB, CURVE, GAMMA, SRGB, icc_profile, in_srgb
 
 pytestmark = pytest.mark.engine
 
@@ -90,6 +91,19 @@ def test_plain_files_of_one_size_take_the_short_way(folder):
     for size in ((16, 20), (9, 7), (33, 40)):
         decoder = decoder_of(files, size)
         assert np.array_equal(streamed(decoder), expected(files, decoder))
+
+
+def test_colour_profiles_are_pillow_s(folder):
+    """A JPEG in Adobe RGB is decoded to sRGB, and one that says that it is sRGB goes the short way."""
+    for number in range(23):
+        profile = icc_profile(ADOBE_RGB, GAMMA) if number % 2 else icc_profile(SRGB, CURVE)
+        photo(number, (20, 16)).save(folder / f"{number:02}.img", "JPEG", icc_profile=profile)
+    files = files_of(Folder(folder))
+    assert files.plain.tolist() == [number % 2 == 0 for number in range(23)]
+    decoder = decoder_of(files, (16, 20))
+    stored = [np.asarray(Image.open(folder / name)) for name in files.names]
+    wanted = [in_srgb(pixels, ADOBE_RGB, GAMMA) if i % 2 else pixels for i, pixels in enumerate(stored)]
+    assert np.abs(streamed(decoder) - np.stack(wanted)).max() <= 1.1
 
 
 def test_a_zip_streams_as_its_folder(folder, tmp_path):

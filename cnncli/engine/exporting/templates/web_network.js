@@ -443,10 +443,45 @@ function makeNetwork(program, buffer) {
     return program.fit === "pad" ? pad(own) : scale(own, program.height, program.width);
   }
 
+  // Says how an image differs from those of training, by the rules and in the words of `cnn predict`.
+  function differences(image) {
+    const usual = program.look;
+    if (!usual || !usual.num_images || !usual.brightness) return [];
+    const six = (x) => Math.round(x * 1e6) / 1e6;
+    const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    const { pixels, channels } = inChannels(image);
+    const [sums, squares] = [new Array(channels).fill(0), new Array(channels).fill(0)];
+    for (let i = 0; i < pixels.length; i++) {
+      sums[i % channels] += pixels[i];
+      squares[i % channels] += pixels[i] * pixels[i];
+    }
+    const number = pixels.length / channels;
+    const bright = six(mean(sums) / number / 255);
+    const deviations = sums.map((sum, c) => six(Math.sqrt(Math.max(squares[c] / number - (sum / number) ** 2, 0)) / 255));
+    const found = [];
+    const { mean: before, deviation: spread } = usual.brightness;
+    const allowed = Math.max(0.1, spread * 4);
+    const two = (x) => x.toFixed(2);
+    if (bright <= 1 / 255 && before > 4 / 255) found.push("the values are 0 to 1; expected 0 to 255");
+    else if (Math.abs(bright - before) > allowed) {
+      const inverted = Math.abs(1 - bright - before) <= allowed;
+      if (inverted) found.push(`the images look inverted: mean brightness ${two(bright)}, ${two(before)} in training`);
+      else found.push(`the images are much ${bright > before ? "brighter" : "darker"}: ${two(bright)}, ${two(before)} in training`);
+    }
+    const [deviation, contrast] = [mean(deviations), mean(usual.deviation)];
+    if (contrast > 0 && deviation < contrast / 5)
+      found.push(`the images have little contrast: deviation ${deviation.toFixed(3)}, ${contrast.toFixed(3)} in training`);
+    const grey = image.channels === 1 || image.pixels.every((value, i) => value === image.pixels[i - (i % 3)]);
+    if (grey && usual.grey_share <= 0.01) found.push("the images are grey; the training images had colour");
+    if (!grey && usual.grey_share >= 0.99) found.push("the images have colour; the training images were grey");
+    return found;
+  }
+
   return {
     program,
     forward,
     preprocess,
+    differences,
     predict: (image) => forward(preprocess(image).pixels).probabilities,
   };
 }

@@ -11,10 +11,11 @@ const pen = pad.getContext("2d", { willReadFrequently: true });
 const paper = program.dark ? "#000" : "#fff";
 const ink = program.dark ? "#fff" : "#000";
 let dropped = null;
+let drawn = false;
 let waiting = false;
 
 function clear() {
-  dropped = null;
+  [dropped, drawn] = [null, false];
   pen.fillStyle = paper;
   pen.fillRect(0, 0, pad.width, pad.height);
   soon();
@@ -75,11 +76,30 @@ function soon() {
 }
 
 function update() {
-  const image = network.preprocess(current());
+  // A blank canvas is no image: a network would name a class for it all the same.
+  if (!dropped && !drawn) return showNothing();
+  const whole = current();
+  const image = network.preprocess(whole);
   const { outputs, probabilities } = network.forward(image.pixels);
   drawImage(byId("seen"), image.pixels, image.height, image.width, image.channels);
   answer(probabilities);
+  warn(network.differences(whole));
   program.layers.forEach((layer, index) => drawLayer(layer, outputs[index], index));
+}
+
+function showNothing() {
+  for (const id of ["answer", "doubts", "layers"]) byId(id).replaceChildren();
+  [byId("seen").width, byId("seen").height] = [program.width, program.height];
+}
+
+function warn(doubts) {
+  byId("doubts").replaceChildren(
+    ...doubts.map((doubt) => {
+      const item = document.createElement("li");
+      item.textContent = doubt;
+      return item;
+    }),
+  );
 }
 
 function answer(probabilities) {
@@ -186,6 +206,7 @@ function draw(event) {
   pen.moveTo(...from);
   pen.lineTo(x, y);
   pen.stroke();
+  drawn = true;
   soon();
 }
 
