@@ -111,9 +111,13 @@ class Ranking:
 
     @classmethod
     def of(cls, probabilities: Floats, classes: Sequence[str], top: int) -> Ranking:
-        """Rank the `top` most probable classes; ties stay in the order of the classes."""
-        order = np.argsort(-probabilities, kind="stable")[:top]
-        return cls(tuple(Place(classes[i], float(probabilities[i])) for i in order.tolist()))
+        """Rank the `top` most probable classes; ties stay in the order of the classes.
+
+        A network that an older version trained may have outputs to spare: they are called by their places.
+        """
+        order = np.argsort(-probabilities, kind="stable")[:top].tolist()
+        names = (*classes, *(f"output {i}" for i in range(len(classes), len(probabilities))))
+        return cls(tuple(Place(names[i], float(probabilities[i])) for i in order))
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the classes with their probabilities."""
