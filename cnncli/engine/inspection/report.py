@@ -55,6 +55,7 @@ def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Mat
         tiles=() if measured is None else tuple(network.pages.tiles(measured)),
         invariance=profile,
         pictures=pictures,
+        checkpoint=checkpoint,
     )
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.report.grid import Column
-from cnncli.runs.run import Run
 from cnncli.tasks.classification.columns import COLUMNS, EXAMPLE, MARGIN, PREDICTED, PROBABILITY, TRUE
 from cnncli.tasks.predictions import csv_text
 
@@ -59,9 +58,9 @@ class EvaluatedExample:
         return self.true == self.predicted
 
 
-def evaluated_examples(run: Run, split: str) -> list[EvaluatedExample]:
+def evaluated_examples(predictions_file: Path) -> list[EvaluatedExample]:
     """Return the lines of predictions-<split>.csv, in the order of the examples."""
-    with Path(run.predictions_file(split)).open(encoding="utf-8", newline="") as file:
+    with predictions_file.open(encoding="utf-8", newline="") as file:
         return [
             EvaluatedExample(
                 row, line[EXAMPLE], line[TRUE], line[PREDICTED], float(line[PROBABILITY]), float(line[MARGIN])
