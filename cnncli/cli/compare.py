@@ -12,7 +12,9 @@ from cnncli.cli.options import CheckpointOption, Json, RunsDir
 
 
 def compare_cli(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Two or more runs: paths, names, or `latest`.")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN…", help="Runs: paths, names, or `latest`; a name means all its runs.")
+    ],
     checkpoint: CheckpointOption = "best",
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
@@ -25,10 +27,11 @@ def compare_cli(
     Example: cnn compare digits_lenet mnist_lenet5
     """
     from cnncli.runs.compare import compare
-    from cnncli.runs.find import find
+    from cnncli.runs.find import find_all
     from cnncli.tasks.task import get_task
 
-    comparison = compare([find(run, runs_dir) for run in runs], get_task, checkpoint)
+    named = {run.path.resolve(): run for reference in runs for run in find_all(reference, runs_dir)}
+    comparison = compare(list(named.values()), get_task, checkpoint)
     if as_json:
         print_json(comparison.to_json())
         return
