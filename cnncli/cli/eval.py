@@ -38,7 +38,8 @@ def eval_cli(
 ) -> None:
     """Evaluate a run or an exported network: accuracy with its 95 % interval, loss, every class, calibration.
 
-    Results are saved in the run as evaluation-<split>.json, predictions as predictions-<split>.csv.
+    Results are saved in the run as evaluation-<split>.json, predictions as predictions-<split>.csv; of another
+    checkpoint than the best, under names that end in the checkpoint's.
 
     Example: cnn eval latest --split validation
     Example: cnn eval latest --data photos --csv predictions.csv

@@ -38,6 +38,9 @@ def find_lr_cli(
     if as_json:
         print_json(search.to_json())
         return
+    if search.suggested is None or search.steepest is None:
+        out().print(f"no advice: {search.reason}\nTry more --steps, or a larger train.batch_size.", highlight=False)
+        return
     kind = loaded.train.optimizer.type_name()
     out().print(
         f"loss {search.losses[0]:.3f} at {search.rates[0]:.0e}, steepest at {search.steepest:.1e}, "

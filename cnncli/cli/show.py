@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli.console import print_json, print_line
+from cnncli.cli.console import print_json, print_line, print_note
 from cnncli.cli.options import CheckpointOption, ConfigOrRun, Json, RunsDir, Sets
 from cnncli.tasks.task import all_kinds
 
@@ -47,10 +47,14 @@ def show_cli(
     """
     target = output or Path(f"{kind}.png")
     network = _network(reference, runs_dir, checkpoint, sets)
-    from cnncli.engine.inspection.figures import Choice, draw
+    from cnncli.engine.inspection.figures import Choice, draw, hint
     from cnncli.report.figures import save
 
-    save(draw(str(kind), network, Choice(image, index, split, layer, label, count)), target)
+    choice = Choice(image, index, split, layer, label, count)
+    save(draw(str(kind), network, choice), target)
+    told = hint(str(kind), network, choice)
+    if told is not None:
+        print_note(told)
     if as_json:
         print_json({"files": [str(target)]})
     else:

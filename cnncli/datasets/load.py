@@ -33,8 +33,8 @@ def load(config: Config, classes: Sequence[str] | None = None, watch: Watch | No
 
     Raises:
         DataError: If they are missing, damaged, or not what the config says; if a file is bad and
-            `data.on_bad_image` is error; if a split has a class that training has not; if there are
-            more classes than the network has outputs.
+            `data.on_bad_image` is error; if a split has a class that training has not; if a
+            network that is to be trained has not one output for each class.
     """
     splits, bad_files = _load(config, classes, watch)
     if bad_files and config.data.on_bad_image == "error":
@@ -43,7 +43,8 @@ def load(config: Config, classes: Sequence[str] | None = None, watch: Watch | No
             hint="Fix or remove them, or skip them with data.on_bad_image: skip. `cnn data` lists them all.",
             code="E401",
         )
-    if config.nodes:
+    if config.nodes and classes is None:
+        # A run's own network was checked before its first step; older versions let it have outputs to spare.
         splits.require_output(config)
     return splits
 

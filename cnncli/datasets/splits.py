@@ -88,7 +88,7 @@ class Splits:
         raise DataError(f'the data has no split "{name}"', hint=f"Available: {names}.")
 
     def require_output(self, config: Config) -> None:
-        """Refuse a config whose network cannot answer for these examples.
+        """Refuse a config whose network cannot be trained on these examples.
 
         Raises:
             DataError: If the network's output cannot be compared with the targets.

@@ -128,6 +128,7 @@ class Material:
         tiles: The evaluation's first numbers.
         invariance: What invariance-<split>.json holds, or None.
         pictures: What needs the network or the examples.
+        checkpoint: The checkpoint that was asked for: "best", "last", or a name.
     """
 
     name: str
@@ -145,3 +146,4 @@ class Material:
     tiles: Sequence[Tile]
     invariance: Mapping[str, Any] | None
     pictures: Pictures
+    checkpoint: str = "best"

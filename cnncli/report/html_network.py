@@ -9,7 +9,7 @@ from cnncli.analysis.explain import Explanation
 from cnncli.analysis.formulas import Formula
 from cnncli.report.html import Html, data_uri, definitions, element, joined, section, table
 from cnncli.report.html_material import Heat, Material, Replay
-from cnncli.report.html_parts import gallery, image, note, wide_picture
+from cnncli.report.html_parts import caption, gallery, image, note, wide_picture
 from cnncli.report.numbers import full, short, size
 from cnncli.report.tables import label, sees
 
@@ -75,7 +75,10 @@ def attribution(material: Material) -> Html | None:
         "Grad-CAM, in the middle: what speaks for the prediction, yellow most. "
         "Saliency, at the right: the pixels that would move it most."
     )
-    figures = [element("figure", _heat(heat), element("figcaption", heat.caption)) for heat in heats]
+    classes = len(material.passport.get("classes", ()))
+    if len(heats) < classes:
+        how += f" One example of each of {len(heats)} classes, of {classes}."
+    figures = [element("figure", _heat(heat), caption(heat.caption)) for heat in heats]
     return section("reasons", "Attribution", element("p", how), element("div", figures, class_="heats"))
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from cnncli.report.grid import Grid
 from cnncli.report.html import Content, Html, data_uri, definitions, element, table
 from cnncli.report.html_material import Image
 from cnncli.report.page import Entry, Page, Title
+
+FILE = re.compile(r"([^\s:,]+\.[A-Za-z]\w*)")
+"""A file's name with its folders, among other words."""
 
 
 def image(found: Image, class_: str = "pixels") -> Html:
@@ -18,20 +22,23 @@ def image(found: Image, class_: str = "pixels") -> Html:
 def gallery(images: Iterable[Image]) -> Html:
     """Return pictures side by side, each with its caption below it."""
     figures = (
-        element("figure", element("img", src=data_uri(found.content), alt="", class_="pixels"), _caption(found.caption))
+        element("figure", element("img", src=data_uri(found.content), alt="", class_="pixels"), caption(found.caption))
         for found in images
     )
     return element("div", figures, class_="gallery")
 
 
-def _caption(text: str) -> Html:
-    return element("figcaption", text)
+def caption(text: str) -> Html:
+    """Return a picture's caption; a file's name in it is never broken: what does not fit is shown on pointing at it."""
+    parts = FILE.split(text)
+    named = (element("span", part, class_="file", title=part) if i % 2 else part for i, part in enumerate(parts))
+    return element("figcaption", named)
 
 
 def wide_picture(found: Image) -> Html:
     """Return a large picture with its caption."""
     picture = element("img", src=data_uri(found.content), alt=found.caption, class_="pixels sheet")
-    return element("figure", picture, _caption(found.caption), class_="sheet")
+    return element("figure", picture, caption(found.caption), class_="sheet")
 
 
 def from_page(page: Page, caption: str) -> list[Html]:

@@ -25,8 +25,11 @@ def glance(material: Material) -> Html:
         )
         for tile in _tiles(material)
     ]
+    shown = material.evaluation
+    chosen = f"the {material.checkpoint} checkpoint, " if material.checkpoint in ("best", "last") else ""
+    named = shown and note(f"All results on {shown['split']} and all pictures are of {chosen}{shown['checkpoint']}.")
     missing = [note(sentence) for sentence in material.pictures.missing]
-    return section("glance", "At a glance", element("dl", tiles, class_="tiles"), missing)
+    return section("glance", "At a glance", element("dl", tiles, class_="tiles"), named, missing)
 
 
 def _tiles(material: Material) -> Iterator[Tile]:

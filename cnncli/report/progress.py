@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 
+STAR = " *"
+"""Behind the row of an epoch that is better than all before it."""
+
+
 def _epoch_line(event: EpochDone, epochs: int) -> str:
     width = len(str(epochs))
     penalty = event.train.get("regularization_loss")
@@ -118,8 +122,8 @@ class LiveDisplay:
         metric = self._started.metric
         numbers = f"loss {event.metrics['loss']:.4f}"
         numbers += f"  {metric} {event.metrics[metric]:.4f}" if width >= 80 and metric in event.metrics else ""
-        if width >= 100:
-            numbers += f"  {event.images_per_second:,.0f} images/s  rate {event.learning_rate:.2g}"
+        numbers += f"  {event.images_per_second:,.0f} images/s" if width >= 60 else ""
+        numbers += f"  rate {event.learning_rate:.2g}" if width >= 100 else ""
         step = f"  step {event.batch}/{steps}" if width >= 80 else ""
         self._bar.update(
             self._bar.task_ids[0],
@@ -132,7 +136,8 @@ class LiveDisplay:
         """Add the epoch's row to the table."""
         epochs = self._started.epochs if self._started else event.epoch
         metric = self._started.metric if self._started else "loss"
-        text = _row(event, epochs, metric, self._console.width)
+        room = _room(self._started, self._console.width) if self._started else 0
+        text = _row(event, epochs, metric, room)
         self._console.print(text, markup=False, highlight=False, style="bold" if event.is_best else "")
 
     def noted(self, text: str) -> None:
@@ -148,21 +153,29 @@ class LiveDisplay:
 
 def _head(event: Started, width: int) -> list[str]:
     """Return the two lines above the table's columns."""
-    epoch = max(5, 2 * len(str(event.epochs)) + 1)
+    epoch = _epoch_width(event.epochs)
     groups, names = " " * epoch + f"{'training':>18}", "epoch".rjust(epoch) + f"{'loss':>9}{event.metric:>9}"
     if event.num_validation:
         groups, names = groups + f"{'validation':>20}", names + f"{'loss':>11}{event.metric:>9}"
-    if width >= 80:
-        names += f"{'images/s':>11}{'rate':>10}"
-    return ["", groups, names]
+    names += "".join((f"{'images/s':>11}", f"{'rate':>10}")[: _room(event, width)])
+    return ["* marks the best epoch so far", groups, names]
 
 
-def _row(event: EpochDone, epochs: int, metric: str, width: int) -> str:
+def _room(started: Started, width: int) -> int:
+    """Return how many of the last columns, images/s and rate, the width has room for, and for the star."""
+    taken = _epoch_width(started.epochs) + 18 + (20 if started.num_validation else 0) + len(STAR)
+    return 2 if taken + 21 <= width else int(taken + 11 <= width)
+
+
+def _epoch_width(epochs: int) -> int:
+    return max(5, 2 * len(str(epochs)) + 1)
+
+
+def _row(event: EpochDone, epochs: int, metric: str, room: int) -> str:
     """Return an epoch's row of the table; a star marks the best so far."""
     text = f"{event.epoch}/{epochs}".rjust(5) + f"{event.train['loss']:>9.4f}{event.train[metric]:>9.4f}"
-    text = text.rjust(max(5, 2 * len(str(epochs)) + 1) + 18)
+    text = text.rjust(_epoch_width(epochs) + 18)
     if event.validation:
         text += f"{event.validation['loss']:>11.4f}{event.validation[metric]:>9.4f}"
-    if width >= 80:
-        text += f"{event.images_per_second:>11,.0f}{event.learning_rate:>10.2g}"
-    return text + (" *" if event.is_best else "")
+    text += "".join((f"{event.images_per_second:>11,.0f}", f"{event.learning_rate:>10.2g}")[:room])
+    return text + (STAR if event.is_best else "")

@@ -16,13 +16,17 @@ def draw_search(document: Mapping[str, Any], path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.plot(document["rates"], document["losses"], color="#0072B2")
-    axes.axvline(document["suggested"], color="#D55E00", linestyle="--", label=f"suggested {document['suggested']:.1e}")
-    axes.axvline(document["steepest"], color="#555555", linestyle=":", label=f"steepest {document['steepest']:.1e}")
+    for name, colour, line in (("suggested", "#D55E00", "--"), ("steepest", "#555555", ":")):
+        if document[name] is not None:
+            axes.axvline(document[name], color=colour, linestyle=line, label=f"{name} {document[name]:.1e}")
     axes.set_xscale("log")
     start, lowest = document["losses"][0], min(document["losses"])
     axes.set_ylim(max(0.0, lowest - 0.1 * (start - lowest)), start + 0.5 * max(start - lowest, 0.1))
     axes.set_xlabel("learning rate")
     axes.set_ylabel("smoothed training loss")
     axes.grid(alpha=0.3)
-    axes.legend()
+    if document["suggested"] is None:
+        axes.set_title("no advice: the loss has not clearly fallen")
+    else:
+        axes.legend()
     figure.savefig(path, dpi=130)

@@ -13,6 +13,8 @@ from cnncli.runs.listing import Row
 NOTHING = "–"
 NARROW = 10
 """Characters that a run's column has at least."""
+RULES = ("best", "last")
+"""Checkpoints that are chosen for each run; others have one name."""
 SHORT = {"accuracy": "acc."}
 """Abbreviations of metrics, for narrow columns."""
 
@@ -51,6 +53,7 @@ def comparison_lines(comparison: Comparison, width: int) -> Iterator[Grid | str]
         for grid in _blocks(title, cells, names, width):
             yield grid
             yield ""
+    yield from _checkpoints(comparison, names)
     if not comparison.config:
         yield "The configs are identical.\n"
     labels = dict(zip(comparison.runs, names, strict=True))
@@ -58,6 +61,16 @@ def comparison_lines(comparison: Comparison, width: int) -> Iterator[Grid | str]
         yield _group(group, labels)
         yield ""
     yield from _tests(comparison, labels)
+
+
+def _checkpoints(comparison: Comparison, names: Sequence[str]) -> Iterator[str]:
+    """Yield which checkpoints the results on test are of, and what was left out."""
+    known = [f"{name} {found}" for name, found in zip(names, comparison.checkpoints, strict=False) if found]
+    if known:
+        rule = f"each run's {comparison.checkpoint} checkpoint" if comparison.checkpoint in RULES else "that checkpoint"
+        yield f"Results on test are of {rule}: {', '.join(known)}.\n"
+    for sentence in comparison.notes:
+        yield f"{sentence}\n"
 
 
 def _blocks(title: str, rows: Mapping[str, tuple[str, ...]], names: Sequence[str], width: int) -> Iterator[Grid]:

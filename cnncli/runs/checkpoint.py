@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import CheckpointError
-from cnncli.runs import arrays as arrays_file
 from cnncli.runs import durable
-from cnncli.runs.arrays import Array
 from cnncli.runs.manifest import Damage, Manifest
+
+if TYPE_CHECKING:
+    from cnncli.runs.arrays import Array
 
 ARRAYS, MANIFEST = "arrays.bin", "manifest.json"
 
@@ -60,6 +61,8 @@ def write(directory: Path, state: State) -> None:
     Raises:
         OSError: If the disk refuses.
     """
+    from cnncli.runs import arrays as arrays_file
+
     durable.mkdir(directory)
     entries = arrays_file.layout(state.arrays)
     digest, size = sha256(), 0
@@ -82,6 +85,8 @@ def read(directory: Path) -> Checkpoint:
         Damage: If it is not, to the last bit, what was written.
         CheckpointError: If this process may not or cannot read it, whole or not.
     """
+    from cnncli.runs import arrays as arrays_file
+
     manifest = read_manifest(directory)
     with _reading(directory / ARRAYS) as path:
         return Checkpoint(directory, manifest.step, arrays_file.read(path, manifest), manifest.meta)

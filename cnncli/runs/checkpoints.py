@@ -15,14 +15,15 @@ from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import CheckpointError
-from cnncli.runs import arrays as arrays_file
 from cnncli.runs import checkpoint, durable
-from cnncli.runs.arrays import Array
 from cnncli.runs.checkpoint import Checkpoint, State
 from cnncli.runs.manifest import Damage
+
+if TYPE_CHECKING:
+    from cnncli.runs.arrays import Array
 
 NAME = re.compile(r"step-(\d{8,})(?:-(\d+))?")
 log = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ class CheckpointStore:
         Raises:
             CheckpointError: If a weight is not finite, or the disk refuses; earlier checkpoints are as they were.
         """
+        from cnncli.runs import arrays as arrays_file
+
         bad = arrays_file.first_non_finite({name: arrays[name] for name in weights})
         if bad is not None:
             raise CheckpointError(f"no checkpoint of step {step} was written: {bad} is not finite")
@@ -123,6 +126,10 @@ class CheckpointStore:
             CheckpointError: If it is damaged, and no earlier best is kept.
         """
         return self._first_whole(self._best_names)
+
+    def best_name(self) -> str | None:
+        """Return the name of the best checkpoint, as the newest one names it, without reading its arrays."""
+        return next((name for name in self._best_names() if (self.directory / name).is_dir()), None)
 
     def _commit(self, name: str, state: State) -> None:
         """Write a checkpoint under a temporary name, bring it to the disk, and rename it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,6 +12,7 @@ from statistics import mean, stdev
 from typing import Any, Protocol
 
 from cnncli.errors import RunError
+from cnncli.runs.evaluations import KeptEvaluation, checkpoint_name, find_evaluation, measured_checkpoints
 from cnncli.runs.metrics import best, names, primary
 from cnncli.runs.run import Run
 
@@ -109,6 +111,9 @@ class Comparison:
         metrics: What the runs came to, with each run's value; None where it has none.
         groups: Repetitions of one experiment with other seeds.
         pairs: A test of each two runs of one task that were evaluated on the same test examples.
+        checkpoint: Whose evaluation was taken of each run: "best", "last", or a name.
+        checkpoints: The checkpoint that each run's results on test are of; None where it has none, or does not say.
+        notes: What was left out, and why, a sentence each.
     """
 
     runs: tuple[str, ...]
@@ -116,6 +121,9 @@ class Comparison:
     metrics: Mapping[str, tuple[float | int | None, ...]]
     groups: tuple[Group, ...]
     pairs: tuple[Pair, ...]
+    checkpoint: str = "best"
+    checkpoints: tuple[str | None, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return what `cnn compare --json` prints."""
@@ -123,6 +131,9 @@ class Comparison:
         tests = dict.fromkeys((*ALWAYS, *(pair.result.name for pair in self.pairs)))
         return {
             "runs": list(self.runs),
+            "checkpoint": self.checkpoint,
+            "checkpoints": list(self.checkpoints),
+            "notes": list(self.notes),
             "rows": [
                 {"kind": kind, "key": key, "values": list(values)}
                 for kind, rows in kinds.items()
@@ -140,12 +151,13 @@ class Comparison:
         }
 
 
-def compare(runs: Sequence[Run], test_of: Callable[[str], PairedTest]) -> Comparison:
+def compare(runs: Sequence[Run], test_of: Callable[[str], PairedTest], checkpoint: str = "best") -> Comparison:
     """Compare runs.
 
     Args:
         runs: At least two.
         test_of: Returns the paired test of a task, given its name.
+        checkpoint: Whose evaluation on the test split is taken: each run's "best", its "last", or one of that name.
 
     Raises:
         RunError: If there are fewer than two, or one cannot be read.
@@ -155,13 +167,18 @@ def compare(runs: Sequence[Run], test_of: Callable[[str], PairedTest]) -> Compar
         raise RunError(f"{len(runs)} run to compare, expected at least two", "cnn compare RUN RUN …")
     labels = _labels(runs)
     configs = [_flat_config(run) for run in runs]
-    metrics = [_metrics(run) for run in runs]
+    kept = [find_evaluation(run, "test", checkpoint_name(run, checkpoint)) for run in runs]
+    metrics = [_metrics(run, evaluation) for run, evaluation in zip(runs, kept, strict=True)]
+    predictions = [_predictions(run, evaluation) for run, evaluation in zip(runs, kept, strict=True)]
     return Comparison(
         labels,
         _differing(configs),
         {key: tuple(run.get(key) for run in metrics) for key in _keys(metrics)},
         tuple(_groups(labels, configs, metrics)),
-        tuple(_pairs(labels, runs, [config.get("task", DEFAULT_TASK) for config in configs], test_of)),
+        tuple(_pairs(labels, predictions, [config.get("task", DEFAULT_TASK) for config in configs], test_of)),
+        checkpoint,
+        tuple(None if evaluation is None else evaluation.document.get("checkpoint") for evaluation in kept),
+        tuple(_notes(labels, runs, kept, checkpoint)),
     )
 
 
@@ -203,7 +220,7 @@ def _differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...
     return {key: values for key, values in rows.items() if any(value != values[0] for value in values)}
 
 
-def _metrics(run: Run) -> dict[str, float | int | None]:
+def _metrics(run: Run, evaluation: KeptEvaluation | None) -> dict[str, float | int | None]:
     """Return what a run came to, as far as its files say."""
     lines, record = run.metrics(), run.record
     found: dict[str, float | int | None] = {
@@ -216,19 +233,38 @@ def _metrics(run: Run) -> dict[str, float | int | None]:
             found |= {f"final_{split}_{name}": value for name, value in (last.get(split) or {}).items()}
         found["seconds"] = round(sum(line.get("seconds") or 0 for line in lines), 1)
     found["total_params"] = record.get("total_params")
-    return found | _test_metrics(run, record)
+    return found if evaluation is None else found | _test_metrics(run, record, evaluation.document)
 
 
-def _test_metrics(run: Run, record: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics of the run's evaluation on the test split, the primary one first, if there was one."""
-    file = run.evaluation_file("test")
+def _test_metrics(run: Run, record: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, float | int | None]:
+    """Return the metrics of an evaluation on the test split, the primary one first."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
         return {f"test_{name}": document[name] for name in dict.fromkeys((primary(record), *names(record)))}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file} cannot be read: {error}", "`cnn eval` writes it again.") from error
+    except KeyError as error:
+        file = run.evaluation_file("test")
+        raise RunError(f"{file} cannot be read: it has no {error}", "`cnn eval` writes it again.") from error
+
+
+def _predictions(run: Run, evaluation: KeptEvaluation | None) -> Path | None:
+    """Return the predictions of an evaluation; without one, those that no other checkpoint's evaluation owns."""
+    if evaluation is not None:
+        return evaluation.predictions_file
+    return None if run.evaluation_file("test").exists() else run.predictions_file("test")
+
+
+def _notes(
+    labels: Sequence[str], runs: Sequence[Run], kept: Sequence[KeptEvaluation | None], checkpoint: str
+) -> Iterator[str]:
+    """Yield which runs were evaluated on test, but with other checkpoints than the one that is compared."""
+    for label, run, evaluation in zip(labels, runs, kept, strict=True):
+        others = [] if evaluation is not None else measured_checkpoints(run, "test")
+        if others:
+            name = checkpoint_name(run, checkpoint)
+            wanted = f"its {checkpoint} checkpoint, {name}" if checkpoint in ("best", "last") else name
+            yield (
+                f"{label}: test was measured with {', '.join(others)}, not with {wanted}: "
+                f"cnn eval {shlex.quote(str(run.path))} --checkpoint {checkpoint}"
+            )
 
 
 def _groups(
@@ -250,12 +286,17 @@ def _groups(
 
 
 def _pairs(
-    labels: Sequence[str], runs: Sequence[Run], tasks: Sequence[str], test_of: Callable[[str], PairedTest]
+    labels: Sequence[str],
+    predictions: Sequence[Path | None],
+    tasks: Sequence[str],
+    test_of: Callable[[str], PairedTest],
 ) -> Iterator[Pair]:
     """Yield the test of each two runs of one task whose predictions are there and of the same examples."""
     tests = {task: test_of(task) for task in dict.fromkeys(tasks)}
-    rows = [tests[task].read_rows(run.predictions_file("test")) for run, task in zip(runs, tasks, strict=True)]
-    for first, second in combinations(range(len(runs)), 2):
+    rows = [
+        None if file is None else tests[task].read_rows(file) for file, task in zip(predictions, tasks, strict=True)
+    ]
+    for first, second in combinations(range(len(rows)), 2):
         if tasks[first] != tasks[second] or rows[first] is None or rows[second] is None:
             continue
         result = tests[tasks[first]].compare(rows[first], rows[second])

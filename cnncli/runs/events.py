@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Timer
 from typing import Any, Protocol
 
 
@@ -113,6 +115,18 @@ class Listener(Protocol):
 
     def ended(self) -> None:
         """Hear that no more steps will come."""
+
+
+@contextmanager
+def told_if_slow(tell: Callable[[str], None], what: str, after: float = 1.0) -> Iterator[None]:
+    """Tell what is being done where a block takes longer than some seconds: silence looks like a standstill."""
+    timer = Timer(after, tell, [f"{what} …"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Silence:

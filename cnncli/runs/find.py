@@ -32,9 +32,22 @@ def find(reference: str, runs_dir: Path) -> Run:
     Raises:
         RunError: If there is none, with the nearest names.
     """
+    return max(find_all(reference, runs_dir), key=lambda run: run.started)
+
+
+def find_all(reference: str, runs_dir: Path) -> list[Run]:
+    """Return all runs that a reference can mean, oldest first: of a name each of its runs; of "latest" the latest.
+
+    Args:
+        reference: As `find` takes it.
+        runs_dir: Folder of all runs.
+
+    Raises:
+        RunError: If there is none, with the nearest names.
+    """
     path = Path(reference)
     if (path / "run.json").is_file():
-        return Run(path)
+        return [Run(path)]
     runs = list(all_runs(runs_dir))
     if not runs:
         raise RunError(f"no runs in {runs_dir}", "Train one: cnn train digits_lenet.")
@@ -44,7 +57,8 @@ def find(reference: str, runs_dir: Path) -> Run:
         matching = [run for run in runs if path.resolve() == run.path.parent.resolve()]
     if not matching:
         raise RunError(f"no run {reference!r} in {runs_dir}", _near(reference, runs))
-    return max(matching, key=lambda run: run.started)
+    ordered = sorted(matching, key=lambda run: run.started)
+    return ordered[-1:] if reference == "latest" else ordered
 
 
 def _near(reference: str, runs: list[Run]) -> str:

@@ -176,17 +176,17 @@ class Run:
 
         return CheckpointStore(self.checkpoints_dir)
 
-    def evaluation_file(self, split: str) -> Path:
-        """Return the file of a split's evaluation."""
-        return self.path / f"evaluation-{split}.json"
+    def evaluation_file(self, split: str, checkpoint: str | None = None) -> Path:
+        """Return the file of a split's evaluation, of another checkpoint than the best if one is named."""
+        return self.path / f"evaluation-{_filed(split, checkpoint)}.json"
 
-    def invariance_file(self, split: str) -> Path:
-        """Return the file of a split's invariance profile."""
-        return self.path / f"invariance-{split}.json"
+    def invariance_file(self, split: str, checkpoint: str | None = None) -> Path:
+        """Return the file of a split's invariance profile, of another checkpoint than the best if one is named."""
+        return self.path / f"invariance-{_filed(split, checkpoint)}.json"
 
-    def predictions_file(self, split: str) -> Path:
-        """Return the file of a split's predictions."""
-        return self.path / f"predictions-{split}.csv"
+    def predictions_file(self, split: str, checkpoint: str | None = None) -> Path:
+        """Return the file of a split's predictions, of another checkpoint than the best if one is named."""
+        return self.path / f"predictions-{_filed(split, checkpoint)}.csv"
 
     def write_text(self, file: Path, text: str) -> None:
         """Write one of the run's files in one step: a reader sees the old or the new text.
@@ -243,6 +243,11 @@ class Run:
         """Drop the lines of epochs after `epoch`, in one step: a resumed run writes them again."""
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
         self.write_text(self.metrics_file, "".join(map(metrics.to_line, kept)))
+
+
+def _filed(split: str, checkpoint: str | None) -> str:
+    """Return what the names of files say of an evaluation."""
+    return split if checkpoint is None else f"{split}-{checkpoint}"
 
 
 def _iso(time: datetime) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy.typing as npt
     from matplotlib.figure import Figure
 
@@ -41,6 +43,11 @@ class EvaluatedSplit(Protocol):
     @property
     def document(self) -> Mapping[str, Any]:
         """What evaluation-<split>.json holds."""
+        ...
+
+    @property
+    def predictions_file(self) -> Path:
+        """File with a line for each example: predictions-<split>.csv."""
         ...
 
     @property

@@ -112,6 +112,17 @@ def test_the_head_must_fit_the_folder():
     assert result.exit_code == 1
 
 
+@pytest.mark.parametrize("units", [1, 3])
+@pytest.mark.parametrize("command", ["train", "train --dry-run", "train --overfit-batch", "find-lr"])
+def test_every_command_that_trains_wants_an_output_for_each_class(command, units, pets):
+    """Whatever trains on the folder counts its classes first: fewer and more outputs are E301, and no run is made."""
+    result = run(*command.split(), "pets.yaml", "--set", f"model.layers[1].Dense.units={units}")
+    codes = [getattr(result.exception, "code", None)]
+    codes += [problem.code for problem in getattr(result.exception, "problems", ())]
+    assert "E301" in codes
+    assert not list((pets / "runs").glob("*/*/run.json"))
+
+
 def test_progress_is_reported_now_and_then(monkeypatch, capsys):
     """Where there is no terminal, a line tells how far the pass is, at most every ten seconds."""
     clock = iter([0.0, 5.0, 11.0, 11.0, 12.0])

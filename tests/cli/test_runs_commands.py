@@ -125,6 +125,8 @@ def test_runs_are_compared(tmp_path: Path) -> None:
     assert document["groups"][0]["metrics"]["epochs"] == {"mean": 3, "sd": 0.0, "n": 2}
     ids = {"first": first.id, "second": second.id}
     assert document["mcnemar"] == [{**ids, "only_first": 1, "only_second": 0, "p_value": 1.0}]
+    by_name = json.loads(cnn("compare", "net", "--runs-dir", str(tmp_path), "--json").stdout)
+    assert by_name == document  # A name means all its runs.
 
 
 def test_mistakes_are_short_errors(tmp_path: Path) -> None:

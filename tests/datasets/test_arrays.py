@@ -100,10 +100,12 @@ def test_channels_follow_the_rule_for_files(channels, encode):
     assert np.array_equal(to_channels(colours, channels)[0], decode(file, channels, "x"))
 
 
-def test_a_narrow_head_is_refused(make_config, tmp_path):
-    """More classes than units of the last layer is an error before the first step."""
+def test_the_head_must_fit(make_config, tmp_path):
+    """More or fewer units in the last layer than classes are an error before the first step."""
     splits = load(make_config, tmp_path, x=IMAGES, y=LABELS)
     text = "{name: a, data: {source: digits, image_size: [8, 8]}, model: {layers: [Flatten, {Dense: {units: UNITS}}]}}"
     splits.require_output(loads(text.replace("UNITS", "3"), "a.yaml"))
-    with pytest.raises(DataError, match="ends in 2 outputs; the data has 3 classes"):
-        splits.require_output(loads(text.replace("UNITS", "2"), "a.yaml"))
+    for units in (2, 4):
+        with pytest.raises(DataError, match=f"ends in {units} outputs; the data has 3 classes") as refused:
+            splits.require_output(loads(text.replace("UNITS", str(units)), "a.yaml"))
+        assert refused.value.code == "E301"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,21 @@ def test_page_without_script_shows_the_end(chromium: Any, material: Material, tm
     assert page.locator("#replay-pictures img").count() == 2
     assert page.locator("#matrix button").count() > 3
     context.close()
+
+
+def test_a_phone_shows_whole_tables_and_whole_file_names(open_page: Any, material: Material, tmp_path: Path) -> None:
+    """At 390 pixels every table but the matrix fits into its box; a file's name in a caption stays on one line."""
+    file = "photos/cat/IMG-20260405-123456_edited.jpg"
+    caption = f"true cat, predicted dog (90.0 %), {file}"
+    examples = replace(material.pictures.examples, hits=(replace(material.pictures.examples.hits[0], caption=caption),))
+    shown = replace(material, pictures=replace(material.pictures, examples=examples))
+    (tmp_path / "report.html").write_text(report_page(shown, SECTIONS), encoding="utf-8")
+    page = open_page(viewport={"width": 390, "height": 844})
+    wide = "[...document.querySelectorAll('.wide')].filter(w => w.querySelector('table:not(.matrix)'))"
+    measured = page.evaluate(f"{wide}.map(w => [w.ariaLabel, w.scrollWidth - w.clientWidth])")
+    assert len(measured) > 10
+    assert [name for name, over in measured if over > 0] == []
+    assert page.evaluate("document.querySelector('.gallery .file').getClientRects().length") == 1
+    line = "parseFloat(getComputedStyle(document.querySelector('.gallery .file')).lineHeight)"
+    assert page.evaluate(f"document.querySelector('.gallery .file').clientHeight < 1.5 * {line}")
+    assert page.get_by_title(file).count() == 1

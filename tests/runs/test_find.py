@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnncli.errors import RunError
-from cnncli.runs.find import find
+from cnncli.runs.find import find, find_all
 from cnncli.runs.run import Run
 
 
@@ -72,3 +72,12 @@ def test_a_damaged_record_does_not_hide_the_others(runs_dir: Path) -> None:
     (runs_dir / "lenet" / "20260101-120000" / "run.json").write_text("{", encoding="utf-8")
     assert find("alexnet", runs_dir).name == "alexnet"
     assert find("latest", runs_dir).path.exists()
+
+
+def test_a_name_means_all_its_runs_where_several_are_asked_for(runs_dir: Path) -> None:
+    """Oldest first; the folder of a name does so too, `latest` and a start mean one."""
+    both = ["20260101-120000", "20260301-120000"]
+    assert [run.id for run in find_all("lenet", runs_dir)] == both
+    assert [run.id for run in find_all(str(runs_dir / "lenet"), runs_dir)] == both
+    assert [run.id for run in find_all("latest", runs_dir)] == both[1:]
+    assert [run.id for run in find_all("lenet/20260101-120000", runs_dir)] == both[:1]

@@ -36,7 +36,7 @@ def draw_scatter(evaluated: EvaluatedSplit, count: int) -> Any:
     """Draw so many predictions over the truth."""
     from cnncli.report.figures import new_figure
 
-    lines = evaluated.run.predictions_file(evaluated.split).read_text(encoding="utf-8").splitlines()
+    lines = evaluated.predictions_file.read_text(encoding="utf-8").splitlines()
     figure = new_figure(4, 4, f"{evaluated.document['num_examples']} examples of {evaluated.split}")
     figure.subplots().plot([float(line.split(",")[2]) for line in lines[1 : count + 1]])
     return figure

@@ -116,7 +116,6 @@ class Classification(TaskSpec):
             return OutputProblem(
                 f"The network ends in {shape[0]:,} outputs; the data has {num_classes:,} classes.",
                 f"Give the last layer {num_classes} outputs: one logit per class.",
-                is_fatal=num_classes > shape[0],
             )
         if shape[0] == 1:
             return OutputProblem(

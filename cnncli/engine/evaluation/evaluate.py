@@ -22,6 +22,7 @@ from cnncli.engine.input_pipeline.decoder import Decoder, FileImages
 from cnncli.engine.input_pipeline.feed import to_memory
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.tasks.objective import make_objective
+from cnncli.runs.evaluations import keep_evaluation
 from cnncli.runs.run import Run
 from cnncli.tasks.measurement import Measurement, count_use, name_of
 from cnncli.tasks.task import Result, get_task
@@ -130,11 +131,11 @@ def readable(split: Split, preprocessing: Preprocessing) -> Images:
 def save(run: Run, measured: RunMeasurement) -> dict[str, Any]:
     """Write evaluation-<split>.json and predictions-<split>.csv into the run, and count uses of its test split.
 
+    Of another checkpoint than the best, the files' names end in the checkpoint's.
+
     Returns:
         What evaluation-<split>.json holds.
     """
-    split = measured.result.split
     document = {**measured.to_json(), "run": str(run.path), "test_uses": count_use(run, measured.split.name)}
-    run.write_text(run.predictions_file(split), measured.result.csv())
-    run.write_json(run.evaluation_file(split), document)
+    keep_evaluation(run, document, measured.result.csv())
     return document

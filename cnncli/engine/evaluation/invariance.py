@@ -11,6 +11,7 @@ from cnncli.datasets.targets import Labels
 from cnncli.engine.evaluation.evaluate import RunMeasurement, readable
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.errors import CnnError
+from cnncli.runs.evaluations import file_of
 from cnncli.runs.run import Run
 from cnncli.tasks.invariance import invariance
 from cnncli.tasks.measurement import Measurement
@@ -25,7 +26,7 @@ def measure(run: Run | None, measured: Measurement) -> dict[str, Any]:
     if run is None or not isinstance(measured, RunMeasurement):
         raise CnnError("the invariance profile needs a run, not an exported network", "Give the run.")
     document = _profile(measured)
-    run.write_json(run.invariance_file(document["split"]), document)
+    run.write_json(file_of(run, run.invariance_file, document["split"], document["checkpoint"]), document)
     return document
 
 

@@ -13,6 +13,9 @@ from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.network.activations import find_layer, is_unchanging
 from cnncli.errors import CnnError
 
+COARSE = 4
+"""Places on a side up to which a map tells little more than that the object is in the image."""
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -27,6 +30,22 @@ def last_plane(model: keras.Model) -> Any:
         if not passes and len(layer.output.shape) == 4 and max(layer.output.shape[1:3]) > 1:
             return layer
     raise CnnError("no layer of the network has a spatial output", "Grad-CAM requires a convolution.")
+
+
+def finer_layer(model: keras.Model) -> tuple[str, str] | None:
+    """Say that Grad-CAM's own choice is of few places, and which layer has more.
+
+    Returns:
+        The size of the chosen map, and the name of the last layer with a larger one; None where there is no need.
+    """
+    height, width = last_plane(model).output.shape[1:3]
+    if max(height, width) > COARSE:
+        return None
+    for layer in reversed(model.layers[1:]):
+        shape = layer.output.shape
+        if len(shape) == 4 and min(shape[1:3]) > COARSE and not is_unchanging(layer):
+            return f"{height}×{width}", layer.name
+    return None
 
 
 def gradcam(

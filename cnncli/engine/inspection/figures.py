@@ -66,6 +66,15 @@ def draw(kind: str, network: InspectedNetwork, choice: Choice) -> Figure:
     return of_the_task[kind](EvaluatedRun(network, split), choice.count)
 
 
+def hint(kind: str, network: InspectedNetwork, choice: Choice) -> str | None:
+    """Return what could make a picture better, or None."""
+    finer = attribution.finer_layer(network.trained.model) if kind == "gradcam" and choice.layer is None else None
+    if finer is None:
+        return None
+    size, layer = finer
+    return f"the map has only {size} places; --layer {layer} gives a finer one, of an earlier layer"
+
+
 def _kernels(network: InspectedNetwork, choice: Choice) -> Figure:
     model = network.trained.model
     if choice.layer is not None:

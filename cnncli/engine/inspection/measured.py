@@ -12,7 +12,8 @@ from cnncli.datasets.splits import Split
 from cnncli.engine.evaluation import invariance
 from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 from cnncli.engine.inspection.network import InspectedNetwork
-from cnncli.errors import CnnError
+from cnncli.errors import CnnError, RunError
+from cnncli.runs.evaluations import KeptEvaluation, find_evaluation
 from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
 
@@ -39,9 +40,19 @@ class EvaluatedRun:
         return trained_run(self.network)
 
     @cached_property
+    def kept(self) -> KeptEvaluation:
+        """The evaluation, as the run keeps it."""
+        return evaluation(self.run, self.split, self.network.checkpoint)
+
+    @property
     def document(self) -> dict[str, Any]:
         """What evaluation-<split>.json holds."""
-        return evaluation(self.run, self.split, self.network.checkpoint)
+        return self.kept.document
+
+    @property
+    def predictions_file(self) -> Path:
+        """File with a line for each example."""
+        return self.kept.predictions_file
 
     @cached_property
     def invariance(self) -> dict[str, Any]:
@@ -71,18 +82,30 @@ def usual_split(run: Run, checkpoint: str = "best") -> str:
     Looking at the test split is a use of it, so nothing but `cnn eval` or a user's word begins with that.
     """
     wanted = find_checkpoint(run, checkpoint).path.name
-    if _known(run.evaluation_file("test"), wanted) is not None:
+    if _kept(run, "test", wanted) is not None:
         return "test"
     return "validation" if "validation" in run.passport()["num_examples"] else "test"
 
 
-def evaluation(run: Run, split: str, checkpoint: str = "best") -> dict[str, Any]:
-    """Return evaluation-<split>.json, measured anew where it is missing, of another checkpoint, or not readable."""
+def evaluation(run: Run, split: str, checkpoint: str = "best") -> KeptEvaluation:
+    """Return a checkpoint's evaluation, measured anew where it is missing or not readable."""
     wanted = find_checkpoint(run, checkpoint).path.name
-    known = _known(run.evaluation_file(split), wanted)
-    if known is not None and run.predictions_file(split).exists():
-        return known
-    return evaluate_run(run, EvaluationOptions(wanted, split))[1]
+    kept = _kept(run, split, wanted)
+    if kept is None or not kept.predictions_file.exists():
+        evaluate_run(run, EvaluationOptions(wanted, split))
+        kept = _kept(run, split, wanted)
+    if kept is None:
+        raise CnnError(f"the evaluation of {wanted} on {split} was written, but cannot be read")
+    return kept
+
+
+def _kept(run: Run, split: str, checkpoint: str) -> KeptEvaluation | None:
+    """Return what the run keeps, or None where it cannot be used: without a checkpoint's name, or not readable."""
+    try:
+        kept = find_evaluation(run, split, checkpoint)
+    except RunError:
+        return None
+    return kept if kept is not None and "checkpoint" in kept.document else None
 
 
 def invariance_profile(run: Run, split: str, checkpoint: str = "best") -> dict[str, Any]:
@@ -97,7 +120,7 @@ def invariance_profile(run: Run, split: str, checkpoint: str = "best") -> dict[s
 
 def known_profile(run: Run, split: str, checkpoint: str) -> dict[str, Any] | None:
     """Return the profile that the run holds of a checkpoint, or None."""
-    return _known(run.invariance_file(split), checkpoint)
+    return _known(run.invariance_file(split), checkpoint) or _known(run.invariance_file(split, checkpoint), checkpoint)
 
 
 def _known(file: Path, checkpoint: str) -> dict[str, Any] | None:

@@ -13,7 +13,11 @@ from cnncli.errors import CheckpointError, DataError
 from cnncli.report.html_material import Material, Pictures
 from cnncli.runs.run import Run
 
-MOST_HEATS = 9
+MOST_HEATS = 40
+"""Examples whose attribution is drawn, one of each class."""
+
+FEW_HEATS = 9
+"""Of a task without classes."""
 
 
 def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Material:
@@ -55,6 +59,7 @@ def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Mat
         tiles=() if measured is None else tuple(network.pages.tiles(measured)),
         invariance=profile,
         pictures=pictures,
+        checkpoint=checkpoint,
     )
 
 
@@ -69,7 +74,7 @@ def _pictures(evaluated: EvaluatedRun) -> Pictures:
     network, pages = evaluated.network, evaluated.network.pages
     kernels = html_images.kernels(network)
     try:
-        shown = network.examples(evaluated.split, None, MOST_HEATS)
+        shown = network.examples(evaluated.split, None, MOST_HEATS if network.classes else FEW_HEATS)
     except DataError as error:
         return Pictures(kernels=kernels, missing=(f"No examples are shown: {error.message}",))
     return Pictures(

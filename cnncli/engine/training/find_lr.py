@@ -18,6 +18,19 @@ from cnncli.plural import counted
 SMOOTHING = 0.9
 """Share of the running mean that each new loss leaves."""
 
+FEWEST = 10
+"""Steps without which there is nothing to read."""
+
+CLEAR = 1.5
+"""A fall counts if it is this many times what the loss differs by chance from batch to batch; smoothing leaves a
+quarter of that, and the smallest of some hundred smoothed values lies about three quarters of it below their mean."""
+
+LEAST_FALL = 0.02
+"""Share of the first loss by which it must fall at least."""
+
+EDGE = 0.1
+"""Share of the fall after which it has begun."""
+
 BREAK = 4.0
 """The search ends when the smoothed loss is this many times its smallest value."""
 
@@ -29,14 +42,16 @@ class Search:
     Attributes:
         rates: Learning rate of each step.
         losses: Smoothed loss of each step.
-        steepest: Rate at which the loss fell fastest.
-        suggested: Rate to try: a tenth of the one with the smallest loss, but at most the steepest.
+        steepest: Rate at which the loss fell fastest, where it had clearly fallen; None where it never did.
+        suggested: Rate to try: a tenth of the one with the smallest loss, but at most the steepest; None likewise.
+        reason: Why no rate is suggested, or None.
     """
 
     rates: list[float]
     losses: list[float]
-    steepest: float
-    suggested: float
+    steepest: float | None
+    suggested: float | None
+    reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn find-lr --json`."""
@@ -56,16 +71,16 @@ def find_rate(config: Config, lowest: float = 1e-6, highest: float = 10.0, num_s
     setup = Setup.of(config, splits)
     setup.begin()
     rates = np.geomspace(lowest, highest, num_steps)
-    losses = _losses(setup, rates)
-    if len(losses) < 10:
-        raise CnnError(
-            f"the loss diverged after {counted(len(losses), 'step')}, at a learning rate of {rates[len(losses)]:.1e}"
-        )
-    return _read(rates[: len(losses)], losses)
+    measured, smoothed = _losses(setup, rates)
+    if len(smoothed) < FEWEST:
+        count = len(smoothed)
+        raise CnnError(f"the loss diverged after {counted(count, 'step')}, at a learning rate of {rates[count]:.1e}")
+    return read(rates[: len(smoothed)], measured, smoothed)
 
 
-def _losses(setup: Setup, rates: np.ndarray) -> list[float]:
-    """Return the smoothed losses until they break."""
+def _losses(setup: Setup, rates: np.ndarray) -> tuple[list[float], list[float]]:
+    """Return the losses of the batches until they break, as they are and smoothed."""
+    measured: list[float] = []
     smoothed: list[float] = []
     mean = 0.0
     while len(smoothed) < len(rates):
@@ -75,16 +90,39 @@ def _losses(setup: Setup, rates: np.ndarray) -> list[float]:
         found = setup.loop.run(chunk, rate, len(smoothed))
         if len(found) == 0 or not isfinite(found[0]):
             break
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * float(found[0])
+        measured.append(float(found[0]))
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * measured[-1]
         # Corrected for the mean's start at zero.
         smoothed.append(mean / (1 - SMOOTHING ** (len(smoothed) + 1)))
         if smoothed[-1] > BREAK * min(smoothed):
             break
-    return smoothed
+    return measured, smoothed
 
 
-def _read(rates: np.ndarray, losses: list[float]) -> Search:
-    lowest = int(np.argmin(losses))
-    slopes = np.gradient(np.asarray(losses), [log10(rate) for rate in rates])
-    steepest = float(rates[int(np.argmin(slopes[: max(lowest, 2)]))])
-    return Search(rates.tolist(), losses, steepest, min(steepest, float(rates[lowest]) / 10))
+def read(rates: np.ndarray, measured: list[float], smoothed: list[float]) -> Search:
+    """Read the rate to try from a search.
+
+    The first steps, whose rates are too small to change anything, tell the loss of the untrained network and how much
+    it differs between batches by chance. Only what lies clearly below that is a fall; before it, slopes are noise.
+
+    Args:
+        rates: Learning rate of each step.
+        measured: Loss of each step's batch.
+        smoothed: The same, smoothed.
+    """
+    head = measured[: max(len(measured) // 8, 5)]
+    level, noise = float(np.mean(head)), float(np.std(head, ddof=1))
+    # Of the first steps, the smoothed losses are still those of single batches.
+    lowest = len(head) + int(np.argmin(smoothed[len(head) :]))
+    fall = level - smoothed[lowest]
+    if fall <= CLEAR * noise or fall <= LEAST_FALL * level:
+        reason = (
+            f"the loss fell by {max(fall, 0.0):.3f} from {level:.3f}, "
+            f"and differs by {noise:.3f} between batches by chance: too little to tell a good rate"
+        )
+        return Search(rates.tolist(), smoothed, None, None, reason)
+    edge = level - max(EDGE * fall, min(noise, fall / 2))
+    begun = 1 + max((i for i in range(lowest) if smoothed[i] > edge), default=-1)
+    slopes = np.gradient(np.asarray(smoothed), [log10(rate) for rate in rates])
+    steepest = float(rates[begun + int(np.argmin(slopes[begun : lowest + 1]))])
+    return Search(rates.tolist(), smoothed, steepest, min(steepest, float(rates[lowest]) / 10))

@@ -22,9 +22,12 @@ def refuse_other_experiment(before: Config, after: Config) -> None:
     changed = [key for name, key in SAME.items() if getattr(before, name) != getattr(after, name)]
     changed += [f"train.{name}" for name in SAME_IN_TRAIN if getattr(before.train, name) != getattr(after.train, name)]
     if changed:
+        fixed = (*SAME.values(), *(f"train.{name}" for name in SAME_IN_TRAIN))
         raise RunError(
             f"resuming continues the same experiment, but {', '.join(changed)} would change",
-            "Start a new run with `cnn train`; train.epochs and the other keys of `train` can be changed here.",
+            f"A run keeps its {', '.join(fixed[:-1])} and {fixed[-1]}: its steps are counted and repeated with them. "
+            "Start a new run with `cnn train`, from these weights with train.start_from: {run: …}. "
+            "Every other key of `train`, such as train.epochs, can be changed here.",
         )
 
 

@@ -24,7 +24,7 @@ from cnncli.errors import CnnError, DataError, RunError
 from cnncli.report.resolved import origins
 from cnncli.report.tables import summary_markdown, summary_text
 from cnncli.runs.checkpoint import Checkpoint
-from cnncli.runs.events import Listener
+from cnncli.runs.events import Listener, told_if_slow
 from cnncli.runs.find import find, find_checkpoint
 from cnncli.runs.run import Run
 
@@ -69,7 +69,9 @@ def train(config: Config, runs_dir: Path, listener: Listener, splits: Splits | N
         CnnError: If the data are missing, or training diverges; what was reached is kept.
     """
     settings = configure(config)
-    splits = splits or load_splits(config)
+    if splits is None:
+        with told_if_slow(listener.noted, _reading(config)):
+            splits = load_splits(config)
     source = _source(config, runs_dir)
     run = Run.create(runs_dir, config.name, dump(config), _begun(config, settings))
     with run.lock(), _failure_recorded(run):
@@ -100,7 +102,8 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
             f"Train a new run from them: cnn train CONFIG --set 'train.start_from={{run: {run.path}}}'",
         )
     settings = configure(config, recorded.get("threads"))
-    splits = load_splits(config, run.passport()["classes"] if run.data_file.exists() else None)
+    with told_if_slow(listener.noted, _reading(config)):
+        splits = load_splits(config, run.passport()["classes"] if run.data_file.exists() else None)
     _refuse_other_data(run, splits)
     trainer = _trainer(run, config, splits, listener)
     settings["arithmetic"] = arithmetic(config.train, trainer.setup.model)
@@ -135,6 +138,12 @@ def _begun(config: Config, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"seed": config.seed, "metrics": config.task_spec.metrics_json(), **settings}
 
 
+def _reading(config: Config) -> str:
+    """Say whose examples are read."""
+    where = f"{config.data.source} {config.data.path}" if config.data.path else config.data.source
+    return f"reading and measuring the examples of {where}"
+
+
 def _source(config: Config, runs_dir: Path) -> Checkpoint | None:
     """Load the checkpoint that a new run starts from, if the config names one."""
     start = config.train.start_from
@@ -142,7 +151,8 @@ def _source(config: Config, runs_dir: Path) -> Checkpoint | None:
 
 
 def _trainer(run: Run, config: Config, splits: Splits, listener: Listener) -> Trainer:
-    setup = Setup.of(config, splits)
+    with told_if_slow(listener.noted, "preparing the network and the examples"):
+        setup = Setup.of(config, splits)
     return Trainer(setup, Recording(run, setup, summary_markdown(summarize(config))), listener)
 
 

@@ -8,6 +8,15 @@ function make(name, text, attributes = {}) {
   return made;
 }
 
+// As report/html_parts.py captions pictures: a file's name is never broken.
+function captioned(text) {
+  const made = make("figcaption");
+  text.split(/([^\s:,]+\.[A-Za-z]\w*)/).forEach((part, i) => {
+    made.append(i % 2 ? make("span", part, { class: "file", title: part }) : part);
+  });
+  return made;
+}
+
 function startMatrix(matrix, panel) {
   const buttons = [...matrix.querySelectorAll("button")];
   if (!buttons.length) return;
@@ -28,7 +37,7 @@ function startMatrix(matrix, panel) {
     const gallery = make("div", "", { class: "gallery" });
     for (const [source, caption] of cell.images) {
       const figure = make("figure");
-      figure.append(make("img", "", { src: source, alt: "", class: "pixels" }), make("figcaption", caption));
+      figure.append(make("img", "", { src: source, alt: "", class: "pixels" }), captioned(caption));
       gallery.append(figure);
     }
     panel.append(gallery);

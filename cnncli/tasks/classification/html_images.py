@@ -24,7 +24,7 @@ THUMBNAIL = 64
 
 def example_pictures(evaluated: EvaluatedSplit) -> ExamplePictures:
     """Return the pictures of a split's examples, with what was predicted for them."""
-    split, found = evaluated.examples, evaluated_examples(evaluated.run, evaluated.split)
+    split, found = evaluated.examples, evaluated_examples(evaluated.predictions_file)
     return ExamplePictures(
         cells(split, found),
         tuple(examples(split, worst(found, MOST_GALLERY))),

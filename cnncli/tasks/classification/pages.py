@@ -128,7 +128,7 @@ def _mistakes(evaluated: EvaluatedSplit, count: int) -> Figure:
     from cnncli.tasks.classification.predictions import evaluated_examples, worst
 
     named = _checkpoint(evaluated)
-    found = evaluated_examples(evaluated.run, evaluated.split)
+    found = evaluated_examples(evaluated.predictions_file)
     wrong = sum(not prediction.is_right for prediction in found)
     title = f"{named}: the most confident of {full(wrong)} mistakes on {evaluated.split}"
     return gallery_figure(pictured(evaluated.examples, worst(found, count)), title)
@@ -139,7 +139,7 @@ def _hits(evaluated: EvaluatedSplit, count: int) -> Figure:
     from cnncli.tasks.classification.predictions import best, evaluated_examples
 
     title = f"{_checkpoint(evaluated)}: the most confident right predictions on {evaluated.split}, class by class"
-    found = best(evaluated_examples(evaluated.run, evaluated.split), count)
+    found = best(evaluated_examples(evaluated.predictions_file), count)
     return gallery_figure(pictured(evaluated.examples, found), title)
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.report.grid import Column
-from cnncli.runs.run import Run
 from cnncli.tasks.classification.columns import EXAMPLE, MARGIN, PREDICTED, PROBABILITY, TRUE
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -44,9 +43,9 @@ class EvaluatedExample:
         return self.true == self.predicted
 
 
-def evaluated_examples(run: Run, split: str) -> list[EvaluatedExample]:
+def evaluated_examples(predictions_file: Path) -> list[EvaluatedExample]:
     """Return the lines of predictions-<split>.csv, in the order of the examples."""
-    with Path(run.predictions_file(split)).open(encoding="utf-8", newline="") as file:
+    with predictions_file.open(encoding="utf-8", newline="") as file:
         return [
             EvaluatedExample(
                 row, line[EXAMPLE], line[TRUE], line[PREDICTED], float(line[PROBABILITY]), float(line[MARGIN])
@@ -96,9 +95,13 @@ class Ranking:
 
     @classmethod
     def of(cls, probabilities: Floats, classes: Sequence[str], top: int) -> Ranking:
-        """Rank the `top` most probable classes; ties stay in the order of the classes."""
-        order = np.argsort(-probabilities, kind="stable")[:top]
-        return cls(tuple(Place(classes[i], float(probabilities[i])) for i in order.tolist()))
+        """Rank the `top` most probable classes; ties stay in the order of the classes.
+
+        A network that an older version trained may have outputs to spare: they are called by their places.
+        """
+        order = np.argsort(-probabilities, kind="stable")[:top].tolist()
+        names = (*classes, *(f"output {i}" for i in range(len(classes), len(probabilities))))
+        return cls(tuple(Place(names[i], float(probabilities[i])) for i in order))
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the classes with their probabilities."""

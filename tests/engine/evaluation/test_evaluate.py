@@ -160,6 +160,21 @@ def test_uses_of_the_test_split_are_counted(run: Run, kept: dict[str, Any]) -> N
     assert json.loads(run.evaluation_file("test").read_text(encoding="utf-8"))["test_uses"] == before + 1
 
 
+def test_measuring_another_checkpoint_leaves_the_best_ones_files(run: Run) -> None:
+    """`cnn eval --checkpoint` of any but the best writes under names that end in the checkpoint's."""
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
+
+    (other,) = set(run.checkpoints.names()) - {run.checkpoints.best().path.name}
+    _, document = evaluate_run(run, EvaluationOptions("best", "validation"))
+    files = run.evaluation_file("validation"), run.predictions_file("validation")
+    before = [file.read_bytes() for file in files]
+    evaluate_run(run, EvaluationOptions(other, "validation"))
+    assert [file.read_bytes() for file in files] == before
+    assert document["checkpoint"] != other
+    assert json.loads((run.path / f"evaluation-validation-{other}.json").read_text())["checkpoint"] == other
+    assert (run.path / f"predictions-validation-{other}.csv").exists()
+
+
 def test_averaged_weights_are_evaluated(run: Run) -> None:
     """With a running average, it is what the evaluation loads, not the raw weights."""
     from cnncli.engine.evaluation.trained import load_trained

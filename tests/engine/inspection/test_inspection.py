@@ -272,3 +272,20 @@ def test_unknown_layers_are_answered(plain: Any) -> None:
     with pytest.raises(CnnError) as caught:
         find_layer(plain[0], "seperable")
     assert caught.value.hint == "Did you mean separable?"
+
+
+def test_a_tiny_map_has_a_finer_one_named() -> None:
+    """Where Grad-CAM's own layer has at most 4×4 places, the last layer with more is named; else nothing."""
+    import keras
+
+    from cnncli.engine.inspection.attribution import finer_layer
+
+    def network(size: int) -> keras.Model:
+        inputs = keras.Input((size, size, 1))
+        x = keras.layers.Conv2D(2, 3, padding="same", name="first")(inputs)
+        x = keras.layers.MaxPooling2D(2, name="half")(x)
+        x = keras.layers.Conv2D(2, 3, padding="same", strides=4, name="last")(x)
+        return keras.Model(inputs, keras.layers.Flatten()(x))
+
+    assert finer_layer(network(32)) == ("4×4", "half")
+    assert finer_layer(network(64)) is None

@@ -143,3 +143,18 @@ def test_without_validation_test_is_shown_and_counted(train_run: Callable[..., R
     assert material.evaluation is not None
     assert material.evaluation["split"] == "test"
     assert run.record["test_uses"] == 1
+
+
+def test_every_class_has_its_attribution(train_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One example of each of ten classes; where there are more than can be drawn, it is said."""
+    from cnncli.engine.inspection import report
+    from cnncli.report.html_network import attribution
+
+    assert report.MOST_HEATS >= 10
+    run = train_run(NETWORKS["residual"])
+    monkeypatch.setattr(report, "MOST_HEATS", 2)
+    assert "One example of each of 2 classes, of 3." in str(attribution(report.collect(run)))
+    monkeypatch.setattr(report, "MOST_HEATS", 40)
+    material = report.collect(run)
+    assert len(material.pictures.heats) == 3
+    assert "One example" not in str(attribution(material))

@@ -92,8 +92,14 @@ def test_early_stopping_that_has_stopped(small_config: Callable[..., Any], tmp_p
 def test_another_experiment_is_refused(done: Any, override: str) -> None:
     """What would make it another experiment is refused by name, and the run stays as it was."""
     text = done.config_file.read_text(encoding="utf-8")
-    with pytest.raises(RunError, match=override.split("=")[0].split(".")[0]):
+    key = override.split("=")[0]
+    named = key if key.startswith("train.") else key.split(".")[0]
+    with pytest.raises(RunError, match=f"but {named} would change") as refused:
         resumed(done, override)
+    # What may change is not told in words that take in what was just refused.
+    kept, _, rest = refused.value.hint.partition(": its steps")
+    assert named in kept.removeprefix("A run keeps its ").replace(" and ", ", ").split(", ")
+    assert "Every other key of `train`" in rest
     assert done.config_file.read_text(encoding="utf-8") == text
     assert done.status == "done"
 

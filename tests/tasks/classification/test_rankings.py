@@ -34,6 +34,12 @@ def test_predictions_of_a_batch() -> None:
     assert second.places == (("a", 0.7), ("d", 0.2), ("c", 0.1))
 
 
+def test_outputs_without_a_class() -> None:
+    """Of a network with outputs to spare, which older versions trained, the spare ones are called by their places."""
+    found = Ranking.of(np.array([0.1, 0.0, 0.2, 0.0, 0.7]), CLASSES, top=2)
+    assert found.places == (("output 4", 0.7), ("c", 0.2))
+
+
 def test_table() -> None:
     """The first class has columns of its own, the next ones share one; files that cannot be read are left out."""
     ranking = Ranking((Place("a", 0.5), Place("b", 0.25), Place("c", 0.125)))

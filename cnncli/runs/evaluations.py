@@ -1,0 +1,110 @@
+"""The evaluations that a run keeps, by split and checkpoint: the best checkpoint's have the plain names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cnncli.errors import RunError
+from cnncli.runs import durable
+from cnncli.runs.run import Run
+
+Place = Callable[[str, str | None], Path]
+"""Names a file by split and checkpoint: `Run.evaluation_file`, `predictions_file` or `invariance_file`."""
+
+
+class KeptEvaluation(NamedTuple):
+    """An evaluation on the disk.
+
+    Attributes:
+        document: What evaluation-<split>.json holds.
+        predictions_file: The line for each example.
+    """
+
+    document: dict[str, Any]
+    predictions_file: Path
+
+
+def checkpoint_name(run: Run, checkpoint: str) -> str | None:
+    """Return the name of the checkpoint that "best", "last", a name or a path means; None where there is none."""
+    if checkpoint not in ("best", "last"):
+        return Path(checkpoint).name
+    best = run.checkpoints.best_name() if checkpoint == "best" else None
+    return best or next(reversed(run.checkpoints.names()), None)
+
+
+def find_evaluation(run: Run, split: str, checkpoint: str | None) -> KeptEvaluation | None:
+    """Return the evaluation that a run keeps of a split with a checkpoint, or None.
+
+    Args:
+        run: The run.
+        split: The split's name, with what the evaluation's options add to it.
+        checkpoint: The checkpoint's name; None takes the file of the plain name, whatever it was measured with.
+
+    Raises:
+        RunError: If a file is there but cannot be read.
+    """
+    for suffix in (None, checkpoint)[: 1 if checkpoint is None else 2]:
+        document = _read(run.evaluation_file(split, suffix))
+        # Files without a checkpoint are from before it was recorded; they were the best one's.
+        if document is not None and (checkpoint is None or document.get("checkpoint", checkpoint) == checkpoint):
+            return KeptEvaluation(document, run.predictions_file(split, suffix))
+    return None
+
+
+def measured_checkpoints(run: Run, split: str) -> list[str]:
+    """Return the names of the checkpoints that a split was measured with, as far as the run keeps it."""
+    names = (None, *run.checkpoints.names())
+    found = (_read(run.evaluation_file(split, name)) for name in names)
+    return list(dict.fromkeys(document["checkpoint"] for document in found if document and "checkpoint" in document))
+
+
+def keep_evaluation(run: Run, document: dict[str, Any], csv: str) -> None:
+    """Write an evaluation and its predictions into the run; those of another checkpoint stay."""
+    split, checkpoint = document["split"], document["checkpoint"]
+    # The predictions are moved first: their checkpoint is known from the evaluation alone.
+    predictions = file_of(run, run.predictions_file, split, checkpoint)
+    evaluation = file_of(run, run.evaluation_file, split, checkpoint)
+    run.write_text(predictions, csv)
+    run.write_json(evaluation, document)
+
+
+def file_of(run: Run, place: Place, split: str, checkpoint: str) -> Path:
+    """Return the file for what is measured with a checkpoint, free of what another one left under that name."""
+    if checkpoint != checkpoint_name(run, "best"):
+        return place(split, checkpoint)
+    plain = place(split, None)
+    former = _checkpoint_of(run, place, split)
+    if plain.exists() and former not in (None, checkpoint):
+        try:
+            durable.replace(plain, place(split, former))
+        except OSError as error:
+            raise RunError(f"{plain} cannot be renamed: {error.strerror}") from error
+    return plain
+
+
+def _checkpoint_of(run: Run, place: Place, split: str) -> str | None:
+    """Return the checkpoint of what has the plain name."""
+    holder = run.evaluation_file if place == run.predictions_file else place
+    try:
+        return (_read(holder(split, None)) or {}).get("checkpoint")
+    except RunError:
+        return None
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    """Return the document of a file, or None where there is no file."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{file} cannot be read: {error}", "`cnn eval` writes it again.") from error
+    if not isinstance(document, dict):
+        raise RunError(
+            f"{file} cannot be read: it contains {type(document).__name__}, expected a mapping",
+            "`cnn eval` writes it again.",
+        )
+    return document
