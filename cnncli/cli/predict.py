@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnncli.cli.console import err, out, print_json, print_note, print_page
+from cnncli.cli.moved import MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ def predict_cli(
         bool | None,
         typer.Option("--draw/--no-draw", help="Show small images in the terminal; by default the first few."),
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="As for the other commands; predicting does not need the run's examples.")
+    ] = None,
+    sets: MovedSet = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -42,6 +47,7 @@ def predict_cli(
     """
     from cnncli.datasets.pictures import pictures
 
+    moved_path(data, sets)
     named = pictures(files, sys.stdin.buffer)
     network, usual = _network(run, runs_dir, checkpoint)
     from cnncli.serving.predict import predict

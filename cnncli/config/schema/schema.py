@@ -165,6 +165,9 @@ class Train(Section):
     replay: bool = Field(
         default=False, description="Record the filters after every epoch, for the replay in the report."
     )
+    keep_proof: bool = Field(
+        default=True, description="Keep up to 64 examples in the run, so that it can be exported without its data."
+    )
     threads: Positive | None = Field(default=None, description="Number of CPU threads; null: all.")
 
 

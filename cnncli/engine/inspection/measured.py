@@ -41,12 +41,12 @@ class EvaluatedRun:
     @cached_property
     def document(self) -> dict[str, Any]:
         """What evaluation-<split>.json holds."""
-        return evaluation(self.run, self.split, self.network.checkpoint)
+        return evaluation(self.run, self.split, self.network.checkpoint, self.network.data)
 
     @cached_property
     def invariance(self) -> dict[str, Any]:
         """What invariance-<split>.json holds."""
-        return invariance_profile(self.run, self.split, self.network.checkpoint)
+        return invariance_profile(self.run, self.split, self.network.checkpoint, self.network.data)
 
     @property
     def examples(self) -> Split:
@@ -76,22 +76,22 @@ def usual_split(run: Run, checkpoint: str = "best") -> str:
     return "validation" if "validation" in run.passport()["num_examples"] else "test"
 
 
-def evaluation(run: Run, split: str, checkpoint: str = "best") -> dict[str, Any]:
+def evaluation(run: Run, split: str, checkpoint: str = "best", data: Path | None = None) -> dict[str, Any]:
     """Return evaluation-<split>.json, measured anew where it is missing, of another checkpoint, or not readable."""
     wanted = find_checkpoint(run, checkpoint).path.name
     known = _known(run.evaluation_file(split), wanted)
     if known is not None and run.predictions_file(split).exists():
         return known
-    return evaluate_run(run, EvaluationOptions(wanted, split))[1]
+    return evaluate_run(run, EvaluationOptions(wanted, split, data, moved=True))[1]
 
 
-def invariance_profile(run: Run, split: str, checkpoint: str = "best") -> dict[str, Any]:
+def invariance_profile(run: Run, split: str, checkpoint: str = "best", data: Path | None = None) -> dict[str, Any]:
     """Return the profile of a split, measured anew where it is missing, of another checkpoint, or not readable."""
     wanted = find_checkpoint(run, checkpoint).path.name
     known = known_profile(run, split, wanted)
     if known is not None:
         return known
-    measured, _ = evaluate_run(run, EvaluationOptions(wanted, split))
+    measured, _ = evaluate_run(run, EvaluationOptions(wanted, split, data, moved=True))
     return invariance.measure(run, measured)
 
 
