@@ -27,8 +27,10 @@ def located(config: Config) -> Data:
     if data.path is None or data.source in WITHOUT_PATH:
         return data
     path = Path(data.path).expanduser()
+    if path.exists():
+        return data
     folders = config.origins.folders("data.path")
-    for candidate in (path, *(folder / path for folder in folders)):
+    for candidate in (folder / path for folder in folders):
         if candidate.exists():
             return data.model_copy(update={"path": str(candidate)})
     looked = () if path.is_absolute() or not folders else (Path.cwd(), *folders)
