@@ -68,7 +68,7 @@ def _divided(
     """Return what a config's source holds, and its parts divided as the config says."""
     collection = collect(located(config), tuple(classes) if classes is not None else None, watch)
     ready = {name: _for_task(part, config.task) for name, part in collection.parts.items()}
-    return collection, divide(ready, config.data.validation, config.seed)
+    return collection, divide(ready, config.data, config.seed)
 
 
 def own(config: Config, trained: dict[str, Any], path: Path | None = None) -> Splits:

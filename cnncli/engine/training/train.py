@@ -138,6 +138,7 @@ def _begun(config: Config, settings: Mapping[str, Any]) -> dict[str, Any]:
         "seed": config.seed,
         "metrics": config.task_spec.metrics_json(),
         "config_directory": str(folders[0]) if folders else None,
+        **({} if config.data.fold is None else {"fold": config.data.fold, "folds": config.data.folds}),
         **settings,
     }
 
