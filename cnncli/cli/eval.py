@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnncli.cli.console import err, out, print_json, print_note, print_page
+from cnncli.cli.moved import MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ def eval_cli(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Evaluate on other examples: a folder of class folders, a .zip of one, an .npz or a .csv file."
+            help="Evaluate on other examples: a folder of class folders, a .zip of one, an .npz or a .csv file. "
+            "Where their content is the run's own, they have moved, and --split says which are measured."
         ),
     ] = None,
+    sets: MovedSet = None,
     tta: Annotated[
         bool,
         typer.Option("--tta", help="Test-time augmentation: average over flipped and shifted images, as in training."),
@@ -48,17 +51,24 @@ def eval_cli(
     from cnncli.serving.kinds import kind_of
     from cnncli.tasks.task import get_task
 
+    moved = moved_path(None, sets)
+    if data is not None and moved is not None:
+        raise typer.BadParameter("use either --data or --set data.path")
     exported = kind_of(Path(run)) is not None
     found = None if exported else find(run, runs_dir)
     if found is None:
         from cnncli.cli.artifact import open_artifact
         from cnncli.serving.evaluate import evaluate_artifact
 
-        measured, document = evaluate_artifact(open_artifact(Path(run)), Path(run), split, data, runs_dir)
+        measured, document = evaluate_artifact(open_artifact(Path(run)), Path(run), split, data, runs_dir, moved)
     else:
         from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 
-        measured, document = evaluate_run(found, EvaluationOptions(checkpoint, split, data, tta))
+        measured, document = evaluate_run(
+            found, EvaluationOptions(checkpoint, split, moved or data, tta, moved is not None)
+        )
+    if data is not None and document["data"] is None:
+        print_note(f"{data} holds the run's own examples: its {split} split is measured")
     if invariance:
         from cnncli.engine.evaluation.invariance import measure
 

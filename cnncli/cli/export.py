@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import out, print_json, print_note, print_page
+from cnncli.cli.moved import MovedData, MovedSet, moved_path
 from cnncli.cli.options import Json, RunArgument, RunsDir
 
 
@@ -40,6 +41,8 @@ def export_cli(
         float | None, typer.Option(help="Allowed accuracy drop of a quantised artifact, in points (default 1).", min=0)
     ] = None,
     checkpoint: Annotated[str, typer.Option(help="best, last, or a checkpoint's path.")] = "best",
+    data: MovedData = None,
+    sets: MovedSet = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -63,6 +66,7 @@ def export_cli(
         quantize=quantize.value if quantize else None,
         checkpoint=checkpoint,
         max_drop=None if max_drop is None else max_drop / 100,
+        data=moved_path(data, sets),
     )
     from cnncli.report.export import ACCURACY, Score, artifact_line
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnncli.cli.console import Count, err, out, print_json_list, print_note, print_page
+from cnncli.cli.moved import MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ def predict_cli(
         bool | None,
         typer.Option("--draw/--no-draw", help="Show small images in the terminal; by default the first few."),
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="As for the other commands; predicting does not need the run's examples.")
+    ] = None,
+    sets: MovedSet = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -46,6 +51,7 @@ def predict_cli(
     """
     from cnncli.datasets.pictures import pictures
 
+    moved_path(data, sets)
     named = pictures(files, sys.stdin.buffer)
     network, usual = _network(run, runs_dir, checkpoint)
     from cnncli.serving.predict import predict

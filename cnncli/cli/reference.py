@@ -29,4 +29,4 @@ def load_reference(reference: str, runs_dir: Path, overrides: Sequence[str] = ()
         run = find(reference, runs_dir)
     except RunError:
         return load(reference, overrides)  # says that there is no such config, with the nearest names
-    return load(run.config_file, overrides)
+    return run.config(overrides)

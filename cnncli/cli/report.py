@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import print_json, print_line
+from cnncli.cli.moved import MovedData, MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunArgument, RunsDir
 
 
@@ -22,6 +23,8 @@ def report_cli(
         typer.Option("--output", "-o", metavar="HTML", help="Output file; report.html in the run by default."),
     ] = None,
     checkpoint: CheckpointOption = "best",
+    data: MovedData = None,
+    sets: MovedSet = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -33,6 +36,7 @@ def report_cli(
     """
     from cnncli.runs.find import find
 
+    moved = moved_path(data, sets)
     found = find(run, runs_dir)
     target = output or found.report_file
     from cnncli.engine.inspection.report import collect
@@ -40,7 +44,7 @@ def report_cli(
     from cnncli.report.html_page import report_page
     from cnncli.tasks.task import get_task
 
-    material = collect(found, split, checkpoint)
+    material = collect(found, split, checkpoint, moved)
     write_text(target, report_page(material, get_task(found.config().task).pages.sections()))
     if as_json:
         print_json({"file": str(target)})

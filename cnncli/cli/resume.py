@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cnncli.cli.moved import MovedData, override_of, without_path
 from cnncli.cli.options import Device, DeviceName, Json, RunArgument, RunsDir, Sets
 from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
 
@@ -11,6 +12,7 @@ from cnncli.cli.training import choose_device, finish, make_listener, show_warni
 def resume_cli(
     run: RunArgument = "latest",
     sets: Sets = None,
+    data: MovedData = None,
     runs_dir: RunsDir = Path("runs"),
     device: Device = DeviceName.auto,
     as_json: Json = False,
@@ -24,9 +26,8 @@ def resume_cli(
     found = find(run, runs_dir)
     # Locked before anything slow is imported, so that a second process hears at once who holds the run.
     with found.lock():
-        from cnncli.config.load import load
-
-        config = load(found.config_file, list(sets or ()))
+        moved, overrides = without_path(data, sets)
+        config = found.config([*overrides, *([] if moved is None else [override_of(moved)])])
         show_warnings(config)
         choose_device(device)
         from cnncli.engine.training.train import resume

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnncli.cli.console import print_json, print_line, print_note
+from cnncli.cli.moved import MovedData, override_of, without_path
 from cnncli.cli.options import CheckpointOption, ConfigOrRun, Json, RunsDir, Sets
 from cnncli.tasks.task import all_kinds
 
@@ -35,6 +36,7 @@ def show_cli(
     count: Annotated[int, typer.Option(min=1, max=200, help="Number of examples in a gallery.")] = 24,
     checkpoint: CheckpointOption = "best",
     sets: Sets = None,
+    data: MovedData = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -46,7 +48,7 @@ def show_cli(
     Example: cnn show sobel activations
     """
     target = output or Path(f"{kind}.png")
-    network = _network(reference, runs_dir, checkpoint, sets)
+    network = _network(reference, runs_dir, checkpoint, sets, data)
     from cnncli.engine.inspection.figures import Choice, draw, hint
     from cnncli.report.figures import save
 
@@ -61,22 +63,25 @@ def show_cli(
         print_line(str(target))
 
 
-def _network(reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | None) -> InspectedNetwork:
+def _network(
+    reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | None, data: Path | None
+) -> InspectedNetwork:
     """Return what a reference means: a file is a config; a name is its latest run, and a config where there is none."""
     from cnncli.cli.reference import load_reference
     from cnncli.errors import RunError
     from cnncli.runs.find import find
 
     run, overrides = None, list(sets or ())
+    moved, others = without_path(data, sets)
     if not Path(reference).is_file():
         try:
             run = find(reference, runs_dir)
         except RunError:
             run = None
     if run is None:
-        config = load_reference(reference, runs_dir, overrides)
+        config = load_reference(reference, runs_dir, overrides + ([] if data is None else [override_of(data)]))
     else:
-        config = load_reference(str(run.config_file), runs_dir, overrides)
+        config = run.config(others)
     from cnncli.engine.inspection.network import InspectedNetwork
 
-    return InspectedNetwork(config, run, checkpoint)
+    return InspectedNetwork(config, run, checkpoint, None if run is None else moved)

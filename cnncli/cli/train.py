@@ -19,6 +19,9 @@ def train_cli(
     config: ConfigArgument,
     sets: Sets = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; the config's by default.")] = None,
+    fold: Annotated[
+        int | None, typer.Option(min=1, metavar="K", help="Cross-validation: validate on fold K of data.folds.")
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
     device: Device = DeviceName.auto,
     as_json: Json = False,
@@ -36,6 +39,7 @@ def train_cli(
     from cnncli.config.load import load
 
     overrides = list(sets or ()) + ([f"name={name}"] if name else [])
+    overrides += [] if fold is None else [f"data.fold={fold}"]
     loaded = load(config, overrides)
     show_warnings(loaded)
     choose_device(device)

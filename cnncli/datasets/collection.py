@@ -14,17 +14,25 @@ from cnncli.datasets.splits import Split
 
 @dataclass(frozen=True)
 class Part:
-    """A split with what is known of its images."""
+    """A split with what is known of its images.
+
+    Attributes:
+        split: The examples.
+        facts: What is known of each image.
+        groups: Person or place of each example, as `data.group` finds it; None where the config names none.
+    """
 
     split: Split
     facts: Facts
+    groups: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.split)
 
     def take(self, indices: npt.NDArray[np.int64], name: str) -> Part:
         """Return the examples at `indices`, in that order, as a part called `name`."""
-        return Part(self.split.take(indices, name), self.facts.take(indices))
+        groups = None if self.groups is None else [self.groups[row] for row in indices.tolist()]
+        return Part(self.split.take(indices, name), self.facts.take(indices), groups)
 
 
 @dataclass(frozen=True)

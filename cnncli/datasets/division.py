@@ -1,4 +1,4 @@
-"""Which examples leave training for validation."""
+"""Which examples leave training for validation and test."""
 
 from __future__ import annotations
 
@@ -8,26 +8,56 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.config.schema.schema import Data
 from cnncli.datasets.collection import Part
 from cnncli.datasets.duplicates import group_numbers
+from cnncli.datasets.related import fold_numbers, held_out_groups, related
 from cnncli.datasets.targets import Labels
 from cnncli.errors import DataError
 
 
-def divide(parts: Mapping[str, Part], validation: float | str, seed: int) -> dict[str, Part]:
+def divide(parts: Mapping[str, Part], data: Data, seed: int) -> dict[str, Part]:
     """Return train, validation and test.
 
-    A source's own validation split is used as it is, whatever share is named; a share of 0 means no
-    validation. The test split is never used for it.
+    A source's own test and validation splits are used as they are, whatever share is named; a share of 0 means no
+    validation. The test split is never used for it. The test share is taken first.
 
     Args:
         parts: The source's own splits.
-        validation: Share of each training class, or the name of one of the source's splits.
+        data: The config's `data` section: shares, folds, and what belongs together.
         seed: The experiment's seed.
 
     Raises:
         DataError: If there is no such split, or the share leaves nothing to train on.
     """
+    if data.test is not None and "test" not in parts:
+        train = parts["train"]
+        chosen = held_out_groups(_strata(train), related(train), _ranks(train.facts.digests, seed), data.test)
+        kept, test = _taken(train, chosen, "test", "data.test: null")
+        parts = {**parts, "train": kept, "test": test}
+    if data.folds is not None:
+        return _with_fold(parts, data.folds, data.fold, seed)
+    return _with_validation(parts, data, seed)
+
+
+def _with_fold(parts: Mapping[str, Part], folds: int, fold: int | None, seed: int) -> dict[str, Part]:
+    """Return train, validation and test, where validation is one fold of the training examples."""
+    if "validation" in parts:
+        raise DataError("the data has a validation split of its own, so there are no folds", hint="Remove data.folds.")
+    if fold is None:
+        raise DataError(
+            f"data.folds is {folds}, but no fold is chosen for validation",
+            hint=f"Choose one from 1 to {folds}: cnn train --fold 1, or --set data.fold=1.",
+        )
+    train = parts["train"]
+    numbers = fold_numbers(_strata(train), related(train), _ranks(train.facts.digests, seed), folds)
+    kept, validation = _taken(train, numbers == fold - 1, "validation", "fewer data.folds")
+    return {**parts, "train": kept, "validation": validation}
+
+
+def _with_validation(parts: Mapping[str, Part], data: Data, seed: int) -> dict[str, Part]:
+    """Return train, validation and test, where validation is a share of the training examples or the source's own."""
+    validation = data.validation
     train = parts["train"]
     fixed = {"train": train} | ({"test": parts["test"]} if "test" in parts else {})
     if isinstance(validation, str):
@@ -38,16 +68,33 @@ def divide(parts: Mapping[str, Part], validation: float | str, seed: int) -> dic
         return fixed
     if "validation" in parts:
         return fixed | {"validation": parts["validation"]}
-    strata = train.split.targets.strata()
-    alike = np.zeros(len(train), np.int64) if strata is None else strata
-    chosen = held_out(alike, train.facts.digests, validation, seed)
+    if data.test is None and data.group is None:
+        chosen = held_out(_strata(train), train.facts.digests, validation, seed)
+    else:
+        chosen = held_out_groups(_strata(train), related(train), _ranks(train.facts.digests, seed), validation)
+    kept, held = _taken(train, chosen, "validation", "data.validation: 0")
+    return fixed | {"train": kept, "validation": held}
+
+
+def _strata(part: Part) -> Labels:
+    strata = part.split.targets.strata()
+    return np.zeros(len(part), np.int64) if strata is None else strata
+
+
+def _taken(train: Part, chosen: npt.NDArray[np.bool_], name: str, without: str) -> tuple[Part, Part]:
+    """Return what stays in training, and what leaves it for another split; `without` is how to do without that.
+
+    Raises:
+        DataError: If either is empty.
+    """
     if not chosen.any():
         raise DataError(
-            f"no class has two different images: nothing can be held out for validation ({len(train):,} in all)",
-            hint="Add images, or set data.validation: 0.",
+            f"no class has two different images: nothing can be held out for {name} ({len(train):,} in all)",
+            hint=f"Add images, or set {without}.",
         )
-    kept = train.take(np.flatnonzero(~chosen), "train")
-    return fixed | {"train": kept, "validation": train.take(np.flatnonzero(chosen), "validation")}
+    if chosen.all():
+        raise DataError(f"all {len(train):,} examples belong together, so nothing is left to train on")
+    return train.take(np.flatnonzero(~chosen), "train"), train.take(np.flatnonzero(chosen), name)
 
 
 def _own(parts: Mapping[str, Part], name: str) -> Part:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def from_csv(path: Path, data: Data, classes: Classes | None, watch: Watch | Non
     Raises:
         DataError: If the table is wrong, names no training image, or a class unknown to `classes`.
     """
-    names, labels, splits = layout.by_csv(path)
+    names, labels, splits, groups = layout.by_csv(path, None if is_pattern(data.group) else data.group)
     store = Folder(path.parent)
     sizes, stamps, bad = [], [], []
     kept: list[int] = []
@@ -64,6 +65,7 @@ def from_csv(path: Path, data: Data, classes: Classes | None, watch: Watch | Non
         bad=bad,
         train_classes=tuple(sorted({label for label, split in zip(labels, splits, strict=True) if split == "train"})),
         ignored=0,
+        groups=None if groups is None else [groups[i] for i in kept],
     )
     collection = measured(store, listing, found, data, classes, watch)
     if not len(collection.parts["train"]):
@@ -85,6 +87,7 @@ def measured(
     files = Files.of(store, [listing.names[row] for row in rows.tolist()], data.channels)
     scanned = scan(files, listing.sizes[rows], listing.stamps[rows], watch)
     files = replace(files, plain=scanned.facts.plain, sizes=scanned.facts.sizes)
+    groups = found.groups if found.groups is not None else _groups(files.names, data.group)
     place = {name: number for number, name in enumerate(named)}
     labels = np.array([place[name] for name in found.classes], np.int64)
     split_of = np.array(found.splits)
@@ -96,6 +99,7 @@ def measured(
         parts[name] = Part(
             Split(name, images, ClassNumbers(labels[chosen]), [_shown(n) for n in images.names]),
             scanned.facts.take(chosen),
+            None if groups is None else [groups[row] for row in chosen.tolist()],
         )
     bad = [BadFile(_shown(name), split, reason) for name, split, reason in found.bad]
     for row in np.flatnonzero(~good).tolist():
@@ -109,6 +113,32 @@ def _first_reason(bad_files: Sequence[BadFile]) -> str:
     if not bad_files:
         return "There are no files in its class folders."
     return f"Of {counted(len(bad_files), 'file')} none is an image; {bad_files[0].file}: {bad_files[0].reason}."
+
+
+def is_pattern(group: str | None) -> bool:
+    """Say whether `data.group` is a pattern of file names, not a table's column."""
+    return group is not None and "(" in group
+
+
+def _groups(names: Sequence[str], group: str | None) -> list[str] | None:
+    """Return what the pattern's one group matches in each file's name.
+
+    Raises:
+        DataError: If it does not match in every one: a file alone could be on another side than the rest of its group.
+    """
+    if group is None:
+        return None
+    if not is_pattern(group):
+        raise DataError(
+            f'data.group is "{group}", a column, but the data is not a table',
+            hint="For a folder, give a pattern with one group, such as data.group: '^(.+)_[0-9]+'.",
+        )
+    found = [re.search(group, PurePosixPath(name).name) for name in names]
+    missing = [_shown(name) for name, match in zip(names, found, strict=True) if match is None or match[1] is None]
+    if missing:
+        named = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+        raise DataError(f'data.group "{group}" does not match in {counted(len(missing), "file name")}: {named}')
+    return [match[1] for match in found if match is not None]
 
 
 def _refuse_unknown(found: Layout, classes: Classes) -> None:

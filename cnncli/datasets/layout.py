@@ -41,6 +41,7 @@ class Layout:
         train_classes: Names of the classes, in order: those of the training split.
         ignored: Number of files that belong to no class.
         ignored_folders: Folders beside the splits.
+        groups: Value of the column that `data.group` names, of each such file; None where it names none.
     """
 
     rows: npt.NDArray[np.int64]
@@ -50,6 +51,7 @@ class Layout:
     train_classes: tuple[str, ...]
     ignored: int
     ignored_folders: tuple[str, ...] = ()
+    groups: Sequence[str] | None = None
 
 
 def by_folders(listing: Listing, origin: str) -> Layout:
@@ -132,20 +134,24 @@ def _split_folders(tops: Sequence[str], origin: str) -> dict[str, str]:
     return named
 
 
-def by_csv(path: Path) -> tuple[list[str], list[str], list[str]]:
+def by_csv(path: Path, group: str | None = None) -> tuple[list[str], list[str], list[str], list[str] | None]:
     """Read a table with the columns file, label and, if there are given splits, split.
 
+    Args:
+        path: The table.
+        group: A further column, or None.
+
     Returns:
-        Files (relative to the table's folder), class names, splits.
+        Files (relative to the table's folder), class names, splits, values of the further column.
 
     Raises:
         DataError: If the table is missing, or a row has no file or label, or an unknown split.
     """
-    files, labels, splits = [], [], []
+    files, labels, splits, groups = [], [], [], []
     try:
         with path.open(encoding="utf-8-sig", newline="") as table:
             reader = csv.DictReader(table, strict=True)
-            _check_columns(reader.fieldnames or (), path)
+            _check_columns(reader.fieldnames or (), path, *(() if group is None else (group,)))
             for row in reader:
                 file, label, split = (row.get(key) or "" for key in ("file", "label", "split"))
                 if not file or not label or None in row:
@@ -153,17 +159,18 @@ def by_csv(path: Path) -> tuple[list[str], list[str], list[str]]:
                 if split and split.casefold() not in SPLITS:
                     raise DataError(f'{path}, line {reader.line_num}: unknown split "{split}"')
                 files.append(file)
+                groups.append(row[group] if group is not None else "")
                 labels.append(_normal(label))
                 splits.append(SPLITS[split.casefold()] if split else "train")
     except (OSError, UnicodeError, csv.Error) as error:
         raise DataError(f"{path} is not a readable CSV file: {error}") from error
     if "train" not in splits:
         raise DataError(f"{path} lists no training examples")
-    return files, labels, splits
+    return files, labels, splits, None if group is None else groups
 
 
-def _check_columns(columns: Sequence[str], path: Path) -> None:
-    for needed in ("file", "label"):
+def _check_columns(columns: Sequence[str], path: Path, *others: str) -> None:
+    for needed in ("file", "label", *others):
         if needed not in columns:
             near = get_close_matches(needed, columns, 1) or [c for c in columns if c.casefold() == needed]
             hint = f'Did you mean "{needed}" by "{near[0]}"?' if near else None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cnncli.config.schema.schema import Config
-from cnncli.datasets.collection import BadFile, Part
+from cnncli.datasets.collection import BadFile, Collection, Part
 from cnncli.datasets.division import divide
 from cnncli.datasets.image_statistics import differences, image_statistics
-from cnncli.datasets.passport import passport
+from cnncli.datasets.location import content_change, located, moved
+from cnncli.datasets.passport import content_hash, passport
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.sources import collect, from_path
 from cnncli.datasets.splits import Split, Splits
@@ -55,13 +56,47 @@ def inspect(config: Config, watch: Watch | None = None) -> Splits:
 
 
 def _load(config: Config, classes: Sequence[str] | None, watch: Watch | None) -> tuple[Splits, Sequence[BadFile]]:
-    collection = collect(config.data, tuple(classes) if classes is not None else None, watch)
-    ready = {name: _for_task(part, config.task) for name, part in collection.parts.items()}
-    parts = divide(ready, config.data.validation, config.seed)
+    collection, parts = _divided(config, classes, watch)
     splits = {name: part.split.renamed(name) for name, part in parts.items()}
     document = passport(config.data, collection, parts)
     found = Splits(collection.classes, splits["train"], splits.get("validation"), splits.get("test"), document)
     return found, collection.bad_files
+
+
+def _divided(
+    config: Config, classes: Sequence[str] | None, watch: Watch | None
+) -> tuple[Collection, Mapping[str, Part]]:
+    """Return what a config's source holds, and its parts divided as the config says."""
+    collection = collect(located(config), tuple(classes) if classes is not None else None, watch)
+    ready = {name: _for_task(part, config.task) for name, part in collection.parts.items()}
+    return collection, divide(ready, config.data, config.seed)
+
+
+def own(config: Config, trained: dict[str, Any], path: Path | None = None) -> Splits:
+    """Return the examples that a run was trained on, split as they were.
+
+    Args:
+        config: The run's config.
+        trained: The run's passport.
+        path: Where the examples are now, or None where the config says it.
+
+    Raises:
+        DataError: If they cannot be loaded, or a path is given and its examples are others.
+    """
+    splits = load(config if path is None else moved(config, path), trained["classes"])
+    change = content_change(trained, splits.passport["content_hash"])
+    if path is not None and change is not None:
+        raise DataError(f"{path} does not hold the run's own examples: {change}", "Give the path of the same examples.")
+    return splits
+
+
+def recognized(config: Config, trained: dict[str, Any], path: Path) -> Splits | None:
+    """Return a run's own examples if a path holds them, by their content; None if it holds anything else."""
+    try:
+        _, parts = _divided(moved(config, path), trained["classes"], None)
+    except DataError:
+        return None
+    return own(config, trained, path) if content_hash(parts.values()) == trained.get("content_hash") else None
 
 
 def _for_task(part: Part, task: str) -> Part:

@@ -71,7 +71,7 @@ def _measured(classes: tuple[str, ...], ordered: Mapping[str, Part]) -> dict[str
         "num_examples": {name: len(part) for name, part in ordered.items()},
         "counts": counts,
         "missing_classes": {name: [c for c, number in of.items() if not number] for name, of in counts.items()},
-        "content_hash": _content_hash(ordered.values()),
+        "content_hash": content_hash(ordered.values()),
         "split_hash": _split_hash(ordered),
         "sizes": _sizes(ordered.values()),
         **_kinds(ordered.values()),
@@ -90,7 +90,7 @@ def _records(part: Part) -> npt.NDArray[np.void]:
     return np.sort(np.ascontiguousarray(rows).view(f"S{rows.shape[1]}").reshape(-1))
 
 
-def _content_hash(parts: Iterable[Part]) -> str:
+def content_hash(parts: Iterable[Part]) -> str:
     """Hash images and labels whatever their order, names and splits."""
     return sha256(np.sort(np.concatenate([_records(part) for part in parts])).tobytes()).hexdigest()
 

@@ -85,7 +85,11 @@ class Splits:
             if split.name == name:
                 return split
         names = ", ".join(split.name for split in self.present())
-        raise DataError(f'the data has no split "{name}"', hint=f"Available: {names}.")
+        hint = f"Available: {names}."
+        if name == "test":
+            other = "--split validation" if self.validation is not None else "--split train"
+            hint += f" Use {other}, or train with data.test: 0.15."
+        raise DataError(f'the data has no split "{name}"', hint=hint)
 
     def require_output(self, config: Config) -> None:
         """Refuse a config whose network cannot be trained on these examples.

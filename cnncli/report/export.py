@@ -50,13 +50,14 @@ def artifact_line(row: Mapping[str, Any], score: Score = ACCURACY) -> str:
         row: One of the artifacts of `cnn export --json`.
         score: What its task measures.
     """
+    kept = " kept" if row.get("kept_examples") else ""
     size = f"{row['path']}  {row['bytes']:,} bytes"
     if row["tolerance"] is not None:
         return (
-            f"{size}, same predictions as the run on {row['num_examples']:,} examples and edge cases "
+            f"{size}, same predictions as the run on {row['num_examples']:,}{kept} examples and edge cases "
             f"(largest difference {row['max_abs_diff']:.1e})"
         )
-    return f"{size}, {score.title} {score.text(row)} on {row['num_examples']:,} examples, {score.drop(row)}"
+    return f"{size}, {score.title} {score.text(row)} on {row['num_examples']:,}{kept} examples, {score.drop(row)}"
 
 
 def title(row: Mapping[str, Any]) -> str:

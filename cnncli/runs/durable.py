@@ -107,12 +107,12 @@ def write_file(path: Path, chunks: Iterable[Buffer]) -> None:
         fsync(file)
 
 
-def replace_file(path: Path, text: str, *, wait: bool = True) -> None:
-    """Put `text` in the place of a file, so that a reader sees the old or the new text and never a part.
+def replace_file(path: Path, content: str | bytes, *, wait: bool = True) -> None:
+    """Put `content` in the place of a file, so that a reader sees the old or the new one and never a part.
 
     Args:
         path: The file.
-        text: Its new text.
+        content: Its new text or bytes.
         wait: Whether to wait until it is on the disk; if not, a power failure may leave an empty file.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -120,7 +120,7 @@ def replace_file(path: Path, text: str, *, wait: bool = True) -> None:
         unlink(temporary)
     try:
         with create(temporary) as file:
-            write(file, text.encode())
+            write(file, content.encode() if isinstance(content, str) else content)
             if wait:
                 fsync(file)
         replace(temporary, path)

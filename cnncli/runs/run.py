@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from itertools import count
@@ -44,6 +45,7 @@ class Run:
         self.metrics_file = path / "metrics.jsonl"
         self.summary_file = path / "summary.txt"
         self.data_file = path / "data.json"
+        self.proof_file = path / "proof.npz"
         self.checkpoints_dir = path / "checkpoints"
         self.tensorboard_dir = path / "tensorboard"
         self.export_dir = path / "export"
@@ -163,11 +165,23 @@ class Run:
         """Hold the run while a block runs; RunError says who else does."""
         return lock(self._lock_file)
 
-    def config(self) -> Config:
-        """Load config.yaml; raises ConfigError where it is not a valid config."""
+    def config(self, overrides: Iterable[str] = ()) -> Config:
+        """Load config.yaml; raises ConfigError where it is not a valid config.
+
+        Args:
+            overrides: "a.b[0].c=value" texts, as `--set` takes them.
+        """
         from cnncli.config.load import load
 
-        return load(str(self.config_file))
+        config = load(str(self.config_file), overrides)
+        return config.model_copy(update={"origins": replace(config.origins, trained_in=self._trained_in())})
+
+    def _trained_in(self) -> tuple[Path, ...]:
+        """Return the folder of the config that was trained, and the one it was trained in."""
+        with suppress(RunError):
+            named = (self.record.get(key) for key in ("config_directory", "directory"))
+            return tuple(Path(folder) for folder in named if isinstance(folder, str))
+        return ()
 
     @cached_property
     def checkpoints(self) -> CheckpointStore:
@@ -188,8 +202,8 @@ class Run:
         """Return the file of a split's predictions, of another checkpoint than the best if one is named."""
         return self.path / f"predictions-{_filed(split, checkpoint)}.csv"
 
-    def write_text(self, file: Path, text: str) -> None:
-        """Write one of the run's files in one step: a reader sees the old or the new text.
+    def write_text(self, file: Path, text: str | bytes) -> None:
+        """Write one of the run's files in one step: a reader sees the old or the new content.
 
         Raises:
             RunError: If the disk refuses.

@@ -7,7 +7,7 @@ do not. Nothing of this imports TensorFlow here.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -78,17 +78,18 @@ class _End:
         return middle if middle % steps_per_epoch else middle + steps_per_epoch // 2
 
 
-def verify(run: Run, show: Callable[[str], None]) -> Verdict:
+def verify(run: Run, show: Callable[[str], None], sets: Sequence[str] = ()) -> Verdict:
     """Train a run's config to the end twice, in a temporary folder, and compare.
 
     Args:
         run: The run; it is only read.
         show: Called with each line of progress.
+        sets: Overrides that change nothing of the result: where the examples are now.
 
     Raises:
         CnnError: If the run is damaged, or a training fails.
     """
-    trainings = _Trainings(run)
+    trainings = _Trainings(run, sets)
     with tempfile.TemporaryDirectory(prefix="cnn-verify-") as folder:
         show("1 of 3: training without interruption")
         whole = trainings.whole(Path(folder) / "whole")
@@ -121,11 +122,12 @@ class _Trainings:
 
     Args:
         run: The run.
+        sets: Further overrides.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, sets: Sequence[str]) -> None:
         self._config = run.config_file
-        self._sets = _overrides(run)
+        self._sets = [*_overrides(run), *(argument for value in sets for argument in ("--set", value))]
 
     def whole(self, runs_dir: Path) -> Run:
         """Train to the end."""

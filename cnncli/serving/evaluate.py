@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.config.load import loads
-from cnncli.datasets import incoming
-from cnncli.datasets import load as load_splits
+from cnncli.datasets import incoming, own
 from cnncli.datasets.splits import Split
 from cnncli.datasets.splits import image as image_of
 from cnncli.errors import CnnError, RunError
@@ -26,7 +25,7 @@ BATCH = 64
 
 
 def evaluate_artifact(
-    artifact: Artifact, path: Path, split: str, data: Path | None, runs_dir: Path
+    artifact: Artifact, path: Path, split: str, data: Path | None, runs_dir: Path, moved: Path | None = None
 ) -> tuple[Measurement, dict[str, Any]]:
     """Measure an exported network; nothing is written but the use of the test split.
 
@@ -36,6 +35,7 @@ def evaluate_artifact(
         split: Name of the split of the run's data.
         data: Examples that are not the run's own, or None.
         runs_dir: Folder of all runs, where its run is looked for.
+        moved: Where the run's own examples are now, or None where its config says it.
 
     Returns:
         What was measured, and what `cnn eval --json` prints.
@@ -50,7 +50,7 @@ def evaluate_artifact(
         examples, doubts, uses = found.split.renamed(name_of(data)), found.doubts, 0
     else:
         run = _run_of(path, artifact.description, runs_dir)
-        examples = load_splits(run.config(), artifact.classes).named(split)
+        examples = own(run.config(), {**run.passport(), "classes": artifact.classes}, moved).named(split)
         uses = count_use(run, split)
     measured = Measurement(
         result=_measure(artifact, examples),

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from cnncli.config.schema.schema import Config, Data
+from cnncli.config.yaml.origins import Origins
+from cnncli.config.yaml.parser import parse
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +27,10 @@ def make_config():
     """Return a function that makes a config of a data section alone."""
 
     def make(seed=0, **data):
-        return Config.model_construct(name="test", seed=seed, nodes=(), data=Data(**{"image_size": (8, 8), **data}))
+        section = Data(**{"image_size": (8, 8), **data})
+        return Config.model_construct(
+            name="test", seed=seed, nodes=(), data=section, origins=Origins(parse("{}", "test"))
+        )
 
     return make
 

@@ -1,5 +1,6 @@
 """The config as one object: what every other part of cnncli is handed."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, model_validator
@@ -52,6 +53,22 @@ class Data(Section):
         default=0.1,
         description="Fraction of the training examples held out (stratified, by the seed), or a split's name.",
     )
+    test: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="Fraction of the examples held out for the test split, where the source has none of its own "
+        "(stratified, by the seed; near-duplicates stay together); null: none.",
+    )
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="Number of folds of the training examples for cross-validation; null: none."
+    )
+    fold: Positive | None = Field(
+        default=None, description="The fold that is the validation split, from 1, as cnn train --fold says it."
+    )
+    group: str | None = Field(
+        default=None,
+        description="Files of one person or place stay in one split: a pattern with one (group) for file names, "
+        "or a column of the csv; null: none.",
+    )
     augmentation: tuple[InstanceOf[Augmentation], ...] = Field(
         default=(), description="Random augmentations of the training images, in this order."
     )
@@ -63,11 +80,29 @@ class Data(Section):
     def _fits(self) -> Self:
         if self.path is None and self.source in ("npz", "folder", "csv", "tfds"):
             raise ValueError(f"The source {self.source} requires a path to the examples.")
+        if self.fold is not None and self.fold > (self.folds or 0):
+            raise ValueError(f"There is no fold {self.fold}: data.folds is {self.folds or 'null'}.")
+        self._check_group()
         for change in self.augmentation:
             if isinstance(change, RandomCrop) and not change.fits(self.image_size):
                 height, width = (length + 2 * change.padding for length in self.image_size)
                 raise ValueError(f"RandomCrop is larger than the image with its padding, {height}×{width}.")
         return self
+
+    def _check_group(self) -> None:
+        """Raise ValueError if files cannot be grouped so."""
+        if self.group is None:
+            return
+        if self.source not in ("folder", "csv"):
+            raise ValueError(f"The source {self.source} has no file names to group by.")
+        if "(" not in self.group and self.source == "csv":
+            return
+        try:
+            groups = re.compile(self.group).groups
+        except re.error as error:
+            raise ValueError(f"group is not a regular expression: {error}.") from None
+        if groups != 1:
+            raise ValueError(f"group is a regular expression with one (group); this one has {groups}.")
 
 
 class Model(Section):
@@ -164,6 +199,9 @@ class Train(Section):
     checkpoint: Checkpoint = Field(default=Checkpoint(), description="How often to write a checkpoint.")
     replay: bool = Field(
         default=False, description="Record the filters after every epoch, for the replay in the report."
+    )
+    keep_proof: bool = Field(
+        default=True, description="Keep up to 64 examples in the run, so that it can be exported without its data."
     )
     threads: Positive | None = Field(default=None, description="Number of CPU threads; null: all.")
 

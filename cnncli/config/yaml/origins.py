@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cnncli.config.yaml import paths
 from cnncli.config.yaml.problems import problem
@@ -16,9 +17,14 @@ class Origins:
 
     A path through a block's use, "model.layers[3].conv_bn.layers[0].Conv2D.filters", leads to the block's
     definition, and from a `$parameter` there back to the use.
+
+    Attributes:
+        tree: The config as read.
+        trained_in: Folders that a run's config was read and trained in, wherever the run is now.
     """
 
     tree: Value = field(compare=False, repr=False)
+    trained_in: tuple[Path, ...] = field(default=(), compare=False)
 
     def get(self, path: str) -> Origin | None:
         """Return where the value at `path` was written, or None for a default."""
@@ -33,6 +39,15 @@ class Origins:
         """Return the origin in words: "default", "lenet.yaml:14" or "--set"."""
         origin = self.get(path)
         return str(origin) if origin else "default"
+
+    def folders(self, path: str) -> tuple[Path, ...]:
+        """Return where a relative path that is the value at `path` may be meant from, after the working folder.
+
+        That is the folder of the file that holds the value, then the folders that the run was trained in.
+        """
+        origin = self.get(path)
+        beside = () if origin is None or not Path(origin.file).is_file() else (Path(origin.file).absolute().parent,)
+        return tuple(dict.fromkeys((*beside, *self.trained_in)))
 
     def problem(self, code: str, message: str, path: str, hint: str | None = None) -> Problem:
         """Make a problem of the value at `path`, or of the innermost one around it."""

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from cnncli.datasets import incoming
-from cnncli.datasets import load as load_splits
+from cnncli.config.schema.schema import Config
+from cnncli.datasets import incoming, own, recognized
 from cnncli.datasets.files import Files
+from cnncli.datasets.location import content_change
 from cnncli.datasets.splits import Split
 from cnncli.engine.evaluation.predictor import BATCH_SIZE, Images, Predictor
 from cnncli.engine.evaluation.trained import Trained, load_trained
@@ -46,14 +47,17 @@ class EvaluationOptions:
     Attributes:
         checkpoint: "best", "last", or a checkpoint's name or path.
         split: Name of a split.
-        data: Path of examples that are not the run's own, or None.
+        data: Path of examples, or None for the run's own where they were. Where it holds the run's own, by their
+            content, the split is taken of them; else all that it holds is measured.
         tta: Whether to average over views of each example (test-time augmentation).
+        moved: Whether nothing but the run's own examples may be at `data`.
     """
 
     checkpoint: str = "best"
     split: str = "test"
     data: Path | None = None
     tta: bool = False
+    moved: bool = False
 
 
 def evaluate_run(run: Run, options: EvaluationOptions) -> tuple[RunMeasurement, dict[str, Any]]:
@@ -76,23 +80,34 @@ def evaluate(run: Run, options: EvaluationOptions) -> RunMeasurement:
         CnnError: If the run, the checkpoint or the examples are missing or damaged.
     """
     trained = load_trained(run, options.checkpoint)
-    warnings: tuple[str, ...] = ()
-    if options.data is None:
-        split = load_splits(trained.config, trained.classes).named(options.split)
-    else:
-        found = incoming(options.data, trained.config, run.passport())
-        split, warnings = found.split.renamed(name_of(options.data)), found.doubts
+    split, foreign, warnings = _examples(run, trained.config, options)
     views = views_of(trained.config) if options.tta else ()
     return RunMeasurement(
         result=measure(trained, split.renamed(f"{split.name}-tta") if options.tta else split, views),
         checkpoint=trained.checkpoint,
         split=split,
         task=trained.config.task,
-        data=None if options.data is None else str(options.data),
+        data=None if foreign is None else str(foreign),
         doubts=warnings,
         views=len(views) or 1,
         trained=trained,
     )
+
+
+def _examples(run: Run, config: Config, options: EvaluationOptions) -> tuple[Split, Path | None, tuple[str, ...]]:
+    """Return what to measure on, its path where it is not the run's own, and doubts about it."""
+    passport, path = run.passport(), options.data
+    if path is None or options.moved:
+        splits = own(config, passport, path)
+    else:
+        recognized_splits = recognized(config, passport, path)
+        if recognized_splits is None:
+            found = incoming(path, config, passport)
+            return found.split.renamed(name_of(path)), path, found.doubts
+        splits = recognized_splits
+    change = content_change(passport, splits.passport["content_hash"])
+    doubts = () if change is None else (f"these are not the examples that the run was trained with: {change}",)
+    return splits.named(options.split), None, doubts
 
 
 def measure(trained: Trained, split: Split, views: Sequence[View] = ()) -> Result:

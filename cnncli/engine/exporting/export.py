@@ -10,15 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cnncli.datasets import load as load_splits
-from cnncli.engine.evaluation.trained import load_trained
+from cnncli.datasets import Splits, own
+from cnncli.engine.evaluation import proof_examples
+from cnncli.engine.evaluation.trained import Trained, load_trained
 from cnncli.engine.exporting import parity
 from cnncli.engine.exporting.formats import FORMATS, Format, choose
 from cnncli.engine.exporting.open import open_artifact
 from cnncli.engine.exporting.parity import Parity
 from cnncli.engine.exporting.proof import Proof, num_examples
 from cnncli.engine.exporting.source import Source
-from cnncli.errors import ExportError
+from cnncli.errors import DataError, ExportError
+from cnncli.plural import counted
 from cnncli.runs.run import Run
 
 Note = Callable[[str], None]
@@ -34,12 +36,14 @@ class Wanted:
         quantize: "float16" or "int8" for LiteRT, or None.
         checkpoint: "best", "last", or a checkpoint's path.
         max_drop: Largest share of accuracy that a quantised network may cost, or None for the format's own.
+        data: Where the run's examples are now, or None where its config says it.
     """
 
     kinds: Sequence[str] = ()
     quantize: str | None = None
     checkpoint: str = "best"
     max_drop: float | None = None
+    data: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,11 @@ def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
             predicts differently from the run, and then nothing of it is left.
     """
     trained = load_trained(run, wanted.checkpoint)
-    source = Source.of(run, trained, load_splits(trained.config, trained.classes))
+    source = _source(run, trained, wanted.data, note)
     formats = _possible(source, wanted, note)
     run.export_dir.mkdir(exist_ok=True)
-    counted = any(kind.tolerance.max_abs_diff is None for kind in formats)
-    number = num_examples(source, counted)
+    scored = any(kind.tolerance.max_abs_diff is None for kind in formats)
+    number = num_examples(source, scored)
     proofs: dict[tuple[str, int], Proof] = {}
     for kind in formats:
         own = source.in_float32() if kind.float32 else source
@@ -103,6 +107,20 @@ def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
         key = truth.description.precision, min(number, kind.most_examples or number)
         proof = proofs.setdefault(key, Proof(truth, key[1]))
         yield write_one(run, own, kind, proof)
+
+
+def _source(run: Run, trained: Trained, data: Path | None, note: Note) -> Source:
+    """Return the network with the run's data; where they are missing, with the examples that the run keeps."""
+    try:
+        return Source.of(run, trained, own(trained.config, run.passport(), data))
+    except DataError as error:
+        if data is not None:
+            raise
+        kept = proof_examples.load(run)
+        if kept is None:
+            raise DataError(f"{error.message}, and the run keeps no examples to prove an export", error.hint) from error
+        note(f"{error.message}: the proof uses {counted(len(kept), 'example')} that the run keeps")
+    return Source.of(run, trained, Splits(trained.classes, kept, None, None), kept=True)
 
 
 def _possible(source: Source, wanted: Wanted, note: Note) -> list[Format]:

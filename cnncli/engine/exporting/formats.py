@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.config.schema.schema import Data
 from cnncli.config.schema.tasks import DEFAULT as CLASSIFICATION
+from cnncli.datasets.location import GIVE
 from cnncli.engine.exporting.keras_file import obstacles as keras_obstacles
 from cnncli.engine.exporting.keras_file import takes_any_size as keras_takes_any_size
 from cnncli.engine.exporting.keras_file import write_keras
@@ -82,6 +83,8 @@ class Format:
             return error.message, error.hint
         if self.shows_classes and source.config.task != CLASSIFICATION:
             return f"{self.shows_classes}; this network's task is {source.config.task}", "Choose another format."
+        if self.quantize == "int8" and source.kept:
+            return "int8 is calibrated with training examples, which are missing", GIVE
         found = list(self.limits(source)) if self.limits else []
         if found:
             return f"{self.title} does not support {'; '.join(found)}", "Choose another format, or change these layers."

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from cnncli.analysis.summary import summarize
-from cnncli.datasets.splits import Split, Splits
 from cnncli.datasets.targets import Targets
+from cnncli.engine.evaluation.proof_examples import measuring_split, spread
 from cnncli.engine.exporting.source import Source, sized
 from cnncli.serving.artifact import Pixels
 from cnncli.tasks.outputs import NamedOutputs
@@ -69,9 +69,13 @@ class Proof:
 
     def __init__(self, source: Source, number: int = NUM_EXAMPLES) -> None:
         self._source = source
-        self.split = _choose(source.splits)
-        places = np.linspace(0, len(self.split) - 1, min(number, len(self.split))).round().astype(np.int64)
-        self._examples = self.split.take(places, self.split.name)
+        self.split = measuring_split(source.splits)
+        self._examples = self.split.take(spread(len(self.split), number), self.split.name)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the real examples are those that the run keeps, because its data are not at hand."""
+        return self._source.kept
 
     @cached_property
     def real(self) -> Case:
@@ -111,8 +115,3 @@ class Proof:
         yield np.repeat(np.repeat(some, 2, axis=1), 3, axis=2)[:, : height + 5, : 2 * width + 1]
         yield np.pad(some, ((0, 0), (0, 3), (1, 1), (0, 0)), mode="reflect" if min(height, width) > 3 else "edge")
         yield some[:, : height // 2 + 1, : max(1, width - 1)]
-
-
-def _choose(splits: Splits) -> Split:
-    """Return the split that measures: test, else validation, else train."""
-    return splits.test or splits.validation or splits.train

@@ -41,16 +41,18 @@ class Source:
         trained: The network with its weights, class names and preprocessing.
         description: What an artifact will say about itself.
         splits: The run's data: what calibrates and what proves.
+        kept: Whether these are only the few examples that the run keeps; they prove, but do not calibrate.
     """
 
     trained: Trained
     description: Description
     splits: Splits
+    kept: bool = False
 
     @classmethod
-    def of(cls, run: Run, trained: Trained, splits: Splits) -> Source:
+    def of(cls, run: Run, trained: Trained, splits: Splits, kept: bool = False) -> Source:
         """Describe a run's network."""
-        return cls(trained, _describe(run, trained), splits)
+        return cls(trained, _describe(run, trained), splits, kept)
 
     @property
     def config(self) -> Config:

@@ -42,7 +42,7 @@ class EvaluatedRun:
     @cached_property
     def kept(self) -> KeptEvaluation:
         """The evaluation, as the run keeps it."""
-        return evaluation(self.run, self.split, self.network.checkpoint)
+        return evaluation(self.run, self.split, self.network.checkpoint, self.network.data)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class EvaluatedRun:
     @cached_property
     def invariance(self) -> dict[str, Any]:
         """What invariance-<split>.json holds."""
-        return invariance_profile(self.run, self.split, self.network.checkpoint)
+        return invariance_profile(self.run, self.split, self.network.checkpoint, self.network.data)
 
     @property
     def examples(self) -> Split:
@@ -87,12 +87,12 @@ def usual_split(run: Run, checkpoint: str = "best") -> str:
     return "validation" if "validation" in run.passport()["num_examples"] else "test"
 
 
-def evaluation(run: Run, split: str, checkpoint: str = "best") -> KeptEvaluation:
+def evaluation(run: Run, split: str, checkpoint: str = "best", data: Path | None = None) -> KeptEvaluation:
     """Return a checkpoint's evaluation, measured anew where it is missing or not readable."""
     wanted = find_checkpoint(run, checkpoint).path.name
     kept = _kept(run, split, wanted)
     if kept is None or not kept.predictions_file.exists():
-        evaluate_run(run, EvaluationOptions(wanted, split))
+        evaluate_run(run, EvaluationOptions(wanted, split, data, moved=True))
         kept = _kept(run, split, wanted)
     if kept is None:
         raise CnnError(f"the evaluation of {wanted} on {split} was written, but cannot be read")
@@ -108,13 +108,13 @@ def _kept(run: Run, split: str, checkpoint: str) -> KeptEvaluation | None:
     return kept if kept is not None and "checkpoint" in kept.document else None
 
 
-def invariance_profile(run: Run, split: str, checkpoint: str = "best") -> dict[str, Any]:
+def invariance_profile(run: Run, split: str, checkpoint: str = "best", data: Path | None = None) -> dict[str, Any]:
     """Return the profile of a split, measured anew where it is missing, of another checkpoint, or not readable."""
     wanted = find_checkpoint(run, checkpoint).path.name
     known = known_profile(run, split, wanted)
     if known is not None:
         return known
-    measured, _ = evaluate_run(run, EvaluationOptions(wanted, split))
+    measured, _ = evaluate_run(run, EvaluationOptions(wanted, split, data, moved=True))
     return invariance.measure(run, measured)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.config.schema.schema import Config
-from cnncli.datasets import Splits
+from cnncli.datasets import Splits, own
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.images import decode
 from cnncli.datasets.splits import image as image_of
@@ -50,11 +50,13 @@ class InspectedNetwork:
         config: Its config.
         run: The run that trained it, or None for one with fresh weights.
         checkpoint: "best", "last", or a checkpoint's name.
+        data: Where a run's examples are now, or None where its config says it.
     """
 
     config: Config
     run: Run | None
     checkpoint: str = "best"
+    data: Path | None = None
 
     @cached_property
     def trained(self) -> Trained:
@@ -77,7 +79,9 @@ class InspectedNetwork:
     @cached_property
     def splits(self) -> Splits:
         """The config's examples, with a run's class order."""
-        return load_splits(self.config, self.trained.classes or None)
+        if self.run is None:
+            return load_splits(self.config)
+        return own(self.config, self.run.passport(), self.data)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

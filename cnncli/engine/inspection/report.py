@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cnncli.analysis.explain import explain
 from cnncli.analysis.summary import summarize
 from cnncli.config.dump import dump, dump_document, with_defaults
@@ -9,7 +11,7 @@ from cnncli.config.schema.schema import Config
 from cnncli.engine.inspection import html_images
 from cnncli.engine.inspection.measured import EvaluatedRun, known_profile, usual_split
 from cnncli.engine.inspection.network import InspectedNetwork
-from cnncli.errors import CheckpointError, DataError
+from cnncli.errors import CheckpointError, CnnError, DataError
 from cnncli.report.html_material import Material, Pictures
 from cnncli.runs.run import Run
 
@@ -20,18 +22,19 @@ FEW_HEATS = 9
 """Of a task without classes."""
 
 
-def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Material:
+def collect(run: Run, split: str | None = None, checkpoint: str = "best", data: Path | None = None) -> Material:
     """Collect a run's report; what is not there is left out, and told.
 
     Args:
         run: The run.
         split: Whose predictions are shown; the test split by default if it has been used, else validation.
         checkpoint: "best", "last", or a checkpoint's name.
+        data: Where the run's examples are now, or None where its config says it.
 
     Raises:
         CnnError: If the run's own files cannot be read.
     """
-    network = InspectedNetwork(run.config(), run, checkpoint)
+    network = InspectedNetwork(run.config(), run, checkpoint, data)
     passport = run.passport() if run.data_file.exists() else {}
     measured, profile, pictures = None, None, Pictures()
     try:
@@ -39,7 +42,7 @@ def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Mat
         evaluated = EvaluatedRun(network, chosen)
         measured = evaluated.document
     except (CheckpointError, DataError) as error:
-        pictures = Pictures(missing=(f"No predictions are shown: {error.message}",))
+        pictures = Pictures(missing=(_missing("No predictions are shown", error),))
     else:
         profile = known_profile(run, chosen, measured["checkpoint"])
         pictures = _pictures(evaluated)
@@ -63,6 +66,11 @@ def collect(run: Run, split: str | None = None, checkpoint: str = "best") -> Mat
     )
 
 
+def _missing(what: str, error: CnnError) -> str:
+    """Return what is left out of a report, why, and what to do about it."""
+    return f"{what}: {error.message}" + (f". {error.hint}" if error.hint else "")
+
+
 def _with_origins(run: Run, config: Config) -> str:
     """Return the config with every default, and behind each value where it came from as far as the run knows."""
     places = run.origins()
@@ -76,7 +84,7 @@ def _pictures(evaluated: EvaluatedRun) -> Pictures:
     try:
         shown = network.examples(evaluated.split, None, MOST_HEATS if network.classes else FEW_HEATS)
     except DataError as error:
-        return Pictures(kernels=kernels, missing=(f"No examples are shown: {error.message}",))
+        return Pictures(kernels=kernels, missing=(_missing("No examples are shown", error),))
     return Pictures(
         kernels=kernels,
         example=html_images.picture(shown.pixels[0], f"{shown.names[0]}, true {shown.truths[0]}"),

@@ -19,6 +19,9 @@ SAME_IN_TRAIN = ("batch_size", "precision", "accumulate", "threads")
 
 def refuse_other_experiment(before: Config, after: Config) -> None:
     """Raise RunError if a run's new config is not a continuation of its old one."""
+    # The examples may have moved: their content is compared when they are loaded.
+    moved = after.data.model_copy(update={"path": before.data.path})
+    after = after.model_copy(update={"data": moved})
     changed = [key for name, key in SAME.items() if getattr(before, name) != getattr(after, name)]
     changed += [f"train.{name}" for name in SAME_IN_TRAIN if getattr(before.train, name) != getattr(after.train, name)]
     if changed:

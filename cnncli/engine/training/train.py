@@ -14,6 +14,7 @@ from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.splits import Splits
 from cnncli.engine.arithmetic import arithmetic
+from cnncli.engine.evaluation import proof_examples
 from cnncli.engine.runtime import configure
 from cnncli.engine.training import resume_checks
 from cnncli.engine.training.recording import Recording
@@ -135,7 +136,14 @@ def _origins_from_here_on(run: Run, config: Config) -> dict[str, str]:
 
 def _begun(config: Config, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what run.json says of a run from the start."""
-    return {"seed": config.seed, "metrics": config.task_spec.metrics_json(), **settings}
+    folders = config.origins.folders("data.path")
+    return {
+        "seed": config.seed,
+        "metrics": config.task_spec.metrics_json(),
+        "config_directory": str(folders[0]) if folders else None,
+        **({} if config.data.fold is None else {"fold": config.data.fold, "folds": config.data.folds}),
+        **settings,
+    }
 
 
 def _reading(config: Config) -> str:
@@ -161,6 +169,8 @@ def _train(trainer: Trainer) -> Result:
     summary = summarize(setup.config)
     run.write_text(run.summary_file, summary_text(summary))
     run.write_json(run.data_file, setup.splits.passport)
+    if setup.config.train.keep_proof and setup.strategy.is_writer and not run.proof_file.exists():
+        proof_examples.save(run, setup.splits, setup.loop.preprocessing)
     run.update(status="running", total_params=summary.total_params)
     with StopRequest(trainer.listener.noted) as stop, trainer.recording.opened():
         trainer.train(stop)

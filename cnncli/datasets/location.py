@@ -1,0 +1,65 @@
+"""Where the examples of a config lie now: they, the config or its run may have moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cnncli.config.schema.schema import Config, Data
+from cnncli.errors import DataError
+
+WITHOUT_PATH = ("digits", "tfds")
+"""Sources that no path of the disk leads to."""
+
+GIVE = "Give the path where they are now: --set data.path=PATH."
+
+
+def located(config: Config) -> Data:
+    """Return a config's `data` section with the path at which the examples are.
+
+    A relative path is meant from the working folder, else from the folder of the config, else from where the run was
+    trained: the first at which there is something.
+
+    Raises:
+        DataError: If there is nothing at any of them.
+    """
+    data = config.data
+    if data.path is None or data.source in WITHOUT_PATH:
+        return data
+    path = Path(data.path).expanduser()
+    if path.exists():
+        return data
+    folders = config.origins.folders("data.path")
+    for candidate in (folder / path for folder in folders):
+        if candidate.exists():
+            return data.model_copy(update={"path": str(candidate)})
+    looked = () if path.is_absolute() or not folders else (Path.cwd(), *folders)
+    searched = f" Searched: {', '.join(map(str, dict.fromkeys(looked)))}." if looked else ""
+    if config.origins.trained_in:
+        raise DataError(f"the run's examples are missing: {path} does not exist", f"{GIVE}{searched}")
+    raise DataError(f"{path} does not exist", f"Set data.path to the data.{searched}")
+
+
+def moved(config: Config, path: Path) -> Config:
+    """Return a config whose examples lie at another path.
+
+    Raises:
+        DataError: If its examples are not at any path.
+    """
+    if config.data.source in WITHOUT_PATH:
+        raise DataError(f"the examples of the source {config.data.source} are at no path", "Leave out --data.")
+    data = config.data.model_copy(update={"path": str(path.expanduser().absolute())})
+    return config.model_copy(update={"data": data})
+
+
+def content_change(trained: dict[str, Any], content_hash: str) -> str | None:
+    """Say how the content of examples differs from what a run was trained on, or return None where it is the same.
+
+    Args:
+        trained: The run's passport; that of an early version has no hash.
+        content_hash: Hash of the examples.
+    """
+    before = trained.get("content_hash")
+    if before in (None, content_hash):
+        return None
+    return f"their content_hash is {content_hash[:12]}…, that of the run's examples {before[:12]}…"
