@@ -181,7 +181,8 @@ def _train(found: Survey) -> Iterator[str]:
     batch_size = 1 << floor(log2(min(max(found.num_images / 30, 16), 128)))
     yield "train:"
     yield _line(f"  epochs: {epochs}", "the fewer the images, the more epochs")
-    yield _line(f"  batch_size: {batch_size}", f"about {max(found.num_images // batch_size, 1):,} steps in an epoch")
+    steps = counted(max(found.num_images // batch_size, 1), "step")
+    yield _line(f"  batch_size: {batch_size}", f"about {steps} in an epoch")
     yield "  optimizer: {Adam: {learning_rate: 1e-3}}"
     yield "  schedule: {CosineDecay: {warmup_epochs: 1}}"
     rarest, commonest = found.counts[found.rarest], found.counts[found.commonest]

@@ -192,3 +192,16 @@ def test_a_path_to_nothing_is_explained():
     assert "does not exist" in run("data", "photos.zip").exception.message
     assert "relative path begins at" in run("data", "photos.zip").exception.hint
     assert "no class folders" in run("data", "images/train/cat").exception.message
+
+
+def test_init_with_data_tells_what_it_found():
+    """The file on stdout, what the images are and what to do next on stderr; not with a network of the zoo."""
+    result = run("init", "new.yaml", "--data", "images")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "new.yaml\n"
+    assert result.stderr.splitlines() == [
+        "images: 15 images of 2 classes, in colour, usually 6×9.",
+        "Check it: cnn check new.yaml. Train it: cnn train new.yaml.",
+    ]
+    assert run("check", "new.yaml").stdout == "new.yaml: no problems\n"
+    assert "use it without --from" in run("init", "x.yaml", "--data", "images", "--from", "lenet5").exception.message
