@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,9 @@ from cnncli.cli.options import RunsDir
 
 HOST = "127.0.0.1"
 """TensorBoard asks nobody for a password, so only this machine may ask it."""
+
+LOG = re.compile(r"[IWE]\d{4} \d\d:|\d{4}-\d\d-\d\d .*: [IWE] |WARNING: All log messages before absl")
+"""How lines of TensorFlow's log begin, some of which no setting silences; TensorBoard needs nothing of it."""
 
 
 def tensorboard_cli(
@@ -36,7 +41,22 @@ def tensorboard_cli(
     print_note(f"TensorBoard on {folder}: http://{HOST}:{port} (stop it with Ctrl-C)")
     options = ["--logdir", str(folder), "--host", HOST, "--port", str(port)]
     try:
-        done = subprocess.run([sys.executable, "-m", "tensorboard.main", *options], check=False)  # noqa: S603 - our own arguments
+        failed = _serve([sys.executable, "-m", "tensorboard.main", *options])
     except KeyboardInterrupt:
         return
-    raise typer.Exit(1 if done.returncode else 0)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _serve(command: list[str]) -> bool:
+    """Run a command until it ends, and say whether it failed; of its stderr, TensorFlow's log is left out."""
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, errors="replace") as process:  # noqa: S603 - our own arguments
+        try:
+            for line in process.stderr or ():
+                if not LOG.match(line):
+                    sys.stderr.write(line)
+                    sys.stderr.flush()
+            return process.wait() != 0
+        except BaseException:
+            process.kill()
+            raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -190,6 +191,8 @@ def test_tensorboard_serves_the_curves_to_this_machine(tmp_path: Path) -> None:
         _, errors = server.communicate(timeout=300)
     assert f"http://127.0.0.1:{port}" in errors
     assert "Traceback" not in errors
+    # Nothing of TensorFlow's own log, whose lines have the severity before the source's name.
+    assert not re.search(r"[IWE]0000|[IWE] tensorflow/|oneDNN|absl::InitializeLog", errors), errors
 
 
 def listens_only_here(port: int) -> bool:
