@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from cnncli.cli.console import print_json, print_line, print_note
-from cnncli.cli.moved import MovedData, MovedSet, moved_path, override_of
+from cnncli.cli.moved import MovedData, MovedSet, moved_path
 from cnncli.cli.options import Json, RunArgument, RunsDir
 from cnncli.plural import counted
 
 if TYPE_CHECKING:
-    from cnncli.runs.run import Run
     from cnncli.runs.verification import Verdict
 
 
@@ -34,7 +33,12 @@ def verify_cli(
     from cnncli.runs.verification import verify
 
     found = find(run, runs_dir)
-    verdict = verify(found, print_note, _location(found, moved_path(data, sets)))
+    moved = moved_path(data, sets)
+    if moved is not None:
+        from cnncli.datasets import own
+
+        own(found.config(), found.passport(), moved)  # refuses other examples before anything is trained
+    verdict = verify(found, print_note, moved)
     if as_json:
         print_json(verdict.to_json())
     else:
@@ -42,18 +46,6 @@ def verify_cli(
             print_line(line)
     if not verdict.identical:
         raise typer.Exit(1)
-
-
-def _location(run: Run, moved: Path | None) -> list[str]:
-    """Return the override that lets processes of other folders find a run's examples, where they lie at a path."""
-    from cnncli.datasets import own
-    from cnncli.datasets.location import WITHOUT_PATH, located
-
-    config = run.config()
-    if moved is not None:
-        own(config, run.passport(), moved)
-    path = located(config).path if moved is None else str(moved)
-    return [] if path is None or config.data.source in WITHOUT_PATH else [override_of(Path(path))]
 
 
 def _lines(verdict: Verdict) -> list[str]:

@@ -13,6 +13,9 @@ from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Layer, Spec
 from cnncli.layers.named import written as written_argument
 
+_LATER = {"test": None, "folds": None, "fold": None, "group": None, "keep_proof": True}
+"""Settings that came later, with their defaults: left out, so that the config of an older run stays what it was."""
+
 
 def document(top: Document, data: Data, train: Train, tree: Mapping) -> dict[str, Any]:
     """Return the document of a config; the model stays as it is written, blocks and all.
@@ -49,7 +52,8 @@ def written(value: Any) -> Any:
 
 
 def _fields(value: BaseModel) -> dict[str, Any]:
-    return {name: written(getattr(value, name)) for name in type(value).model_fields}
+    found = {name: written(getattr(value, name)) for name in type(value).model_fields}
+    return {name: item for name, item in found.items() if name not in _LATER or item != _LATER[name]}
 
 
 def complete(value: Any) -> Any:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cnncli.config.location import located, moved
 from cnncli.config.schema.schema import Config
 from cnncli.datasets.collection import BadFile, Collection, Part
 from cnncli.datasets.division import divide
 from cnncli.datasets.image_statistics import differences, image_statistics
-from cnncli.datasets.location import content_change, located, moved
-from cnncli.datasets.passport import content_hash, passport
+from cnncli.datasets.passport import content_change, content_hash, passport
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.sources import collect, from_path
 from cnncli.datasets.splits import Split, Splits

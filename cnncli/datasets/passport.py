@@ -95,6 +95,19 @@ def content_hash(parts: Iterable[Part]) -> str:
     return sha256(np.sort(np.concatenate([_records(part) for part in parts])).tobytes()).hexdigest()
 
 
+def content_change(trained: dict[str, Any], content_hash: str) -> str | None:
+    """Say how the content of examples differs from what a run was trained on, or return None where it is the same.
+
+    Args:
+        trained: The run's passport; that of an early version has no hash.
+        content_hash: Hash of the examples.
+    """
+    before = trained.get("content_hash")
+    if before in (None, content_hash):
+        return None
+    return f"their content_hash is {content_hash[:12]}…, that of the run's examples {before[:12]}…"
+
+
 def _split_hash(parts: Mapping[str, Part]) -> str:
     """Hash which images and labels are in which split."""
     total = sha256()

@@ -7,13 +7,15 @@ do not. Nothing of this imports TensorFlow here.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
 from time import sleep
 from typing import Any
 
+from cnncli.config.dump import scalar
+from cnncli.config.location import WITHOUT_PATH, located, moved
 from cnncli.errors import RunError
 from cnncli.plural import counted
 from cnncli.runs.checkpoint import Checkpoint
@@ -78,18 +80,18 @@ class _End:
         return middle if middle % steps_per_epoch else middle + steps_per_epoch // 2
 
 
-def verify(run: Run, show: Callable[[str], None], sets: Sequence[str] = ()) -> Verdict:
+def verify(run: Run, show: Callable[[str], None], data: Path | None = None) -> Verdict:
     """Train a run's config to the end twice, in a temporary folder, and compare.
 
     Args:
         run: The run; it is only read.
         show: Called with each line of progress.
-        sets: Overrides that change nothing of the result: where the examples are now.
+        data: Where its examples are now, or None where its config says it.
 
     Raises:
         CnnError: If the run is damaged, or a training fails.
     """
-    trainings = _Trainings(run, sets)
+    trainings = _Trainings(run, data)
     with tempfile.TemporaryDirectory(prefix="cnn-verify-") as folder:
         show("1 of 3: training without interruption")
         whole = trainings.whole(Path(folder) / "whole")
@@ -122,12 +124,12 @@ class _Trainings:
 
     Args:
         run: The run.
-        sets: Further overrides.
+        data: Where its examples are now, or None.
     """
 
-    def __init__(self, run: Run, sets: Sequence[str]) -> None:
+    def __init__(self, run: Run, data: Path | None) -> None:
         self._config = run.config_file
-        self._sets = [*_overrides(run), *(argument for value in sets for argument in ("--set", value))]
+        self._sets = _overrides(run, data)
 
     def whole(self, runs_dir: Path) -> Run:
         """Train to the end."""
@@ -158,13 +160,17 @@ class _Trainings:
         return ["train", str(self._config), "--runs-dir", str(runs_dir), *self._sets]
 
 
-def _overrides(run: Run) -> list[str]:
+def _overrides(run: Run, data: Path | None = None) -> list[str]:
     """Return the `--set` options that make a training in another folder the same."""
-    train, threads = run.config().train, run.record.get("threads")
+    config, threads = run.config(), run.record.get("threads")
+    train = config.train
     # The clock must not decide when a run ends.
     sets = ["train.max_minutes=null"]
     if threads is not None:
         sets.append(f"train.threads={threads}")
+    path = located(config if data is None else moved(config, data)).path
+    if path is not None and config.data.source not in WITHOUT_PATH:
+        sets.append(f"data.path={scalar(str(Path(path).expanduser().absolute()))}")
     if train.start_from is not None:
         source = find(train.start_from.run, run.path.absolute().parent.parent)
         sets.append(f"train.start_from.run={source.path.absolute()}")

@@ -141,24 +141,22 @@ def test_moved_photos_measure_the_same(moved: Path, cnn: Command, option: tuple[
     cnn("eval", str(moved), "--split", "validation")
 
 
-def test_verify_takes_the_photos_where_they_are(moved: Path, cnn: Command, monkeypatch: Any) -> None:
+def test_verify_takes_the_photos_where_they_are(moved: Path, monkeypatch: Any) -> None:
     """Its trainings in other folders are told the whole path."""
     from cnncli.runs import verification
 
     class Asked(Exception):  # noqa: N818 - it stops the command
         pass
 
-    def verify(run: Any, show: Any, sets: list[str]) -> None:
-        raise Asked(sets)
+    def training(*arguments: str) -> None:
+        raise Asked(arguments)
 
-    monkeypatch.setattr(verification, "verify", verify)
-    with pytest.raises(Asked) as given:
-        command("verify", str(moved), "--data", "album")
-    assert given.value.args[0] == [f"data.path={Path('album').absolute()}"]
-    shutil.copytree("album", "photos")
-    with pytest.raises(Asked) as given:
-        command("verify", str(moved))
-    assert given.value.args[0] == [f"data.path={Path('photos').absolute()}"]
+    monkeypatch.setattr(verification, "TrainingProcess", training)
+    for place, given in (("album", ("--data", "album")), ("photos", ())):
+        with pytest.raises(Asked) as asked:
+            command("verify", str(moved), *given)
+        assert f"data.path={Path(place).absolute()}" in asked.value.args[0]
+        shutil.copytree("album", "photos", dirs_exist_ok=True)
 
 
 def test_other_photos_are_refused(moved: Path, tmp_path: Path) -> None:

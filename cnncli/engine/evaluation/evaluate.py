@@ -14,7 +14,7 @@ import tensorflow as tf
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import incoming, own, recognized
 from cnncli.datasets.files import Files
-from cnncli.datasets.location import content_change
+from cnncli.datasets.passport import content_change
 from cnncli.datasets.splits import Split
 from cnncli.engine.evaluation.predictor import BATCH_SIZE, Images, Predictor
 from cnncli.engine.evaluation.trained import Trained, load_trained

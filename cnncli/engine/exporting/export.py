@@ -56,6 +56,7 @@ class Kept:
         sha256: Digest of the file, or of a directory's names and files in their order.
         bytes: Size of all files.
         parity: Its outputs beside the run's.
+        kept_examples: Whether the real examples of the proof are only those that the run keeps.
     """
 
     format: Format
@@ -63,6 +64,7 @@ class Kept:
     sha256: str
     bytes: int
     parity: Parity
+    kept_examples: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn export --json`, and of the parity record."""
@@ -74,6 +76,7 @@ class Kept:
             "bytes": self.bytes,
             "tolerance": self.format.tolerance.max_abs_diff,
             "max_drop": self.format.tolerance.max_drop,
+            "kept_examples": self.kept_examples,
             **self.parity.to_json(),
         }
 
@@ -177,7 +180,7 @@ def prove(kind: Format, path: Path, source: Source, proof: Proof) -> Kept:
     parity.check_description(artifact.description, expected, kind.title)
     compared = parity.compare(artifact, proof, source.task.parity)
     parity.check(compared, kind.tolerance, kind.title)
-    return Kept(kind, path, _digest(path), _size(path), compared)
+    return Kept(kind, path, _digest(path), _size(path), compared, source.kept)
 
 
 def _record(kept: Kept, source: Source) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnncli.config.location import GIVE
 from cnncli.config.schema.schema import Data
 from cnncli.config.schema.tasks import DEFAULT as CLASSIFICATION
-from cnncli.datasets.location import GIVE
 from cnncli.engine.exporting.keras_file import obstacles as keras_obstacles
 from cnncli.engine.exporting.keras_file import takes_any_size as keras_takes_any_size
 from cnncli.engine.exporting.keras_file import write_keras

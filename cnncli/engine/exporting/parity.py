@@ -46,7 +46,6 @@ class Parity:
         score: The task's score on them.
         cases: For each kind of case: case, num_images, max_abs_diff, max_log_diff, agreement.
         rules: The task's.
-        kept: Whether the real examples are only those that the run keeps.
     """
 
     max_abs_diff: float
@@ -57,7 +56,6 @@ class Parity:
     score: ScoreDrop
     cases: Sequence[dict[str, Any]]
     rules: ParityRules
-    kept: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; fields of the score have its name: accuracy, run_accuracy and so on."""
@@ -68,7 +66,6 @@ class Parity:
             "agreement": self.agreement,
             "num_examples": self.num_examples,
             "split": self.split,
-            "kept_examples": self.kept,
             name: self.score.artifact,
             f"run_{name}": self.score.run,
             f"{name}_drop": self.score.drop,
@@ -97,7 +94,6 @@ def compare(artifact: Artifact, proof: Proof, rules: ParityRules) -> Parity:
         score=rules.score_drop(found[0], proof.real.expected, targets),
         cases=list(rows.values()),
         rules=rules,
-        kept=proof.kept,
     )
 
 

@@ -72,11 +72,6 @@ class Proof:
         self.split = measuring_split(source.splits)
         self._examples = self.split.take(spread(len(self.split), number), self.split.name)
 
-    @property
-    def kept(self) -> bool:
-        """Whether the real examples are those that the run keeps, because its data are not at hand."""
-        return self._source.kept
-
     @cached_property
     def real(self) -> Case:
         """The real examples, in the network's size."""

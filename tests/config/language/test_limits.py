@@ -204,10 +204,6 @@ def test_defaults() -> None:
         "channels": 1,
         "resize": {"method": "bilinear", "fit": "stretch"},
         "validation": 0.1,
-        "test": None,
-        "folds": None,
-        "fold": None,
-        "group": None,
         "augmentation": [],
         "on_bad_image": "error",
     }

@@ -61,7 +61,8 @@ def test_failing_training(small_config: Callable[..., Any], tmp_path: Path) -> N
     """A training that fails is an error, not a verdict."""
     from cnncli.config.dump import dump
 
-    config = small_config("data.source=npz", "data.path=missing.npz")
+    (tmp_path / "broken.npz").write_bytes(b"PK")
+    config = small_config("data.source=npz", f"data.path={tmp_path / 'broken.npz'}")
     run = Run.create(tmp_path / "runs", "small", dump(config))
     with pytest.raises(RunError, match="exit code 1"):
         verify(run, lambda line: None)
@@ -106,7 +107,7 @@ def test_exit_code(identical: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     Run.create(tmp_path, "small", "name: small\n")
     verdict = Verdict("x", identical, 3, 36, 1, 18, 20, 1000, 21, () if identical else ("w: 1 of 6",), None)
-    monkeypatch.setattr(verification, "verify", lambda run, tell: verdict)
+    monkeypatch.setattr(verification, "verify", lambda run, tell, data: verdict)
     result = CliRunner().invoke(app, ["verify", "small", "--runs-dir", str(tmp_path)])
     assert result.exit_code == (0 if identical else 1)
     assert result.stdout.startswith("identical: 20 arrays (1,000 values)" if identical else "different: of 20 arrays")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from cnncli.config.schema.schema import Config, Data
 from cnncli.errors import DataError
@@ -50,16 +49,3 @@ def moved(config: Config, path: Path) -> Config:
         raise DataError(f"the examples of the source {config.data.source} are at no path", "Leave out --data.")
     data = config.data.model_copy(update={"path": str(path.expanduser().absolute())})
     return config.model_copy(update={"data": data})
-
-
-def content_change(trained: dict[str, Any], content_hash: str) -> str | None:
-    """Say how the content of examples differs from what a run was trained on, or return None where it is the same.
-
-    Args:
-        trained: The run's passport; that of an early version has no hash.
-        content_hash: Hash of the examples.
-    """
-    before = trained.get("content_hash")
-    if before in (None, content_hash):
-        return None
-    return f"their content_hash is {content_hash[:12]}…, that of the run's examples {before[:12]}…"
