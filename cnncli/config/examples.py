@@ -20,6 +20,10 @@ KEYS: dict[str, str] = {
     "data.resize.method": "data: {resize: {method: area}}",
     "data.resize.fit": "data: {resize: {fit: pad}}",
     "data.validation": "data: {validation: 0.15}",
+    "data.test": "data: {test: 0.15}",
+    "data.folds": "data: {folds: 5, fold: 1}",
+    "data.fold": "data: {folds: 5, fold: 2}",
+    "data.group": "data: {source: folder, path: photos, group: '^(.+)_[0-9]+'}",
     "data.augmentation": "data: {augmentation: [RandomFlip: {mode: horizontal}, RandomRotation: {factor: 0.05}]}",
     "data.on_bad_image": "data: {on_bad_image: skip}",
     "model": "model: {layers: [Flatten, Dense: {units: 10}]}",
@@ -54,6 +58,7 @@ KEYS: dict[str, str] = {
     "train.checkpoint": "train: {checkpoint: {every: {minutes: 5}, keep: 3}}",
     "train.checkpoint.every": "train: {checkpoint: {every: {steps: 500}}}",
     "train.checkpoint.keep": "train: {checkpoint: {keep: 5}}",
+    "train.keep_proof": "train: {keep_proof: false}",
     "train.replay": "train: {replay: true}",
     "train.threads": "train: {threads: 2}",
 }

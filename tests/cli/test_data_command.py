@@ -127,7 +127,7 @@ def test_progress_is_reported_now_and_then(monkeypatch, capsys):
     """Where there is no terminal, a line tells how far the pass is, at most every ten seconds."""
     clock = iter([0.0, 5.0, 11.0, 11.0, 12.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    tell = console._lines()
+    tell = console.Count("measuring", "measured")
     for done in (1, 2, 3):
         tell(done, 3)
     assert capsys.readouterr().err == "measured 2 of 3 images\n"
