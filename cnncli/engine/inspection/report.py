@@ -82,7 +82,8 @@ def _pictures(evaluated: EvaluatedRun) -> Pictures:
     network, pages = evaluated.network, evaluated.network.pages
     kernels = html_images.kernels(network)
     try:
-        shown = network.examples(evaluated.split, None, MOST_HEATS if network.classes else FEW_HEATS)
+        has_classes = evaluated.examples.targets.strata() is not None
+        shown = network.examples(evaluated.split, None, MOST_HEATS if has_classes else FEW_HEATS)
     except DataError as error:
         return Pictures(kernels=kernels, missing=(_missing("No examples are shown", error),))
     return Pictures(
