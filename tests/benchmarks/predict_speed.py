@@ -16,15 +16,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from streaming import in_turn, print_rates
 
 SIZE = (400, 500)
 CONFIG = """
@@ -111,26 +110,9 @@ def keras_prediction(run: Path, photos: Path, image_size: int) -> Callable[[], i
     return predicted
 
 
-def timed(predicted: Callable[[], int]) -> tuple[float, float]:
-    """Return images per second, and processor milliseconds an image."""
-    begun, cpu = time.perf_counter(), time.process_time()
-    number = predicted()
-    return number / (time.perf_counter() - begun), 1e3 * (time.process_time() - cpu) / number
-
-
 def compare(run: Path, photos: Path, image_size: int, rounds: int) -> dict[str, float]:
-    """Predict with both by turns, after a round of each to warm up."""
-    ours, keras = our_prediction(run, photos), keras_prediction(run, photos, image_size)
-    for predicted in (ours, keras):
-        predicted()
-    pairs = [(timed(ours), timed(keras)) for _ in range(rounds)]
-    return {
-        "images_per_second": median(one[0] for one, _ in pairs),
-        "keras_images_per_second": median(other[0] for _, other in pairs),
-        "ratio": median(one[0] / other[0] for one, other in pairs),
-        "cpu_ms": median(one[1] for one, _ in pairs),
-        "keras_cpu_ms": median(other[1] for _, other in pairs),
-    }
+    """Predict with both by turns."""
+    return in_turn(our_prediction(run, photos), keras_prediction(run, photos, image_size), rounds)
 
 
 def peak_memory(run: Path, photos: Path) -> int:
@@ -161,11 +143,7 @@ def main() -> int:
         run = train(folder, given.image_size)
         write_photos(folder / "photos", given.number)
         figures = compare(run, folder / "photos", given.image_size, given.rounds)
-        print(
-            f"cnncli  {figures['images_per_second']:7,.0f} images/s  {figures['cpu_ms']:.2f} ms of processor an image"
-        )
-        print(f"keras   {figures['keras_images_per_second']:7,.0f} images/s  {figures['keras_cpu_ms']:.2f} ms")
-        print(f"ratio   {figures['ratio']:.2f}  (median of {given.rounds} pairs; load {os.getloadavg()[0]:.1f})")
+        print_rates(figures, given.rounds)
         peaks = []
         for times in (1, 10):
             grown = folder / f"grown-{times}"

@@ -82,8 +82,12 @@ def timed(run: Callable[[], int]) -> tuple[float, float]:
 
 
 def compare(folder: Path, image_size: int, repeats: int) -> dict[str, float]:
-    """Run both pipelines by turns, after a run of each to warm up."""
-    ours, keras = our_pipeline(folder, image_size), keras_pipeline(folder, image_size)
+    """Run both pipelines by turns."""
+    return in_turn(our_pipeline(folder, image_size), keras_pipeline(folder, image_size), repeats)
+
+
+def in_turn(ours: Callable[[], int], keras: Callable[[], int], repeats: int) -> dict[str, float]:
+    """Return how fast two runs over the same images are, by turns, after a run of each to warm up."""
     for run in (ours, keras):
         run()
     pairs = [(timed(ours), timed(keras)) for _ in range(repeats)]
@@ -94,6 +98,13 @@ def compare(folder: Path, image_size: int, repeats: int) -> dict[str, float]:
         "cpu_ms": median(one[1] for one, _ in pairs),
         "keras_cpu_ms": median(other[1] for _, other in pairs),
     }
+
+
+def print_rates(figures: dict[str, float], repeats: int) -> None:
+    """Print what `in_turn` found."""
+    print(f"cnncli  {figures['images_per_second']:7,.0f} images/s  {figures['cpu_ms']:.2f} ms of processor an image")
+    print(f"keras   {figures['keras_images_per_second']:7,.0f} images/s  {figures['keras_cpu_ms']:.2f} ms")
+    print(f"ratio   {figures['ratio']:.2f}  (median of {repeats} pairs; load {os.getloadavg()[0]:.1f})")
 
 
 def peak_memory(folder: Path, image_size: int) -> int:
@@ -128,11 +139,7 @@ def main() -> int:
         photos = Path(temporary) / "photos"
         write_photos(photos, given.number, given.source_size)
         figures = compare(photos, given.image_size, given.repeats)
-        print(
-            f"cnncli  {figures['images_per_second']:7,.0f} images/s  {figures['cpu_ms']:.2f} ms of processor an image"
-        )
-        print(f"keras   {figures['keras_images_per_second']:7,.0f} images/s  {figures['keras_cpu_ms']:.2f} ms")
-        print(f"ratio   {figures['ratio']:.2f}  (median of {given.repeats} pairs; load {os.getloadavg()[0]:.1f})")
+        print_rates(figures, given.repeats)
         peaks = []
         for times in (1, 10):
             folder = Path(temporary) / f"grown-{times}"
