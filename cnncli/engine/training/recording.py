@@ -28,22 +28,23 @@ class Recording:
     Args:
         run: The run, locked by the caller.
         setup: What is trained.
-        summary_markdown: The layer table, for TensorBoard's text tab.
     """
 
-    def __init__(self, run: Run, setup: Setup, summary_markdown: str) -> None:
+    def __init__(self, run: Run, setup: Setup) -> None:
         self.run = run
         self._setup = setup
         self._writes = setup.strategy.is_writer
-        self._summary_markdown = summary_markdown
         self._clock = CheckpointClock(setup.config.train.checkpoint)
         self._saved: Progress | None = None
         self._replay: Replay | None = None
         self._event_log: EventLog | None = None
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
+    def opened(self, summary_markdown: str) -> Iterator[None]:
         """Keep the event files open while a block runs.
+
+        Args:
+            summary_markdown: The layer table, for TensorBoard's text tab.
 
         Raises:
             RunError: If the files cannot be written, here or later.
@@ -54,7 +55,7 @@ class Recording:
         if self._setup.config.train.replay:
             self._replay = Replay(self.run, self._setup)
         pictures = self._replay.images if self._replay is not None else lambda _: {}
-        log = EventLog(self.run.tensorboard_dir, self._summary_markdown, self.run.metrics(), pictures)
+        log = EventLog(self.run.tensorboard_dir, summary_markdown, self.run.metrics(), pictures)
         self._event_log = log
         try:
             yield

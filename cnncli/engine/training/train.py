@@ -161,7 +161,7 @@ def _source(config: Config, runs_dir: Path) -> Checkpoint | None:
 def _trainer(run: Run, config: Config, splits: Splits, listener: Listener) -> Trainer:
     with told_if_slow(listener.noted, "preparing the network and the examples"):
         setup = Setup.of(config, splits)
-    return Trainer(setup, Recording(run, setup, summary_markdown(summarize(config))), listener)
+    return Trainer(setup, Recording(run, setup), listener)
 
 
 def _train(trainer: Trainer) -> Result:
@@ -172,7 +172,7 @@ def _train(trainer: Trainer) -> Result:
     if setup.config.train.keep_proof and setup.strategy.is_writer and not run.proof_file.exists():
         proof_examples.save(run, setup.splits, setup.loop.preprocessing)
     run.update(status="running", total_params=summary.total_params)
-    with StopRequest(trainer.listener.noted) as stop, trainer.recording.opened():
+    with StopRequest(trainer.listener.noted) as stop, trainer.recording.opened(summary_markdown(summary)):
         trainer.train(stop)
         result = _result(trainer, stop)
         run.update(status=result.status, epochs=result.epochs, best=result.best)
