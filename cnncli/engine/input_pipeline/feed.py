@@ -29,6 +29,11 @@ def epoch_order(seed: int, epoch: int, num_examples: int) -> np.ndarray:
     return generator.permutation(num_examples).astype(np.int32)
 
 
+def even(num_examples: int, limit: int) -> np.ndarray:
+    """Return at most `limit` places spread evenly over a split: its first ones are often of one class."""
+    return np.linspace(0, num_examples - 1, min(limit, num_examples)).astype(np.int32)
+
+
 class Chunk(NamedTuple):
     """Batches of one size, to be run without a word from Python.
 
@@ -103,8 +108,8 @@ class MemoryFeed:
         return Chunk(self.images, self.targets, plan)
 
     def sample(self, limit: int) -> tf.Tensor:
-        """Return the first images."""
-        return self.images[:limit]
+        """Return images spread evenly over the split."""
+        return self.images if limit >= self.num_examples else tf.gather(self.images, even(self.num_examples, limit))
 
 
 MEMORY_LIMIT = 2**30
@@ -150,7 +155,7 @@ class StreamFeed:
 
     def sample(self, limit: int) -> tf.Tensor:
         """Return images spread evenly over the split, decoded now."""
-        indices = np.linspace(0, self.num_examples - 1, min(limit, self.num_examples)).astype(np.int32)
+        indices = even(self.num_examples, limit)
         return tf.constant(np.concatenate(list(self._decoder.batches(indices, _BLOCK))))
 
 

@@ -47,9 +47,9 @@ def test_a_chunk_is_a_slice_of_the_order(feed: Any, first: int, most: int, expec
         np.testing.assert_array_equal(np.asarray(chunk.targets)[chunk.plan.ravel()], chunk.plan.ravel())
 
 
-def test_a_sample_is_the_first_images(feed: Any) -> None:
+def test_a_sample_is_spread_over_the_split(feed: Any) -> None:
     """As many as are asked for, if there are so many."""
-    assert np.asarray(feed.sample(4))[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert np.asarray(feed.sample(4))[:, 0, 0, 0].tolist() == [0, 7, 14, 22]
     assert len(feed.sample(99)) == feed.num_examples == 23
 
 

@@ -71,6 +71,29 @@ def test_components_are_scikit_learns(small_config: Callable[..., Any], tmp_path
     np.testing.assert_array_equal(kernel[:, 4:], -kernel[:, :4])
 
 
+def test_of_many_images_an_even_sample_is_measured(
+    small_config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of images in the order of their classes, as folders list them, all classes count: scikit-learn's components."""
+    from cnncli.engine.network import adapt
+
+    generator = np.random.default_rng(0)
+    labels = np.repeat(np.arange(10), 100)
+    # The second half of the classes has its stripes the other way.
+    stripes = np.tile(np.array([0, 255], np.uint8), (8, 4))
+    pixels = np.stack([stripes if label < 5 else stripes.T for label in labels])
+    pixels = np.clip(pixels * 0.5 + generator.integers(0, 100, pixels.shape), 0, 255).astype(np.uint8)
+    np.savez(tmp_path / "sorted.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+    monkeypatch.setattr(adapt, "WHITENING_IMAGES", 100)
+    sets = ("data.source=npz", "data.validation=0", f"data.path={tmp_path / 'sorted.npz'}")
+    run = trained(small_config, tmp_path, 8, 2, *sets)
+    rows = patches(run, 2).reshape(1000, -1, 4)[np.linspace(0, 999, 100).astype(int)].reshape(-1, 4)
+    kernel = kernel_of(run).reshape(4, 8)
+    directions = kernel[:, :4] / np.linalg.norm(kernel[:, :4], axis=0)
+    cosines = np.abs(np.sum(directions * PCA().fit(rows).components_.T, axis=0))
+    np.testing.assert_allclose(cosines, 1.0, atol=1e-3)
+
+
 def test_images_that_are_all_alike_are_told(small_config: Callable[..., Any], tmp_path: Path) -> None:
     """Without any variance there is nothing to whiten: an error, and no weight that is not a number."""
     from cnncli.errors import CnnError
