@@ -18,6 +18,10 @@ SMALLEST, LARGEST = 32, 224
 """Shortest and longest side of the images that a network reads, in pixels."""
 MULTIPLE = 16
 """What the sides are multiples of, so that four poolings halve them without a remainder."""
+FEW = 2_000
+"""From so many images on, smaller shares of them are enough to choose an epoch and to measure the result."""
+LEAST_FOR_TEST = 10
+"""Images of the smallest class from which on a share of them is kept for the test split."""
 UNEVEN = 3
 """How many times the smallest class the largest may be before their weights are balanced."""
 
@@ -123,10 +127,15 @@ def _shares(found: Survey) -> Iterator[str]:
     if "validation" in found.splits:
         yield _line("  validation: validation", "the data's own split; it chooses the best epoch")
     else:
-        share = 0.2 if found.num_images < 2_000 else 0.1
+        share = 0.2 if found.num_images < FEW else 0.1
         yield _line(f"  validation: {share}", "share of each class kept from training; it chooses the best epoch")
-    if "test" not in found.splits:
-        yield _line("", "there is no test split: cnn eval latest --split validation")
+    if "test" in found.splits:
+        return
+    if found.counts[found.rarest] < LEAST_FOR_TEST:
+        yield _line("  # test: 0.15", "with more images: what chose no epoch; until then eval --split validation")
+    else:
+        share = 0.15 if found.num_images < FEW else 0.1
+        yield _line(f"  test: {share}", "share kept from training and from choosing: what cnn eval measures")
 
 
 def _augmentation(found: Survey) -> Iterator[str]:

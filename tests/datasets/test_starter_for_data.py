@@ -68,7 +68,30 @@ def test_a_folder_of_colour_photos(photos) -> None:
     assert config.data.on_bad_image == "error"
     splits = load_splits(config)
     assert splits.classes == ("cat", "dog", "eel")
-    assert len(splits.train) + len(splits.validation) == 31
+    assert (splits.test, len(splits.train) + len(splits.validation)) == (None, 31)
+
+
+def test_a_share_is_kept_for_the_test(photos) -> None:
+    """From ten images of each class on; validation and test then have some of each class."""
+    folder = photos({"cat": 10, "dog": 12})
+    config = written(folder)
+    assert (config.data.validation, config.data.test) == (0.2, 0.15)
+    splits = load_splits(config)
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 22
+    for split in (splits.validation, splits.test):
+        assert set(np.asarray(split.targets.labels).tolist()) == {0, 1}
+    (folder / "cat" / "0.jpg").unlink()
+    assert written(folder).data.test is None
+    assert "--split validation" in text(folder)
+
+
+def test_many_images_need_smaller_shares(tmp_path) -> None:
+    """A tenth of 2,000 images is as many as a fifth of 1,000."""
+    from cnncli.config.load import loads
+    from cnncli.datasets.starter import starter_for
+
+    few, many = (loads(starter_for(found(number), tmp_path / "x.yaml")).data for number in (1_998, 2_000))
+    assert (few.validation, few.test, many.validation, many.test) == (0.2, 0.15, 0.1, 0.1)
 
 
 def test_the_path_is_written_as_it_was_given(photos, monkeypatch) -> None:
@@ -155,12 +178,12 @@ def test_uneven_classes_are_balanced(photos, counts, weights) -> None:
 
 
 def test_own_splits_are_used(make_folder) -> None:
-    """A validation split is named, a test split leaves no hint that there is none."""
+    """A validation split is named, a test split needs no share."""
     folder = make_folder({"train/cat": 4, "train/dog": 4, "validation/cat": 2, "validation/dog": 2, "test/dog": 2})
     assert written(folder).data.validation == "validation"
-    assert "no test split" not in text(folder)
+    assert "test:" not in text(folder)
     shutil.rmtree(folder / "test")
-    assert "--split validation" in text(folder)
+    assert "test: 0.15" in text(folder)
 
 
 def test_unreadable_files_are_skipped_and_told(photos) -> None:
