@@ -101,7 +101,7 @@ def test_lint_rule_stands_between_the_floors(tmp_path: Path) -> None:
 
 
 FLOORS = """
-    cnncli errors interrupts plural resources
+    cnncli errors files interrupts plural resources
     layers
     config.yaml
     config.schema

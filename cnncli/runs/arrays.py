@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.runs.durable import Buffer
+from cnncli.files.durable import Buffer
 from cnncli.runs.manifest import Damage, Entry, Manifest
 
 Array = npt.NDArray[Any]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import CheckpointError
-from cnncli.runs import durable
+from cnncli.files import durable
 from cnncli.runs.manifest import Damage, Manifest
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import CheckpointError
-from cnncli.runs import checkpoint, durable
+from cnncli.files import durable
+from cnncli.runs import checkpoint
 from cnncli.runs.checkpoint import Checkpoint, State
 from cnncli.runs.manifest import Damage
 

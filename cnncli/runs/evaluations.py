@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnncli.errors import RunError
-from cnncli.runs import durable
+from cnncli.files import durable
 from cnncli.runs.run import Run
 
 Place = Callable[[str, str | None], Path]

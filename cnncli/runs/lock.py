@@ -8,10 +8,8 @@ who holds it.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,32 +18,12 @@ from io import FileIO
 from pathlib import Path
 
 from cnncli.errors import RunError
+from cnncli.files.locks import try_lock
+from cnncli.files.read import opener, read_json
 from cnncli.runs.environment import command
-
-log = logging.getLogger(__name__)
 
 PATIENCE = 0.3
 """Seconds for which a held lock is tried again: `held` takes it for a moment."""
-
-
-def _try_lock(file: FileIO) -> bool:
-    """Take the lock of an open file if it is free."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(1 << 30)  # Windows denies reading a locked range: lock one that holds no text.
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError as error:
-        # A network disk without locks should not keep anyone from training.
-        log.warning("%s cannot be locked (%s): use only one process at a time", file.name, error.strerror)
-    return True
 
 
 def _holder_text() -> str:
@@ -63,7 +41,7 @@ def _holder_text() -> str:
 def _describe(path: Path) -> str:
     """Return who holds the lock, for a message."""
     try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
+        holder = read_json(path, 1 << 16, follow=False)
         return f"process {holder['pid']} on {holder['host']} since {holder['since']} ({holder['command']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
@@ -72,8 +50,8 @@ def _describe(path: Path) -> str:
 def held(path: Path) -> bool:
     """Tell whether a process holds the lock now."""
     try:
-        with FileIO(path, "rb+") as file:
-            return not _try_lock(file)
+        with FileIO(path, "rb+", opener=opener(follow=False)) as file:
+            return not try_lock(file)
     except OSError:
         return False
 
@@ -89,14 +67,14 @@ def lock(path: Path) -> Iterator[None]:
         RunError: If another process holds it, saying which, or if it cannot be made.
     """
     try:
-        file = FileIO(path, "ab+")
+        file = FileIO(path, "ab+", opener=opener(follow=False))
     except OSError as error:
         raise RunError(
             f"{path.parent} cannot be locked: {error.strerror}", "Check that the folder is writable."
         ) from error
     with file:
         deadline = time.monotonic() + PATIENCE
-        while not _try_lock(file):
+        while not try_lock(file):
             if time.monotonic() > deadline:
                 hint = "Wait for it to end, or stop it: only one process at a time can write to a run."
                 raise RunError(f"{path.parent} is in use by {_describe(path)}", hint)

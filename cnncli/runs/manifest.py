@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
-from cnncli.runs.durable import to_json
+from cnncli.files.durable import to_json
 
 FORMAT = 1
 

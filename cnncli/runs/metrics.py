@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.errors import RunError
-from cnncli.runs import durable
+from cnncli.files import durable
 
 BEFORE = ({"name": "loss", "higher_is_better": False}, {"name": "accuracy", "higher_is_better": True, "primary": True})
 """The metrics of runs from before run.json named them: all were classifiers."""

@@ -16,7 +16,8 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnncli.errors import RunError
-from cnncli.runs import durable, metrics
+from cnncli.files import durable
+from cnncli.runs import metrics
 from cnncli.runs.environment import environment
 from cnncli.runs.lock import held, lock
 

@@ -1,6 +1,6 @@
 """A disk that forgets: what a power failure may leave of a sequence of file operations.
 
-`Recorder` stands in the place of the primitives of `cnncli.runs.durable` and notes what they do.
+`Recorder` stands in the place of the primitives of `cnncli.files.durable` and notes what they do.
 `Disk` replays the notes up to a point and then loses power. What was not fsynced may be there or
 not, one piece independently of the other: names of a directory that was not fsynced, and data of
 a file that was not fsynced, where a lost piece reads as zeros or is missing from the end. Only
@@ -17,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from cnncli.runs import durable
+from cnncli.files import durable
 
 PRIMITIVES = (
     "create",

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cnncli.errors import CheckpointError
-from cnncli.runs import durable
+from cnncli.files import durable
 from cnncli.runs.checkpoints import CheckpointStore
 
 

@@ -42,7 +42,8 @@ def test_a_failing_operation_takes_nothing_that_was_safe(campaign: ModuleType) -
 @pytest.mark.parametrize("campaign", ["store_crash"], indirect=True)
 def test_the_campaign_can_fail(campaign: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """It finds a store that does not wait for the arrays to be on the disk."""
-    from cnncli.runs import checkpoint, durable
+    from cnncli.files import durable
+    from cnncli.runs import checkpoint
 
     class Careless(ModuleType):
         """The module of file operations, but for its fsync."""

@@ -21,9 +21,9 @@ from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.network import activations
 from cnncli.engine.training.setup import Setup
 from cnncli.errors import RunError
+from cnncli.files import durable
 from cnncli.report.figures_network import FeatureMaps
 from cnncli.report.figures_pixels import kernel_pixels, map_pixels
-from cnncli.runs import durable
 from cnncli.runs.run import Run
 from cnncli.tasks.task import get_task
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cnncli.errors import RunError
-from cnncli.runs import durable
+from cnncli.files import durable
 from cnncli.runs.run import Run
 
 pytestmark = pytest.mark.engine

@@ -1,8 +1,10 @@
-"""Every operation on files that a run's safety hangs on, in one place.
+"""Every file that we write, written one way: whenever we are stopped, the old content is there or the new, whole.
 
-A checkpoint survives a crash only if these happen in the right order. The fault tests put
-themselves in the place of the primitives (`create`, `reopen`, `write`, `truncate`, `fsync`,
-`fsync_directory`, `mkdir`, `rename`, `replace`, `unlink`, `rmdir`) and crash before and after each.
+`replacement` gives a file its new content in one step, under a temporary name of its own until then; what a killed
+writer leaves behind, `remove_leftovers` knows by its lock, which is free. A checkpoint survives a crash only if its
+operations happen in the right order. The fault tests put themselves in the place of the primitives (`create`, `reopen`,
+`write`, `truncate`, `fsync`, `fsync_directory`, `mkdir`, `rename`, `replace`, `unlink`, `rmdir`) and crash before and
+after each.
 """
 
 from __future__ import annotations
@@ -10,13 +12,22 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
+from cnncli.files.locks import try_lock
+from cnncli.files.read import open_file, opener
+
 Buffer = bytes | memoryview
+
+STALE = 60.0
+"""Seconds after its last change from which on a temporary file without a lock is a dead writer's: a living one lets go
+of its lock only to rename the file at once."""
 
 
 def create(path: Path) -> FileIO:
@@ -25,8 +36,8 @@ def create(path: Path) -> FileIO:
 
 
 def reopen(path: Path) -> FileIO:
-    """Open a file to read it and to write at its end; a missing one is made."""
-    return FileIO(path, "ab+")
+    """Open a regular file to read it and to write at its end; a missing one is made, a link is refused."""
+    return FileIO(path, "ab+", opener=opener(follow=False))
 
 
 def write(file: FileIO, data: Buffer) -> None:
@@ -107,20 +118,24 @@ def write_file(path: Path, chunks: Iterable[Buffer]) -> None:
         fsync(file)
 
 
-def replace_file(path: Path, content: str | bytes, *, wait: bool = True) -> None:
-    """Put `content` in the place of a file, so that a reader sees the old or the new one and never a part.
+def temporary_name(path: Path) -> Path:
+    """Return a name beside a path that no other process has, on this host, in another container or elsewhere."""
+    return path.with_name(f".{path.name}.{token_hex(8)}.tmp")
+
+
+@contextmanager
+def replacement(path: Path, *, wait: bool = True) -> Iterator[FileIO]:
+    """Yield a new file that takes the place of another when the block ends; if that fails, the old one stays.
 
     Args:
-        path: The file.
-        content: Its new text or bytes.
-        wait: Whether to wait until it is on the disk; if not, a power failure may leave an empty file.
+        path: The file. A link of that name is replaced, not followed.
+        wait: Whether to wait until the content is on the disk; if not, a power failure may leave an empty file.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with suppress(FileNotFoundError):
-        unlink(temporary)
+    temporary = temporary_name(path)
     try:
         with create(temporary) as file:
-            write(file, content.encode() if isinstance(content, str) else content)
+            try_lock(file, warn=False)
+            yield file
             if wait:
                 fsync(file)
         replace(temporary, path)
@@ -130,6 +145,32 @@ def replace_file(path: Path, content: str | bytes, *, wait: bool = True) -> None
         raise
     if wait:
         fsync_directory(path.parent)
+
+
+def replace_file(path: Path, content: str | bytes, *, wait: bool = True) -> None:
+    """Put `content` in the place of a file: `replacement` for what is at hand as a whole."""
+    with replacement(path, wait=wait) as file:
+        write(file, content.encode() if isinstance(content, str) else content)
+
+
+def remove_leftovers(folder: Path, pattern: str = ".*.tmp") -> None:
+    """Remove temporary files whose writers are dead; what cannot be removed stays.
+
+    Args:
+        folder: Where to look, not below it.
+        pattern: Which names.
+    """
+    with suppress(OSError):
+        for path in folder.glob(pattern):
+            if _is_abandoned(path):
+                unlink(path)
+
+
+def _is_abandoned(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file() or time.time() - path.stat().st_mtime < STALE:
+        return False
+    with open_file(path, follow=False) as file:
+        return try_lock(file, warn=False)
 
 
 def append_line(path: Path, line: str) -> None:
