@@ -37,7 +37,7 @@ def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("socket")
-        with pytest.raises(OSError, match="socket|No such device"):
+        with pytest.raises(OSError, match=r"socket|No such device"):
             open_file(tmp_path / "socket")
 
 
@@ -62,7 +62,7 @@ def test_a_limit_is_kept(tmp_path: Path) -> None:
 def test_what_is_no_document_is_a_value_error(text: str, tmp_path: Path) -> None:
     """Nesting without end, a torn file, bytes that are no text, a number without end: never another exception."""
     (tmp_path / "file").write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ValueError, match="nested too deeply|Expecting|decode|digits"):
+    with pytest.raises(ValueError, match=r"nested too deeply|Expecting|decode|digits"):
         read_json(tmp_path / "file", 10_000_000)
 
 
