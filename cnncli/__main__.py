@@ -9,6 +9,7 @@ from contextlib import suppress
 from signal import SIGINT, SIGTERM
 from typing import NoReturn
 
+from cnncli.cli.streams import OutputError, flush, forget_stdout, prepare
 from cnncli.errors import CnnError
 from cnncli.interrupts import leave_from_here_on, raise_on_sigterm
 
@@ -21,14 +22,7 @@ def main() -> None:
         raise_on_sigterm()
         # pydantic would look for plugins in the metadata of every package that is installed.
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-        from cnncli.cli.app import app
-
-        app(prog_name="cnn")
-    except CnnError as error:
-        from cnncli.cli.console import print_error
-
-        print_error(error)
-        sys.exit(error.exit_code)
+        _run()
     except KeyboardInterrupt:
         _leave(128 + SIGINT)
     except SystemExit as end:
@@ -36,12 +30,41 @@ def main() -> None:
             _leave(end.code)
         raise
     except BrokenPipeError:
-        # The reader (`| head`) has gone; Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_stdout()  # The reader (`| head`) has gone.
         sys.exit(0)
+    except (CnnError, OSError, MemoryError) as error:
+        _end_with(error)
     finally:
         # A signal in the interpreter's own last moments would print a traceback.
         leave_from_here_on()
+
+
+def _run() -> None:
+    prepare()
+    from cnncli.cli.app import app
+
+    try:
+        app(prog_name="cnn")
+    except SystemExit:
+        flush()
+        raise
+
+
+def _end_with(error: CnnError | OSError | MemoryError) -> NoReturn:
+    """Print an error and end: a known one, or the system's refusal where nothing more is known of it."""
+    from cnncli.cli.console import print_error
+
+    try:
+        flush()
+    except OutputError as refused:
+        error = error if isinstance(error, CnnError) else refused
+    if isinstance(error, MemoryError):
+        error = CnnError("there is not enough memory", "Close other programs, or raise the limit (`ulimit -v`).")
+    elif isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        error = CnnError(f"{error.filename}: {reason}" if error.filename else reason)
+    print_error(error)
+    sys.exit(error.exit_code)
 
 
 def _leave(code: int) -> NoReturn:

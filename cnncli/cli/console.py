@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from cnncli.cli.streams import OutputError
 from cnncli.errors import CnnError, ConfigError
+from cnncli.files.characters import json_safe, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,27 +25,54 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=1)
 def out() -> Console:
     """Return the console for results (stdout)."""
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=False)
+    return _console(stderr=False)
 
 
 @lru_cache(maxsize=1)
 def err() -> Console:
     """Return the console for progress, log lines and errors (stderr)."""
-    from rich.console import Console
+    return _console(stderr=True)
 
-    return Console(highlight=False, stderr=True)
+
+def _console(*, stderr: bool) -> Console:
+    """Return a console that shows control characters in texts, so that no terminal obeys them."""
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class VisibleConsole(Console):
+        """Escapes what is to be shown; the console's own control codes are added later."""
+
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+    return VisibleConsole(highlight=False, stderr=stderr)
 
 
 def print_json(document: Any) -> None:
     """Print one JSON document alone on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    _write(_json(document) + "\n")
+
+
+def _write(text: str) -> None:
+    """Write on stdout; raises OutputError where that cannot be done."""
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError.of(error) from error
+
+
+def _json(document: Any) -> str:
+    """Return a document as text that every encoding of stdout has, and that reads back as the same document."""
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    return json_safe(json.dumps(document, indent=2, ensure_ascii=not is_unicode, allow_nan=False))
 
 
 def print_line(text: str) -> None:
-    """Print one line on stdout as it is, without markup or wrapping."""
-    sys.stdout.write(text + "\n")
+    """Print a line on stdout, or several, without markup or wrapping."""
+    _write("\n".join(map(visible, text.split("\n"))) + "\n")
 
 
 def print_page(page: Page) -> None:
@@ -52,7 +81,7 @@ def print_page(page: Page) -> None:
         out().print(page)
         return
     columns = os.environ.get("COLUMNS", "")
-    print_line(page.text(int(columns) if columns.isdigit() else None))
+    print_line(page.text(int(columns) if columns.isascii() and columns.isdigit() else None))
 
 
 def _may_be_terminal() -> bool:
@@ -61,8 +90,8 @@ def _may_be_terminal() -> bool:
 
 
 def print_note(text: str) -> None:
-    """Print one line on stderr as it is."""
-    sys.stderr.write(text + "\n")
+    """Print a line on stderr, or several, without markup or wrapping."""
+    sys.stderr.write("\n".join(map(visible, text.split("\n"))) + "\n")
     sys.stderr.flush()
 
 
@@ -86,10 +115,10 @@ def print_json_list(documents: Iterable[Any]) -> None:
     """Print a list as `print_json` does, each entry as soon as it is there."""
     first = True
     for document in documents:
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).replace("\n", "\n  ")
-        sys.stdout.write(("[\n  " if first else ",\n  ") + text)
+        text = _json(document).replace("\n", "\n  ")
+        _write(("[\n  " if first else ",\n  ") + text)
         first = False
-    sys.stdout.write("[]\n" if first else "\n]\n")
+    _write("[]\n" if first else "\n]\n")
 
 
 class Count:

@@ -41,7 +41,7 @@ def tensorboard_cli(
     print_note(f"TensorBoard on {folder}: http://{HOST}:{port} (stop it with Ctrl-C)")
     options = ["--logdir", str(folder), "--host", HOST, "--port", str(port)]
     try:
-        failed = _serve([sys.executable, "-m", "tensorboard.main", *options])
+        failed = _serve([sys.executable, "-m", "cnncli.cli.tensorboard_server", *options])
     except KeyboardInterrupt:
         return
     raise typer.Exit(1 if failed else 0)

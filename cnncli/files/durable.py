@@ -20,6 +20,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from cnncli.files.characters import json_safe
 from cnncli.files.locks import try_lock
 from cnncli.files.read import open_file, opener
 
@@ -150,7 +151,7 @@ def replacement(path: Path, *, wait: bool = True) -> Iterator[FileIO]:
 def replace_file(path: Path, content: str | bytes, *, wait: bool = True) -> None:
     """Put `content` in the place of a file: `replacement` for what is at hand as a whole."""
     with replacement(path, wait=wait) as file:
-        write(file, content.encode() if isinstance(content, str) else content)
+        write(file, content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
 def remove_leftovers(folder: Path, pattern: str = ".*.tmp") -> None:
@@ -199,4 +200,4 @@ def remove_tree(path: Path) -> None:
 
 def to_json(document: Any) -> str:
     """Return a document as the JSON text that run directories hold: readable, one final newline."""
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return json_safe(json.dumps(document, indent=1, ensure_ascii=False)) + "\n"

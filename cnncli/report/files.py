@@ -13,7 +13,7 @@ from cnncli.errors import CnnError
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file; raises CnnError where the disk refuses."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -40,7 +40,7 @@ def text_file(path: Path) -> Iterator[TextIO]:
     """
     try:
         if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
                 yield file
             return
         target = path.resolve()
@@ -48,7 +48,7 @@ def text_file(path: Path) -> Iterator[TextIO]:
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
             # Readable, because what has been written may have to be written anew.
-            with temporary.open("w+", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            with temporary.open("w+", encoding="utf-8", errors="backslashreplace", newline="") as file:
                 yield file
             temporary.replace(target)
         finally:

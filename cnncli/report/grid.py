@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cnncli.files.characters import visible
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
     from rich.text import Text
@@ -89,7 +91,7 @@ class Grid:
     def _fitted(self, width: int | None) -> dict[int, int]:
         """Return the width of each column that is shown, by its index."""
         texts = [tuple(column.title for column in self.columns), *self.rows, *self.footer]
-        natural = {i: max(map(len, column)) for i, column in enumerate(zip(*texts, strict=True))}
+        natural = {i: max(len(_shown(text)) for text in column) for i, column in enumerate(zip(*texts, strict=True))}
         if width is None:
             return natural
         widths = {i: min(w, NARROWEST) if self.columns[i].cut else w for i, w in natural.items()}
@@ -105,10 +107,15 @@ class Grid:
     def _line(self, row: tuple[str, ...], widths: dict[int, int]) -> str:
         cells = []
         for index, width in widths.items():
-            text = row[index]
+            text = _shown(row[index])
             text = text if len(text) <= width else text[: width - 1] + "…"
             cells.append(text.ljust(width) if self.columns[index].left else text.rjust(width))
         return GAP.join(cells).rstrip()
+
+
+def _shown(cell: str) -> str:
+    """Return a cell as one line without control characters: names of files and classes may hold any."""
+    return cell if cell.isprintable() else visible(cell).replace("\n", "\\n")
 
 
 def _total(widths: dict[int, int]) -> int:

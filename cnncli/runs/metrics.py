@@ -10,6 +10,7 @@ from typing import Any
 
 from cnncli.errors import RunError
 from cnncli.files import durable
+from cnncli.files.characters import json_safe
 
 BEFORE = ({"name": "loss", "higher_is_better": False}, {"name": "accuracy", "higher_is_better": True, "primary": True})
 """The metrics of runs from before run.json named them: all were classifiers."""
@@ -62,7 +63,7 @@ def _read_each(path: Path, texts: list[str]) -> list[dict[str, Any]]:
 
 def to_line(line: Mapping[str, Any]) -> str:
     """Return a line's text with its newline."""
-    return json.dumps(strict(line), ensure_ascii=False) + "\n"
+    return json_safe(json.dumps(strict(line), ensure_ascii=False)) + "\n"
 
 
 def strict(value: Any) -> Any:

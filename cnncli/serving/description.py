@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Any
 
 from cnncli.config.schema.tasks import DEFAULT, TASKS
 from cnncli.errors import ExportError
+from cnncli.files.characters import json_safe
 
 VERSION = 1
 """Of the document; a reader refuses a newer one."""
@@ -71,7 +73,26 @@ class Description:
         fields = asdict(self)
         if self.task == DEFAULT:
             del fields["task"]
-        return json.dumps({"version": VERSION, **fields}, ensure_ascii=False, sort_keys=True)
+        return json_safe(json.dumps({"version": VERSION, **fields}, ensure_ascii=False, sort_keys=True))
+
+    @property
+    def classes_text(self) -> str:
+        """What `CLASSES_FILE` holds: a class a line."""
+        return "".join(f"{name}\n" for name in self.classes)
+
+    def check_classes(self, text: bytes, where: str) -> None:
+        """Refuse a `CLASSES_FILE` that its readers would take for other classes.
+
+        Raises:
+            ExportError: With the first line that differs.
+        """
+        lines = text.decode("utf-8", "replace").splitlines()
+        for number, (line, name) in enumerate(zip_longest(lines, self.classes), start=1):
+            if line != name:
+                raise ExportError(
+                    f"{where}: line {number} of its {CLASSES_FILE} is {line!r}, expected {name!r}",
+                    "A class's name must be a single line: rename its folder." if name else None,
+                )
 
     @classmethod
     def from_json(cls, text: str | bytes, where: str) -> Description:

@@ -12,7 +12,7 @@ import numpy as np
 from cnncli.config.schema.tasks import TASKS
 from cnncli.errors import ExportError
 from cnncli.serving.artifact import Artifact, Pixels
-from cnncli.serving.description import FILE, Description, missing
+from cnncli.serving.description import CLASSES_FILE, FILE, Description, missing
 from cnncli.serving.packages import require
 from cnncli.serving.quiet import quiet
 from cnncli.tasks.outputs import NamedOutputs
@@ -40,7 +40,9 @@ def _description(path: Path) -> Description:
     """Return what the file says: LiteRT files carry others in a zip archive behind the network."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return Description.from_json(archive.read(FILE), str(path))
+            description = Description.from_json(archive.read(FILE), str(path))
+            description.check_classes(archive.read(CLASSES_FILE), str(path))
+            return description
     except (OSError, zipfile.BadZipFile, KeyError):
         raise missing(str(path)) from None
 

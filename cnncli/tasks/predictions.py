@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol, TextIO
 import numpy as np
 
 from cnncli.datasets.images import Pixels
+from cnncli.files.characters import csv_cell
 from cnncli.report.grid import Column, Grid
 
 NO_PIXELS: Pixels = np.empty((0, 0, 1), np.uint8)
@@ -103,7 +104,8 @@ class PredictionsCsv:
         for row in rows:
             self._columns += [column for column in row if column not in self._columns]
             self._write_header()
-            self._writer.writerow([predicted.file, *(row.get(column, "") for column in self._columns[1:])])
+            cells = [predicted.file, *(row.get(column, "") for column in self._columns[1:])]
+            self._writer.writerow(map(csv_cell, cells))
 
     def close(self) -> None:
         """Write what is still missing: a header without lines, or columns that the first lines lack."""
@@ -111,19 +113,19 @@ class PredictionsCsv:
         if self._written == len(self._columns):
             return
         self._file.seek(0)
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape", newline="") as copy:
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace", newline="") as copy:
             shutil.copyfileobj(self._file, copy)
             copy.seek(0)
             self._file.seek(0)
             rows = csv.reader(copy)
             next(rows)
-            self._writer.writerow(self._columns)
+            self._writer.writerow(map(csv_cell, self._columns))
             self._writer.writerows([*row, *[""] * (len(self._columns) - len(row))] for row in rows)
 
     def _write_header(self) -> None:
         if self._written is None:
             self._written = len(self._columns)
-            self._writer.writerow(self._columns)
+            self._writer.writerow(map(csv_cell, self._columns))
 
 
 def predictions_csv(files: Iterable[PredictedFile]) -> str:
@@ -144,7 +146,7 @@ def predictions_table(files: Sequence[PredictedFile]) -> Grid:
 
 
 def csv_text(rows: Iterable[Sequence[str]]) -> str:
-    """Return rows as CSV, each ended by a line feed."""
+    """Return rows as CSV, each ended by a line feed, with no cell that a spreadsheet takes for a formula."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(map(csv_cell, row) for row in rows)
     return text.getvalue()

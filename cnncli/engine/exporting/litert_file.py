@@ -47,7 +47,7 @@ def _write(source: Source, description: Description, path: Path, supported_types
         path.write_bytes(converter.convert())
     # The place where LiteRT's own metadata tools put files: a zip archive behind the network.
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(CLASSES_FILE, "".join(f"{name}\n" for name in description.classes))
+        archive.writestr(CLASSES_FILE, description.classes_text)
         archive.writestr(FILE, description.to_json())
 
 

@@ -47,7 +47,7 @@ def write_saved_model(source: Source, description: Description, path: Path) -> N
     """Write a SavedModel with signatures for uint8 images ("serving_default") and for files ("encoded")."""
     with tempfile.TemporaryDirectory() as folder:
         assets = Path(folder)
-        (assets / CLASSES_FILE).write_text("".join(f"{c}\n" for c in source.trained.classes), encoding="utf-8")
+        (assets / CLASSES_FILE).write_bytes(description.classes_text.encode())
         (assets / FILE).write_text(description.to_json(), encoding="utf-8")
         served = _Served(source, assets)
         images = tf.TensorSpec([None, None, None, source.config.data.channels], tf.uint8, "images")
@@ -67,6 +67,7 @@ def open_saved_model(path: Path) -> Artifact:
     """
     try:
         description = Description.from_json((path / "assets" / FILE).read_bytes(), str(path))
+        description.check_classes((path / "assets" / CLASSES_FILE).read_bytes(), str(path))
     except OSError:
         raise missing(str(path)) from None
     try:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.files.characters import from_csv_cell
 from cnncli.report.grid import Column
 from cnncli.tasks.classification.columns import EXAMPLE, MARGIN, PREDICTED, PROBABILITY, TRUE
 
@@ -48,7 +49,12 @@ def evaluated_examples(predictions_file: Path) -> list[EvaluatedExample]:
     with predictions_file.open(encoding="utf-8", newline="") as file:
         return [
             EvaluatedExample(
-                row, line[EXAMPLE], line[TRUE], line[PREDICTED], float(line[PROBABILITY]), float(line[MARGIN])
+                row,
+                from_csv_cell(line[EXAMPLE]),
+                from_csv_cell(line[TRUE]),
+                from_csv_cell(line[PREDICTED]),
+                float(line[PROBABILITY]),
+                float(line[MARGIN]),
             )
             for row, line in enumerate(csv.DictReader(file))
         ]
