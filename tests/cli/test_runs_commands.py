@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -186,6 +187,7 @@ def test_tensorboard_serves_the_curves_to_this_machine(tmp_path: Path) -> None:
         points = ask(f"http://127.0.0.1:{port}/data/plugin/scalars/scalars?run={name}/train&tag=loss")
         assert [(step, round(value, 6)) for _, step, value in points] == [(10, 0.1), (20, 0.05)]
         assert listens_only_here(port)
+        assert [refuses(port, host) for host in ("localhost", "127.0.0.1:1", "evil.example", "")] == [0, 0, 1, 1]
     finally:
         os.killpg(server.pid, signal.SIGINT)
         _, errors = server.communicate(timeout=300)
@@ -193,6 +195,13 @@ def test_tensorboard_serves_the_curves_to_this_machine(tmp_path: Path) -> None:
     assert "Traceback" not in errors
     # Nothing of TensorFlow's own log, whose lines have the severity before the source's name.
     assert not re.search(r"[IWE]0000|[IWE] tensorflow/|oneDNN|absl::InitializeLog", errors), errors
+
+
+def refuses(port: int, host: str) -> bool:
+    """Tell whether a request is refused that a browser sends when a page's name is that host."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/data/runs", headers={"Host": host})
+    return connection.getresponse().status == 403
 
 
 def listens_only_here(port: int) -> bool:

@@ -89,7 +89,7 @@ def test_columns_that_are_no_width(columns: str, folder: Path) -> None:
 def test_an_argument_too_long_for_a_name(command: str, folder: Path) -> None:
     """It is an error like any other."""
     name = "a" * 300
-    second = {"predict": "x", "show": "kernels", "compare": name, "diff": name}.get(command, "")
+    second = {"predict": "net.yaml", "show": "kernels", "compare": name, "diff": name}.get(command, "")
     done = shell(f"cnn {command} {name} {second}", folder)
     assert done.returncode == 1
     assert name in (done.stdout + done.stderr).decode().replace("\n", "").replace(" ", "")

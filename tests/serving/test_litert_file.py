@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from cnncli.errors import ExportError
-from cnncli.serving.description import FILE, Description
+from cnncli.serving.description import CLASSES_FILE, FILE, Description
 from cnncli.serving.litert_file import open_litert
 
 ABOUT = Description(
@@ -79,6 +80,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "net.tflite"
     path.write_bytes(b"network")
     with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(CLASSES_FILE, "dark\nlight\n")
         archive.writestr(FILE, ABOUT.to_json())
     return path
 
@@ -109,3 +111,17 @@ def test_damaged_files(network: Path) -> None:
     network.unlink()
     with pytest.raises(ExportError, match=r"net\.tflite has no description of its classes"):
         open_litert(network)
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "two\u2028lines", "two\rlines"])
+def test_classes_are_read_back_as_others_read_them(network: Path, name: str) -> None:
+    """A name of two lines would move all classes after it by one."""
+    about = replace(ABOUT, classes=(name, "light"))
+    with zipfile.ZipFile(network, "w") as archive:
+        archive.writestr(CLASSES_FILE, about.classes_text)
+        archive.writestr(FILE, about.to_json())
+    with pytest.raises(ExportError, match=r"line 1 of its classes\.txt is 'two', expected") as error:
+        open_litert(network)
+    assert "single line" in str(error.value.hint)
+    with pytest.raises(ExportError, match=r"line 2 of its classes\.txt is None, expected 'light'"):
+        ABOUT.check_classes(b"dark\n", "x")

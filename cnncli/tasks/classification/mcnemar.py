@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cnncli.errors import RunError
+from cnncli.files.characters import from_csv_cell
 from cnncli.report.numbers import full
 from cnncli.tasks.classification.columns import PREDICTED, TRUE
 
@@ -66,7 +67,7 @@ def read_outcomes(path: Path) -> Outcomes | None:
         with path.open(encoding="utf-8", newline="") as file:
             header, *lines = csv.reader(file)
             true, predicted = header.index(TRUE), header.index(PREDICTED)
-            rows = [(line[0], line[true], line[predicted]) for line in lines]
+            rows = [tuple(from_csv_cell(line[column]) for column in (0, true, predicted)) for line in lines]
     except FileNotFoundError:
         return None
     except (ValueError, IndexError, OSError, csv.Error) as error:

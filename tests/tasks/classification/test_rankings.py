@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 from scipy import special
 
+from cnncli.datasets.targets import ClassNumbers
 from cnncli.report.grid import Column
-from cnncli.tasks.classification.predictions import Place, Ranking
+from cnncli.tasks.classification.mcnemar import read_outcomes
+from cnncli.tasks.classification.predictions import Place, Ranking, evaluated_examples
 from cnncli.tasks.classification.task import ClassificationTask
 from cnncli.tasks.predictions import PredictedFile, PredictionOptions, predictions_csv, predictions_table
 
@@ -56,3 +59,20 @@ def test_csv_is_a_table() -> None:
     header, *lines = csv.reader(io.StringIO(predictions_csv(files)))
     assert header == ["file", "class_1", "probability_1", "class_2", "probability_2"]
     assert lines == [["y", "a", "1.0", "", ""], ["z", "a", "0.30000000000000004", "b, c", "0.3333333333333333"]]
+
+
+def test_names_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
+    """They are written with an apostrophe, in both tables, and read back as they were."""
+    names = ("=1+1", "@cat", "'-x", "-1")
+    evaluator = ClassificationTask().evaluator("test", names, ("=a", "+b", "-c", "\td"))
+    evaluator.update(np.eye(4, dtype=np.float32), ClassNumbers(np.arange(4)))
+    evaluation = evaluator.result()
+    (tmp_path / "predictions.csv").write_text(evaluation.csv(), encoding="utf-8")
+    with (tmp_path / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert [cell for cell in cells if cell.startswith(("=", "+", "@", "\t")) or cell[:2] == "-c"] == []
+    rows = evaluated_examples(tmp_path / "predictions.csv")
+    assert [(row.example, row.true) for row in rows] == list(zip(("=a", "+b", "-c", "\td"), names, strict=True))
+    outcomes = read_outcomes(tmp_path / "predictions.csv")
+    assert outcomes is not None
+    assert sorted(outcomes.examples) == sorted(zip(("=a", "+b", "-c", "\td"), names, strict=True))
