@@ -6,6 +6,11 @@ import os
 import sys
 from pathlib import Path
 
+from cnncli.errors import CnnError
+
+ADDRESS_SPACE = 4_000_000_000
+"""Bytes of addresses that TensorFlow takes for a small network, most of them never used; with 2 GB it crashes."""
+
 
 def available_threads() -> int:
     """Return the number of cores that this process may use."""
@@ -28,3 +33,21 @@ def peak_memory() -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def require_address_space() -> None:
+    """Refuse a limit under which TensorFlow would not be loaded, or end the process in the middle of its work.
+
+    Raises:
+        CnnError: With the limit.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE:
+        raise CnnError(
+            f"this process may use {limit / 1e9:.1f} GB of addresses; TensorFlow needs {ADDRESS_SPACE / 1e9:.0f} GB",
+            "Raise the limit: ulimit -v unlimited.",
+        )

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cnncli.interrupts import leaving_at_once
+from cnncli.resources import require_address_space
 from cnncli.serving.quiet import quiet
 
 OPTIONAL = ("sklearn", "pandas", "scipy", "matplotlib", "matplotlib.pyplot")
@@ -56,6 +57,7 @@ def _nothing_collected() -> Iterator[None]:
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "tensorflow" not in sys.modules:
+    require_address_space()
     with leaving_at_once(), quiet(), _without(OPTIONAL), _nothing_collected():
         import keras  # noqa: F401 - for its effect: loaded under these conditions
         import tensorflow  # noqa: F401

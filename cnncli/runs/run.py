@@ -72,6 +72,11 @@ class Run:
                 f"invalid run name {name!r}",
                 "Use letters, digits, '_', '.' and '-', beginning with a letter or digit.",
             )
+        if not _is_unicode(runs_dir):
+            raise RunError(
+                f"cannot create a run in {runs_dir}: its name is not UTF-8, as TensorFlow needs it",
+                "Rename the folder.",
+            )
         started = datetime.now().astimezone()
         fields = {"name": name, "status": "running", "started": _iso(started), "ended": None}
         try:
@@ -263,6 +268,14 @@ class Run:
 def _filed(split: str, checkpoint: str | None) -> str:
     """Return what the names of files say of an evaluation."""
     return split if checkpoint is None else f"{split}-{checkpoint}"
+
+
+def _is_unicode(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _iso(time: datetime) -> str:

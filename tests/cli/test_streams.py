@@ -136,3 +136,22 @@ def test_names_are_not_obeyed_by_the_terminal(folder: Path) -> None:
     for stream in (done.stdout, done.stderr):
         assert b"\x1b[31mdog" not in stream
         assert b"\xc2\x9b" not in stream
+
+
+@pytest.mark.engine
+def test_too_little_memory_for_tensorflow(folder: Path) -> None:
+    """It is said before TensorFlow is loaded, which would crash; a summary needs little."""
+    done = shell("ulimit -v 2000000; cnn train digits_lenet", folder)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"error: this process may use 2.0 GB of addresses; TensorFlow needs 4 GB\n")
+    assert shell("ulimit -v 2000000; cnn summary net.yaml", folder).returncode == 0
+
+
+def test_a_folder_of_runs_that_is_not_utf8(folder: Path) -> None:
+    """TensorFlow cannot write there: said before anything is."""
+    from cnncli.errors import RunError
+    from cnncli.runs.run import Run
+
+    with pytest.raises(RunError, match="not UTF-8"):
+        Run.create(folder / os.fsdecode(b"\xff"), "net", "")
+    assert sorted(path.name for path in folder.iterdir()) == ["net.yaml"]
