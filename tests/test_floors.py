@@ -101,7 +101,8 @@ def test_lint_rule_stands_between_the_floors(tmp_path: Path) -> None:
 
 
 FLOORS = """
-    cnncli errors files interrupts plural resources
+    cnncli errors interrupts plural
+    files resources
     layers
     config.yaml
     config.schema
