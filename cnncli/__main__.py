@@ -6,12 +6,12 @@ import gc
 import os
 import sys
 from contextlib import suppress
-from signal import SIGINT, SIGTERM
+from signal import SIGINT
 from typing import NoReturn
 
 from cnncli.cli.streams import OutputError, flush, forget_stdout, prepare
 from cnncli.errors import CnnError
-from cnncli.interrupts import leave_from_here_on, raise_on_sigterm
+from cnncli.interrupts import leave_from_here_on, raise_on_signals, stop_signals
 
 
 def main() -> None:
@@ -19,14 +19,14 @@ def main() -> None:
     try:
         # Imports leave many objects and hardly any garbage; looking for it often took a tenth of the time.
         gc.set_threshold(200_000)
-        raise_on_sigterm()
+        raise_on_signals()
         # pydantic would look for plugins in the metadata of every package that is installed.
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
         _run()
     except KeyboardInterrupt:
         _leave(128 + SIGINT)
     except SystemExit as end:
-        if end.code in (128 + SIGINT, 128 + SIGTERM):
+        if end.code in [128 + number for number in stop_signals()]:
             _leave(end.code)
         raise
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM outside of training: a clean end with exit code 130 or 143, and never a traceback."""
+"""Ctrl-C, SIGTERM and SIGHUP outside of training: a clean end with 128 and the signal, and never a traceback."""
 
 from __future__ import annotations
 
@@ -14,39 +14,47 @@ from typing import Any, NoReturn
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that ask to stop; that of a terminal that is gone is not among them under `nohup`."""
+    hangup = getattr(signal, "SIGHUP", None)
+    return SIGNALS if hangup is None or signal.getsignal(hangup) == signal.SIG_IGN else (*SIGNALS, hangup)
+
+
 def leave(number: int, _: FrameType | None = None) -> NoReturn:
     """End the process at once, with the exit code that a shell gives for this signal."""
     os._exit(128 + number)
 
 
-def raise_on_sigterm() -> None:
-    """Let SIGTERM end the process as Ctrl-C does: by an exception, so that temporary files are removed."""
+def raise_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end the process as Ctrl-C does: by an exception, so that temporary files are removed."""
     if _in_main_thread():
-        signal.signal(signal.SIGTERM, _raise_exit)
+        for number in stop_signals():
+            if number != signal.SIGINT:
+                signal.signal(number, _raise_exit)
 
 
 def leave_from_here_on() -> None:
-    """Let both signals end the process at once, for when all is done; and in the interpreter's own end let it end.
+    """Let these signals end the process at once, for when all is done; and in the interpreter's own end let it end.
 
     There Python would give them back to the system, and the exit code would no longer say what was done.
     """
     if _in_main_thread():
-        for number in SIGNALS:
+        for number in stop_signals():
             signal.signal(number, leave)
         atexit.register(_ignore)
 
 
 def _ignore() -> None:
-    for number in SIGNALS:
+    for number in stop_signals():
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """Let both signals end the process at once while a block runs that cannot be left by an exception."""
+    """Let these signals end the process at once while a block runs that cannot be left by an exception."""
     before: dict[signal.Signals, Any] = {}
     if _in_main_thread():
-        before = {number: signal.signal(number, leave) for number in SIGNALS}
+        before = {number: signal.signal(number, leave) for number in stop_signals()}
     try:
         yield
     finally:

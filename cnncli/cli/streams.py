@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from io import BufferedWriter, FileIO, TextIOWrapper
+from typing import Any
 
 import cnncli.files.characters  # noqa: F401 - registers "stand_in"
 from cnncli.errors import CnnError
@@ -36,10 +38,9 @@ def prepare() -> None:
         value = os.environ.get(name, "1")
         if not (value.isascii() and value.isdigit() and 0 < int(value[:6]) <= MOST_COLUMNS):
             del os.environ[name]
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            with suppress(AttributeError, ValueError):
-                stream.reconfigure(errors="stand_in")  # type: ignore[union-attr]
+    with suppress(AttributeError, ValueError):
+        sys.stdout.reconfigure(errors="stand_in")  # type: ignore[union-attr]
+    sys.stderr = _forgiving_stderr()
     if 1 in closed:
         raise OutputError("stdout is closed", "Redirect it to a file or to /dev/null.")
 
@@ -62,6 +63,23 @@ def flush() -> None:
 def forget_stdout() -> None:
     """Let what is still written to stdout vanish: Python would complain once more when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+class _Forgiving(FileIO):
+    """A file that takes everything, also what the system refuses."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except OSError:
+            return len(content)
+
+
+def _forgiving_stderr() -> TextIOWrapper:
+    """Return a stderr that is never a reason to end: a training goes on when its terminal or its log's disk is gone."""
+    encoding = sys.stderr.encoding or "utf-8"
+    file = BufferedWriter(_Forgiving(2, "w", closefd=False))
+    return TextIOWrapper(file, encoding=encoding, errors="stand_in", line_buffering=True, write_through=True)
 
 
 def _fill_gaps() -> set[int]:

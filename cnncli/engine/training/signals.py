@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training: heard at once, obeyed after the running steps."""
+"""Ctrl-C, SIGTERM and SIGHUP while training: heard at once, obeyed after the running steps."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from threading import Thread
 from types import FrameType, TracebackType
 from typing import Any
 
-from cnncli.interrupts import SIGNALS, leave
+from cnncli.interrupts import leave, stop_signals
 
 
 class StopRequest:
-    """While open, the first SIGINT or SIGTERM is remembered; the second one ends the process at once.
+    """While open, the first of these signals is remembered; the second one ends the process at once.
 
     A thread listens: Python itself runs a handler only between two of its instructions, and a
     single one of those can be minutes of training.
@@ -39,7 +39,7 @@ class StopRequest:
         self._thread = Thread(target=self._listen, name="signals", daemon=True)
         self._thread.start()
         self._previous_wakeup = signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
-        self._previous = {number: signal.signal(number, self._remember) for number in SIGNALS}
+        self._previous = {number: signal.signal(number, self._remember) for number in stop_signals()}
         return self
 
     def __exit__(
@@ -72,7 +72,7 @@ class StopRequest:
 
     def _next_signal(self) -> int | None:
         while received := self._heard.recv(1):
-            if received[0] in SIGNALS:
+            if received[0] in self._previous:
                 return received[0]
         return None
 

@@ -1,0 +1,135 @@
+"""What happens around a training: its terminal goes, it is suspended, the clock jumps, disks are full or missing."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+
+import pytest
+
+from cnncli.runs.find import find
+from cnncli.runs.run import Run
+
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and terminals")]
+
+GUARD = 300
+CONFIG = """
+name: net
+data: {source: digits, image_size: [8, 8], channels: 1}
+model:
+  layers: [{Conv2D: {filters: 2, kernel_size: 3}}, {Dropout: {rate: 0.2}}, Flatten, {Dense: {units: 10}}]
+train: {epochs: EPOCHS, batch_size: 64}
+"""
+
+
+def trained(folder: Path, epochs: int) -> Run:
+    """Train in this process, undisturbed."""
+    from typer.testing import CliRunner
+
+    from cnncli.cli.app import app
+
+    (folder / "net.yaml").write_text(CONFIG.replace("EPOCHS", str(epochs)), encoding="utf-8")
+    done = CliRunner().invoke(app, ["train", str(folder / "net.yaml"), "--runs-dir", str(folder / "runs")])
+    assert done.exit_code == 0, done.output
+    return Run.open(Path(done.stdout.splitlines()[-1]))
+
+
+def start(folder: Path, epochs: int, **options: object) -> subprocess.Popen[bytes]:
+    """Start a training in a process of its own."""
+    (folder / "net.yaml").write_text(CONFIG.replace("EPOCHS", str(epochs)), encoding="utf-8")
+    command = [sys.executable, "-m", "cnncli", "train", "net.yaml"]
+    return subprocess.Popen(command, cwd=folder, start_new_session=True, **options)  # type: ignore[call-overload]
+
+
+def wait_for_epoch(folder: Path, process: subprocess.Popen[bytes], epoch: int) -> Run:
+    """Wait until an epoch's metrics are written."""
+    while process.poll() is None:
+        for path in folder.glob("runs/net/2*"):
+            if len(Run.open(path).metrics()) >= epoch:
+                return Run.open(path)
+        time.sleep(0.01)
+    raise AssertionError(f"ended with {process.returncode}")
+
+
+def test_a_terminal_that_goes(tmp_path: Path) -> None:
+    """The training stops with a checkpoint, though nothing can be printed any more."""
+    master, slave = pty.openpty()
+    process = start(tmp_path, 5000, stdin=slave, stdout=slave, stderr=slave, preexec_fn=lambda: _own(slave))
+    os.close(slave)
+    run = wait_for_epoch(tmp_path, process, 1)
+    os.close(master)
+    # 1 where the run's path could not be printed any more.
+    assert process.wait(GUARD) in (1, 128 + signal.SIGHUP)
+    assert run.status == "interrupted"
+    newest = run.checkpoints.latest()
+    assert newest is not None
+    assert newest.meta["progress"]["step"] == newest.step > 0
+
+
+def _own(terminal: int) -> None:
+    """Make a terminal the controlling one of this session."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+
+def test_nohup_is_respected(tmp_path: Path) -> None:
+    """A process that was started to outlive its terminal does."""
+    process = start(
+        tmp_path,
+        40,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    wait_for_epoch(tmp_path, process, 1)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(GUARD) == 0
+
+
+def test_suspended_with_a_full_log_and_a_full_temporary_folder(tmp_path: Path) -> None:
+    """SIGTSTP and SIGCONT, a stderr that takes nothing, no TMPDIR: the weights are those of an undisturbed training."""
+    (tmp_path / "disturbed").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "missing")}
+    with Path("/dev/full").open("wb") as full:
+        process = start(tmp_path / "disturbed", 40, stdout=subprocess.PIPE, stderr=full, env=environment)
+    run = wait_for_epoch(tmp_path / "disturbed", process, 2)
+    process.send_signal(signal.SIGTSTP)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGCONT)
+    assert process.wait(GUARD) == 0
+    expected = trained(tmp_path, 40).checkpoints.latest()
+    found = run.checkpoints.latest()
+    assert expected is not None
+    assert found is not None
+    assert {name: array.tobytes() for name, array in found.arrays.items()} == {
+        name: array.tobytes() for name, array in expected.arrays.items()
+    }
+
+
+def test_a_clock_that_jumps_back_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs stay apart, the latest is the one that began last by its own clock, and no duration is negative."""
+    first = trained(tmp_path, 1)
+
+    class Yesterday(datetime):
+        """A clock that is a day slow."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) - timedelta(days=1)
+
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - 86_400)
+    monkeypatch.setattr("cnncli.runs.run.datetime", Yesterday)
+    second = trained(tmp_path, 2)
+    assert second.started < first.started
+    assert find("latest", tmp_path / "runs").path == first.path
+    assert (first.status, second.status) == ("done", "done")
+    assert all(line["seconds"] >= 0 for line in second.metrics())
