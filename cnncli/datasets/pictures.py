@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from cnncli.datasets.images import FORMATS
-from cnncli.datasets.store import Folder, read_file
+from cnncli.datasets.images import FORMATS, is_plain
+from cnncli.datasets.store import Folder, open_file, read_file
 from cnncli.errors import DataError
 
 
@@ -36,6 +36,16 @@ class Picture:
             DataError: If the file cannot be read; names it.
         """
         return read_file(Path(self.name), self.name) if self.piped is None else self.piped
+
+    def is_plain(self, channels: int) -> bool:
+        """Say whether it is a file that any libjpeg decodes alike, without decoding it; False where that is unknown."""
+        if self.piped is not None:
+            return False
+        try:
+            with open_file(Path(self.name), self.name) as file:
+                return is_plain(file, channels)
+        except DataError:
+            return False
 
 
 def pictures(references: Sequence[str], standard_input: BinaryIO | None = None) -> list[Picture]:

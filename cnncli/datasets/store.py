@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -112,12 +112,21 @@ class Folder:
 def read_file(path: Path, name: str) -> bytes:
     """Return the content of a regular file of bearable size; `name` is what an error calls it."""
     try:
+        with open_file(path, name) as file:
+            return file.read()
+    except OSError as error:
+        raise DataError(f"{name}: {_reason(error)}") from error
+
+
+def open_file(path: Path, name: str) -> BinaryIO:
+    """Open a regular file of bearable size; `name` is what an error calls it."""
+    try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise DataError(f"{name}: not a regular file")
         if status.st_size > MAX_BYTES:
             raise DataError(f"{name}: the file has {status.st_size:,} bytes; the limit is {MAX_BYTES:,}")
-        return path.read_bytes()
+        return path.open("rb")
     except OSError as error:
         raise DataError(f"{name}: {_reason(error)}") from error
 

@@ -1,0 +1,110 @@
+"""Images that a user names, decoded as those of a training are, of which nothing is known before."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from cnncli.datasets.images import Pixels, decode
+from cnncli.datasets.pictures import Picture
+from cnncli.engine.input_pipeline.decoder import PROBES, ImageDecoder, decoders_agree
+from cnncli.engine.input_pipeline.preprocessing import Preprocessing
+from cnncli.errors import DataError
+
+_NOTHING: Pixels = np.zeros((1, 1, 1), np.uint8)
+
+
+class DecodedPicture(NamedTuple):
+    """An image in the network's size, or why there is none.
+
+    Attributes:
+        image: (height, width, channels) uint8; without meaning where there is an error.
+        size: Height and width of the image as it came.
+        error: Why the file cannot be read, or None.
+    """
+
+    image: Pixels
+    size: tuple[int, int]
+    error: str | None
+
+
+class PictureDecoder(ImageDecoder):
+    """Decodes and resizes pictures, some at a call; calls may come from several threads at once.
+
+    A file's first and last bytes say whether TensorFlow may decode it. What it refuses nevertheless, Pillow decodes.
+
+    Args:
+        preprocessing: Of the run.
+    """
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        super().__init__(preprocessing, preprocessing.channels)
+        self._numbers = count()
+        self._pictures: dict[int, Picture] = {}
+        self._errors: dict[int, str] = {}
+        self._trial = threading.Lock()
+        self._probes = PROBES
+        self._agree = True
+        signature = [tf.TensorSpec([None], kind) for kind in (tf.int64, tf.bool, tf.string)]
+        self._images = tf.function(self._one_by_one, input_signature=signature)
+
+    def read(self, pictures: Sequence[Picture]) -> list[DecodedPicture]:
+        """Return the images of some pictures, at least one, in their order."""
+        numbered = {next(self._numbers): picture for picture in pictures}
+        self._pictures |= numbered
+        try:
+            plain = self._plain(pictures)
+            numbers, places = list(numbered), [os.fsencode(Path(picture.name)) for picture in pictures]
+            try:
+                images, sizes = self._images(numbers, plain, places)
+            except tf.errors.OpError:
+                images, sizes = self._images(numbers, [False] * len(plain), places)
+            errors = [self._errors.pop(number, None) for number in numbers]
+        finally:
+            for number in numbered:
+                del self._pictures[number]
+        return list(map(DecodedPicture, images.numpy(), map(tuple, sizes.numpy().tolist()), errors))
+
+    def _one_by_one(self, numbers: tf.Tensor, plain: tf.Tensor, places: tf.Tensor) -> Any:
+        """Return the images in the network's size, and the sizes that they had."""
+        shape = (self._preprocessing.height, self._preprocessing.width, self._channels)
+        kinds = tf.TensorSpec(shape, tf.uint8), tf.TensorSpec([2], tf.int32)
+        examples = numbers, plain, places
+        return tf.map_fn(lambda one: self._image(*one), examples, parallel_iterations=1, fn_output_signature=kinds)
+
+    def _image(self, number: tf.Tensor, plain: tf.Tensor, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        pixels = self._pixels(number, plain, place, (None, None))
+        return self._resized(pixels), tf.shape(pixels)[:2]
+
+    def _decode(self, index: np.int32) -> Pixels:
+        picture = self._pictures[int(index)]
+        try:
+            return decode(picture.content(), self._channels, picture.name)
+        except DataError as error:
+            self._errors[int(index)] = error.message.removeprefix(f"{picture.name}: ")
+            return np.repeat(_NOTHING, self._channels, axis=-1)
+
+    def _plain(self, pictures: Sequence[Picture]) -> list[bool]:
+        """Say of each picture whether TensorFlow may decode it."""
+        found = [self._agree and picture.is_plain(self._channels) for picture in pictures]
+        with self._trial:
+            for picture in (picture for picture, plain in zip(pictures, found, strict=True) if plain):
+                if not self._probes or not self._agree:
+                    break
+                self._probes -= 1
+                self._agree = self._decoders_agree(picture)
+        return [self._agree and plain for plain in found]
+
+    def _decoders_agree(self, picture: Picture) -> bool:
+        try:
+            return decoders_agree(picture.content(), self._channels, picture.name)
+        except DataError:
+            # Neither decodes it: nothing is known.
+            return self._agree
