@@ -151,13 +151,15 @@ def read_by_pillow(
         file = PredictedFile(picture.name, pixels=small)
         return file, ReadImage((pixels.shape[0], pixels.shape[1]), prepare(pixels))
 
-    return in_threads(read, pictures, BATCH_SIZE)
+    return in_threads(read, pictures, BATCH_SIZE, available_threads())
 
 
-def in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int) -> Iterator[_Result]:
-    """Yield what a function returns for each item, in order, computed on all processors, some items ahead."""
+def in_threads(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int, threads: int
+) -> Iterator[_Result]:
+    """Yield what a function returns for each item, in order, computed in threads, some items ahead."""
     remaining = iter(items)
-    pool = ThreadPoolExecutor(available_threads(), thread_name_prefix="decode")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     try:
         waiting = deque(pool.submit(function, item) for item in islice(remaining, ahead))
         while waiting:
