@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice, repeat, takewhile
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from cnncli.datasets.pictures import Picture
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.evaluation.trained import Trained
 from cnncli.engine.input_pipeline.picture_decoder import PictureDecoder
-from cnncli.resources import available_threads
 from cnncli.serving.predict import BATCH_SIZE, ReadFile, ReadImage, in_threads, read_by_pillow
 from cnncli.tasks.outputs import NamedOutputs
 from cnncli.tasks.predictions import PredictedFile
@@ -24,8 +23,8 @@ from cnncli.tasks.task import get_task
 TOGETHER = 64
 """Pictures that are decoded at a call."""
 
-FIRST_TOGETHER = 4
-"""As long as there may be few of them, so that each processor gets some."""
+CALLS = 3
+"""Calls at a time: while one finishes its last pictures, or looks at files, others decode on all processors."""
 
 
 class RunNetwork:
@@ -43,10 +42,10 @@ class RunNetwork:
         """Yield each picture in order, in the network's size; those to be drawn are few, and Pillow decodes them."""
         if thumbnails:
             return read_by_pillow(pictures, self.channels, self._prepare, thumbnails=True)
-        # Two for each processor: while one waits for the disk, the other decodes.
-        threads = 2 * available_threads()
-        parts = in_threads(self._read, _parts(pictures, threads), BATCH_SIZE // TOGETHER, threads)
-        return (file for part in parts for file in part)
+        remaining = iter(pictures)
+        parts = iter(lambda: list(islice(remaining, TOGETHER)), [])
+        read = in_threads(self._read, parts, BATCH_SIZE // TOGETHER, CALLS)
+        return (file for part in read for file in part)
 
     def _read(self, pictures: Sequence[Picture]) -> list[ReadFile]:
         decoded = zip(pictures, self._decoder.read(pictures), strict=True)
@@ -63,9 +62,3 @@ class RunNetwork:
     def outputs(self, prepared: Sequence[Any]) -> NamedOutputs:
         """Return what the task makes of the network's outputs, as an exported network returns it."""
         return get_task(self.task).outputs(self._predictor.logits(tf.constant(np.stack(prepared))))
-
-
-def _parts(pictures: Iterable[Picture], threads: int) -> Iterator[list[Picture]]:
-    """Yield the pictures in parts, a small one for each thread before the large ones."""
-    remaining, sizes = iter(pictures), chain(repeat(FIRST_TOGETHER, threads), repeat(TOGETHER))
-    return takewhile(bool, (list(islice(remaining, size)) for size in sizes))

@@ -17,6 +17,7 @@ from cnncli.datasets.pictures import Picture
 from cnncli.engine.input_pipeline.decoder import PROBES, ImageDecoder, decoders_agree
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.errors import DataError
+from cnncli.resources import available_threads
 
 _NOTHING: Pixels = np.zeros((1, 1, 1), np.uint8)
 
@@ -53,7 +54,7 @@ class PictureDecoder(ImageDecoder):
         self._probes = PROBES
         self._agree = True
         signature = [tf.TensorSpec([None], kind) for kind in (tf.int64, tf.bool, tf.string)]
-        self._images = tf.function(self._one_by_one, input_signature=signature)
+        self._images = tf.function(self._all_images, input_signature=signature)
 
     def read(self, pictures: Sequence[Picture]) -> list[DecodedPicture]:
         """Return the images of some pictures, at least one, in their order."""
@@ -72,12 +73,14 @@ class PictureDecoder(ImageDecoder):
                 del self._pictures[number]
         return list(map(DecodedPicture, images.numpy(), map(tuple, sizes.numpy().tolist()), errors))
 
-    def _one_by_one(self, numbers: tf.Tensor, plain: tf.Tensor, places: tf.Tensor) -> Any:
+    def _all_images(self, numbers: tf.Tensor, plain: tf.Tensor, places: tf.Tensor) -> Any:
         """Return the images in the network's size, and the sizes that they had."""
-        shape = (self._preprocessing.height, self._preprocessing.width, self._channels)
-        kinds = tf.TensorSpec(shape, tf.uint8), tf.TensorSpec([2], tf.int32)
-        examples = numbers, plain, places
-        return tf.map_fn(lambda one: self._image(*one), examples, parallel_iterations=1, fn_output_signature=kinds)
+        options, threads = tf.data.Options(), available_threads()
+        options.autotune.enabled = False
+        options.threading.private_threadpool_size = threads
+        examples = tf.data.Dataset.from_tensor_slices((numbers, plain, places))
+        images = examples.map(self._image, num_parallel_calls=threads, deterministic=True)
+        return images.batch(tf.size(numbers, tf.int64)).with_options(options).get_single_element()
 
     def _image(self, number: tf.Tensor, plain: tf.Tensor, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pixels = self._pixels(number, plain, place, (None, None))
