@@ -100,6 +100,10 @@ class Folder:
             ignored=walk.ignored,
         )
 
+    def names(self) -> Iterator[str]:
+        """Yield the files below the folder as `listing` does, but without a look at each: a million in seconds."""
+        return _names(self.root, "", frozenset())
+
     def read(self, name: str) -> bytes:
         """Return one file's content.
 
@@ -129,6 +133,37 @@ def open_file(path: Path, name: str) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         raise DataError(f"{name}: {_reason(error)}") from error
+
+
+def _names(path: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """Yield the files of one folder and of those below it; `above` holds the folders on the way to it."""
+    try:
+        status = path.stat()
+        place = (status.st_dev, status.st_ino)
+        if place in above or len(above) > MAX_DEPTH:
+            return
+        with os.scandir(path) as entries:
+            # With the "/" behind a folder's name, the order is that of whole paths.
+            found = sorted(filter(None, map(_listed, entries)))
+    except OSError:
+        return
+    for name in found:
+        if name.endswith("/"):
+            yield from _names(path / name, prefix + name, above | {place})
+        else:
+            yield prefix + name
+
+
+def _listed(entry: os.DirEntry[str]) -> str | None:
+    """Return the name of a file, of a folder with "/" behind it, or None for everything else."""
+    try:
+        if is_junk(entry.name):
+            return None
+        if entry.is_file():
+            return entry.name
+        return entry.name + "/" if entry.is_dir() else None
+    except OSError:
+        return None
 
 
 class _Walk:
