@@ -21,8 +21,7 @@ from cnncli.resources import available_threads
 AHEAD_BYTES = 2**25
 """Bytes of decoded batches that wait for their turn."""
 
-PROBES = 4
-"""Files that both decoders are tried on."""
+_PROBES = 4
 
 Indices = npt.NDArray[np.int32]
 
@@ -186,7 +185,7 @@ class Decoder(ImageDecoder):
 
     def _decoders_agree(self) -> bool:
         """Try both decoders on a few of the files that TensorFlow would decode."""
-        probes = np.flatnonzero(self._plain)[:PROBES].tolist()
+        probes = np.flatnonzero(self._plain)[:_PROBES].tolist()
         return all(decoders_agree(self._files.read(i), self._channels, self._files.names[i]) for i in probes)
 
 

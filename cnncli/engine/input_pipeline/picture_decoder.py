@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from cnncli.datasets.images import Pixels, decode
 from cnncli.datasets.pictures import Picture
-from cnncli.engine.input_pipeline.decoder import PROBES, ImageDecoder, decoders_agree
+from cnncli.engine.input_pipeline.decoder import ImageDecoder, decoders_agree
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.errors import DataError
 from cnncli.resources import available_threads
@@ -50,9 +51,8 @@ class PictureDecoder(ImageDecoder):
         self._numbers = count()
         self._pictures: dict[int, Picture] = {}
         self._errors: dict[int, str] = {}
-        self._trial = threading.Lock()
-        self._probes = PROBES
-        self._agree = True
+        # Of the pictures nothing is known; a few small files of each kind tell as much, and sooner.
+        self._agree = all(decoders_agree(content, self._channels, "trial") for content in _trial(self._channels))
         signature = [tf.TensorSpec([None], kind) for kind in (tf.int64, tf.bool, tf.string)]
         self._images = tf.function(self._all_images, input_signature=signature)
 
@@ -96,18 +96,16 @@ class PictureDecoder(ImageDecoder):
 
     def _plain(self, pictures: Sequence[Picture]) -> list[bool]:
         """Say of each picture whether TensorFlow may decode it."""
-        found = [self._agree and picture.is_plain(self._channels) for picture in pictures]
-        with self._trial:
-            for picture in (picture for picture, plain in zip(pictures, found, strict=True) if plain):
-                if not self._probes or not self._agree:
-                    break
-                self._probes -= 1
-                self._agree = self._decoders_agree(picture)
-        return [self._agree and plain for plain in found]
+        return [self._agree and picture.is_plain(self._channels) for picture in pictures]
 
-    def _decoders_agree(self, picture: Picture) -> bool:
-        try:
-            return decoders_agree(picture.content(), self._channels, picture.name)
-        except DataError:
-            # Neither decodes it: nothing is known.
-            return self._agree
+
+def _trial(channels: int) -> Iterator[bytes]:
+    """Yield a JPEG file of each kind that TensorFlow may decode: grey, and with colour at each resolution."""
+    noise = np.random.default_rng(0).integers(0, 256, (37, 45, 3), np.uint8)
+    image = Image.fromarray(noise)
+    kinds = [(image.convert("L"), 0), *((image, subsampling) for subsampling in range(3) if channels == 3)]
+    for kind, subsampling in kinds:
+        for progressive in (False, True):
+            content = io.BytesIO()
+            kind.save(content, "JPEG", subsampling=subsampling, progressive=progressive)
+            yield content.getvalue()
