@@ -3,10 +3,10 @@
     python tests/benchmarks/predict_speed.py [--number 1000] [--rounds 5] [--image-size 64] [--memory-number 1000]
 
 Both classify the same files, of 500 × 400 pixels, with the same network, after a round of each to warm up; rounds
-alternate. Keras's is `image_dataset_from_directory` and `predict` with its own batch size. Ours also compares every
-image with those of training, and writes the CSV. Prints the median images per second of each, the median of the
-pairwise ratios, and the processor time an image. Then processes of their own predict for a folder and for one ten
-times as large: the peak memory of each, and by how much it grew.
+alternate. Keras's is `image_dataset_from_directory` and `predict` with its own batch size. Ours also looks at each file
+for what must be turned or has colours of its own, and writes the CSV. Prints the median images per second of each, the
+median of the pairwise ratios, and the processor time an image. Then processes of their own predict for a folder and
+for one ten times as large: the peak memory of each, and by how much it grew.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,18 @@ from PIL import Image
 
 from cnncli.cli import console
 from cnncli.cli import predict as command
+from cnncli.datasets.pictures import Picture
+from cnncli.serving.predict import ReadFile
 from tests.serving.test_predict import USUAL, Echo
+
+
+class Doubting(Echo):
+    """A network to which every image is unusual."""
+
+    def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
+        """Give every image that can be read a doubt."""
+        for file, image in super().read(pictures, thumbnails=thumbnails):
+            yield (file if image is None else replace(file, doubts=("unusual",))), image
 
 
 @pytest.fixture
@@ -22,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Image.fromarray(np.full((6, 5), 100 + number, np.uint8)).save(tmp_path / f"{number}.png")
     (tmp_path / "3x.png").write_bytes(b"damaged")
     monkeypatch.setattr(command, "MOST_TOGETHER", 2)
-    monkeypatch.setattr(command, "_network", lambda *_: (Echo(), USUAL))
+    monkeypatch.setattr(command, "_network", lambda *_: (Doubting(), USUAL))
     return tmp_path
 
 

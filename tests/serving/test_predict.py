@@ -1,9 +1,9 @@
-"""Predictions for image files: order, ties, warnings, files that cannot be read."""
+"""Predictions for image files: order, ties, files that cannot be read."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,7 @@ from cnncli.datasets.pictures import Picture
 from cnncli.serving import predict as module
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
-from cnncli.serving.predict import ArtifactNetwork, predict
+from cnncli.serving.predict import ArtifactNetwork, ReadFile, predict, read_by_pillow
 from cnncli.tasks.classification.predictions import Place, Ranking
 from cnncli.tasks.predictions import PredictedFile, PredictionOptions
 
@@ -39,9 +39,9 @@ class Echo:
         self.classes = tuple(f"class {i}" for i in range(num_classes))
         self.batches: list[int] = []
 
-    def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """Keep the first pixel."""
-        return pixels[0, 0]
+    def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
+        """Keep the first pixel of each image."""
+        return read_by_pillow(pictures, 1, lambda pixels: pixels[0, 0], thumbnails=thumbnails)
 
     def outputs(self, prepared: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return numbers that differ from image to image."""
@@ -56,12 +56,6 @@ def picture(name: str, value: int | np.ndarray) -> Picture:
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "PNG")
     return Picture(name, piped=content.getvalue())
-
-
-def textured(brightness: float) -> np.ndarray:
-    """Return pixels with the usual contrast around a brightness from 0 to 1."""
-    pattern = np.where(np.indices((8, 8)).sum(0) % 2, 0.2, -0.2)
-    return np.clip(np.rint((brightness + pattern) * 255), 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("top", [1, 3, 20, 50])
@@ -115,32 +109,6 @@ def test_files_that_cannot_be_read_keep_their_place(monkeypatch: pytest.MonkeyPa
             assert (file.pixels == value).all()
     # A batch of damaged files alone asks the network nothing.
     assert network.batches == [2, 1, 2]
-
-
-@pytest.mark.parametrize(("brightness", "word"), [(0.5, None), (0.55, None), (0.3, "dark"), (0.75, "bright")], ids=str)
-def test_warnings_about_brightness(brightness: float, word: str | None) -> None:
-    """An image far from the training images' brightness is predicted with a warning; one like them without."""
-    (file,) = predict(Echo(), [picture("a", textured(brightness))], USUAL)
-    assert len(file.doubts) == (word is not None), file.doubts
-    assert len(file.prediction.places) == 3
-
-
-def test_each_image_is_judged_by_itself() -> None:
-    """One dark image among usual ones is the one with a warning."""
-    files = [picture(str(i), textured(b)) for i, b in enumerate((0.5, 0.2, 0.5))]
-    assert [bool(file.doubts) for file in predict(Echo(), files, USUAL)] == [False, True, False]
-
-
-def test_values_from_zero_to_one_get_a_warning() -> None:
-    """A picture whose values are 0 and 1 was scaled before it was saved."""
-    (file,) = predict(Echo(), [picture("a", np.eye(8, dtype=np.uint8))], USUAL)
-    assert "the values are 0 to 1; expected 0 to 255" in file.doubts
-
-
-def test_without_statistics_there_are_no_warnings() -> None:
-    """Where nothing is known of the training images, there are no warnings."""
-    (file,) = predict(Echo(), [picture("a", 0)], {**USUAL, "num_images": 0})
-    assert file.doubts == ()
 
 
 def test_the_task_gets_each_image_s_own_size(monkeypatch: pytest.MonkeyPatch) -> None:

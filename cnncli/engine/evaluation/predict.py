@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,20 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.datasets.images import Pixels
+from cnncli.datasets.pictures import Picture
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.evaluation.trained import Trained
+from cnncli.engine.input_pipeline.picture_decoder import PictureDecoder
+from cnncli.serving.predict import BATCH_SIZE, ReadFile, ReadImage, in_threads, read_by_pillow
 from cnncli.tasks.outputs import NamedOutputs
+from cnncli.tasks.predictions import PredictedFile
 from cnncli.tasks.task import get_task
+
+TOGETHER = 64
+"""Pictures that are decoded at a call."""
+
+CALLS = 3
+"""Calls at a time: while one finishes its last pictures, or looks at files, others decode on all processors."""
 
 
 class RunNetwork:
@@ -25,8 +36,25 @@ class RunNetwork:
         self.image_size, self.fit = data.image_size, str(data.resize.fit)
         self._preprocessing = trained.preprocessing
         self._predictor = Predictor(trained.model, trained.preprocessing)
+        self._decoder = PictureDecoder(trained.preprocessing)
 
-    def prepare(self, pixels: Pixels) -> npt.NDArray[np.uint8]:
+    def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
+        """Yield each picture in order, in the network's size; those to be drawn are few, and Pillow decodes them."""
+        if thumbnails:
+            return read_by_pillow(pictures, self.channels, self._prepare, thumbnails=True)
+        remaining = iter(pictures)
+        parts = iter(lambda: list(islice(remaining, TOGETHER)), [])
+        read = in_threads(self._read, parts, BATCH_SIZE // TOGETHER, CALLS)
+        return (file for part in read for file in part)
+
+    def _read(self, pictures: Sequence[Picture]) -> list[ReadFile]:
+        decoded = zip(pictures, self._decoder.read(pictures), strict=True)
+        return [
+            (PredictedFile(picture.name, error=error), ReadImage(size, image) if error is None else None)
+            for picture, (image, size, error) in decoded
+        ]
+
+    def _prepare(self, pixels: Pixels) -> npt.NDArray[np.uint8]:
         """Return the image in the network's size."""
         resized: npt.NDArray[np.uint8] = self._preprocessing.resize_uint8(pixels[None])[0].numpy()
         return resized
