@@ -54,6 +54,7 @@ def predict_cli(
     moved_path(data, sets)
     named = pictures(files, sys.stdin.buffer)
     network, usual = _network(run, runs_dir, checkpoint)
+    _note_missing_detector(network)
     from cnncli.serving.predict import predict
 
     draw = draw or (draw is None and not as_json and out().is_terminal and len(named) <= MOST_DRAWN)
@@ -125,6 +126,16 @@ def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, 
     from cnncli.engine.evaluation.trained import load_trained
 
     return RunNetwork(load_trained(run, checkpoint)), usual
+
+
+def _note_missing_detector(network: Network) -> None:
+    """Say so where images unlike those of training cannot be told, though they could be for such a task."""
+    from cnncli.tasks.task import get_task
+
+    if network.detector is not None or not get_task(network.task).detects_ood:
+        return
+    first = "no warnings about images unlike the training images: this checkpoint has no thresholds for them"
+    print_note(f"{first} (cnn help unlike-images)")
 
 
 def _print(files: Sequence[PredictedFile], draw: bool) -> None:

@@ -7,20 +7,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from cnncli.datasets.facts import Facts
-from cnncli.datasets.image_statistics import ImageStatistics, differences, image_statistics
-from cnncli.datasets.images import Decoded, Pixels, thumbnail
+from cnncli.datasets.image_statistics import ImageStatistics
+from cnncli.datasets.images import Pixels, thumbnail
 from cnncli.datasets.images import examine as decode
 from cnncli.datasets.pictures import Picture
 from cnncli.errors import DataError
 from cnncli.resources import available_threads
 from cnncli.serving.artifact import Artifact
+from cnncli.tasks.ood import BLANK, OodDetector, OodScore
 from cnncli.tasks.outputs import NamedOutputs
 from cnncli.tasks.predictions import NO_PIXELS, PredictedFile, PredictionOptions
 from cnncli.tasks.task import get_task
@@ -44,6 +43,7 @@ class Network(Protocol):
         channels: 1 for grey, 3 for red, green and blue.
         image_size: Height and width that it reads.
         fit: What happens to images of another aspect ratio.
+        detector: Tells images unlike those of training, or None.
     """
 
     task: str
@@ -51,12 +51,16 @@ class Network(Protocol):
     channels: int
     image_size: tuple[int, int]
     fit: str
+    detector: OodDetector | None
 
     def prepare(self, pixels: Pixels) -> Prepared:
         """Return what is to be kept of an image; called in several threads."""
 
     def outputs(self, prepared: Sequence[Prepared]) -> NamedOutputs:
         """Return what the network computes for a batch, by the names of its task's outputs."""
+
+    def is_blank(self, prepared: Prepared) -> bool:
+        """Say whether all pixels of an image have the same value."""
 
 
 class ArtifactNetwork:
@@ -66,18 +70,36 @@ class ArtifactNetwork:
         about = artifact.description
         self.task, self.classes, self.channels = about.task, about.classes, about.channels
         self.image_size, self.fit = (about.height, about.width), about.fit
+        self.detector = get_task(about.task).read_ood_detector(about.ood_detector or {})
         self._artifact = artifact
         self._lock = threading.Lock()
 
-    def prepare(self, pixels: Pixels) -> dict[str, npt.NDArray[Any]]:
+    def prepare(self, pixels: Pixels) -> _Computed:
         """Return the image's outputs."""
         # Not every runtime may be called in two threads at once; the other images are decoded meanwhile.
         with self._lock:
-            return self._artifact.outputs(pixels[None])
+            return _Computed(self._artifact.outputs(pixels[None]), is_blank(pixels))
 
     def outputs(self, prepared: Sequence[Prepared]) -> NamedOutputs:
         """Return the outputs of all images."""
-        return {name: np.concatenate([one[name] for one in prepared]) for name in prepared[0]}
+        computed = [one.outputs for one in prepared]
+        return {name: np.concatenate([one[name] for one in computed]) for name in computed[0]}
+
+    def is_blank(self, prepared: _Computed) -> bool:
+        """Say whether all pixels of an image have the same value."""
+        return prepared.is_blank
+
+
+class _Computed(NamedTuple):
+    """What an exported network computed for an image, and whether that was blank."""
+
+    outputs: NamedOutputs
+    is_blank: bool
+
+
+def is_blank(pixels: Pixels) -> bool:
+    """Say whether all pixels of an image have the same value."""
+    return bool((pixels == pixels[:1, :1]).all())
 
 
 def predict(
@@ -107,8 +129,18 @@ def predict(
         images = [image for _, image in read if image is not None]
         outputs = network.outputs([image.prepared for image in images]) if images else {}
         predictions = iter(task.predictions(outputs, [image.size for image in images], options) if images else ())
+        scores = iter(network.detector.scores(outputs) if images and network.detector else repeat(None))
         for file, image in read:
-            yield file if image is None else replace(file, prediction=next(predictions))
+            if image is None:
+                yield file
+                continue
+            score = next(scores)
+            doubts = _doubts(network.is_blank(image.prepared), score)
+            yield replace(file, prediction=next(predictions), doubts=doubts, ood=score)
+
+
+def _doubts(blank: bool, score: OodScore | None) -> tuple[str, ...]:
+    return (*([BLANK] if blank else ()), *([score.warning] if score and score.unlike else ()))
 
 
 class _Image(NamedTuple):
@@ -148,14 +180,7 @@ class _Reader:
             decoded = decode(picture.content(), self._network.channels, picture.name)
         except DataError as error:
             return PredictedFile(picture.name, error=error.message.removeprefix(f"{picture.name}: ")), None
-        doubts = differences(_statistics(decoded), self._usual)
         pixels = decoded.pixels
         small = thumbnail(pixels, THUMBNAIL) if self._thumbnails else NO_PIXELS
-        file = PredictedFile(picture.name, doubts=doubts, pixels=small)
+        file = PredictedFile(picture.name, pixels=small)
         return file, _Image((pixels.shape[0], pixels.shape[1]), self._network.prepare(pixels))
-
-
-def _statistics(decoded: Decoded) -> ImageStatistics:
-    facts = Facts.empty(1, len(decoded.image.getbands()), ("file",))
-    facts.set_statistics(0, decoded)
-    return image_statistics(facts)

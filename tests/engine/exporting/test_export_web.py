@@ -21,6 +21,7 @@ from cnncli.datasets.images import decode
 from cnncli.datasets.pictures import Picture
 from cnncli.errors import ExportError
 from cnncli.serving import web_page
+from cnncli.tasks.classification.ood import EnergyDetector
 from cnncli.tasks.predictions import PredictedFile
 from tests.datasets.icc import ADOBE_RGB, CURVE, DISPLAY_P3, GAMMA, SRGB, icc_profile
 
@@ -197,7 +198,9 @@ OPENED = """<script>
   for (const text of %s) {
     await open(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], "photo"));
     const pixels = Array.from(dropped.pixels);
-    found.push({ probabilities: Array.from(network.predict(dropped)), doubts: network.differences(dropped), pixels });
+    const read = network.preprocess(dropped).pixels;
+    const { probabilities, energy } = network.forward(read);
+    found.push({ probabilities: Array.from(probabilities), doubts: network.doubts(read, energy), energy, pixels });
   }
   clearInterval(busy);
   document.body.textContent = "ANSWER " + btoa(JSON.stringify(found)) + " END";
@@ -239,7 +242,7 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
       - Conv2D: {filters: 8, kernel_size: 3, activation: relu}
       - GlobalAveragePooling2D
       - Dense: {units: 10}"""
-    look = {"num_images": 9, "mean": [0.5], "deviation": [0.2], "brightness": {"mean": 0.8, "deviation": 0.0}}
+    look = {"num_images": 0}
     source = make_source(layers, "data.channels=3", "data.image_size=[24, 24]")
     files = []
     for number in range(PHOTOS):
@@ -247,8 +250,14 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
         photo(number).save(content, "PNG" if number % 2 else "JPEG", icc_profile=icc_profile(*SPACES[space]))
         files.append(content.getvalue())
     pictures = [Picture(str(number), content) for number, content in enumerate(files)]
-    look["grey_share"] = 0.0
-    reference = list(predict(RunNetwork(source.trained), pictures, look, top=10))
+    detector = EnergyDetector("validation", 99, 0.01, energy=0.0, confidence=0.5)
+    network = RunNetwork(replace(source.trained, detector=detector))
+    energies = [file.ood.value for file in predict(network, pictures, look)]
+    # A threshold that about half of the photos are above, and none is near.
+    places = np.sort(energies)
+    detector = replace(detector, energy=float(places[PHOTOS // 2 - 1 : PHOTOS // 2 + 1].mean()))
+    network = RunNetwork(replace(source.trained, detector=detector))
+    reference = list(predict(network, pictures, look, top=10))
 
     def probabilities(found: Sequence[PredictedFile]) -> np.ndarray:
         ranked = [{place.name: place.probability for place in file.prediction.places} for file in found]
@@ -258,7 +267,8 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
     assert len(kinds) == 3
     for kind in kinds:
         path = tmp_path / f"net{kind.suffix}"
-        kind.write(source, replace(source.description, any_size=kind.resizes(source.config.data), look=look), path)
+        any_size = kind.resizes(source.config.data)
+        kind.write(source, replace(source.description, any_size=any_size, ood_detector=detector.to_json()), path)
         found = list(predict(ArtifactNetwork(open_artifact(path)), pictures, look, top=10))
         assert np.abs(probabilities(found) - probabilities(reference)).max() <= 1e-4
     seen = opened(tmp_path / "net.html", files, tmp_path)
@@ -269,7 +279,8 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
     print(f"{PHOTOS} photos: the page differs by at most {largest:.1e}")
     assert largest <= 1e-4
     assert [tuple(one["doubts"]) for one in seen] == [file.doubts for file in reference]
-    assert any(file.doubts for file in reference)
+    assert {len(file.doubts) for file in reference} == {0, 1}
+    np.testing.assert_allclose([one["energy"] for one in seen], energies, atol=1e-4)
 
 
 def browse(page: Path, folder: Path, seconds: int = 3) -> tuple[Any, set[str]]:
