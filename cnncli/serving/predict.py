@@ -7,18 +7,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from cnncli.datasets.image_statistics import ImageStatistics
 from cnncli.datasets.images import Pixels, decode, thumbnail
 from cnncli.datasets.pictures import Picture
 from cnncli.errors import DataError
 from cnncli.resources import available_threads
 from cnncli.serving.artifact import Artifact
+from cnncli.tasks.ood import BLANK, OodDetector, OodScore
 from cnncli.tasks.outputs import NamedOutputs
 from cnncli.tasks.predictions import NO_PIXELS, PredictedFile, PredictionOptions
 from cnncli.tasks.task import get_task
@@ -56,6 +55,7 @@ class Network(Protocol):
         channels: 1 for grey, 3 for red, green and blue.
         image_size: Height and width that it reads.
         fit: What happens to images of another aspect ratio.
+        detector: Tells images unlike those of training, or None.
     """
 
     task: str
@@ -63,6 +63,7 @@ class Network(Protocol):
     channels: int
     image_size: tuple[int, int]
     fit: str
+    detector: OodDetector | None
 
     def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
         """Yield each picture in order, decoded on all processors, at most a batch ahead.
@@ -75,6 +76,9 @@ class Network(Protocol):
     def outputs(self, prepared: Sequence[Prepared]) -> NamedOutputs:
         """Return what the network computes for a batch, by the names of its task's outputs."""
 
+    def is_blank(self, prepared: Prepared) -> bool:
+        """Say whether all pixels of an image have the same value."""
+
 
 class ArtifactNetwork:
     """An exported network, which computes one image at a time in its own runtime: it does the resizing."""
@@ -83,6 +87,7 @@ class ArtifactNetwork:
         about = artifact.description
         self.task, self.classes, self.channels = about.task, about.classes, about.channels
         self.image_size, self.fit = (about.height, about.width), about.fit
+        self.detector = get_task(about.task).read_ood_detector(about.ood_detector or {})
         self._artifact = artifact
         self._lock = threading.Lock()
 
@@ -90,21 +95,37 @@ class ArtifactNetwork:
         """Yield each picture in order, with its outputs."""
         return read_by_pillow(pictures, self.channels, self._outputs, thumbnails=thumbnails)
 
-    def _outputs(self, pixels: Pixels) -> dict[str, npt.NDArray[Any]]:
+    def _outputs(self, pixels: Pixels) -> _Computed:
         """Return the outputs of one image."""
         # Not every runtime may be called in two threads at once; the other images are decoded meanwhile.
         with self._lock:
-            return self._artifact.outputs(pixels[None])
+            return _Computed(self._artifact.outputs(pixels[None]), is_blank(pixels))
 
     def outputs(self, prepared: Sequence[Prepared]) -> NamedOutputs:
         """Return the outputs of all images."""
-        return {name: np.concatenate([one[name] for one in prepared]) for name in prepared[0]}
+        computed = [one.outputs for one in prepared]
+        return {name: np.concatenate([one[name] for one in computed]) for name in computed[0]}
+
+    def is_blank(self, prepared: _Computed) -> bool:
+        """Say whether all pixels of an image have the same value."""
+        return prepared.is_blank
+
+
+class _Computed(NamedTuple):
+    """What an exported network computed for an image, and whether that was blank."""
+
+    outputs: NamedOutputs
+    is_blank: bool
+
+
+def is_blank(pixels: Pixels) -> bool:
+    """Say whether all pixels of an image have the same value."""
+    return bool((pixels == pixels[:1, :1]).all())
 
 
 def predict(
     network: Network,
     pictures: Iterable[Picture],
-    usual: ImageStatistics,  # noqa: ARG001 - for what the network's outputs say of unusual images
     top: int = 3,
     *,
     thumbnails: bool = False,
@@ -116,7 +137,6 @@ def predict(
     Args:
         network: The network.
         pictures: Images as they are stored.
-        usual: How training images look: `passport["looks"]["train"]`.
         top: Number of classes to name.
         thumbnails: Whether each file carries a small image along, to be drawn.
     """
@@ -126,8 +146,18 @@ def predict(
         images = [image for _, image in read if image is not None]
         outputs = network.outputs([image.prepared for image in images]) if images else {}
         predictions = iter(task.predictions(outputs, [image.size for image in images], options) if images else ())
+        scores = iter(network.detector.scores(outputs) if images and network.detector else repeat(None))
         for file, image in read:
-            yield file if image is None else replace(file, prediction=next(predictions))
+            if image is None:
+                yield file
+                continue
+            score = next(scores)
+            doubts = _doubts(network.is_blank(image.prepared), score)
+            yield replace(file, prediction=next(predictions), doubts=doubts, ood=score)
+
+
+def _doubts(blank: bool, score: OodScore | None) -> tuple[str, ...]:
+    return (*([BLANK] if blank else ()), *([score.warning] if score and score.unlike else ()))
 
 
 def read_by_pillow(

@@ -76,12 +76,12 @@ def our_prediction(run: Path, photos: Path) -> Callable[[], int]:
     from cnncli.tasks.predictions import PredictionsCsv
 
     trained = load_trained(find(str(run), run.parent), "best")
-    network, usual = RunNetwork(trained), find(str(run), run.parent).passport()["looks"]["train"]
+    network = RunNetwork(trained)
 
     def predicted() -> int:
         with text_file(run.parent / "predictions.csv") as file:
             table, number = PredictionsCsv(file), 0
-            for number, one in enumerate(predict(network, pictures([str(photos)]), usual), 1):  # noqa: B007
+            for number, one in enumerate(predict(network, pictures([str(photos)])), 1):  # noqa: B007
                 table.add(one)
             table.close()
         return number

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +12,8 @@ from PIL import Image
 
 from cnncli.cli import console
 from cnncli.cli import predict as command
-from cnncli.datasets.pictures import Picture
-from cnncli.serving.predict import ReadFile
-from tests.serving.test_predict import USUAL, Echo
-
-
-class Doubting(Echo):
-    """A network to which every image is unusual."""
-
-    def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
-        """Give every image that can be read a doubt."""
-        for file, image in super().read(pictures, thumbnails=thumbnails):
-            yield (file if image is None else replace(file, doubts=("unusual",))), image
+from cnncli.tasks.classification.task import ClassificationTask
+from tests.serving.test_predict import Darkness, Echo
 
 
 @pytest.fixture
@@ -35,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Image.fromarray(np.full((6, 5), 100 + number, np.uint8)).save(tmp_path / f"{number}.png")
     (tmp_path / "3x.png").write_bytes(b"damaged")
     monkeypatch.setattr(command, "MOST_TOGETHER", 2)
-    monkeypatch.setattr(command, "_network", lambda *_: (Doubting(), USUAL))
+    monkeypatch.setattr(command, "_network", lambda *_: Echo(detector=Darkness(2.0)))
     return tmp_path
 
 
@@ -69,6 +57,23 @@ def test_json_is_one_list(folder: Path, capsys: pytest.CaptureFixture[str], monk
     assert printed.out == json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     assert printed.err.count("warning:") == 2
     assert "… and 3 more files look unlike the training images" in printed.err
+
+
+def test_what_cannot_be_told_is_said_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network without a detector, and one whose task has none, has no warnings; only for the first is that a gap."""
+    missing = "no warnings about images unlike the training images"
+    assert ask(folder) == 1
+    assert missing not in capsys.readouterr().err
+    network = Echo()
+    monkeypatch.setattr(command, "_network", lambda *_: network)
+    assert ask(folder) == 1
+    heard = capsys.readouterr().err
+    assert (heard.count(missing), heard.count("warning:")) == (1, 0)
+    monkeypatch.setattr(ClassificationTask, "detects_ood", False)
+    assert ask(folder) == 1
+    assert missing not in capsys.readouterr().err
 
 
 def test_an_empty_list_is_one_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from cnncli.datasets.pictures import Picture
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.evaluation.trained import Trained
 from cnncli.engine.input_pipeline.picture_decoder import PictureDecoder
-from cnncli.serving.predict import BATCH_SIZE, ReadFile, ReadImage, in_threads, read_by_pillow
+from cnncli.serving.predict import BATCH_SIZE, ReadFile, ReadImage, in_threads, is_blank, read_by_pillow
 from cnncli.tasks.outputs import NamedOutputs
 from cnncli.tasks.predictions import PredictedFile
 from cnncli.tasks.task import get_task
@@ -34,6 +34,7 @@ class RunNetwork:
         data = trained.config.data
         self.task, self.classes, self.channels = trained.config.task, trained.classes, int(data.channels)
         self.image_size, self.fit = data.image_size, str(data.resize.fit)
+        self.detector = trained.detector
         self._preprocessing = trained.preprocessing
         self._predictor = Predictor(trained.model, trained.preprocessing)
         self._decoder = PictureDecoder(trained.preprocessing)
@@ -60,5 +61,11 @@ class RunNetwork:
         return resized
 
     def outputs(self, prepared: Sequence[Any]) -> NamedOutputs:
-        """Return what the task makes of the network's outputs, as an exported network returns it."""
-        return get_task(self.task).outputs(self._predictor.logits(tf.constant(np.stack(prepared))))
+        """Return what an exported network returns, and the logits where a detector reads them."""
+        logits = self._predictor.logits(tf.constant(np.stack(prepared)))
+        outputs = get_task(self.task).outputs(logits)
+        return outputs if self.detector is None else {**outputs, "logits": logits}
+
+    def is_blank(self, prepared: npt.NDArray[np.uint8]) -> bool:
+        """Say whether all pixels of an image have the same value."""
+        return is_blank(prepared)

@@ -17,6 +17,7 @@ from cnncli.engine.training.setup import Setup
 from cnncli.engine.training.tensorboard import EventLog
 from cnncli.runs.events import EpochDone
 from cnncli.runs.run import Run
+from cnncli.tasks.ood import KEY, OodDetector
 
 
 class Recording:
@@ -36,6 +37,7 @@ class Recording:
         self._writes = setup.strategy.is_writer
         self._clock = CheckpointClock(setup.config.train.checkpoint)
         self._saved: Progress | None = None
+        self._detector: OodDetector | None = None
         self._replay: Replay | None = None
         self._event_log: EventLog | None = None
 
@@ -83,10 +85,13 @@ class Recording:
         if self._clock.is_due(progress.step):
             self.save(progress)
 
-    def epoch_done(self, event: EpochDone, progress: Progress, is_last: bool) -> None:
+    def epoch_done(
+        self, event: EpochDone, progress: Progress, is_last: bool, detector: OodDetector | None = None
+    ) -> None:
         """Record an epoch, whose sums have been reset by now."""
         if not self._writes:
             return
+        self._detector = detector
         self.run.append_metrics(event.to_json())
         if self._replay is not None:
             with self._setup.loop.updates.averaged():
@@ -106,10 +111,12 @@ class Recording:
         if not self._writes:
             return
         arrays = self._setup.loop.state()
+        # It belongs to the weights at the epoch's end, and to no others.
+        detector = self._detector if progress.batch == 0 else None
         self.run.checkpoints.save(
             progress.step,
             arrays,
-            {"progress": progress.to_json()},
+            {"progress": progress.to_json(), **({} if detector is None else {KEY: detector.to_json()})},
             weights=[name for name in arrays if name.startswith("model/")],
             best=best,
             keep=self._setup.config.train.checkpoint.keep,

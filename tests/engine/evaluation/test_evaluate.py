@@ -82,14 +82,13 @@ def test_predict_equals_eval(run: Run, tmp_path: Path) -> None:
     images = load(run.config()).named("test").images
     for number, pixels in enumerate(images):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number:04}.png")
-    usual = run.passport()["looks"]["train"]
-    found = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path)]), usual, top=10))
+    found = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path)]), top=10))
     assert len(found) == len(evaluation) == 355
     assert [file.prediction.places[0].probability for file in found] == evaluation.confidences.tolist()
     gaps = [file.prediction.places[0].probability - file.prediction.places[1].probability for file in found]
     assert gaps == evaluation.margins.tolist()
     assert [file.prediction.places[0].name for file in found] == [evaluation.classes[i] for i in evaluation.predicted]
-    alone = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path / "0123.png")]), usual, top=10))
+    alone = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path / "0123.png")]), top=10))
     assert alone[0].prediction.places == found[123].prediction.places
 
 
@@ -107,9 +106,9 @@ def test_jpeg_files_get_the_same_prediction_either_way(run: Run, tmp_path: Path)
         Image.fromarray(pixels).save(file, quality=90)
         if index % 8 == 3:
             file.write_bytes(file.read_bytes()[: -(10 * index)])
-    network, usual = RunNetwork(load_trained(run, "last")), run.passport()["looks"]["train"]
+    network = RunNetwork(load_trained(run, "last"))
     found = pictures([str(tmp_path)])
-    quick, slow = (list(predict(network, found, usual, thumbnails=drawn)) for drawn in (False, True))
+    quick, slow = (list(predict(network, found, thumbnails=drawn)) for drawn in (False, True))
     assert quick == slow
     assert [Path(file.file).stem for file in quick] == [f"{index:03}" for index in range(number)]
     assert [file.error is not None for file in quick] == [index % 8 == 3 for index in range(number)]

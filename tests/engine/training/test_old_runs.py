@@ -90,3 +90,14 @@ def test_its_replay_and_its_export_are_read(old: Run) -> None:
     plain = evaluate(old, EvaluationOptions("best", "validation")).result
     assert found.result.scalars() == pytest.approx(plain.scalars(), abs=1e-5)
     shutil.rmtree(old.export_dir)
+
+
+def test_it_tells_unlike_images_once_it_is_measured(old: Run) -> None:
+    """Its checkpoints have no thresholds for images unlike those of training; `cnn eval` takes them."""
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
+    from cnncli.engine.evaluation.trained import load_trained
+
+    assert load_trained(old, "last").detector is None
+    _, document = evaluate_run(old, EvaluationOptions("last", "validation"))
+    assert load_trained(old, "last").detector.to_json() == document["ood_detector"]
+    assert document["ood_detector"]["num_examples"] == document["num_examples"]
