@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from cnncli.cli.console import out, print_json, print_note
+from cnncli.cli.console import loading_tensorflow, out, print_json, print_note, telling
 from cnncli.cli.options import ConfigOrRun, Json, RunsDir, Sets
 from cnncli.cli.reference import load_reference
 from cnncli.cli.training import show_warnings
+from cnncli.plural import counted
 
 
 def find_lr_cli(
@@ -27,9 +28,11 @@ def find_lr_cli(
     """
     loaded = load_reference(config, runs_dir, sets or ())
     show_warnings(loaded)
-    from cnncli.engine.training.find_lr import find_rate
+    with loading_tensorflow():
+        from cnncli.engine.training.find_lr import find_rate
 
-    search = find_rate(loaded, num_steps=steps)
+    with telling(f"reading the examples, then training at most {counted(steps, 'step')}"):
+        search = find_rate(loaded, num_steps=steps)
     if picture is not None:
         from cnncli.report.rate_figure import draw_search
 
