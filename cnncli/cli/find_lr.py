@@ -11,18 +11,22 @@ from cnncli.cli.console import loading_tensorflow, out, print_json, print_note, 
 from cnncli.cli.options import ConfigOrRun, Json, RunsDir, Sets
 from cnncli.cli.reference import load_reference
 from cnncli.cli.training import show_warnings
-from cnncli.plural import counted
 
 
 def find_lr_cli(
     config: ConfigOrRun,
     sets: Sets = None,
-    steps: Annotated[int, typer.Option(min=20, help="Maximum number of steps.")] = 200,
+    steps: Annotated[
+        int,
+        typer.Option(
+            min=20, help="Maximum number of steps while the rate rises; each of seven trials takes half as many."
+        ),
+    ] = 200,
     picture: Annotated[Path | None, typer.Option("-o", "--output", help="Write the curve to this PNG file.")] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Train briefly with an increasing learning rate, and suggest one.
+    """Train briefly with an increasing learning rate and with a few constant ones, and suggest one.
 
     Example: cnn find-lr digits_lenet -o rates.png
     """
@@ -31,7 +35,7 @@ def find_lr_cli(
     with loading_tensorflow():
         from cnncli.engine.training.find_lr import find_rate
 
-    with telling(f"reading the examples, then training at most {counted(steps, 'step')}"):
+    with telling("reading the examples, then trying learning rates"):
         search = find_rate(loaded, num_steps=steps)
     if picture is not None:
         from cnncli.report.rate_figure import draw_search

@@ -20,7 +20,7 @@ from cnncli.runs import events
 pytestmark = pytest.mark.engine
 
 COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("find-lr", "latest", "--steps", "20"): ("reading the examples, then training at most 20 steps",),
+    ("find-lr", "latest", "--steps", "20"): ("reading the examples, then trying learning rates",),
     ("eval", "latest", "--split", "validation"): ("reading and measuring the validation split",),
     ("show", "latest", "kernels"): ("reading what is shown, and drawing kernels",),
     ("report", "latest"): ("reading the examples, and drawing what the network does with them",),
