@@ -45,12 +45,13 @@ def find_lr_cli(
     if as_json:
         print_json(search.to_json())
         return
-    if search.suggested is None or search.steepest is None:
+    if search.suggested is None:
         out().print(f"no advice: {search.reason}\nTry more --steps, or a larger train.batch_size.", highlight=False)
         return
     kind = loaded.train.optimizer.type_name()
+    steepest = "" if search.steepest is None else f"steepest at {search.steepest:.1e}, "
     out().print(
-        f"loss {search.losses[0]:.3f} at {search.rates[0]:.0e}, steepest at {search.steepest:.1e}, "
-        f"minimum {min(search.losses):.3f}\ntry --set train.optimizer.{kind}.learning_rate={search.suggested:.1e}",
+        f"loss {search.losses[0]:.3f} at {search.rates[0]:.0e}, {steepest}minimum {min(search.losses):.3f}\n"
+        f"try --set train.optimizer.{kind}.learning_rate={search.suggested:.1e}",
         highlight=False,
     )

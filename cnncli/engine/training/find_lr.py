@@ -53,16 +53,16 @@ class Search:
         losses: Smoothed loss of each step.
         steepest: Rate at which the loss fell fastest, where it had clearly fallen; None where it never did.
         suggested: Rate to try: the smallest whose short training ended as well as the best one; None likewise.
+        lowest: Rate with the smallest loss while it rose, however small the fall.
         reason: Why no rate is suggested, or None.
-        lowest: Rate with the smallest loss; None likewise.
     """
 
     rates: list[float]
     losses: list[float]
     steepest: float | None
     suggested: float | None
+    lowest: float
     reason: str | None = None
-    lowest: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn find-lr --json`."""
@@ -95,12 +95,16 @@ def search(setup: Setup, rates: np.ndarray) -> Search:
         count = len(smoothed)
         raise CnnError(f"the loss diverged after {counted(count, 'step')}, at a learning rate of {rates[count]:.1e}")
     found = read(rates[: len(smoothed)], measured, smoothed)
-    if found.lowest is None:
-        return found
     tried = found.lowest / 2.0 ** np.arange(NUM_TRIALS)
-    losses = [_try(setup, first, rate, max(len(rates) // 2, FEWEST)) for rate in tried.tolist()]
-    chosen = choose(tried, np.array(losses))
-    return found if chosen is None else replace(found, suggested=chosen)
+    losses = np.array([_try(setup, first, rate, max(len(rates) // 2, FEWEST)) for rate in tried.tolist()])
+    chosen = choose(tried, losses)
+    if chosen is None:
+        return found
+    # A loss that falls slowly may not fall clearly while the rate rises, and yet do so at a constant rate.
+    level, noise = _beginning(measured)
+    if found.reason is not None and level - losses.mean(axis=1).min() <= max(noise, LEAST_FALL * level):
+        return found
+    return replace(found, suggested=chosen, reason=None)
 
 
 def _try(setup: Setup, first: Mapping[str, np.ndarray], rate: float, num_steps: int) -> np.ndarray:
@@ -172,20 +176,31 @@ def read(rates: np.ndarray, measured: list[float], smoothed: list[float]) -> Sea
         measured: Loss of each step's batch.
         smoothed: The same, smoothed.
     """
-    head = measured[: max(len(measured) // 8, 5)]
-    level, noise = float(np.mean(head)), float(np.std(head, ddof=1))
+    level, noise = _beginning(measured)
     # Of the first steps, the smoothed losses are still those of single batches.
-    lowest = len(head) + int(np.argmin(smoothed[len(head) :]))
+    begin = _num_first(measured)
+    lowest = begin + int(np.argmin(smoothed[begin:]))
     fall = level - smoothed[lowest]
     if fall <= CLEAR * noise or fall <= LEAST_FALL * level:
         reason = (
             f"the loss fell by {max(fall, 0.0):.3f} from {level:.3f}, "
             f"and differs by {noise:.3f} between batches by chance: too little to tell a good rate"
         )
-        return Search(rates.tolist(), smoothed, None, None, reason)
+        return Search(rates.tolist(), smoothed, None, None, float(rates[lowest]), reason)
     edge = level - max(EDGE * fall, min(noise, fall / 2))
     begun = 1 + max((i for i in range(lowest) if smoothed[i] > edge), default=-1)
     slopes = np.gradient(np.asarray(smoothed), [log10(rate) for rate in rates])
     steepest = float(rates[begun + int(np.argmin(slopes[begun : lowest + 1]))])
     best = float(rates[lowest])
-    return Search(rates.tolist(), smoothed, steepest, min(steepest, best / 10), lowest=best)
+    return Search(rates.tolist(), smoothed, steepest, min(steepest, best / 10), best)
+
+
+def _num_first(measured: list[float]) -> int:
+    """Return the number of the first steps, whose rates are too small to change anything."""
+    return max(len(measured) // 8, 5)
+
+
+def _beginning(measured: list[float]) -> tuple[float, float]:
+    """Return the loss of the untrained network, and how much it differs between batches by chance."""
+    head = measured[: _num_first(measured)]
+    return float(np.mean(head)), float(np.std(head, ddof=1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -111,3 +111,25 @@ def test_what_is_near_and_equally_good(campaign: ModuleType) -> None:
     assert grid.equally_good.tolist() == [0.1, 1.0]
     near = [campaign.is_near(rate, grid.equally_good) for rate in (0.03, 0.034, 0.3, 2.9, 3.1, None)]
     assert near == [False, True, True, True, False, False]
+
+
+@pytest.mark.parametrize(("falls", "suggested"), [(True, 0.25), (False, None)])
+def test_a_fall_that_only_constant_rates_show(
+    falls: bool, suggested: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rate is advised where its own training clearly lowers the loss, though the rising rate did not; else none."""
+    from cnncli.engine.training import find_lr
+
+    generator = np.random.default_rng(0)
+    noise = (2.3 + generator.normal(0, 0.05, 200)).tolist()
+    smoothed = np.linspace(2.32, 2.31, 200)
+    smoothed[RATES.searchsorted(1.0)] = 2.29
+    batches = 2.3 + generator.normal(0, 0.05, 25)
+    highest = float(RATES[RATES.searchsorted(1.0)])
+    monkeypatch.setattr(find_lr, "_losses", lambda *_: (noise, smoothed.tolist()))
+    monkeypatch.setattr(
+        find_lr, "_try", lambda _, first, rate, steps: batches - (0.3 if falls and rate == highest / 4 else 0.0)
+    )
+    found = find_lr.search(SimpleNamespace(loop=SimpleNamespace(state=dict)), RATES)
+    assert found.suggested == (suggested and pytest.approx(suggested * highest))
+    assert (found.reason is None) == falls
