@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli.console import Count, err, out, print_json_list, print_note, print_page
+from cnncli.cli.console import Count, err, loading_tensorflow, out, print_json_list, print_note, print_page, telling
 from cnncli.cli.moved import MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
 
@@ -52,7 +52,8 @@ def predict_cli(
     from cnncli.datasets.pictures import pictures
 
     moved_path(data, sets)
-    named = pictures(files, sys.stdin.buffer)
+    with telling("listing the files"):
+        named = pictures(files, sys.stdin.buffer)
     network = _network(run, runs_dir, checkpoint)
     _note_missing_detector(network)
     from cnncli.serving.predict import predict
@@ -116,14 +117,17 @@ def _network(reference: str, runs_dir: Path, checkpoint: str) -> Network:
         from cnncli.cli.artifact import open_artifact
         from cnncli.serving.predict import ArtifactNetwork
 
-        return ArtifactNetwork(open_artifact(Path(reference)))
+        with telling(f"loading {reference}"):
+            return ArtifactNetwork(open_artifact(Path(reference)))
     from cnncli.runs.find import find
 
     run = find(reference, runs_dir)
-    from cnncli.engine.evaluation.predict import RunNetwork
-    from cnncli.engine.evaluation.trained import load_trained
+    with loading_tensorflow():
+        from cnncli.engine.evaluation.predict import RunNetwork
+        from cnncli.engine.evaluation.trained import load_trained
 
-    return RunNetwork(load_trained(run, checkpoint))
+    with telling(f"loading {run.path}"):
+        return RunNetwork(load_trained(run, checkpoint))
 
 
 def _note_missing_detector(network: Network) -> None:

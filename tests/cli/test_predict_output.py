@@ -95,3 +95,9 @@ def test_csv_of_a_folder(folder: Path, tmp_path: Path) -> None:
     lines = (tmp_path / "out" / "p.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "file,class_1,probability_1,class_2,probability_2,class_3,probability_3"
     assert [Path(line.split(",")[0]).name for line in lines[1:]] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
+
+
+def test_csv_of_damaged_files_has_a_header(folder: Path, tmp_path: Path) -> None:
+    """Where no file can be read, what is written is a table all the same: it is finished when the last is done."""
+    assert ask(folder / "3x.png", csv=tmp_path / "p.csv") == 1
+    assert (tmp_path / "p.csv").read_text(encoding="utf-8") == "file\n"

@@ -106,7 +106,7 @@ def test_ties_stay_in_the_order_of_the_classes() -> None:
 def test_files_that_cannot_be_read_keep_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file has its own answer, in their order, over several batches and with damaged files in between."""
     monkeypatch.setattr(module, "BATCH_SIZE", 3)
-    values = [10, 20, None, 30, None, None, None, None, None, 40, 50]
+    values = [10, None, 20, None, 30, None, None, None, None, 40, 50]
     network = Echo()
     files = [Picture(f"{i}", piped=b"no image") if v is None else picture(f"{i}", v) for i, v in enumerate(values)]
     found = list(predict(network, iter(files), thumbnails=True))

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.analysis.summary import Summary
 from cnncli.engine.training import divergence
 from cnncli.engine.training.pace import CheckpointClock
 from cnncli.engine.training.progress import Progress
 from cnncli.engine.training.replay import Replay
 from cnncli.engine.training.setup import Setup
-from cnncli.engine.training.tensorboard import EventLog
+from cnncli.engine.training.tensorboard import EventLog, first_images, first_kernels
 from cnncli.runs.events import EpochDone
 from cnncli.runs.run import Run
 from cnncli.tasks.ood import KEY, OodDetector
@@ -42,11 +43,11 @@ class Recording:
         self._event_log: EventLog | None = None
 
     @contextmanager
-    def opened(self, summary_markdown: str) -> Iterator[None]:
+    def opened(self, summary: Summary) -> Iterator[None]:
         """Keep the event files open while a block runs.
 
         Args:
-            summary_markdown: The layer table, for TensorBoard's text tab.
+            summary: The network, for TensorBoard's text and graph tabs.
 
         Raises:
             RunError: If the files cannot be written, here or later.
@@ -57,9 +58,10 @@ class Recording:
         if self._setup.config.train.replay:
             self._replay = Replay(self.run, self._setup)
         pictures = self._replay.images if self._replay is not None else lambda _: {}
-        log = EventLog(self.run.tensorboard_dir, summary_markdown, self.run.metrics(), pictures)
+        log = EventLog(self.run.tensorboard_dir, summary, self.run.metrics(), pictures)
         self._event_log = log
         try:
+            log.write_pictures(0, {"training_images": first_images(self._setup)})
             yield
         finally:
             log.close()
@@ -105,6 +107,9 @@ class Recording:
         """Save the state in which training stopped, if it is not saved yet."""
         if self._saved != progress:
             self.save(progress)
+        # The replay's pictures show them after every epoch.
+        if self._event_log is not None and self._replay is None:
+            self._event_log.write_pictures(progress.step, first_kernels(self._setup))
 
     def save(self, progress: Progress, best: bool = False) -> None:
         """Write a checkpoint of the current step."""

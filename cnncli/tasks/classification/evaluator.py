@@ -12,6 +12,7 @@ from cnncli.datasets.targets import ClassNumbers, Targets
 from cnncli.errors import DataError
 from cnncli.tasks.classification.evaluation import Evaluation, Floats, Integers
 from cnncli.tasks.classification.ood import energies
+from cnncli.tasks.classification.predictions import output_names
 
 
 def evaluate_logits(
@@ -69,7 +70,9 @@ class ClassificationEvaluator:
         if not self._rows:
             raise DataError(f"the {self._split} split has no examples", "Measure another split with --split.")
         rows = _Rows(*(np.concatenate(column) for column in zip(*self._rows, strict=True)))
-        return Evaluation(self._split, self._classes, **rows._asdict(), ids=self._ids)
+        # Where an output beyond the classes was predicted, it is listed as one more class, without examples.
+        names = output_names(self._classes, int(rows.predicted.max()) + 1)
+        return Evaluation(self._split, names, **rows._asdict(), ids=self._ids)
 
 
 class _Rows(NamedTuple):
