@@ -52,7 +52,8 @@ class Search:
         rates: Learning rate of each step.
         losses: Smoothed loss of each step.
         steepest: Rate at which the loss fell fastest, where it had clearly fallen; None where it never did.
-        suggested: Rate to try: the smallest whose short training ended as well as the best one; None likewise.
+        suggested: Rate to try: the smallest whose short training ended as well as the best one, as the peak of the
+            config's schedule; None likewise.
         lowest: Rate with the smallest loss while it rose, however small the fall.
         reason: Why no rate is suggested, or None.
     """
@@ -104,7 +105,17 @@ def search(setup: Setup, rates: np.ndarray) -> Search:
     level, noise = _beginning(measured)
     if found.reason is not None and level - losses.mean(axis=1).min() <= max(noise, LEAST_FALL * level):
         return found
-    return replace(found, suggested=chosen, reason=None)
+    return replace(found, suggested=chosen / _mean_factor(setup), reason=None)
+
+
+def _mean_factor(setup: Setup) -> float:
+    """Return the mean of the schedule's rates as a share of the rate that a config names.
+
+    The trials' rates are constant; a schedule that warms up and falls has them on the average only of a higher one.
+    """
+    train = setup.config.train
+    steps = range(0, train.epochs * setup.steps_per_epoch, max(train.epochs * setup.steps_per_epoch // 1000, 1))
+    return float(np.mean([train.schedule.rate(1.0, step, setup.steps_per_epoch, train.epochs) for step in steps]))
 
 
 def _try(setup: Setup, first: Mapping[str, np.ndarray], rate: float, num_steps: int) -> np.ndarray:

@@ -251,7 +251,6 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
       - Conv2D: {filters: 8, kernel_size: 3, activation: relu}
       - GlobalAveragePooling2D
       - Dense: {units: 10}"""
-    look = {"num_images": 0}
     source = make_source(layers, "data.channels=3", "data.image_size=[24, 24]")
     files = []
     for number in range(PHOTOS):
@@ -261,12 +260,12 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
     pictures = [Picture(str(number), content) for number, content in enumerate(files)]
     detector = EnergyDetector("validation", 99, 0.01, energy=0.0, confidence=0.5)
     network = RunNetwork(replace(source.trained, detector=detector))
-    energies = [file.ood.value for file in predict(network, pictures, look)]
+    energies = [file.ood.value for file in predict(network, pictures)]
     # A threshold that about half of the photos are above, and none is near.
     places = np.sort(energies)
     detector = replace(detector, energy=float(places[PHOTOS // 2 - 1 : PHOTOS // 2 + 1].mean()))
     network = RunNetwork(replace(source.trained, detector=detector))
-    reference = list(predict(network, pictures, look, top=10))
+    reference = list(predict(network, pictures, top=10))
 
     def probabilities(found: Sequence[PredictedFile]) -> np.ndarray:
         ranked = [{place.name: place.probability for place in file.prediction.places} for file in found]
@@ -278,7 +277,7 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
         path = tmp_path / f"net{kind.suffix}"
         any_size = kind.resizes(source.config.data)
         kind.write(source, replace(source.description, any_size=any_size, ood_detector=detector.to_json()), path)
-        found = list(predict(ArtifactNetwork(open_artifact(path)), pictures, look, top=10))
+        found = list(predict(ArtifactNetwork(open_artifact(path)), pictures, top=10))
         assert np.abs(probabilities(found) - probabilities(reference)).max() <= 1e-4
     seen = opened(tmp_path / "net.html", files, tmp_path)
     for content, one in zip(files, seen, strict=True):
