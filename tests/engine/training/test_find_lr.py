@@ -113,11 +113,18 @@ def test_what_is_near_and_equally_good(campaign: ModuleType) -> None:
     assert near == [False, True, True, True, False, False]
 
 
-@pytest.mark.parametrize(("falls", "suggested"), [(True, 0.25), (False, None)])
+@pytest.mark.parametrize(
+    ("falls", "schedule", "suggested"),
+    [(True, "Constant", 0.25), (True, "CosineDecay", 0.5), (False, "Constant", None)],
+)
 def test_a_fall_that_only_constant_rates_show(
-    falls: bool, suggested: float | None, monkeypatch: pytest.MonkeyPatch
+    falls: bool, schedule: str, suggested: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rate is advised where its own training clearly lowers the loss, though the rising rate did not; else none."""
+    """A rate is advised where its own training clearly lowers the loss, though the rising rate did not; else none.
+
+    It is the peak of the config's schedule: half a cosine's is its mean.
+    """
+    from cnncli.config.load import load
     from cnncli.engine.training import find_lr
 
     generator = np.random.default_rng(0)
@@ -130,6 +137,8 @@ def test_a_fall_that_only_constant_rates_show(
     monkeypatch.setattr(
         find_lr, "_try", lambda _, first, rate, steps: batches - (0.3 if falls and rate == highest / 4 else 0.0)
     )
-    found = find_lr.search(SimpleNamespace(loop=SimpleNamespace(state=dict)), RATES)
-    assert found.suggested == (suggested and pytest.approx(suggested * highest))
+    config = load("mnist_mlp", [f"train.schedule={schedule}", "train.epochs=20"])
+    setup = SimpleNamespace(loop=SimpleNamespace(state=dict), config=config, steps_per_epoch=100)
+    found = find_lr.search(setup, RATES)
+    assert found.suggested == (suggested and pytest.approx(suggested * highest, rel=0.01))
     assert (found.reason is None) == falls
