@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cnncli.cli.console import out, print_json
+from cnncli.cli.console import loading_tensorflow, out, print_json, telling
 from cnncli.cli.options import ConfigOrRun, Json, RunsDir, Sets
 from cnncli.cli.reference import load_reference
 from cnncli.cli.training import show_warnings
@@ -22,9 +22,11 @@ def bench_cli(
     """
     loaded = load_reference(config, runs_dir, sets or ())
     show_warnings(loaded)
-    from cnncli.engine.bench import bench
+    with loading_tensorflow():
+        from cnncli.engine.bench import bench
 
-    measured = bench(loaded)
+    with telling("measuring training, prediction and each layer"):
+        measured = bench(loaded)
     if as_json:
         print_json(measured.to_json())
         return

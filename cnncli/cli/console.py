@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,35 @@ def print_note(text: str) -> None:
     """Print a line on stderr, or several, without markup or wrapping."""
     sys.stderr.write("\n".join(map(visible, text.split("\n"))) + "\n")
     sys.stderr.flush()
+
+
+def telling(what: str) -> AbstractContextManager[None]:
+    """Say on stderr what is being done while a block runs: on a terminal after a second, else after ten as `Count`.
+
+    Args:
+        what: "loading TensorFlow".
+    """
+    from cnncli.runs.events import told_if_slow
+
+    return told_if_slow(print_note, what, after=1.0 if sys.stderr.isatty() else 10.0)
+
+
+@contextmanager
+def loading_tensorflow() -> Iterator[None]:
+    """Say so on a terminal while TensorFlow is imported, and take the line away after it.
+
+    It is said at once: what is written to stderr while TensorFlow is imported is held back, for its log.
+    """
+    is_shown = sys.stderr.isatty() and "tensorflow" not in sys.modules
+    if is_shown:
+        sys.stderr.write("loading TensorFlow …")
+        sys.stderr.flush()
+    try:
+        yield
+    finally:
+        if is_shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def print_error(error: CnnError) -> None:

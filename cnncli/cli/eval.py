@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.console import err, out, print_json, print_note, print_page
+from cnncli.cli.console import err, loading_tensorflow, out, print_json, print_note, print_page, telling
 from cnncli.cli.moved import MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
 
@@ -56,23 +56,29 @@ def eval_cli(
         raise typer.BadParameter("use either --data or --set data.path")
     exported = kind_of(Path(run)) is not None
     found = None if exported else find(run, runs_dir)
+    of = f"the {split} split" if data is None else str(data)
     if found is None:
         from cnncli.cli.artifact import open_artifact
         from cnncli.serving.evaluate import evaluate_artifact
 
-        measured, document = evaluate_artifact(open_artifact(Path(run)), Path(run), split, data, runs_dir, moved)
+        with telling(f"loading {run}"):
+            artifact = open_artifact(Path(run))
+        with telling(f"reading and measuring {of}"):
+            measured, document = evaluate_artifact(artifact, Path(run), split, data, runs_dir, moved)
     else:
-        from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
+        with loading_tensorflow():
+            from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 
-        measured, document = evaluate_run(
-            found, EvaluationOptions(checkpoint, split, moved or data, tta, moved is not None)
-        )
+        options = EvaluationOptions(checkpoint, split, moved or data, tta, moved is not None)
+        with telling(f"reading and measuring {of}"):
+            measured, document = evaluate_run(found, options)
     if data is not None and document["data"] is None:
         print_note(f"{data} holds the run's own examples: its {split} split is measured")
     if invariance:
         from cnncli.engine.evaluation.invariance import measure
 
-        document["invariance"] = measure(found, measured)
+        with telling("measuring changed images"):
+            document["invariance"] = measure(found, measured)
     if csv is not None:
         from cnncli.report.files import write_text
 

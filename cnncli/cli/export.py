@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli.console import out, print_json, print_note, print_page
+from cnncli.cli.console import loading_tensorflow, out, print_json, print_note, print_page, telling
 from cnncli.cli.moved import MovedData, MovedSet, moved_path
 from cnncli.cli.options import Json, RunArgument, RunsDir
+
+if TYPE_CHECKING:
+    from cnncli.engine.exporting.export import Kept
 
 
 class Kind(StrEnum):
@@ -59,7 +63,8 @@ def export_cli(
         raise ExportError("--quantize requires LiteRT", "Add --format litert.")
     found = find(run, runs_dir)
     names = [kind.value for kind in kinds or [Kind.litert if quantize else Kind.keras]]
-    from cnncli.engine.exporting.export import Wanted, export
+    with loading_tensorflow():
+        from cnncli.engine.exporting.export import Wanted, export
 
     wanted = Wanted(
         kinds=() if all_kinds else names,
@@ -71,7 +76,7 @@ def export_cli(
     from cnncli.report.export import ACCURACY, Score, artifact_line
 
     rows, score = [], ACCURACY
-    for kept in export(found, wanted, print_note):
+    for kept in _told(export(found, wanted, print_note)):
         rows.append(kept.to_json())
         score = Score(kept.parity.rules.score, kept.parity.rules.is_share)
         if not as_json:
@@ -79,10 +84,21 @@ def export_cli(
     if bench:
         from cnncli.engine.exporting.bench import bench as measure
 
-        rows = [{**row, **measure(Path(row["path"]))} for row in rows]
+        with telling("measuring speed and memory"):
+            rows = [{**row, **measure(Path(row["path"]))} for row in rows]
     if as_json:
         print_json({"artifacts": rows})
     elif bench:
         from cnncli.report.export import bench_page
 
         print_page(bench_page(rows, score))
+
+
+def _told(artifacts: Iterator[Kept]) -> Iterator[Kept]:
+    """Yield artifacts, and say what is being done where one takes long."""
+    while True:
+        with telling("writing an artifact and comparing its predictions with the run's"):
+            kept = next(artifacts, None)
+        if kept is None:
+            return
+        yield kept

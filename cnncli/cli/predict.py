@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli.console import Count, err, out, print_json_list, print_note, print_page
+from cnncli.cli.console import Count, err, loading_tensorflow, out, print_json_list, print_note, print_page, telling
 from cnncli.cli.moved import MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
 
@@ -52,15 +52,17 @@ def predict_cli(
     from cnncli.datasets.pictures import pictures
 
     moved_path(data, sets)
-    named = pictures(files, sys.stdin.buffer)
-    network, usual = _network(run, runs_dir, checkpoint)
+    with telling("listing the files"):
+        named = pictures(files, sys.stdin.buffer)
+    network = _network(run, runs_dir, checkpoint)
+    _note_missing_detector(network)
     from cnncli.serving.predict import predict
 
     draw = draw or (draw is None and not as_json and out().is_terminal and len(named) <= MOST_DRAWN)
     notes, count = _Notes(), Count("predicting", "predicted")
     with ExitStack() as stack:
         stack.callback(count.hide)
-        found = _counted(predict(network, named, usual, top, thumbnails=draw), len(named), count)
+        found = _counted(predict(network, named, top, thumbnails=draw), len(named), count)
         if csv is not None:
             found = _written(found, stack.enter_context(_predictions_csv(csv)))
         if as_json:
@@ -107,24 +109,35 @@ def _predictions_csv(path: Path) -> Iterator[PredictionsCsv]:
         table.close()
 
 
-def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, dict[str, Any]]:
-    """Return what a reference means, a run or an exported network, and how its training images looked."""
+def _network(reference: str, runs_dir: Path, checkpoint: str) -> Network:
+    """Return what a reference means: a run's network or an exported one."""
     from cnncli.serving.kinds import kind_of
 
     if kind_of(Path(reference)) is not None:
         from cnncli.cli.artifact import open_artifact
         from cnncli.serving.predict import ArtifactNetwork
 
-        artifact = open_artifact(Path(reference))
-        return ArtifactNetwork(artifact), dict(artifact.description.look)
+        with telling(f"loading {reference}"):
+            return ArtifactNetwork(open_artifact(Path(reference)))
     from cnncli.runs.find import find
 
     run = find(reference, runs_dir)
-    usual = run.passport()["looks"]["train"]
-    from cnncli.engine.evaluation.predict import RunNetwork
-    from cnncli.engine.evaluation.trained import load_trained
+    with loading_tensorflow():
+        from cnncli.engine.evaluation.predict import RunNetwork
+        from cnncli.engine.evaluation.trained import load_trained
 
-    return RunNetwork(load_trained(run, checkpoint)), usual
+    with telling(f"loading {run.path}"):
+        return RunNetwork(load_trained(run, checkpoint))
+
+
+def _note_missing_detector(network: Network) -> None:
+    """Say so where images unlike those of training cannot be told, though they could be for such a task."""
+    from cnncli.tasks.task import get_task
+
+    if network.detector is not None or not get_task(network.task).detects_ood:
+        return
+    first = "no warnings about images unlike the training images: this checkpoint has no thresholds for them"
+    print_note(f"{first} (cnn help unlike-images)")
 
 
 def _print(files: Sequence[PredictedFile], draw: bool) -> None:

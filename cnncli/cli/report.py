@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cnncli.cli.console import print_json, print_line
+from cnncli.cli.console import loading_tensorflow, print_json, print_line, telling
 from cnncli.cli.moved import MovedData, MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunArgument, RunsDir
 
@@ -39,12 +39,14 @@ def report_cli(
     moved = moved_path(data, sets)
     found = find(run, runs_dir)
     target = output or found.report_file
-    from cnncli.engine.inspection.report import collect
+    with loading_tensorflow():
+        from cnncli.engine.inspection.report import collect
     from cnncli.report.files import write_text
     from cnncli.report.html_page import report_page
     from cnncli.tasks.task import get_task
 
-    material = collect(found, split, checkpoint, moved)
+    with telling("reading the examples, and drawing what the network does with them"):
+        material = collect(found, split, checkpoint, moved)
     write_text(target, report_page(material, get_task(found.config().task).pages.sections()))
     if as_json:
         print_json({"file": str(target)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cnncli.cli.console import loading_tensorflow
 from cnncli.cli.moved import MovedData, override_of, without_path
 from cnncli.cli.options import Device, DeviceName, Json, RunArgument, RunsDir, Sets
 from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
@@ -30,7 +31,8 @@ def resume_cli(
         config = found.config([*overrides, *([] if moved is None else [override_of(moved)])])
         show_warnings(config)
         choose_device(device)
-        from cnncli.engine.training.train import resume
+        with loading_tensorflow():
+            from cnncli.engine.training.train import resume
 
         result = resume(found, config, make_listener())
     finish(result, as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli.console import print_json, print_line, print_note
+from cnncli.cli.console import loading_tensorflow, print_json, print_line, print_note, telling
 from cnncli.cli.moved import MovedData, override_of, without_path
 from cnncli.cli.options import CheckpointOption, ConfigOrRun, Json, RunsDir, Sets
 from cnncli.tasks.task import all_kinds
@@ -53,7 +53,8 @@ def show_cli(
     from cnncli.report.figures import save
 
     choice = Choice(image, index, split, layer, label, count)
-    save(draw(str(kind), network, choice), target)
+    with telling(f"reading what is shown, and drawing {kind}"):
+        save(draw(str(kind), network, choice), target)
     told = hint(str(kind), network, choice)
     if told is not None:
         print_note(told)
@@ -82,6 +83,7 @@ def _network(
         config = load_reference(reference, runs_dir, overrides + ([] if data is None else [override_of(data)]))
     else:
         config = run.config(others)
-    from cnncli.engine.inspection.network import InspectedNetwork
+    with loading_tensorflow():
+        from cnncli.engine.inspection.network import InspectedNetwork
 
     return InspectedNetwork(config, run, checkpoint, None if run is None else moved)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.console import print_json, print_line, print_note
+from cnncli.cli.console import loading_tensorflow, print_json, print_line, print_note
 from cnncli.cli.options import ConfigArgument, Device, DeviceName, Json, RunsDir, Sets
 from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
 
@@ -51,7 +51,8 @@ def train_cli(
 
     with measuring() as watch:
         loading = begin_loading(loaded, watch)
-        from cnncli.engine.training.train import train
+        with loading_tensorflow():
+            from cnncli.engine.training.train import train
 
         splits = loading()
     finish(train(loaded, runs_dir, make_listener(), splits), as_json)
@@ -64,12 +65,14 @@ def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool)
     if dry_run and overfit_batch:
         raise typer.BadParameter("use either --dry-run or --overfit-batch")
     if dry_run:
-        from cnncli.engine.training.dry_run import dry_run as forecast_of
+        with loading_tensorflow():
+            from cnncli.engine.training.dry_run import dry_run as forecast_of
 
         forecast = forecast_of(config)
         _print(forecast.to_json(), forecast_lines(forecast), as_json)
         return
-    from cnncli.engine.training.overfit_batch import overfit
+    with loading_tensorflow():
+        from cnncli.engine.training.overfit_batch import overfit
 
     result = overfit(config, print_note)
     _print(result.to_json(), overfit_lines(result), as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cnncli.cli.console import print_json, print_line, print_note
+from cnncli.cli.console import print_json, print_line, print_note, telling
 from cnncli.cli.moved import MovedData, MovedSet, moved_path
 from cnncli.cli.options import Json, RunArgument, RunsDir
 from cnncli.plural import counted
@@ -37,7 +37,8 @@ def verify_cli(
     if moved is not None:
         from cnncli.datasets import own
 
-        own(found.config(), found.passport(), moved)  # refuses other examples before anything is trained
+        with telling("reading the examples"):
+            own(found.config(), found.passport(), moved)  # refuses other examples before anything is trained
     verdict = verify(found, print_note, moved)
     if as_json:
         print_json(verdict.to_json())

@@ -16,7 +16,7 @@ import io
 import logging
 import threading
 import warnings
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,7 @@ _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 MODES = (*_GREYS, *_COLOURS, *_ALPHAS, *_DEEP, "I")
 """Pillow's names of the modes that are read."""
 
+_END_OF_JPEG = b"\xff\xd9"
 _LARGE = 2**24
 _one_large_image = threading.Lock()
 
@@ -114,6 +115,26 @@ def examine(content: bytes, channels: int, name: str) -> Decoded:
         raise DataError(f"{name}: too many pixels; the limit is {MAX_PIXELS:,}") from error
     except Exception as error:
         raise DataError(f"{name}: {_reason(error)}") from error
+
+
+def is_plain(file: BinaryIO, channels: int) -> bool:
+    """Say from a file's first and last bytes whether it is a whole JPEG that any libjpeg decodes to these very pixels.
+
+    Images so large that they are decoded one after the other are not; nor is what cannot be read: `decode` says why.
+    """
+    try:
+        with Image.open(file, formats=("JPEG",)) as image:
+            if image.width * image.height > _LARGE or _turn(image) is not None:
+                return False
+            return _is_plain(image, "L" if channels == 1 else "RGB") and _is_whole(file)
+    except Exception:  # noqa: BLE001 - whatever is wrong with the file is said when it is decoded
+        return False
+
+
+def _is_whole(file: BinaryIO) -> bool:
+    """Say whether a JPEG file ends as it should: what is cut off, TensorFlow refuses with all of its batch."""
+    file.seek(-len(_END_OF_JPEG), io.SEEK_END)
+    return file.read() == _END_OF_JPEG
 
 
 def _decode(image: Image.Image, target: str) -> Decoded:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import glob
 import io
 import mimetypes
+import os
+import posixpath
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from cnncli.datasets.images import FORMATS
-from cnncli.datasets.store import Folder, read_file
+from cnncli.datasets.images import FORMATS, is_plain
+from cnncli.datasets.store import Folder, open_file, read_file
 from cnncli.errors import DataError
 
 
@@ -37,8 +41,47 @@ class Picture:
         """
         return read_file(Path(self.name), self.name) if self.piped is None else self.piped
 
+    def is_plain(self, channels: int) -> bool:
+        """Say whether it is a file that any libjpeg decodes alike, without decoding it; False where that is unknown."""
+        if self.piped is not None:
+            return False
+        try:
+            with open_file(Path(self.name), self.name) as file:
+                return is_plain(file, channels)
+        except DataError:
+            return False
 
-def pictures(references: Sequence[str], standard_input: BinaryIO | None = None) -> list[Picture]:
+
+class _Group(NamedTuple):
+    """Images in one folder: the beginning that their names share, and the rest of each."""
+
+    prefix: str
+    names: list[str]
+    piped: bytes | None = None
+
+
+class Pictures:
+    """Images in the order in which they are named; of each, no more than its name is kept."""
+
+    def __init__(self) -> None:
+        self._groups: list[_Group] = []
+
+    def __len__(self) -> int:
+        return sum(len(group.names) for group in self._groups)
+
+    def __iter__(self) -> Iterator[Picture]:
+        return (Picture(group.prefix + name, group.piped) for group in self._groups for name in group.names)
+
+    def add(self, group: _Group) -> None:
+        """Add images behind the others."""
+        last = self._groups[-1] if self._groups else None
+        if last is not None and last.prefix == group.prefix and last.piped is None is group.piped:
+            last.names.extend(group.names)
+        else:
+            self._groups.append(group)
+
+
+def pictures(references: Sequence[str], standard_input: BinaryIO | None = None) -> Pictures:
     """Return the images that a user means, in the order in which they are named.
 
     A folder stands for all files below it but those whose names say that they are not images; a pattern for what
@@ -48,40 +91,54 @@ def pictures(references: Sequence[str], standard_input: BinaryIO | None = None) 
     Raises:
         DataError: If one of them leads to nothing.
     """
-    found: list[Picture] = []
+    found = Pictures()
     for reference in references:
         if reference == "-" and standard_input is not None:
-            found += _from_input(standard_input.read())
+            for group in _from_input(standard_input.read()):
+                found.add(group)
         else:
-            found += _from_reference(reference)
+            found.add(_from_reference(reference))
     return found
 
 
-def _from_reference(reference: str) -> Iterator[Picture]:
-    path = Path(reference)
-    if path.is_dir():
-        names = [str(path / name) for name in Folder(path).listing().names if not _is_something_else(name)]
-        where = f"the folder {reference} contains no images"
-    elif path.exists():
-        names, where = [reference], ""
+def _from_reference(reference: str) -> _Group:
+    kind = _kind(reference)
+    if kind is not None and stat.S_ISDIR(kind):
+        folder = Path(reference)
+        names = [_native(name) for name in Folder(folder).names() if not _is_something_else(name)]
+        found, where = _Group(str(folder / "x")[:-1], names), f"the folder {reference} contains no images"
+    elif kind is not None:
+        found, where = _Group("", [reference]), ""
     elif glob.has_magic(reference):
         # pathlib's own patterns cannot begin at the root or with "..".
         matches = glob.glob(reference, recursive=True)  # noqa: PTH207
         names = sorted(name for name in matches if Path(name).is_file())
-        where = f"no file matches {reference}"
+        found, where = _Group("", names), f"no file matches {reference}"
     else:
-        names, where = [], f"file {reference} not found"
-    if not names:
+        found, where = _Group("", []), f"file {reference} not found"
+    if not found.names:
         raise DataError(where, "Give image files, folders of images, or patterns: 'photos/**/*.jpg'.")
-    return (Picture(name) for name in names)
+    return found
 
 
-def _from_input(content: bytes) -> Iterator[Picture]:
+def _kind(path: str) -> int | None:
+    """Return the mode of what a path leads to, None if it leads nowhere."""
+    try:
+        return Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return None
+
+
+def _native(name: str) -> str:
+    return name if os.sep == "/" else name.replace("/", os.sep)
+
+
+def _from_input(content: bytes) -> Iterator[_Group]:
     """Take what came through standard input for an image if it is one, else for a list of paths."""
     if not content:
         raise DataError("standard input is empty", "Pipe in an image, or the paths of images, one per line.")
     if _is_image(content):
-        yield Picture("-", piped=content)
+        yield _Group("", ["-"], piped=content)
         return
     try:
         text = content.decode()
@@ -90,7 +147,7 @@ def _from_input(content: bytes) -> Iterator[Picture]:
         raise DataError(f"standard input is neither an image ({known}) nor a list of paths") from error
     for name in text.split("\0") if "\0" in text else text.splitlines():
         if name:
-            yield from _from_reference(name)
+            yield _from_reference(name)
 
 
 def _is_image(content: bytes) -> bool:
@@ -104,5 +161,11 @@ def _is_image(content: bytes) -> bool:
 
 
 def _is_something_else(name: str) -> bool:
+    suffix = posixpath.splitext(name)[1]
+    return _names_something_else(name if suffix in mimetypes.encodings_map else "x" + suffix)
+
+
+@lru_cache(maxsize=1024)
+def _names_something_else(name: str) -> bool:
     kind = mimetypes.guess_type(name)[0]
     return kind is not None and not kind.startswith("image/")

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +100,10 @@ class Folder:
             ignored=walk.ignored,
         )
 
+    def names(self) -> Iterator[str]:
+        """Yield the files below the folder as `listing` does, but without a look at each: a million in seconds."""
+        return _names(self.root, "", frozenset())
+
     def read(self, name: str) -> bytes:
         """Return one file's content.
 
@@ -112,14 +116,54 @@ class Folder:
 def read_file(path: Path, name: str) -> bytes:
     """Return the content of a regular file of bearable size; `name` is what an error calls it."""
     try:
+        with open_file(path, name) as file:
+            return file.read()
+    except OSError as error:
+        raise DataError(f"{name}: {_reason(error)}") from error
+
+
+def open_file(path: Path, name: str) -> BinaryIO:
+    """Open a regular file of bearable size; `name` is what an error calls it."""
+    try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise DataError(f"{name}: not a regular file")
         if status.st_size > MAX_BYTES:
             raise DataError(f"{name}: the file has {status.st_size:,} bytes; the limit is {MAX_BYTES:,}")
-        return path.read_bytes()
+        return path.open("rb")
     except OSError as error:
         raise DataError(f"{name}: {_reason(error)}") from error
+
+
+def _names(path: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """Yield the files of one folder and of those below it; `above` holds the folders on the way to it."""
+    try:
+        status = path.stat()
+        place = (status.st_dev, status.st_ino)
+        if place in above or len(above) > MAX_DEPTH:
+            return
+        with os.scandir(path) as entries:
+            # With the "/" behind a folder's name, the order is that of whole paths.
+            found = sorted(filter(None, map(_listed, entries)))
+    except OSError:
+        return
+    for name in found:
+        if name.endswith("/"):
+            yield from _names(path / name, prefix + name, above | {place})
+        else:
+            yield prefix + name
+
+
+def _listed(entry: os.DirEntry[str]) -> str | None:
+    """Return the name of a file, of a folder with "/" behind it, or None for everything else."""
+    try:
+        if is_junk(entry.name):
+            return None
+        if entry.is_file():
+            return entry.name
+        return entry.name + "/" if entry.is_dir() else None
+    except OSError:
+        return None
 
 
 class _Walk:

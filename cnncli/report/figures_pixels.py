@@ -19,7 +19,9 @@ MOST_KERNELS = 64
 ACROSS = 8
 
 
-def kernel_pixels(weights: Floats, columns: int = ACROSS, limit: float | None = None) -> Pixels:
+def kernel_pixels(
+    weights: Floats, columns: int = ACROSS, limit: float | None = None, colours: str | None = SIGNED
+) -> Pixels:
     """Return filters side by side: in colour where they see three channels, else in signed colours.
 
     Of filters that see other numbers of channels, the mean over these is shown.
@@ -28,16 +30,27 @@ def kernel_pixels(weights: Floats, columns: int = ACROSS, limit: float | None = 
         weights: (height, width, channels seen, filters).
         columns: Filters in a row.
         limit: Weight of the strongest colour; the largest of these by default.
+        colours: Map for filters that do not see three channels; None for grey, which needs no Matplotlib.
     """
     import numpy as np
 
     tiles = np.moveaxis(weights, -1, 0)[:MOST_KERNELS].astype(np.float32)
     limit = limit or float(np.abs(tiles).max()) or 1.0
     if tiles.shape[-1] == 3:
-        return _to_bytes(np.nan_to_num(mosaic(0.5 + tiles / (2 * limit), min(columns, len(tiles))), nan=1.0).clip(0, 1))
+        return grid_pixels(0.5 + tiles / (2 * limit), columns)
     flat = tiles.mean(axis=-1)
     limit = limit if tiles.shape[-1] == 1 else float(np.abs(flat).max()) or 1.0
-    return tinted(0.5 + mosaic(flat, min(columns, len(flat))) / (2 * limit), SIGNED)
+    if colours is None:
+        return grid_pixels(0.5 + flat[..., None] / (2 * limit), columns)
+    return tinted(0.5 + mosaic(flat, min(columns, len(flat))) / (2 * limit), colours)
+
+
+def grid_pixels(images: Floats, columns: int = ACROSS) -> Pixels:
+    """Return images (number, height, width, 1 or 3) with values from 0 to 1 side by side, in colour."""
+    import numpy as np
+
+    coloured = np.broadcast_to(images, (*images.shape[:3], 3))
+    return _to_bytes(np.nan_to_num(mosaic(coloured, min(columns, len(images))), nan=1.0).clip(0, 1))
 
 
 def map_pixels(maps: Floats, columns: int = ACROSS) -> Pixels:

@@ -12,8 +12,8 @@ from cnncli.config.schema.tasks import DEFAULT, TASKS
 from cnncli.errors import ExportError
 from cnncli.files.characters import json_safe
 
-VERSION = 1
-"""Of the document; a reader refuses a newer one."""
+VERSION = 2
+"""Of the document; a reader refuses a newer one. Version 1 has no detector."""
 
 FILE = "cnncli.json"
 """Name of the document where an artifact holds files."""
@@ -46,6 +46,7 @@ class Description:
         precision: What the artifact computes with.
         versions: Of Python and the packages that wrote it.
         task: What the network was trained for.
+        ood_detector: What tells images unlike those of training, as plain data; None where there is nothing.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Description:
     precision: str
     versions: Mapping[str, str | None]
     task: str = DEFAULT
+    ood_detector: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
         """Return the document as text; the default task stays unwritten, as in a config."""
@@ -110,8 +112,8 @@ class Description:
             version = fields.pop("version")
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ExportError(f"{where}: its embedded description is damaged") from error
-        if version != VERSION:
-            raise ExportError(f"{where}: its description has version {version}; this cnncli supports {VERSION}")
+        if version not in range(1, VERSION + 1):
+            raise ExportError(f"{where}: its description has version {version}; this cnncli supports 1 to {VERSION}")
         try:
             found = cls(**{**fields, **{key: tuple(fields[key]) for key in ("classes", "usual_size")}})
         except (KeyError, TypeError) as error:

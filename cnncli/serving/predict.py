@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from itertools import islice, repeat
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from cnncli.datasets.facts import Facts
-from cnncli.datasets.image_statistics import ImageStatistics, differences, image_statistics
-from cnncli.datasets.images import Decoded, Pixels, thumbnail
-from cnncli.datasets.images import examine as decode
+from cnncli.datasets.images import Pixels, decode, thumbnail
 from cnncli.datasets.pictures import Picture
 from cnncli.errors import DataError
 from cnncli.resources import available_threads
 from cnncli.serving.artifact import Artifact
+from cnncli.tasks.ood import BLANK, OodDetector, OodScore
 from cnncli.tasks.outputs import NamedOutputs
 from cnncli.tasks.predictions import NO_PIXELS, PredictedFile, PredictionOptions
 from cnncli.tasks.task import get_task
@@ -34,9 +31,23 @@ Prepared = Any
 THUMBNAIL = 64
 """Longest side of the images that predictions carry along, to be drawn."""
 
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class ReadImage(NamedTuple):
+    """An image that could be read: its height and width as it came, and what is kept of it."""
+
+    size: tuple[int, int]
+    prepared: Prepared
+
+
+ReadFile = tuple[PredictedFile, ReadImage | None]
+"""A file without its prediction, and its image; None where the file has an error."""
+
 
 class Network(Protocol):
-    """What predicts for images one by one.
+    """What reads images, as it likes, and predicts for them.
 
     Attributes:
         task: What it was trained for.
@@ -44,6 +55,7 @@ class Network(Protocol):
         channels: 1 for grey, 3 for red, green and blue.
         image_size: Height and width that it reads.
         fit: What happens to images of another aspect ratio.
+        detector: Tells images unlike those of training, or None.
     """
 
     task: str
@@ -51,12 +63,21 @@ class Network(Protocol):
     channels: int
     image_size: tuple[int, int]
     fit: str
+    detector: OodDetector | None
 
-    def prepare(self, pixels: Pixels) -> Prepared:
-        """Return what is to be kept of an image; called in several threads."""
+    def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
+        """Yield each picture in order, decoded on all processors, at most a batch ahead.
+
+        Args:
+            pictures: Images as they are stored.
+            thumbnails: Whether each file carries a small image along, to be drawn.
+        """
 
     def outputs(self, prepared: Sequence[Prepared]) -> NamedOutputs:
         """Return what the network computes for a batch, by the names of its task's outputs."""
+
+    def is_blank(self, prepared: Prepared) -> bool:
+        """Say whether all pixels of an image have the same value."""
 
 
 class ArtifactNetwork:
@@ -66,96 +87,114 @@ class ArtifactNetwork:
         about = artifact.description
         self.task, self.classes, self.channels = about.task, about.classes, about.channels
         self.image_size, self.fit = (about.height, about.width), about.fit
+        self.detector = get_task(about.task).read_ood_detector(about.ood_detector or {})
         self._artifact = artifact
         self._lock = threading.Lock()
 
-    def prepare(self, pixels: Pixels) -> dict[str, npt.NDArray[Any]]:
-        """Return the image's outputs."""
+    def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
+        """Yield each picture in order, with its outputs."""
+        return read_by_pillow(pictures, self.channels, self._outputs, thumbnails=thumbnails)
+
+    def _outputs(self, pixels: Pixels) -> _Computed:
+        """Return the outputs of one image."""
         # Not every runtime may be called in two threads at once; the other images are decoded meanwhile.
         with self._lock:
-            return self._artifact.outputs(pixels[None])
+            return _Computed(self._artifact.outputs(pixels[None]), is_blank(pixels))
 
     def outputs(self, prepared: Sequence[Prepared]) -> NamedOutputs:
         """Return the outputs of all images."""
-        return {name: np.concatenate([one[name] for one in prepared]) for name in prepared[0]}
+        computed = [one.outputs for one in prepared]
+        return {name: np.concatenate([one[name] for one in computed]) for name in computed[0]}
+
+    def is_blank(self, prepared: _Computed) -> bool:
+        """Say whether all pixels of an image have the same value."""
+        return prepared.is_blank
+
+
+class _Computed(NamedTuple):
+    """What an exported network computed for an image, and whether that was blank."""
+
+    outputs: NamedOutputs
+    is_blank: bool
+
+
+def is_blank(pixels: Pixels) -> bool:
+    """Say whether all pixels of an image have the same value."""
+    return bool((pixels == pixels[:1, :1]).all())
 
 
 def predict(
     network: Network,
     pictures: Iterable[Picture],
-    usual: ImageStatistics,
     top: int = 3,
     *,
     thumbnails: bool = False,
 ) -> Iterator[PredictedFile]:
     """Yield what a network predicts for each picture, in their order; memory for two batches at a time.
 
-    Pictures are decoded on all processors, and the next batch while the network computes one. Pillow decodes
-    JPEG files as fast as TensorFlow does, and its image is at hand for the statistics.
+    Pictures are decoded on all processors, and the next batch while the network computes one.
 
     Args:
         network: The network.
         pictures: Images as they are stored.
-        usual: How training images look: `passport["looks"]["train"]`.
         top: Number of classes to name.
         thumbnails: Whether each file carries a small image along, to be drawn.
     """
     task, options = get_task(network.task), PredictionOptions(network.classes, network.image_size, network.fit, top)
-    reader = _Reader(network, usual, thumbnails)
-    every = reader.read(pictures)
+    every = network.read(pictures, thumbnails=thumbnails)
     while read := list(islice(every, BATCH_SIZE)):
         images = [image for _, image in read if image is not None]
         outputs = network.outputs([image.prepared for image in images]) if images else {}
         predictions = iter(task.predictions(outputs, [image.size for image in images], options) if images else ())
+        scores = iter(network.detector.scores(outputs) if images and network.detector else repeat(None))
         for file, image in read:
-            yield file if image is None else replace(file, prediction=next(predictions))
+            if image is None:
+                yield file
+                continue
+            score = next(scores)
+            doubts = _doubts(network.is_blank(image.prepared), score)
+            yield replace(file, prediction=next(predictions), doubts=doubts, ood=score)
 
 
-class _Image(NamedTuple):
-    """An image that could be read: its height and width as it came, and what is kept of it."""
-
-    size: tuple[int, int]
-    prepared: Prepared
+def _doubts(blank: bool, score: OodScore | None) -> tuple[str, ...]:
+    return (*([BLANK] if blank else ()), *([score.warning] if score and score.unlike else ()))
 
 
-class _Reader:
-    """Decodes pictures as training did, compares them with what training saw, and prepares them for a network.
+def read_by_pillow(
+    pictures: Iterable[Picture], channels: int, prepare: Callable[[Pixels], Prepared], *, thumbnails: bool
+) -> Iterator[ReadFile]:
+    """Yield each picture in order, decoded on all processors, a batch ahead.
 
     Args:
-        network: The network.
-        usual: How training images look.
+        pictures: Images as they are stored.
+        channels: 1 for grey, 3 for red, green and blue.
+        prepare: Returns what is to be kept of an image; called in several threads.
         thumbnails: Whether to keep a small image of each.
     """
 
-    def __init__(self, network: Network, usual: ImageStatistics, thumbnails: bool) -> None:
-        self._network, self._usual, self._thumbnails = network, usual, thumbnails
-
-    def read(self, pictures: Iterable[Picture]) -> Iterator[tuple[PredictedFile, _Image | None]]:
-        """Yield each picture in order, decoded on all processors, a batch ahead."""
-        remaining = iter(pictures)
-        pool = ThreadPoolExecutor(available_threads(), thread_name_prefix="decode")
+    def read(picture: Picture) -> ReadFile:
         try:
-            ahead = deque(pool.submit(self._read, picture) for picture in islice(remaining, BATCH_SIZE))
-            while ahead:
-                done = ahead.popleft()
-                ahead.extend(pool.submit(self._read, picture) for picture in islice(remaining, 1))
-                yield done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _read(self, picture: Picture) -> tuple[PredictedFile, _Image | None]:
-        try:
-            decoded = decode(picture.content(), self._network.channels, picture.name)
+            pixels = decode(picture.content(), channels, picture.name)
         except DataError as error:
             return PredictedFile(picture.name, error=error.message.removeprefix(f"{picture.name}: ")), None
-        doubts = differences(_statistics(decoded), self._usual)
-        pixels = decoded.pixels
-        small = thumbnail(pixels, THUMBNAIL) if self._thumbnails else NO_PIXELS
-        file = PredictedFile(picture.name, doubts=doubts, pixels=small)
-        return file, _Image((pixels.shape[0], pixels.shape[1]), self._network.prepare(pixels))
+        small = thumbnail(pixels, THUMBNAIL) if thumbnails else NO_PIXELS
+        file = PredictedFile(picture.name, pixels=small)
+        return file, ReadImage((pixels.shape[0], pixels.shape[1]), prepare(pixels))
+
+    return in_threads(read, pictures, BATCH_SIZE, available_threads())
 
 
-def _statistics(decoded: Decoded) -> ImageStatistics:
-    facts = Facts.empty(1, len(decoded.image.getbands()), ("file",))
-    facts.set_statistics(0, decoded)
-    return image_statistics(facts)
+def in_threads(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int, threads: int
+) -> Iterator[_Result]:
+    """Yield what a function returns for each item, in order, computed in threads, some items ahead."""
+    remaining = iter(items)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    try:
+        waiting = deque(pool.submit(function, item) for item in islice(remaining, ahead))
+        while waiting:
+            done = waiting.popleft()
+            waiting.extend(pool.submit(function, item) for item in islice(remaining, 1))
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 from cnncli.datasets.splits import Split
 from cnncli.runs.run import Run
-from cnncli.tasks.task import Result
+from cnncli.tasks.ood import KEY
+from cnncli.tasks.task import Result, get_task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +37,14 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn eval --json`."""
+        detector = get_task(self.task).ood_detector(self.result)
         return {
             **self.result.to_json(),
             "checkpoint": self.checkpoint,
             "data": self.data,
             "doubts": list(self.doubts),
             "views": self.views,
+            KEY: None if detector is None or self.data is not None else detector.to_json(),
         }
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from cnncli.datasets.images import Pixels
 from cnncli.files.characters import csv_cell
 from cnncli.report.grid import Column, Grid
+from cnncli.tasks.ood import OodScore
 
 NO_PIXELS: Pixels = np.empty((0, 0, 1), np.uint8)
 """In place of an image that is not there."""
@@ -67,6 +68,7 @@ class PredictedFile:
         file: The file as the user named it.
         prediction: What the network predicts; None for a file that cannot be read.
         doubts: How the image differs from those that the network was trained on, a sentence each.
+        ood: How unlike those it is; None where the network has no detector for that.
         error: Why the file cannot be read, or None.
         pixels: The image, small; empty where it was not asked for, or the file cannot be read.
     """
@@ -74,13 +76,20 @@ class PredictedFile:
     file: str
     prediction: Prediction | None = None
     doubts: tuple[str, ...] = ()
+    ood: OodScore | None = None
     error: str | None = None
     pixels: Pixels = field(default_factory=lambda: NO_PIXELS, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return an entry of what `cnn predict --json` prints."""
         predictions = [] if self.prediction is None else self.prediction.to_json()
-        return {"file": self.file, "predictions": predictions, "doubts": list(self.doubts), "error": self.error}
+        return {
+            "file": self.file,
+            "predictions": predictions,
+            "doubts": list(self.doubts),
+            "out_of_distribution": None if self.ood is None else self.ood.to_json(),
+            "error": self.error,
+        }
 
 
 class PredictionsCsv:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cnncli.datasets.targets import Targets
     from cnncli.runs.compare import PairedResult
+    from cnncli.tasks.ood import OodDetector
     from cnncli.tasks.outputs import NamedOutputs
     from cnncli.tasks.parity import ParityRules
     from cnncli.tasks.predictions import Prediction, PredictionOptions
@@ -71,9 +72,11 @@ class Task(ABC):
 
     Attributes:
         loss_name: What training minimizes, in words.
+        detects_ood: Whether images unlike those of training can be told: see `ood_detector`.
     """
 
     loss_name: str
+    detects_ood = False
 
     @abstractmethod
     def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
@@ -122,6 +125,16 @@ class Task(ABC):
             sizes: Height and width of each original image; places are given in its pixels.
             options: What else is needed.
         """
+
+    # Which images are unlike those of training, for tasks that can tell.
+
+    def ood_detector(self, result: Result) -> OodDetector | None:  # noqa: ARG002
+        """Return an out-of-distribution detector from a network's scores on held-out examples, or None."""
+        return None
+
+    def read_ood_detector(self, document: Mapping[str, Any]) -> OodDetector | None:  # noqa: ARG002
+        """Return a detector from what its `to_json` returned; None where it was something else."""
+        return None
 
     # What is shown, and how two runs are compared.
 

@@ -3,10 +3,10 @@
     python tests/benchmarks/predict_speed.py [--number 1000] [--rounds 5] [--image-size 64] [--memory-number 1000]
 
 Both classify the same files, of 500 × 400 pixels, with the same network, after a round of each to warm up; rounds
-alternate. Keras's is `image_dataset_from_directory` and `predict` with its own batch size. Ours also compares every
-image with those of training, and writes the CSV. Prints the median images per second of each, the median of the
-pairwise ratios, and the processor time an image. Then processes of their own predict for a folder and for one ten
-times as large: the peak memory of each, and by how much it grew.
+alternate. Keras's is `image_dataset_from_directory` and `predict` with its own batch size. Ours also looks at each file
+for what must be turned or has colours of its own, and writes the CSV. Prints the median images per second of each, the
+median of the pairwise ratios, and the processor time an image. Then processes of their own predict for a folder and
+for one ten times as large: the peak memory of each, and by how much it grew.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ def our_prediction(run: Path, photos: Path) -> Callable[[], int]:
     from cnncli.tasks.predictions import PredictionsCsv
 
     trained = load_trained(find(str(run), run.parent), "best")
-    network, usual = RunNetwork(trained), find(str(run), run.parent).passport()["looks"]["train"]
+    network = RunNetwork(trained)
 
     def predicted() -> int:
         with text_file(run.parent / "predictions.csv") as file:
             table, number = PredictionsCsv(file), 0
-            for number, one in enumerate(predict(network, pictures([str(photos)]), usual), 1):  # noqa: B007
+            for number, one in enumerate(predict(network, pictures([str(photos)])), 1):  # noqa: B007
                 table.add(one)
             table.close()
         return number

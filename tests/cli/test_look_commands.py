@@ -87,12 +87,12 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with two digits, one of them inverted, and half a file."""
+    """Return a folder with a digit, a blank image, and half a file."""
     folder = tmp_path_factory.mktemp("photos")
     digit = np.zeros((40, 40), np.uint8)
     digit[4:36, 13:27] = 230
     Image.fromarray(digit).save(folder / "one.png")
-    Image.fromarray(255 - digit).save(folder / "two.png")
+    Image.fromarray(np.full_like(digit, 200)).save(folder / "two.png")
     (folder / "three.png").write_bytes((folder / "one.png").read_bytes()[:60])
     return folder
 
@@ -125,7 +125,7 @@ def test_eval_of_nothing_is_reported(cnn: Cnn, runs_dir: Path, tmp_path: Path) -
 
 
 def test_predict_answers_and_warns(cnn: Cnn, runs_dir: Path, photos: Path, tmp_path: Path) -> None:
-    """Good files are answered, the inverted one gets a warning, the broken one is named and ends in exit code 1."""
+    """Good files are answered, the blank one gets a warning, the broken one is named and ends in exit code 1."""
     table = tmp_path / "answers.csv"
     done = cnn(
         "predict", "latest", str(photos), "--top", "2", "--csv", str(table), "--json", runs_dir=runs_dir, expect=1
@@ -136,9 +136,12 @@ def test_predict_answers_and_warns(cnn: Cnn, runs_dir: Path, photos: Path, tmp_p
     assert sum(p["probability"] for p in one["predictions"]) <= 1
     assert three["error"]
     assert one["doubts"] == []
-    assert "inverted" in two["doubts"][0]
+    assert two["doubts"][0] == "the image is blank: all its pixels have the same value"
+    assert set(one["out_of_distribution"]) == {"score", "value", "threshold", "unlike"}
+    assert three["out_of_distribution"] is None
     assert "three.png" in done.stderr
-    assert "two.png: the images look inverted" in done.stderr
+    assert "two.png: the image is blank" in done.stderr
+    assert "no warnings about" not in done.stderr
     rows = rows_of(table)
     assert [row["class_1"] for row in rows] == [one["predictions"][0]["class"], two["predictions"][0]["class"]]
     assert float(rows[0]["probability_2"]) == one["predictions"][1]["probability"]

@@ -12,7 +12,8 @@ from PIL import Image
 
 from cnncli.cli import console
 from cnncli.cli import predict as command
-from tests.serving.test_predict import USUAL, Echo
+from cnncli.tasks.classification.task import ClassificationTask
+from tests.serving.test_predict import Darkness, Echo
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Image.fromarray(np.full((6, 5), 100 + number, np.uint8)).save(tmp_path / f"{number}.png")
     (tmp_path / "3x.png").write_bytes(b"damaged")
     monkeypatch.setattr(command, "MOST_TOGETHER", 2)
-    monkeypatch.setattr(command, "_network", lambda *_: (Echo(), USUAL))
+    monkeypatch.setattr(command, "_network", lambda *_: Echo(detector=Darkness(2.0)))
     return tmp_path
 
 
@@ -58,6 +59,23 @@ def test_json_is_one_list(folder: Path, capsys: pytest.CaptureFixture[str], monk
     assert "… and 3 more files look unlike the training images" in printed.err
 
 
+def test_what_cannot_be_told_is_said_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network without a detector, and one whose task has none, has no warnings; only for the first is that a gap."""
+    missing = "no warnings about images unlike the training images"
+    assert ask(folder) == 1
+    assert missing not in capsys.readouterr().err
+    network = Echo()
+    monkeypatch.setattr(command, "_network", lambda *_: network)
+    assert ask(folder) == 1
+    heard = capsys.readouterr().err
+    assert (heard.count(missing), heard.count("warning:")) == (1, 0)
+    monkeypatch.setattr(ClassificationTask, "detects_ood", False)
+    assert ask(folder) == 1
+    assert missing not in capsys.readouterr().err
+
+
 def test_an_empty_list_is_one_too(capsys: pytest.CaptureFixture[str]) -> None:
     """Without entries, a list is still a list."""
     console.print_json_list([])
@@ -77,3 +95,9 @@ def test_csv_of_a_folder(folder: Path, tmp_path: Path) -> None:
     lines = (tmp_path / "out" / "p.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "file,class_1,probability_1,class_2,probability_2,class_3,probability_3"
     assert [Path(line.split(",")[0]).name for line in lines[1:]] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
+
+
+def test_csv_of_damaged_files_has_a_header(folder: Path, tmp_path: Path) -> None:
+    """Where no file can be read, what is written is a table all the same: it is finished when the last is done."""
+    assert ask(folder / "3x.png", csv=tmp_path / "p.csv") == 1
+    assert (tmp_path / "p.csv").read_text(encoding="utf-8") == "file\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 
 from cnncli.datasets.pictures import pictures
+from cnncli.datasets.store import Folder
 from cnncli.errors import DataError
 
 
@@ -39,6 +42,67 @@ def test_folders_are_searched(folder: Path) -> None:
     """Folders within come too, in the order of names; hidden files and other kinds do not."""
     assert names(["."]) == ["[1].png", "a.jpg", "b.png", "in ner/c.bmp"]
     assert names(["in ner"]) == ["in ner/c.bmp"]
+
+
+def test_names_are_those_of_the_listing(tmp_path: Path) -> None:
+    """The names that come without a look at each file are those that the data's listing has, in its order."""
+    for name in (
+        "a.jpg",
+        "a/b.jpg",
+        "a-b/c.jpg",
+        "a b/d.jpg",
+        "a/b/e.jpg",
+        "a0/f",
+        ".git/g.jpg",
+        "__MACOSX/h.jpg",
+        "é.png",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "a/round").symlink_to(tmp_path)
+    (tmp_path / "linked.jpg").symlink_to(tmp_path / "a.jpg")
+    (tmp_path / "linked").symlink_to(tmp_path / "a0")
+    (tmp_path / "nowhere.jpg").symlink_to(tmp_path / "none")
+    (tmp_path / "itself.jpg").symlink_to(tmp_path / "itself.jpg")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.jpg")
+    found = list(Folder(tmp_path).names())
+    assert found == Folder(tmp_path).listing().names
+    assert len(found) == 9
+
+
+def test_names_are_cheap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each file of a large folder, little more than its name is kept, and no more is needed on the way."""
+    number = 20_000
+    monkeypatch.setattr(Folder, "names", lambda _: (f"IMG_{i:07}.jpg" for i in range(number)))
+    tracemalloc.start()
+    try:
+        found = pictures([str(tmp_path)])
+        now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found) == number
+    assert max(now, peak) < 120 * number
+    assert [one.name for one in found][-1] == str(tmp_path / "IMG_0019999.jpg")
+
+
+def test_groups_keep_their_order(folder: Path) -> None:
+    """Files, folders and patterns may be mixed; a folder may be named by its whole path."""
+    below = str(folder / "in ner")
+    found = pictures(["b.png", "in ner", "a.jpg", "*.jpg", below])
+    assert [one.name for one in found] == ["b.png", "in ner/c.bmp", "a.jpg", "a.jpg", f"{below}/c.bmp"]
+    assert len(found) == 5
+    assert list(found) == list(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [("a.JPG", True), ("a", True), ("a.b.x9", True), ("a.tar.gz", False), ("a.jpg.gz", True), ("a.html", False)],
+)
+def test_what_names_say(folder: Path, name: str, taken: bool) -> None:
+    """A file of a folder is left out if its name says that it is something else."""
+    (folder / "in ner" / name).write_bytes(b"")
+    assert (f"in ner/{name}" in names(["in ner"])) == taken
 
 
 def test_patterns_match(folder: Path) -> None:

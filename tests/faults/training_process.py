@@ -191,7 +191,7 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def points(run: Path) -> dict[str, list[int]]:
-    """Return the steps at which each scalar stands in the event files, in the files' order."""
+    """Return the steps at which each scalar and picture stands in the event files, in the files' order."""
     from tensorboard.compat.proto.event_pb2 import Event
 
     found: dict[str, list[int]] = {}
@@ -232,10 +232,12 @@ def differences(run: Path, reference: Path) -> list[str]:
     for hint in ("best.json", "latest.json"):
         if _hinted_step(run, hint) != _hinted_step(reference, hint):
             wrong.append(f"{hint} differs")
-    expected = [line["step"] for line in metrics(reference)]
-    wrong += [f"event files: {tag} at {steps}" for tag, steps in points(run).items() if steps != expected]
-    if points(run).keys() != points(reference).keys():
-        wrong.append("event files: a scalar is missing")
+    found, expected = points(run), points(reference)
+    wrong += [f"event files: {tag} at {steps}" for tag, steps in found.items() if steps != expected.get(tag)]
+    if found.keys() != expected.keys():
+        wrong.append("event files: a tag is missing")
+    if found["train/loss"] != [line["step"] for line in metrics(reference)]:
+        wrong.append("event files: the loss does not stand once at each epoch's end")
     status = json.loads((run / "run.json").read_text(encoding="utf-8"))["status"]
     if status != "done":
         wrong.append(f"status is {status}")

@@ -35,8 +35,11 @@ def test_only_what_is_slow_is_told() -> None:
         told.append(text)
         heard.set()
 
+    before = set(threading.enumerate())
     with told_if_slow(tell, "reading", after=1000):
-        pass
+        (waiting,) = set(threading.enumerate()) - before
+    waiting.join(60)
+    assert not waiting.is_alive()
     with told_if_slow(tell, "measuring", after=0):
         assert heard.wait(60)
     assert told == ["measuring …"]

@@ -54,7 +54,7 @@ def test_damaged_description(damage: str) -> None:
 def test_newer_description() -> None:
     """A description of another version is not read."""
     text = json.dumps({**json.loads(ABOUT.to_json()), "version": VERSION + 1})
-    with pytest.raises(ExportError, match="its description has version 2; this cnncli supports 1"):
+    with pytest.raises(ExportError, match="its description has version 3; this cnncli supports 1 to 2"):
         Description.from_json(text, "f")
 
 

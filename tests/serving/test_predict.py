@@ -1,9 +1,9 @@
-"""Predictions for image files: order, ties, warnings, files that cannot be read."""
+"""Predictions for image files: order, ties, files that cannot be read."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -16,17 +16,12 @@ from cnncli.datasets.pictures import Picture
 from cnncli.serving import predict as module
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
-from cnncli.serving.predict import ArtifactNetwork, predict
+from cnncli.serving.predict import ArtifactNetwork, ReadFile, predict, read_by_pillow
+from cnncli.tasks.classification.ood import EnergyDetector
 from cnncli.tasks.classification.predictions import Place, Ranking
+from cnncli.tasks.ood import BLANK, OodScore
 from cnncli.tasks.predictions import PredictedFile, PredictionOptions
 
-USUAL = {
-    "num_images": 100,
-    "mean": [0.5],
-    "deviation": [0.2],
-    "brightness": {"mean": 0.5, "deviation": 0.02},
-    "grey_share": 1.0,
-}
 """How training images looked: grey, and half bright."""
 
 
@@ -35,19 +30,42 @@ class Echo:
 
     task, channels, image_size, fit = "classification", 1, (6, 5), "stretch"
 
-    def __init__(self, num_classes: int = 3) -> None:
+    def __init__(self, num_classes: int = 3, detector: Any = None) -> None:
         self.classes = tuple(f"class {i}" for i in range(num_classes))
+        self.detector = detector
         self.batches: list[int] = []
 
-    def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """Keep the first pixel."""
-        return pixels[0, 0]
+    def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
+        """Keep the first pixel of each image."""
+        return read_by_pillow(pictures, 1, lambda pixels: pixels[0, 0], thumbnails=thumbnails)
 
     def outputs(self, prepared: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return numbers that differ from image to image."""
         self.batches.append(len(prepared))
         rows = [[(int(value[0]) * (i + 3)) % 97 / 97 for i in range(len(self.classes))] for value in prepared]
         return {"probabilities": np.array(rows)}
+
+    def is_blank(self, prepared: np.ndarray) -> bool:
+        """Call an image blank whose first pixel is 99."""
+        return bool(prepared[0] == 99)
+
+
+class Darkness:
+    """A detector that finds images unlike the others whose largest probability is below a limit."""
+
+    def __init__(self, limit: float = 0.1) -> None:
+        self._limit = limit
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the limit."""
+        return {"limit": self._limit}
+
+    def scores(self, outputs: Any) -> list[OodScore]:
+        """Return a score for each image."""
+        largest = outputs["probabilities"].max(axis=1).tolist()
+        return [
+            OodScore("confidence", value, self._limit, value < self._limit, f"only {value:.3f}") for value in largest
+        ]
 
 
 def picture(name: str, value: int | np.ndarray) -> Picture:
@@ -58,24 +76,18 @@ def picture(name: str, value: int | np.ndarray) -> Picture:
     return Picture(name, piped=content.getvalue())
 
 
-def textured(brightness: float) -> np.ndarray:
-    """Return pixels with the usual contrast around a brightness from 0 to 1."""
-    pattern = np.where(np.indices((8, 8)).sum(0) % 2, 0.2, -0.2)
-    return np.clip(np.rint((brightness + pattern) * 255), 0, 255).astype(np.uint8)
-
-
 @pytest.mark.parametrize("top", [1, 3, 20, 50])
 def test_ranking(top: int) -> None:
     """The most probable classes come first, each with its own probability; no more than there are."""
     network = Echo(20)
-    (file,) = predict(network, [picture("a", 131)], USUAL, top)
+    (file,) = predict(network, [picture("a", 131)], top)
     expected = [(network.classes[i], 131 * (i + 3) % 97 / 97) for i in range(20)]
     assert [tuple(place) for place in file.prediction.places] == sorted(expected, key=lambda item: -item[1])[:top]
 
 
 def test_three_places_are_named() -> None:
     """Without a number, three classes are named."""
-    (file,) = predict(Echo(5), [picture("a", 7)], USUAL)
+    (file,) = predict(Echo(5), [picture("a", 7)])
     assert len(file.prediction.places) == 3
 
 
@@ -86,7 +98,7 @@ def test_ties_stay_in_the_order_of_the_classes() -> None:
         def outputs(self, prepared: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
             return {"probabilities": np.tile([0.01, 0.02], (len(prepared), 50))}
 
-    (file,) = predict(Even(100), [picture("a", 1)], USUAL, 100)
+    (file,) = predict(Even(100), [picture("a", 1)], 100)
     numbers = [int(place.name.split()[1]) for place in file.prediction.places]
     assert numbers == [*range(1, 100, 2), *range(0, 100, 2)]
 
@@ -94,10 +106,10 @@ def test_ties_stay_in_the_order_of_the_classes() -> None:
 def test_files_that_cannot_be_read_keep_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file has its own answer, in their order, over several batches and with damaged files in between."""
     monkeypatch.setattr(module, "BATCH_SIZE", 3)
-    values = [10, 20, None, 30, None, None, None, None, None, 40, 50]
+    values = [10, None, 20, None, 30, None, None, None, None, 40, 50]
     network = Echo()
     files = [Picture(f"{i}", piped=b"no image") if v is None else picture(f"{i}", v) for i, v in enumerate(values)]
-    found = list(predict(network, iter(files), USUAL, thumbnails=True))
+    found = list(predict(network, iter(files), thumbnails=True))
     assert [file.file for file in found] == [str(i) for i in range(11)]
     for file, value in zip(found, values, strict=True):
         if value is None:
@@ -117,30 +129,28 @@ def test_files_that_cannot_be_read_keep_their_place(monkeypatch: pytest.MonkeyPa
     assert network.batches == [2, 1, 2]
 
 
-@pytest.mark.parametrize(("brightness", "word"), [(0.5, None), (0.55, None), (0.3, "dark"), (0.75, "bright")], ids=str)
-def test_warnings_about_brightness(brightness: float, word: str | None) -> None:
-    """An image far from the training images' brightness is predicted with a warning; one like them without."""
-    (file,) = predict(Echo(), [picture("a", textured(brightness))], USUAL)
-    assert len(file.doubts) == (word is not None), file.doubts
-    assert len(file.prediction.places) == 3
+def test_each_image_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over batches and past damaged files, the image with the unusual score is the one with a warning."""
+    monkeypatch.setattr(module, "BATCH_SIZE", 2)
+    files = [picture("a", 131), Picture("b", piped=b"no image"), picture("c", 1), picture("d", 131)]
+    found = list(predict(Echo(detector=Darkness()), files))
+    assert [file.doubts for file in found] == [(), (), ("only 0.052",), ()]
+    assert [file.ood and file.ood.unlike for file in found] == [False, None, True, False]
+    assert [file.ood and round(file.ood.value, 3) for file in found] == [0.753, None, 0.052, 0.753]
 
 
-def test_each_image_is_judged_by_itself() -> None:
-    """One dark image among usual ones is the one with a warning."""
-    files = [picture(str(i), textured(b)) for i, b in enumerate((0.5, 0.2, 0.5))]
-    assert [bool(file.doubts) for file in predict(Echo(), files, USUAL)] == [False, True, False]
+def test_a_blank_image_always_gets_a_warning() -> None:
+    """With a detector that finds nothing unusual, and without any."""
+    for detector in (None, Darkness()):
+        plain, blank = predict(Echo(detector=detector), [picture("a", 131), picture("b", 99)])
+        assert plain.doubts == ()
+        assert blank.doubts == ("the image is blank: all its pixels have the same value",)
 
 
-def test_values_from_zero_to_one_get_a_warning() -> None:
-    """A picture whose values are 0 and 1 was scaled before it was saved."""
-    (file,) = predict(Echo(), [picture("a", np.eye(8, dtype=np.uint8))], USUAL)
-    assert "the values are 0 to 1; expected 0 to 255" in file.doubts
-
-
-def test_without_statistics_there_are_no_warnings() -> None:
-    """Where nothing is known of the training images, there are no warnings."""
-    (file,) = predict(Echo(), [picture("a", 0)], {**USUAL, "num_images": 0})
-    assert file.doubts == ()
+def test_without_a_detector_nothing_is_said() -> None:
+    """Where a network has no thresholds, images have no score."""
+    (file,) = predict(Echo(), [picture("a", 1)])
+    assert (file.doubts, file.ood) == ((), None)
 
 
 def test_the_task_gets_each_image_s_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +163,7 @@ def test_the_task_gets_each_image_s_own_size(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(module, "get_task", {"classification": SimpleNamespace(predictions=predictions)}.__getitem__)
     files = [picture("a", np.zeros((3, 9), np.uint8)), Picture("b", piped=b"no image"), picture("c", 7)]
-    found = list(predict(Echo(2), files, USUAL, top=1))
+    found = list(predict(Echo(2), files, top=1))
     assert heard == [2, [(3, 9), (6, 5)], PredictionOptions(("class 0", "class 1"), (6, 5), "stretch", 1)]
     assert [file.prediction and file.prediction.places[0].name for file in found] == ["(3, 9)", None, "(6, 5)"]
 
@@ -161,23 +171,27 @@ def test_the_task_gets_each_image_s_own_size(monkeypatch: pytest.MonkeyPatch) ->
 def test_thumbnail() -> None:
     """The image that an answer carries is small, its longest side 64."""
     files = [picture("a", np.full((200, 100), 9, np.uint8))]
-    (file,) = predict(Echo(), files, USUAL, thumbnails=True)
+    (file,) = predict(Echo(), files, thumbnails=True)
     assert file.pixels.shape == (64, 32, 1)
-    (plain,) = predict(Echo(), files, USUAL)
+    (plain,) = predict(Echo(), files)
     assert plain.pixels.size == 0
 
 
 def test_json() -> None:
     """The JSON entry has what was predicted, and nothing for a file that cannot be read."""
-    file = PredictedFile("f", Ranking((Place("a", 0.75), Place("b", 0.25))), ("doubt",))
+    score = OodScore("energy", -1.5, -2.0, True, "doubt")
+    file = PredictedFile("f", Ranking((Place("a", 0.75), Place("b", 0.25))), ("doubt",), score)
     assert file.to_json() == {
         "file": "f",
         "predictions": [{"class": "a", "probability": 0.75}, {"class": "b", "probability": 0.25}],
         "doubts": ["doubt"],
+        "out_of_distribution": {"score": "energy", "value": -1.5, "threshold": -2.0, "unlike": True},
         "error": None,
     }
     damaged = PredictedFile("f", error="bad")
-    assert damaged.to_json() == {"file": "f", "predictions": [], "doubts": [], "error": "bad"}
+    assert damaged.to_json() == {
+        "file": "f", "predictions": [], "doubts": [], "out_of_distribution": None, "error": "bad",
+    }  # fmt: skip
 
 
 def test_pictures_are_taken_a_batch_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +204,7 @@ def test_pictures_are_taken_a_batch_ahead(monkeypatch: pytest.MonkeyPatch) -> No
             taken.append(number)
             yield picture(str(number), number % 251)
 
-    found = predict(Echo(), endless(), USUAL)
+    found = predict(Echo(), endless())
     most = []
     for number in range(10):
         assert next(found).file == str(number)
@@ -262,6 +276,23 @@ def test_artifact_as_a_network() -> None:
     seen: list[tuple[int, ...]] = []
     network = ArtifactNetwork(Artifact("onnx", description(any_size=True), recording(seen)))
     assert (network.classes, network.channels) == (("a", "b"), 1)
-    found = list(predict(network, [picture("a", 102), picture("b", np.zeros((3, 9), np.uint8))], USUAL))
+    found = list(predict(network, [picture("a", 102), picture("b", np.zeros((3, 9), np.uint8))]))
     assert sorted(seen) == [(1, 3, 9, 1), (1, 6, 5, 1)]
     assert [file.prediction.places[0] for file in found] == [Place("a", 102.0), Place("b", 1.0)]
+    assert all(file.ood is None for file in found)
+
+
+def test_an_artifact_has_the_detector_that_it_was_exported_with() -> None:
+    """Its probabilities are held against the run's threshold of the confidence, and blank images are told."""
+    detector = EnergyDetector("validation", 999, 0.01, energy=-3.0, confidence=2.5).to_json()
+    about = description(any_size=True, ood_detector=detector)
+    network = ArtifactNetwork(Artifact("onnx", about, recording([])))
+    dark, bright = np.eye(4, dtype=np.uint8) * 8, np.eye(4, dtype=np.uint8) * 16
+    images = [picture("a", dark), picture("b", bright), picture("c", 9)]
+    found = list(predict(network, images))
+    assert [(file.ood.score, file.ood.value, file.ood.unlike) for file in found] == [
+        ("confidence", 2.0, True),
+        ("confidence", 4.0, False),
+        ("confidence", 9.0, False),
+    ]
+    assert [file.doubts for file in found] == [(found[0].ood.warning,), (), (BLANK,)]

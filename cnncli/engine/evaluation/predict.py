@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,20 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.datasets.images import Pixels
+from cnncli.datasets.pictures import Picture
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.evaluation.trained import Trained
+from cnncli.engine.input_pipeline.picture_decoder import PictureDecoder
+from cnncli.serving.predict import BATCH_SIZE, ReadFile, ReadImage, in_threads, is_blank, read_by_pillow
 from cnncli.tasks.outputs import NamedOutputs
+from cnncli.tasks.predictions import PredictedFile
 from cnncli.tasks.task import get_task
+
+TOGETHER = 64
+"""Pictures that are decoded at a call."""
+
+CALLS = 3
+"""Calls at a time: while one finishes its last pictures, or looks at files, others decode on all processors."""
 
 
 class RunNetwork:
@@ -23,14 +34,38 @@ class RunNetwork:
         data = trained.config.data
         self.task, self.classes, self.channels = trained.config.task, trained.classes, int(data.channels)
         self.image_size, self.fit = data.image_size, str(data.resize.fit)
+        self.detector = trained.detector
         self._preprocessing = trained.preprocessing
         self._predictor = Predictor(trained.model, trained.preprocessing)
+        self._decoder = PictureDecoder(trained.preprocessing)
 
-    def prepare(self, pixels: Pixels) -> npt.NDArray[np.uint8]:
+    def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
+        """Yield each picture in order, in the network's size; those to be drawn are few, and Pillow decodes them."""
+        if thumbnails:
+            return read_by_pillow(pictures, self.channels, self._prepare, thumbnails=True)
+        remaining = iter(pictures)
+        parts = iter(lambda: list(islice(remaining, TOGETHER)), [])
+        read = in_threads(self._read, parts, BATCH_SIZE // TOGETHER, CALLS)
+        return (file for part in read for file in part)
+
+    def _read(self, pictures: Sequence[Picture]) -> list[ReadFile]:
+        decoded = zip(pictures, self._decoder.read(pictures), strict=True)
+        return [
+            (PredictedFile(picture.name, error=error), ReadImage(size, image) if error is None else None)
+            for picture, (image, size, error) in decoded
+        ]
+
+    def _prepare(self, pixels: Pixels) -> npt.NDArray[np.uint8]:
         """Return the image in the network's size."""
         resized: npt.NDArray[np.uint8] = self._preprocessing.resize_uint8(pixels[None])[0].numpy()
         return resized
 
     def outputs(self, prepared: Sequence[Any]) -> NamedOutputs:
-        """Return what the task makes of the network's outputs, as an exported network returns it."""
-        return get_task(self.task).outputs(self._predictor.logits(tf.constant(np.stack(prepared))))
+        """Return what an exported network returns, and the logits where a detector reads them."""
+        logits = self._predictor.logits(tf.constant(np.stack(prepared)))
+        outputs = get_task(self.task).outputs(logits)
+        return outputs if self.detector is None else {**outputs, "logits": logits}
+
+    def is_blank(self, prepared: npt.NDArray[np.uint8]) -> bool:
+        """Say whether all pixels of an image have the same value."""
+        return is_blank(prepared)

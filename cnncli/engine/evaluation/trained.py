@@ -14,6 +14,8 @@ from cnncli.engine.network.variables import assign, model_variables
 from cnncli.engine.runtime import configure
 from cnncli.runs.find import evaluated_weights, find_checkpoint
 from cnncli.runs.run import Run
+from cnncli.tasks.ood import OodDetector, find_detector
+from cnncli.tasks.task import get_task
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Trained:
         model: Network that ends in logits.
         preprocessing: What comes before it.
         checkpoint: Name of the checkpoint, "step-00001234".
+        detector: Tells images unlike those of training; None where there is none of this checkpoint.
     """
 
     config: Config
@@ -33,6 +36,7 @@ class Trained:
     model: keras.Model
     preprocessing: Preprocessing
     checkpoint: str
+    detector: OodDetector | None = None
 
 
 def load_trained(run: Run, checkpoint: str = "best") -> Trained:
@@ -52,4 +56,5 @@ def load_trained(run: Run, checkpoint: str = "best") -> Trained:
     assign(model_variables(model), evaluated_weights(state.arrays))
     freeze_statistics(model)
     classes = tuple(run.passport()["classes"])
-    return Trained(config, classes, model, Preprocessing(config.data), state.path.name)
+    detector = find_detector(run, state, get_task(config.task))
+    return Trained(config, classes, model, Preprocessing(config.data), state.path.name, detector)

@@ -101,7 +101,12 @@ class ElementaryPreprocessing(Preprocessing):
 
     METHODS = ("bilinear", "nearest")
 
-    def _scale(self, images: tf.Tensor, size: tf.Tensor | tuple[int, int]) -> tf.Tensor:
+    def _scale(
+        self,
+        images: tf.Tensor,
+        size: tf.Tensor | tuple[int, int],
+        most_read: bool | None = None,  # noqa: ARG002 - everything is float32 here
+    ) -> tf.Tensor:
         height, width = size[0], size[1]
         images = tf.cast(images, tf.float32)
         shape = tf.shape(images)

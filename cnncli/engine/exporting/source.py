@@ -158,6 +158,7 @@ def _describe(run: Run, trained: Trained) -> Description:
         checkpoint=trained.checkpoint,
         precision=config.train.precision,
         versions=versions(),
+        ood_detector=None if trained.detector is None else trained.detector.to_json(),
     )
 
 

@@ -55,7 +55,7 @@ def _about(source: Source, description: Description) -> dict[str, Any]:
         "method": description.method,
         "fit": description.fit,
         "usual_size": list(description.usual_size),
-        "look": dict(description.look),
+        "ood_detector": description.ood_detector,
         "dark": sum(mean) / len(mean) < 0.5,
         "pad": drawn,
         "centre": drawn and source.config.data.source in _CENTRED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.datasets.files import Files
+from cnncli.datasets.images import Pixels, decode
 from cnncli.datasets.store import Folder
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.errors import DataError
@@ -24,12 +26,67 @@ _PROBES = 4
 Indices = npt.NDArray[np.int32]
 
 
-class Decoder:
-    """Decodes and resizes files on all processors.
+class ImageDecoder(ABC):
+    """Decodes and resizes one file, as operations of a graph: the same in training and in prediction.
 
     Pillow decides what a file shows, in the passport as in prediction. TensorFlow decodes faster, so
     it does so for JPEG files that leave no choice to a decoder, after a trial that both give the same
     pixels here. Every image then goes through the same preprocessing as in the exported graph.
+
+    Args:
+        preprocessing: Of the run.
+        channels: 1 or 3: what the files are decoded to.
+    """
+
+    def __init__(self, preprocessing: Preprocessing, channels: int) -> None:
+        self._preprocessing = preprocessing
+        self._channels = channels
+
+    @abstractmethod
+    def _decode(self, index: np.int32) -> Pixels:
+        """Return the image of a file as Pillow decodes it."""
+
+    def _content(self, index: tf.Tensor, place: tf.Tensor) -> tf.Tensor:  # noqa: ARG002 - for files without a place
+        """Return a file as it is stored."""
+        return tf.io.read_file(place)
+
+    def _pixels(
+        self, index: tf.Tensor, plain: tf.Tensor | bool, place: tf.Tensor, size: tuple[int | None, int | None]
+    ) -> tf.Tensor:
+        """Return the image as it comes: (height, width, channels).
+
+        Args:
+            index: What `_decode` calls the file.
+            plain: Whether TensorFlow decodes it.
+            place: Its path.
+            size: Height and width where they are known.
+        """
+        if plain is True:
+            image = self._by_tensorflow(index, place)
+        else:
+            image = tf.cond(plain, lambda: self._by_tensorflow(index, place), lambda: self._by_pillow(index))
+        return tf.ensure_shape(image, (*size, self._channels))
+
+    def _resized(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Return the image in the size that the network reads."""
+        resize = self._preprocessing.resize_uint8
+        if pixels.shape.is_fully_defined():
+            return resize(pixels[tf.newaxis])[0]
+        height, width = tf.unstack(tf.shape(pixels)[:2])
+        most_read = self._preprocessing.reads_most_of(height, width)
+        images = pixels[tf.newaxis]
+        return tf.cond(most_read, lambda: resize(images, True), lambda: resize(images, False))[0]
+
+    def _by_tensorflow(self, index: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+        return decode_jpeg(self._content(index, place), self._channels)
+
+    def _by_pillow(self, index: tf.Tensor) -> tf.Tensor:
+        image = tf.numpy_function(self._decode, [index], tf.uint8)
+        return tf.ensure_shape(image, (None, None, self._channels))
+
+
+class Decoder(ImageDecoder):
+    """Decodes and resizes the files of a split on all processors.
 
     Args:
         files: The images.
@@ -37,8 +94,8 @@ class Decoder:
     """
 
     def __init__(self, files: Files, preprocessing: Preprocessing) -> None:
+        super().__init__(preprocessing, files.channels)
         self._files = files
-        self._preprocessing = preprocessing
         self.data = preprocessing.data
         self.shape = (preprocessing.height, preprocessing.width, preprocessing.channels)
         self._plain = files.plain.copy()
@@ -97,30 +154,25 @@ class Decoder:
         return (first[0], first[1]) if all(first) and bool((sizes == sizes[0]).all()) else (None, None)
 
     def _image(
-        self, index: tf.Tensor, plain: tf.Tensor, place: tf.Tensor, *, plain_only: bool, size: tuple[int | None, ...]
+        self,
+        index: tf.Tensor,
+        plain: tf.Tensor,
+        place: tf.Tensor,
+        *,
+        plain_only: bool,
+        size: tuple[int | None, int | None],
     ) -> tf.Tensor:
-        if plain_only:
-            image = self._by_tensorflow(index, place)
-        else:
-            image = tf.cond(plain, lambda: self._by_tensorflow(index, place), lambda: self._by_pillow(index))
-        image = tf.ensure_shape(image, (*size, self._files.channels))
-        return self._preprocessing.resize_uint8(image[tf.newaxis])[0]
+        return self._resized(self._pixels(index, plain_only or plain, place, size))
 
-    def _by_tensorflow(self, index: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+    def _content(self, index: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
         if isinstance(self._files.store, Folder):
-            content = tf.io.read_file(place)
-        else:
-            content = tf.numpy_function(self._read, [index], tf.string)
-        return decode_jpeg(content, self._files.channels)
-
-    def _by_pillow(self, index: tf.Tensor) -> tf.Tensor:
-        image = tf.numpy_function(self._decode, [index], tf.uint8)
-        return tf.ensure_shape(image, (None, None, self._files.channels))
+            return super()._content(index, place)
+        return tf.numpy_function(self._read, [index], tf.string)
 
     def _read(self, index: np.int32) -> bytes:
         return self._files.read(int(index))
 
-    def _decode(self, index: np.int32) -> npt.NDArray[np.uint8]:
+    def _decode(self, index: np.int32) -> Pixels:
         return self._files.decode(int(index))
 
     def _blame(self, indices: Indices, error: Exception) -> None:
@@ -133,14 +185,21 @@ class Decoder:
 
     def _decoders_agree(self) -> bool:
         """Try both decoders on a few of the files that TensorFlow would decode."""
-        for index in np.flatnonzero(self._plain)[:_PROBES].tolist():
-            try:
-                pixels = decode_jpeg(self._files.read(index), self._files.channels).numpy()
-            except tf.errors.OpError:
-                return False
-            if not np.array_equal(pixels, self._files.decode(index)):
-                return False
-        return True
+        probes = np.flatnonzero(self._plain)[:_PROBES].tolist()
+        return all(decoders_agree(self._files.read(i), self._channels, self._files.names[i]) for i in probes)
+
+
+def decoders_agree(content: bytes, channels: int, name: str) -> bool:
+    """Say whether TensorFlow gives the very pixels of a JPEG file that Pillow gives.
+
+    Raises:
+        DataError: If Pillow cannot decode it; calls it by its name.
+    """
+    try:
+        pixels = decode_jpeg(content, channels).numpy()
+    except tf.errors.OpError:
+        return False
+    return np.array_equal(pixels, decode(content, channels, name))
 
 
 def decode_jpeg(content: tf.Tensor | bytes, channels: int) -> tf.Tensor:

@@ -57,6 +57,10 @@ class Feed(Protocol):
         """Return the batches from `first_batch` on: at least one, at most `max_batches`, of equal size."""
         ...
 
+    def first_batch(self) -> Chunk:
+        """Return the batch of the run's first step, wherever the training is."""
+        ...
+
     def sample(self, limit: int) -> tf.Tensor:
         """Return at most `limit` images as the network reads them, uint8; always the same ones."""
         ...
@@ -107,6 +111,10 @@ class MemoryFeed:
         plan = rest[: whole * size].reshape(whole, size) if whole else rest[None]
         return Chunk(self.images, self.targets, plan)
 
+    def first_batch(self) -> Chunk:
+        """Return the batch of the run's first step."""
+        return self.chunk(0, 0, 1)
+
     def sample(self, limit: int) -> tf.Tensor:
         """Return images spread evenly over the split."""
         return self.images if limit >= self.num_examples else tf.gather(self.images, even(self.num_examples, limit))
@@ -150,6 +158,14 @@ class StreamFeed:
         images = batches[0] if count == 1 else tf.concat(batches, axis=0)
         indices = self._order[first_batch * size :][: len(images)]
         self._place = (epoch, first_batch + count)
+        return self._chunk(images, indices, count)
+
+    def first_batch(self) -> Chunk:
+        """Return the batch of the run's first step, decoded now and no image beyond it."""
+        indices = epoch_order(self._seed, 0, self.num_examples)[: self._batch_size]
+        return self._chunk(next(self._decoder.batches(indices, len(indices))), indices, 1)
+
+    def _chunk(self, images: tf.Tensor, indices: np.ndarray, count: int) -> Chunk:
         plan = np.arange(len(images), dtype=np.int32).reshape(count, -1)
         return Chunk(images, tf.constant(self._targets.take(indices.astype(np.int64)).fit(self._data)), plan)
 

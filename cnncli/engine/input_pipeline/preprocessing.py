@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from cnncli.config.schema.schema import Data
@@ -39,12 +41,17 @@ class Preprocessing:
         """
         return self.to_float(self.resize_uint8(images))
 
-    def resize_uint8(self, images: tf.Tensor) -> tf.Tensor:
-        """Return the images in the config's channels and size, still uint8."""
+    def resize_uint8(self, images: tf.Tensor, most_read: bool | None = None) -> tf.Tensor:
+        """Return the images in the config's channels and size, still uint8.
+
+        Args:
+            images: (number, any height, any width, 1 or 3) uint8.
+            most_read: What `reads_most_of` says of them, where their shape does not tell.
+        """
         images = self._to_channels(tf.convert_to_tensor(images))
         if images.shape[1:3] == (self.height, self.width):
             return images
-        resized = self._resize(images)
+        resized = self._resize(images, most_read)
         return tf.cast(tf.round(resized), tf.uint8)
 
     def to_float(self, images: tf.Tensor) -> tf.Tensor:
@@ -61,34 +68,41 @@ class Preprocessing:
         weighted = tf.reduce_sum(tf.cast(images, tf.int32) * tf.constant(_LUMA), axis=-1, keepdims=True)
         return tf.cast((weighted + 32768) // 65536, tf.uint8)
 
-    def _resize(self, images: tf.Tensor) -> tf.Tensor:
+    def _resize(self, images: tf.Tensor, most_read: bool | None) -> tf.Tensor:
         size = (self.height, self.width)
         if self.fit == "stretch":
-            return self._scale(images, size)
+            return self._scale(images, size, most_read)
         shape = tf.shape(images)
         height, width = shape[1], shape[2]
         if self.fit == "crop":
             kept_height = tf.clip_by_value(width * self.height // self.width, 1, height)
             kept_width = tf.clip_by_value(height * self.width // self.height, 1, width)
             top, left = (height - kept_height) // 2, (width - kept_width) // 2
-            return self._scale(images[:, top : top + kept_height, left : left + kept_width], size)
+            return self._scale(images[:, top : top + kept_height, left : left + kept_width], size, most_read)
         fitted_height = tf.clip_by_value(height * self.width // width, 1, self.height)
         fitted_width = tf.clip_by_value(width * self.height // height, 1, self.width)
         fitted_height = tf.where(height * self.width >= width * self.height, self.height, fitted_height)
         fitted_width = tf.where(width * self.height >= height * self.width, self.width, fitted_width)
-        scaled = self._scale(images, tf.stack([fitted_height, fitted_width]))
+        scaled = self._scale(images, tf.stack([fitted_height, fitted_width]), most_read)
         top, left = (self.height - fitted_height) // 2, (self.width - fitted_width) // 2
         margins = [[0, 0], [top, self.height - fitted_height - top], [left, self.width - fitted_width - left], [0, 0]]
         padded = tf.pad(scaled, margins)
         return tf.ensure_shape(padded, (None, self.height, self.width, self.channels))
 
-    def _scale(self, images: tf.Tensor, size: tf.Tensor | tuple[int, int]) -> tf.Tensor:
-        if self._reads_most_of(images.shape):
+    def _scale(self, images: tf.Tensor, size: tf.Tensor | tuple[int, int], most_read: bool | None = None) -> tf.Tensor:
+        height, width = images.shape[1:3]
+        if most_read is None:
+            most_read = None in (height, width) or self.reads_most_of(height, width)
+        if most_read:
             images = tf.cast(images, tf.float32)
         scaled = tf.cast(tf.image.resize(images, size, method=self.method), tf.float32)
         return tf.clip_by_value(scaled, 0.0, 255.0) if self.method == "bicubic" else scaled
 
-    def _reads_most_of(self, shape: tf.TensorShape) -> bool:
-        """Say whether so many pixels are read that the kernels are faster on float32; the result is the same."""
-        height, width = shape[1:3]
-        return None in (height, width) or height * width < 3 * self.height * self.width
+    def reads_most_of(self, height: Any, width: Any) -> Any:
+        """Say whether so many pixels are read that the kernels are faster on float32; the result is the same.
+
+        Args:
+            height: Of the images, a number or a tensor.
+            width: Of the images.
+        """
+        return height * width < 3 * self.height * self.width

@@ -9,14 +9,16 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.analysis.summary import Summary
 from cnncli.engine.training import divergence
 from cnncli.engine.training.pace import CheckpointClock
 from cnncli.engine.training.progress import Progress
 from cnncli.engine.training.replay import Replay
 from cnncli.engine.training.setup import Setup
-from cnncli.engine.training.tensorboard import EventLog
+from cnncli.engine.training.tensorboard import EventLog, first_images, first_kernels
 from cnncli.runs.events import EpochDone
 from cnncli.runs.run import Run
+from cnncli.tasks.ood import KEY, OodDetector
 
 
 class Recording:
@@ -36,15 +38,16 @@ class Recording:
         self._writes = setup.strategy.is_writer
         self._clock = CheckpointClock(setup.config.train.checkpoint)
         self._saved: Progress | None = None
+        self._detector: OodDetector | None = None
         self._replay: Replay | None = None
         self._event_log: EventLog | None = None
 
     @contextmanager
-    def opened(self, summary_markdown: str) -> Iterator[None]:
+    def opened(self, summary: Summary) -> Iterator[None]:
         """Keep the event files open while a block runs.
 
         Args:
-            summary_markdown: The layer table, for TensorBoard's text tab.
+            summary: The network, for TensorBoard's text and graph tabs.
 
         Raises:
             RunError: If the files cannot be written, here or later.
@@ -55,9 +58,10 @@ class Recording:
         if self._setup.config.train.replay:
             self._replay = Replay(self.run, self._setup)
         pictures = self._replay.images if self._replay is not None else lambda _: {}
-        log = EventLog(self.run.tensorboard_dir, summary_markdown, self.run.metrics(), pictures)
+        log = EventLog(self.run.tensorboard_dir, summary, self.run.metrics(), pictures)
         self._event_log = log
         try:
+            log.write_pictures(0, {"training_images": first_images(self._setup)})
             yield
         finally:
             log.close()
@@ -83,10 +87,13 @@ class Recording:
         if self._clock.is_due(progress.step):
             self.save(progress)
 
-    def epoch_done(self, event: EpochDone, progress: Progress, is_last: bool) -> None:
+    def epoch_done(
+        self, event: EpochDone, progress: Progress, is_last: bool, detector: OodDetector | None = None
+    ) -> None:
         """Record an epoch, whose sums have been reset by now."""
         if not self._writes:
             return
+        self._detector = detector
         self.run.append_metrics(event.to_json())
         if self._replay is not None:
             with self._setup.loop.updates.averaged():
@@ -100,16 +107,21 @@ class Recording:
         """Save the state in which training stopped, if it is not saved yet."""
         if self._saved != progress:
             self.save(progress)
+        # The replay's pictures show them after every epoch.
+        if self._event_log is not None and self._replay is None:
+            self._event_log.write_pictures(progress.step, first_kernels(self._setup))
 
     def save(self, progress: Progress, best: bool = False) -> None:
         """Write a checkpoint of the current step."""
         if not self._writes:
             return
         arrays = self._setup.loop.state()
+        # It belongs to the weights at the epoch's end, and to no others.
+        detector = self._detector if progress.batch == 0 else None
         self.run.checkpoints.save(
             progress.step,
             arrays,
-            {"progress": progress.to_json()},
+            {"progress": progress.to_json(), **({} if detector is None else {KEY: detector.to_json()})},
             weights=[name for name in arrays if name.startswith("model/")],
             best=best,
             keep=self._setup.config.train.checkpoint.keep,

@@ -12,20 +12,32 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from cnncli.analysis.summary import Summary
+from cnncli.engine.network import activations
+from cnncli.engine.training.setup import Setup
 from cnncli.errors import RunError
+from cnncli.layers.base import Shape
+from cnncli.layers.graph import INPUT_NAME
+from cnncli.report.figures_pixels import grid_pixels, kernel_pixels
+from cnncli.report.tables import summary_markdown
+
+MOST_IMAGES = 16
+"""Training images that are shown."""
+
+IMAGES_ACROSS = 4
 
 Pictures = Callable[[int], Mapping[str, npt.NDArray[np.uint8]]]
 
 
 class EventLog:
-    """Scalars of each epoch under `train/` and `validation/`, and the layer table as text.
+    """Scalars of each epoch under `train/` and `validation/`; the network as a graph, and as a table in the text tab.
 
     Event files can only be appended to, so a resumed run writes them anew from its metrics: no
     point is missing and none appears twice, wherever the run was stopped.
 
     Args:
         directory: The run's `tensorboard/`.
-        summary_markdown: Layer table for the text tab.
+        summary: The network.
         metrics: Lines of `metrics.jsonl` so far.
         pictures: Returns an epoch's pictures by name, uint8 (height, width, 3).
 
@@ -36,7 +48,7 @@ class EventLog:
     def __init__(
         self,
         directory: Path,
-        summary_markdown: str,
+        summary: Summary,
         metrics: Iterable[dict[str, Any]] = (),
         pictures: Pictures = lambda _: {},
     ) -> None:
@@ -49,7 +61,8 @@ class EventLog:
             self._train = tf.summary.create_file_writer(str(directory / "train"))
             self._validation = tf.summary.create_file_writer(str(directory / "validation"))
             with self._train.as_default():
-                tf.summary.text("model", summary_markdown, step=0)
+                tf.summary.text("model", summary_markdown(summary), step=0)
+                tf.summary.graph(graph_of(summary))
         for line in metrics:
             self.write(line)
 
@@ -60,13 +73,19 @@ class EventLog:
             with self._train.as_default():
                 _scalars(line["train"], step)
                 _scalars({name: line[name] for name in ("learning_rate", "images_per_second")}, step)
-                for name, picture in self._pictures(line["epoch"]).items():
-                    tf.summary.image(name, picture[None], step=step)
-            self._train.flush()
+            self.write_pictures(step, self._pictures(line["epoch"]))
             if line["validation"]:
                 with self._validation.as_default():
                     _scalars(line["validation"], step)
                 self._validation.flush()
+
+    def write_pictures(self, step: int, pictures: Mapping[str, npt.NDArray[np.uint8]]) -> None:
+        """Write pictures, uint8 (height, width, 3), by name at a step and put them on disk."""
+        with self._writing():
+            with self._train.as_default():
+                for name, picture in pictures.items():
+                    tf.summary.image(name, picture[None], step=step)
+            self._train.flush()
 
     def close(self) -> None:
         """Close the files."""
@@ -85,6 +104,43 @@ class EventLog:
                 f"event files cannot be written to {self._directory}: {reason}",
                 "Free disk space or fix the permissions, then continue with `cnn resume`.",
             ) from error
+
+
+def graph_of(summary: Summary) -> tf.compat.v1.GraphDef:
+    """Return a network as TensorBoard's Graphs tab draws one: a node for each layer, edges labelled with shapes."""
+    graph = tf.compat.v1.GraphDef()
+    _add_node(graph, INPUT_NAME, "Input", summary.input_shape)
+    for row in summary.rows:
+        node = _add_node(graph, row.name, row.type, row.output_shape)
+        node.input.extend(row.inputs)
+        node.attr["parameters"].i = row.params
+        node.attr["multiply_accumulates"].i = row.macs
+    return graph
+
+
+def _add_node(graph: tf.compat.v1.GraphDef, name: str, kind: str, shape: Shape) -> Any:
+    """Add a node with one output, whose first axis is the batch."""
+    node = graph.node.add(name=name, op=kind)
+    made = node.attr["_output_shapes"].list.shape.add()
+    for size in (-1, *shape):
+        made.dim.add(size=size)
+    return node
+
+
+def first_images(setup: Setup) -> npt.NDArray[np.uint8]:
+    """Return images of the first step as the network saw them, augmented, side by side."""
+    chunk = setup.feed.first_batch()
+    images, targets = (tf.gather(all_of_them, chunk.plan[0]) for all_of_them in (chunk.images, chunk.targets))
+    # The whole batch is augmented: what is drawn depends on an image's place in it, and mixing on the others.
+    seen = setup.loop.batch(images, targets, tf.constant(0)).inputs
+    return grid_pixels(np.asarray(seen[:MOST_IMAGES], np.float32), IMAGES_ACROSS)
+
+
+def first_kernels(setup: Setup) -> dict[str, npt.NDArray[np.uint8]]:
+    """Return the filters of the first convolution by its name; nothing of a network without one."""
+    with setup.loop.updates.averaged():
+        found = next(activations.all_kernels(setup.model), None)
+    return {} if found is None else {f"kernels/{found.layer}": kernel_pixels(found.weights, colours=None)}
 
 
 def _scalars(values: dict[str, float], step: int) -> None:

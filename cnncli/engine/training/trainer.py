@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +22,7 @@ from cnncli.engine.training.setup import Setup
 from cnncli.engine.training.signals import StopRequest
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import EpochDone, Listener, Started, StepsDone
+from cnncli.tasks.ood import OodDetector
 from cnncli.tasks.task import get_task
 
 
@@ -176,19 +178,19 @@ class Trainer:
             seconds=seconds,
             images_per_second=self._feed.num_examples / seconds,
             train=means.by_name(),
-            validation=validation,
+            validation=validation.metrics,
         )
         self.progress = self.progress.after_epoch(event.named(), self._config)
         best = self.progress.best
         event = replace(event, is_best=best is not None and best.epoch == event.epoch)
         self._loop.reset_means()
-        self.recording.epoch_done(event, self.progress, self.finished)
+        self.recording.epoch_done(event, self.progress, self.finished, validation.detector)
         self.listener.epoch_done(event)
 
-    def _validate(self, stop: StopRequest) -> dict[str, float] | None:
+    def _validate(self, stop: StopRequest) -> _Validated | None:
         """Return the metrics of the validation split, none where there is none; None if a signal came."""
         if self._validation is None:
-            return {}
+            return _Validated({}, None)
         images, targets = self._validation.images, self._validation.targets
         evaluator = self._task.evaluator("validation", self.setup.splits.classes)
         with self._loop.updates.averaged():
@@ -197,5 +199,14 @@ class Trainer:
                     return None
                 rows = np.arange(start, min(start + BATCH_SIZE, len(images)))
                 evaluator.update(self._predictor.logits(images[start : start + BATCH_SIZE]), targets.take(rows))
-        scalars = evaluator.result().scalars()
-        return {metric.name: scalars[metric.name] for metric in self._config.task_spec.metrics}
+        result = evaluator.result()
+        scalars = result.scalars()
+        metrics = {metric.name: scalars[metric.name] for metric in self._config.task_spec.metrics}
+        return _Validated(metrics, self._task.ood_detector(result))
+
+
+class _Validated(NamedTuple):
+    """What came of a validation: metrics, and a detector of images unlike these where the task has one."""
+
+    metrics: dict[str, float]
+    detector: OodDetector | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,7 @@ class Evaluation:
         margins: How far the predicted class's probability lies above the next one's; 1 where there is no other class.
         losses: Cross-entropy of each example in nats (examples,).
         squares: Squared distance of each example's probabilities from certainty of the true class.
+        energies: −log Σ exp(logit) of each example; empty where only probabilities are known.
         ids: File or index of each example; empty where they are not needed.
     """
 
@@ -48,6 +49,7 @@ class Evaluation:
     margins: Floats
     losses: Floats
     squares: Floats
+    energies: Floats = field(default_factory=lambda: np.empty(0))
     ids: Sequence[str] = ()
 
     def __len__(self) -> int:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from cnncli.datasets.targets import ClassNumbers, Targets
 from cnncli.errors import DataError
 from cnncli.tasks.classification.evaluation import Evaluation, Floats, Integers
+from cnncli.tasks.classification.ood import energies
+from cnncli.tasks.classification.predictions import output_names
 
 
 def evaluate_logits(
@@ -46,18 +48,18 @@ class ClassificationEvaluator:
     def update(self, outputs: npt.NDArray[np.floating[Any]], targets: Targets) -> None:
         """Add a batch of logits (examples, classes)."""
         log_probabilities = log_softmax(outputs)
-        self._add(np.exp(log_probabilities), log_probabilities, targets)
+        self._add(np.exp(log_probabilities), log_probabilities, targets, energies(outputs))
 
     def update_exported(self, outputs: Mapping[str, npt.NDArray[np.floating[Any]]], targets: Targets) -> None:
         """Add a batch of "probabilities" (examples, classes)."""
         probabilities = outputs["probabilities"].astype(np.float64)
         exact = np.maximum(probabilities, np.finfo(np.float32).tiny)
-        self._add(probabilities, log_softmax(np.log(exact)), targets)
+        self._add(probabilities, log_softmax(np.log(exact)), targets, np.empty(0))
 
-    def _add(self, probabilities: Floats, log_probabilities: Floats, targets: Targets) -> None:
+    def _add(self, probabilities: Floats, log_probabilities: Floats, targets: Targets, energies: Floats) -> None:
         labels = cast("ClassNumbers", targets).labels
         if len(labels):
-            self._rows.append(_rows(labels, probabilities, log_probabilities))
+            self._rows.append(_rows(labels, probabilities, log_probabilities, energies))
 
     def result(self) -> Evaluation:
         """Return the scores of all batches.
@@ -68,7 +70,9 @@ class ClassificationEvaluator:
         if not self._rows:
             raise DataError(f"the {self._split} split has no examples", "Measure another split with --split.")
         rows = _Rows(*(np.concatenate(column) for column in zip(*self._rows, strict=True)))
-        return Evaluation(self._split, self._classes, **rows._asdict(), ids=self._ids)
+        # Where an output beyond the classes was predicted, it is listed as one more class, without examples.
+        names = output_names(self._classes, int(rows.predicted.max()) + 1)
+        return Evaluation(self._split, names, **rows._asdict(), ids=self._ids)
 
 
 class _Rows(NamedTuple):
@@ -81,9 +85,10 @@ class _Rows(NamedTuple):
     margins: Floats
     losses: Floats
     squares: Floats
+    energies: Floats
 
 
-def _rows(labels: Integers, probabilities: Floats, log_probabilities: Floats) -> _Rows:
+def _rows(labels: Integers, probabilities: Floats, log_probabilities: Floats, energies: Floats) -> _Rows:
     number, classes = np.arange(len(labels)), np.arange(probabilities.shape[1])
     of_truth = probabilities[number, labels][:, None]
     before = (probabilities > of_truth) | ((probabilities == of_truth) & (classes < labels[:, None]))
@@ -99,6 +104,7 @@ def _rows(labels: Integers, probabilities: Floats, log_probabilities: Floats) ->
         margins=margins,
         losses=-log_probabilities[number, labels],
         squares=np.square(probabilities - (labels[:, None] == classes)).sum(axis=1),
+        energies=energies,
     )
 
 

@@ -76,6 +76,14 @@ def best(found: Sequence[EvaluatedExample], count: int) -> list[EvaluatedExample
     return [example for _, example in sorted(numbered, key=lambda entry: entry[0])][:count]
 
 
+def output_names(classes: Sequence[str], number: int) -> tuple[str, ...]:
+    """Return the names of a network's outputs: the classes, and "output 7" for those beyond them.
+
+    A network that an older version trained may have more outputs than classes.
+    """
+    return (*classes, *(f"output {i}" for i in range(len(classes), number)))
+
+
 class Place(NamedTuple):
     """One class in a ranking."""
 
@@ -101,12 +109,9 @@ class Ranking:
 
     @classmethod
     def of(cls, probabilities: Floats, classes: Sequence[str], top: int) -> Ranking:
-        """Rank the `top` most probable classes; ties stay in the order of the classes.
-
-        A network that an older version trained may have outputs to spare: they are called by their places.
-        """
+        """Rank the `top` most probable classes; ties stay in the order of the classes."""
         order = np.argsort(-probabilities, kind="stable")[:top].tolist()
-        names = (*classes, *(f"output {i}" for i in range(len(classes), len(probabilities))))
+        names = output_names(classes, len(probabilities))
         return cls(tuple(Place(names[i], float(probabilities[i])) for i in order))
 
     def to_json(self) -> list[dict[str, Any]]:

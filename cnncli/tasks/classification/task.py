@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import log
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from cnncli.tasks.classification.pages import ClassificationPages
-from cnncli.tasks.task import Evaluator, Task
+from cnncli.tasks.task import Evaluator, Result, Task
 
 if TYPE_CHECKING:
+    from cnncli.tasks.classification.evaluation import Evaluation
     from cnncli.tasks.classification.mcnemar import McNemar, Outcomes
+    from cnncli.tasks.classification.ood import EnergyDetector
     from cnncli.tasks.classification.parity import ClassificationParity
     from cnncli.tasks.classification.predictions import Ranking
     from cnncli.tasks.outputs import NamedOutputs
@@ -26,6 +28,7 @@ class ClassificationTask(Task):
     """One class an image."""
 
     loss_name = "cross-entropy"
+    detects_ood = True
 
     def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
         """Return what scores a split."""
@@ -68,6 +71,18 @@ class ClassificationTask(Task):
         from cnncli.tasks.classification.predictions import Ranking
 
         return [Ranking.of(row, options.classes, options.top) for row in outputs["probabilities"]]
+
+    def ood_detector(self, result: Result) -> EnergyDetector | None:
+        """Return a detector with thresholds from held-out examples."""
+        from cnncli.tasks.classification.ood import EnergyDetector
+
+        return EnergyDetector.of(cast("Evaluation", result))
+
+    def read_ood_detector(self, document: Mapping[str, Any]) -> EnergyDetector | None:
+        """Return a detector from plain data."""
+        from cnncli.tasks.classification.ood import EnergyDetector
+
+        return EnergyDetector.from_json(document)
 
     @property
     def pages(self) -> ClassificationPages:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -80,15 +82,58 @@ def test_predict_equals_eval(run: Run, tmp_path: Path) -> None:
     images = load(run.config()).named("test").images
     for number, pixels in enumerate(images):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number:04}.png")
-    usual = run.passport()["looks"]["train"]
-    found = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path)]), usual, top=10))
+    found = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path)]), top=10))
     assert len(found) == len(evaluation) == 355
     assert [file.prediction.places[0].probability for file in found] == evaluation.confidences.tolist()
     gaps = [file.prediction.places[0].probability - file.prediction.places[1].probability for file in found]
     assert gaps == evaluation.margins.tolist()
     assert [file.prediction.places[0].name for file in found] == [evaluation.classes[i] for i in evaluation.predicted]
-    alone = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path / "0123.png")]), usual, top=10))
+    alone = list(predict(RunNetwork(load_trained(run, "last")), pictures([str(tmp_path / "0123.png")]), top=10))
     assert alone[0].prediction.places == found[123].prediction.places
+
+
+def test_jpeg_files_get_the_same_prediction_either_way(run: Run, tmp_path: Path) -> None:
+    """The quick way and the one that also draws predict the same of photos, damaged ones among them, in order."""
+    from cnncli.datasets.pictures import pictures
+    from cnncli.engine.evaluation.predict import TOGETHER, RunNetwork
+    from cnncli.engine.evaluation.trained import load_trained
+    from cnncli.serving.predict import predict
+
+    number = TOGETHER + 9
+    for index in range(number):
+        pixels = np.random.default_rng(index).integers(0, 256, (9 + index % 3, 8, 3), np.uint8)
+        file = tmp_path / f"{index:03}.jpg"
+        Image.fromarray(pixels).save(file, quality=90)
+        if index % 8 == 3:
+            file.write_bytes(file.read_bytes()[: -(10 * index)])
+    network = RunNetwork(load_trained(run, "last"))
+    found = pictures([str(tmp_path)])
+    quick, slow = (list(predict(network, found, thumbnails=drawn)) for drawn in (False, True))
+    assert quick == slow
+    assert [Path(file.file).stem for file in quick] == [f"{index:03}" for index in range(number)]
+    assert [file.error is not None for file in quick] == [index % 8 == 3 for index in range(number)]
+
+
+def test_pictures_are_read_a_batch_ahead(run: Run) -> None:
+    """However many pictures come, no more than a batch and a part of one are waiting."""
+    from cnncli.datasets.pictures import Picture
+    from cnncli.engine.evaluation.predict import TOGETHER, RunNetwork
+    from cnncli.engine.evaluation.trained import load_trained
+    from cnncli.serving.predict import BATCH_SIZE
+
+    taken: list[int] = []
+
+    def endless() -> Iterator[Picture]:
+        for number in count():
+            taken.append(number)
+            yield Picture(str(number), piped=b"no image")
+
+    read = RunNetwork(load_trained(run, "last")).read(endless(), thumbnails=False)
+    for number in range(2 * TOGETHER):
+        file, image = next(read)
+        assert (file.file, image) == (str(number), None)
+        assert len(taken) - number <= BATCH_SIZE + TOGETHER
+    read.close()
 
 
 def test_another_folder_equals_the_split(run: Run, tmp_path: Path) -> None:

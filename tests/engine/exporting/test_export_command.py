@@ -227,4 +227,5 @@ def test_asked_without_tensorflow(exported: list[dict[str, Any]], run: Any, tmp_
     assert documents[0]["accuracy"] == plain.accuracy
     assert documents[0]["loss"] == pytest.approx(plain.loss, abs=1e-5)
     assert len(documents[1][0]["predictions"]) == 10
-    assert any("look inverted" in doubt for doubt in documents[1][0]["doubts"])
+    assert "the image is blank: all its pixels have the same value" in documents[1][0]["doubts"]
+    assert documents[1][0]["out_of_distribution"]["score"] == "confidence"

@@ -17,10 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.datasets.images import decode
+from cnncli.datasets.facts import Facts
+from cnncli.datasets.image_statistics import ImageStatistics, image_statistics
+from cnncli.datasets.images import decode, examine
 from cnncli.datasets.pictures import Picture
 from cnncli.errors import ExportError
 from cnncli.serving import web_page
+from cnncli.tasks.classification.ood import EnergyDetector
 from cnncli.tasks.predictions import PredictedFile
 from tests.datasets.icc import ADOBE_RGB, CURVE, DISPLAY_P3, GAMMA, SRGB, icc_profile
 
@@ -197,7 +200,9 @@ OPENED = """<script>
   for (const text of %s) {
     await open(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], "photo"));
     const pixels = Array.from(dropped.pixels);
-    found.push({ probabilities: Array.from(network.predict(dropped)), doubts: network.differences(dropped), pixels });
+    const read = network.preprocess(dropped).pixels;
+    const { probabilities, energy } = network.forward(read);
+    found.push({ probabilities: Array.from(probabilities), doubts: network.doubts(read, energy), energy, pixels });
   }
   clearInterval(busy);
   document.body.textContent = "ANSWER " + btoa(JSON.stringify(found)) + " END";
@@ -224,6 +229,13 @@ def photo(number: int, size: int = 48) -> Image.Image:
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
 
+def statistics(content: bytes) -> ImageStatistics:
+    """Return the statistics of one image."""
+    facts = Facts.empty(1, 3)
+    facts.set_statistics(0, examine(content, 3, "photo"))
+    return image_statistics(facts)
+
+
 @needs_browser
 def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
     """Photos in Display P3, Adobe RGB and sRGB: `cnn predict`, ONNX, LiteRT and the page agree to 1e-4."""
@@ -239,7 +251,6 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
       - Conv2D: {filters: 8, kernel_size: 3, activation: relu}
       - GlobalAveragePooling2D
       - Dense: {units: 10}"""
-    look = {"num_images": 9, "mean": [0.5], "deviation": [0.2], "brightness": {"mean": 0.8, "deviation": 0.0}}
     source = make_source(layers, "data.channels=3", "data.image_size=[24, 24]")
     files = []
     for number in range(PHOTOS):
@@ -247,8 +258,14 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
         photo(number).save(content, "PNG" if number % 2 else "JPEG", icc_profile=icc_profile(*SPACES[space]))
         files.append(content.getvalue())
     pictures = [Picture(str(number), content) for number, content in enumerate(files)]
-    look["grey_share"] = 0.0
-    reference = list(predict(RunNetwork(source.trained), pictures, look, top=10))
+    detector = EnergyDetector("validation", 99, 0.01, energy=0.0, confidence=0.5)
+    network = RunNetwork(replace(source.trained, detector=detector))
+    energies = [file.ood.value for file in predict(network, pictures)]
+    # A threshold that about half of the photos are above, and none is near.
+    places = np.sort(energies)
+    detector = replace(detector, energy=float(places[PHOTOS // 2 - 1 : PHOTOS // 2 + 1].mean()))
+    network = RunNetwork(replace(source.trained, detector=detector))
+    reference = list(predict(network, pictures, top=10))
 
     def probabilities(found: Sequence[PredictedFile]) -> np.ndarray:
         ranked = [{place.name: place.probability for place in file.prediction.places} for file in found]
@@ -258,8 +275,9 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
     assert len(kinds) == 3
     for kind in kinds:
         path = tmp_path / f"net{kind.suffix}"
-        kind.write(source, replace(source.description, any_size=kind.resizes(source.config.data), look=look), path)
-        found = list(predict(ArtifactNetwork(open_artifact(path)), pictures, look, top=10))
+        any_size = kind.resizes(source.config.data)
+        kind.write(source, replace(source.description, any_size=any_size, ood_detector=detector.to_json()), path)
+        found = list(predict(ArtifactNetwork(open_artifact(path)), pictures, top=10))
         assert np.abs(probabilities(found) - probabilities(reference)).max() <= 1e-4
     seen = opened(tmp_path / "net.html", files, tmp_path)
     for content, one in zip(files, seen, strict=True):
@@ -269,7 +287,8 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
     print(f"{PHOTOS} photos: the page differs by at most {largest:.1e}")
     assert largest <= 1e-4
     assert [tuple(one["doubts"]) for one in seen] == [file.doubts for file in reference]
-    assert any(file.doubts for file in reference)
+    assert {len(file.doubts) for file in reference} == {0, 1}
+    np.testing.assert_allclose([one["energy"] for one in seen], energies, atol=1e-4)
 
 
 def browse(page: Path, folder: Path, seconds: int = 3) -> tuple[Any, set[str]]:
@@ -293,14 +312,17 @@ def test_browser_asks_nobody(page: tuple[Path, Any], tmp_path: Path) -> None:
     empty, copy = tmp_path / "empty.html", tmp_path / "page.html"
     empty.write_text("<!doctype html><title>empty</title>", encoding="utf-8")
     count = "document.title += ' tiles ' + document.querySelectorAll('.layer canvas, #answer tr, #doubts li').length"
-    stroke = "new PointerEvent('pointermove', {buttons: 1, clientX: 99, clientY: 99})"
+    stroke = "const stroke = (x) => pad.dispatchEvent(new PointerEvent('pointermove', {buttons: 1, clientX: box.x + x,"
+    stroke += " clientY: box.y + 99, movementX: 30}))"
     # Without a window, frames come when they like: what they call is called here.
-    steps = f"update(); {count}; pad.dispatchEvent({stroke}); update(); {count}"
+    steps = f"const box = pad.getBoundingClientRect(); {stroke}; update(); {count}; stroke(-999); update(); {count};"
+    steps += f" stroke(99); update(); {count}"
     probe = f"<script>document.title = ''; setTimeout(() => {{ {steps} }}, 500)</script>"
     copy.write_text(page[0].read_text(encoding="utf-8") + probe, encoding="utf-8")
     done, asked = browse(copy, tmp_path)
-    # A blank canvas shows nothing; with a stroke on it, eight layers and ten classes.
-    assert re.findall("<title>(.*?)</title>", done.stdout) == ["tiles 0 tiles 18"]
+    # A canvas that nobody touched shows nothing; with a stroke beside it, eight layers, ten classes and the warning
+    # that it is blank; with one on it, no warning.
+    assert re.findall("<title>(.*?)</title>", done.stdout) == ["tiles 0 tiles 19 tiles 18"]
     assert "Uncaught" not in done.stderr
     assert "Content Security Policy" not in done.stderr
     # What the browser asks by itself, it asks for an empty page too.

@@ -214,6 +214,31 @@ def test_streams_and_memory_feed_the_same(folder):
         assert np.array_equal(one.targets.numpy()[one.plan[0]], other.targets.numpy()[other.plan[0]])
 
 
+def test_the_first_batch_at_any_time(folder, monkeypatch):
+    """In mid-epoch both feeds return the run's first batch; a stream decodes no more for it, and stays where it is."""
+    from cnncli.engine.input_pipeline.decoder import Decoder
+    from cnncli.engine.input_pipeline.feed import StreamFeed, epoch_order, make_feed
+
+    files = files_of(Folder(folder))
+    decoder = decoder_of(files)
+    memory = make_feed(split_of(files), decoder._preprocessing, 3, 5)
+    stream = StreamFeed(split_of(files), decoder, 3, 5)
+    stream.chunk(1, 0, 2)
+    before = stream._batches
+    asked = []
+    batches = Decoder.batches
+    monkeypatch.setattr(
+        Decoder, "batches", lambda self, order, size: asked.extend(order.tolist()) or batches(self, order, size)
+    )
+    one, other = memory.first_batch(), stream.first_batch()
+    assert asked == epoch_order(3, 0, 23)[:5].tolist()
+    assert np.array_equal(one.images.numpy()[one.plan[0]], other.images.numpy()[other.plan[0]])
+    assert np.array_equal(one.targets.numpy()[one.plan[0]], other.targets.numpy()[other.plan[0]])
+    assert stream._batches is before
+    assert np.array_equal(stream.chunk(1, 2, 1).images, memory.images.numpy()[memory.chunk(1, 2, 1).plan[0]])
+    assert asked == epoch_order(3, 0, 23)[:5].tolist()
+
+
 def test_a_large_split_streams(folder, monkeypatch):
     """Above the memory limit the files stay files."""
     from cnncli.engine.input_pipeline import feed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -289,3 +290,19 @@ def test_a_tiny_map_has_a_finer_one_named() -> None:
 
     assert finer_layer(network(32)) == ("4×4", "half")
     assert finer_layer(network(64)) is None
+
+
+def test_the_hint_is_for_grad_cam_without_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever chose a layer, or looks at something else, is not told of a finer map."""
+    from cnncli.engine.inspection import attribution, figures
+
+    monkeypatch.setattr(attribution, "finer_layer", lambda _: ("4×4", "half"))
+    network = SimpleNamespace(trained=SimpleNamespace(model=None))
+    told = {
+        (kind, layer): figures.hint(kind, network, figures.Choice(None, None, None, layer, None, 1))
+        for kind in ("gradcam", "kernels")
+        for layer in (None, "c1")
+    }
+    assert "4×4" in told["gradcam", None]
+    assert "--layer half" in told["gradcam", None]
+    assert list(told.values())[1:] == [None, None, None]

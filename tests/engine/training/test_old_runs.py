@@ -90,3 +90,57 @@ def test_its_replay_and_its_export_are_read(old: Run) -> None:
     plain = evaluate(old, EvaluationOptions("best", "validation")).result
     assert found.result.scalars() == pytest.approx(plain.scalars(), abs=1e-5)
     shutil.rmtree(old.export_dir)
+
+
+def test_it_tells_unlike_images_once_it_is_measured(old: Run) -> None:
+    """Its checkpoints have no thresholds for images unlike those of training; `cnn eval` takes them."""
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
+    from cnncli.engine.evaluation.trained import load_trained
+
+    assert load_trained(old, "last").detector is None
+    _, document = evaluate_run(old, EvaluationOptions("last", "validation"))
+    assert load_trained(old, "last").detector.to_json() == document["ood_detector"]
+    assert document["ood_detector"]["num_examples"] == document["num_examples"]
+
+
+@pytest.fixture
+def run_of_many_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a run as versions before the check of the outputs made it: 14 outputs for ten digits, hardly trained."""
+    from cnncli.config.load import loads
+    from cnncli.datasets.splits import Splits
+    from cnncli.engine.training.train import train
+    from cnncli.runs.events import Silence
+
+    text = """
+name: wide
+data: {source: digits, image_size: [8, 8], validation: 0.2}
+model: {layers: [Flatten, {Dense: {units: 14}}]}
+train: {epochs: 1, batch_size: 500, optimizer: {SGD: {learning_rate: 1e-9}}}
+"""
+    with monkeypatch.context() as patched:
+        patched.setattr(Splits, "require_output", lambda *_: None)
+        return Run.open(Path(train(loads(text), tmp_path / "runs", Silence()).run))
+
+
+def test_outputs_beyond_the_classes_are_wrong_answers(run_of_many_outputs: Run, tmp_path: Path) -> None:
+    """What is predicted beyond the classes is named by its place and counts as wrong, in every number and file."""
+    from cnncli.cli.app import app
+    from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate, save
+
+    measured = evaluate(run_of_many_outputs, EvaluationOptions("last", "validation"))
+    document = save(run_of_many_outputs, measured)
+    found = rows(run_of_many_outputs)
+    beyond = {predicted for _, _, predicted in found if predicted.startswith("output ")}
+    assert beyond
+    assert beyond <= {"output 10", "output 11", "output 12", "output 13"}
+    assert document["accuracy"] == np.mean([true == predicted for _, true, predicted in found])
+    assert document["accuracy"] == run_of_many_outputs.metrics()[-1]["validation"]["accuracy"]
+    of_beyond = [row for row in document["per_class"] if row["class"].startswith("output ")]
+    assert of_beyond
+    assert all(row["support"] == row["recall"] == 0 for row in of_beyond)
+    for command in (["eval", "--csv", "all.csv"], ["show", "confusion", "-o", "c.png"], ["report", "-o", "r.html"]):
+        name, *rest = command
+        kind = [rest.pop(0)] if name == "show" else []
+        files = [str(tmp_path / one) if "." in one else one for one in rest]
+        app([name, str(run_of_many_outputs.path), *kind, "--split", "validation", *files], standalone_mode=False)
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"all.csv", "c.png", "r.html"}

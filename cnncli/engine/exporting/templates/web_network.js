@@ -326,6 +326,12 @@ function makeNetwork(program, buffer) {
     interpolate,
   };
 
+  // Is high where no class finds evidence: −log Σ exp(logit).
+  function energyOf(logits) {
+    const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+    return -(largest + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0)));
+  }
+
   // Returns what every layer makes of an image: uint8 values of the network's size, row by row.
   function forward(pixels) {
     const image = Float32Array.from(pixels, (value) => value / 255);
@@ -337,7 +343,7 @@ function makeNetwork(program, buffer) {
       else outputs.push(LAYERS[layer.kind](layer, inputs[0]));
     }
     const logits = outputs.length ? outputs[outputs.length - 1] : image;
-    return { image, outputs, probabilities: softmax(logits, logits.length) };
+    return { image, outputs, probabilities: softmax(logits, logits.length), energy: energyOf(logits) };
   }
 
   // From here on: from an image of any size to what the network reads, by training's own rule and rounding.
@@ -443,37 +449,18 @@ function makeNetwork(program, buffer) {
     return program.fit === "pad" ? pad(own) : scale(own, program.height, program.width);
   }
 
-  // Says how an image differs from those of training, by the rules and in the words of `cnn predict`.
-  function differences(image) {
-    const usual = program.look;
-    if (!usual || !usual.num_images || !usual.brightness) return [];
-    const six = (x) => Math.round(x * 1e6) / 1e6;
-    const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-    const { pixels, channels } = inChannels(image);
-    const [sums, squares] = [new Array(channels).fill(0), new Array(channels).fill(0)];
-    for (let i = 0; i < pixels.length; i++) {
-      sums[i % channels] += pixels[i];
-      squares[i % channels] += pixels[i] * pixels[i];
-    }
-    const number = pixels.length / channels;
-    const bright = six(mean(sums) / number / 255);
-    const deviations = sums.map((sum, c) => six(Math.sqrt(Math.max(squares[c] / number - (sum / number) ** 2, 0)) / 255));
+  // Says what is unusual about an image of the network's size, by the rules and in the words of `cnn predict`.
+  function doubts(pixels, energy) {
     const found = [];
-    const { mean: before, deviation: spread } = usual.brightness;
-    const allowed = Math.max(0.1, spread * 4);
-    const two = (x) => x.toFixed(2);
-    if (bright <= 1 / 255 && before > 4 / 255) found.push("the values are 0 to 1; expected 0 to 255");
-    else if (Math.abs(bright - before) > allowed) {
-      const inverted = Math.abs(1 - bright - before) <= allowed;
-      if (inverted) found.push(`the images look inverted: mean brightness ${two(bright)}, ${two(before)} in training`);
-      else found.push(`the images are much ${bright > before ? "brighter" : "darker"}: ${two(bright)}, ${two(before)} in training`);
+    const { channels, ood_detector: detector } = program;
+    if (pixels.every((value, i) => value === pixels[i % channels])) {
+      found.push("the image is blank: all its pixels have the same value");
     }
-    const [deviation, contrast] = [mean(deviations), mean(usual.deviation)];
-    if (contrast > 0 && deviation < contrast / 5)
-      found.push(`the images have little contrast: deviation ${deviation.toFixed(3)}, ${contrast.toFixed(3)} in training`);
-    const grey = image.channels === 1 || image.pixels.every((value, i) => value === image.pixels[i - (i % 3)]);
-    if (grey && usual.grey_share <= 0.01) found.push("the images are grey; the training images had colour");
-    if (!grey && usual.grey_share >= 0.99) found.push("the images have colour; the training images were grey");
+    if (detector && !(energy <= detector.energy)) {
+      const what = `its energy is ${energy.toFixed(2)}, above ${detector.energy.toFixed(2)}`;
+      const usual = `so is that of only ${(100 * detector.false_alarm_rate).toFixed(1)}% of the ${detector.split} images`;
+      found.push(`it looks unlike the training images: ${what}; ${usual}`);
+    }
     return found;
   }
 
@@ -481,7 +468,7 @@ function makeNetwork(program, buffer) {
     program,
     forward,
     preprocess,
-    differences,
+    doubts,
     predict: (image) => forward(preprocess(image).pixels).probabilities,
   };
 }

@@ -78,12 +78,11 @@ function soon() {
 function update() {
   // A blank canvas is no image: a network would name a class for it all the same.
   if (!dropped && !drawn) return showNothing();
-  const whole = current();
-  const image = network.preprocess(whole);
-  const { outputs, probabilities } = network.forward(image.pixels);
+  const image = network.preprocess(current());
+  const { outputs, probabilities, energy } = network.forward(image.pixels);
   drawImage(byId("seen"), image.pixels, image.height, image.width, image.channels);
   answer(probabilities);
-  warn(network.differences(whole));
+  warn(network.doubts(image.pixels, energy));
   program.layers.forEach((layer, index) => drawLayer(layer, outputs[index], index));
 }
 
