@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.images import Decoded, Pixels, examine
+from cnncli.datasets.stamps import Hashes, Stamps
 from cnncli.datasets.store import Store
 
 
@@ -22,6 +23,8 @@ class Files:
         channels: 1 or 3: what the images are decoded to.
         plain: (number,) whether it is a JPEG that any libjpeg decodes alike; False if unknown.
         sizes: (number, 2) height and width; 0 if unknown.
+        stamps: What the system said of each when it was scanned; None if unknown.
+        contents: Hash of what each contained then.
     """
 
     store: Store
@@ -29,6 +32,8 @@ class Files:
     channels: int
     plain: npt.NDArray[np.bool_]
     sizes: npt.NDArray[np.int32]
+    stamps: Stamps | None = None
+    contents: Hashes | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -52,7 +57,9 @@ class Files:
     def take(self, indices: npt.NDArray[np.int64]) -> Files:
         """Return the files at `indices`, in that order."""
         names = [self.names[i] for i in indices.tolist()]
-        return Files(self.store, names, self.channels, self.plain[indices], self.sizes[indices])
+        stamps = None if self.stamps is None else self.stamps[indices]
+        contents = None if self.contents is None else self.contents[indices]
+        return Files(self.store, names, self.channels, self.plain[indices], self.sizes[indices], stamps, contents)
 
     @classmethod
     def of(cls, store: Store, names: Sequence[str], channels: int) -> Files:

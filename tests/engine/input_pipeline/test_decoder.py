@@ -49,8 +49,8 @@ def files_of(store, channels=3):
     """Return the files of a store, measured."""
     listing = store.listing()
     files = Files.of(store, listing.names, channels)
-    facts = scan(files, listing.sizes, listing.stamps).facts
-    return Files(store, listing.names, channels, facts.plain, facts.sizes)
+    found = scan(files, listing.stamps)
+    return Files(store, listing.names, channels, found.facts.plain, found.facts.sizes, found.stamps, found.contents)
 
 
 def decoder_of(files, size=(8, 8), **resize):
