@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from cnncli.datasets.cache import Known
 from cnncli.datasets.recalled import Recalled
+from cnncli.plural import counted
 
 _NAMED = 20
 """Most images that are listed by name; their number is always whole."""
@@ -53,6 +54,14 @@ class Rehash:
             "num_different": len(self.different),
             "examples": self.different[:_NAMED],
         }
+
+    def to_text(self) -> str:
+        """Return the same as a line."""
+        again = f"{counted(self.num_images, 'image')} read again"
+        if not self.different:
+            return f"{again}; the cache knew {self.num_known:,} of them, all as they are"
+        named = ", ".join(self.different[:_NAMED]) + (", …" if len(self.different) > _NAMED else "")
+        return f"{again}; the cache knew {self.num_known:,} of them, {len(self.different):,} otherwise: {named}"
 
 
 _current: ContextVar[Rehash | None] = ContextVar("rehash", default=None)
