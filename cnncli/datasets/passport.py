@@ -109,6 +109,27 @@ def content_change(trained: dict[str, Any], content_hash: str) -> str | None:
     return f"their content_hash is {content_hash[:12]}…, that of the run's examples {before[:12]}…"
 
 
+def data_change(trained: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Say in a line how examples differ from those of a run in number, content or division, or return None.
+
+    Args:
+        trained: The run's passport; that of an early version has no hashes.
+        now: That of the examples.
+    """
+    before, after = (passport.get("num_examples", {}) for passport in (trained, now))
+    numbers = [
+        f"{name} has {after.get(name, 0):,} examples instead of {number:,}"
+        for name, number in before.items()
+        if after.get(name, 0) != number
+    ]
+    change = ", ".join(numbers) or content_change(trained, now["content_hash"])
+    if change is not None:
+        return f"these are not the examples that the run was trained with: {change}"
+    if trained.get("split_hash") not in (None, now["split_hash"]):
+        return "the run's examples are divided into other splits than those that it was trained with"
+    return None
+
+
 def _split_hash(parts: Mapping[str, Part]) -> str:
     """Hash which images and labels are in which split."""
     total = sha256()
