@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.console import err, measuring, print_json, print_page
+from cnncli.cli.console import err, measuring, print_json, print_note, print_page
 from cnncli.cli.options import Json, RunsDir, Sets
 from cnncli.cli.reference import load_reference
 
@@ -29,6 +30,10 @@ def data_cli(
     samples: Annotated[
         Path | None, typer.Option("--samples", metavar="PNG", help="Write a grid of labelled examples to this file.")
     ] = None,
+    rehash: Annotated[
+        bool,
+        typer.Option("--rehash", help="Read every file again, whatever the cache knows, and say where they differ."),
+    ] = False,
     sets: Sets = None,
     as_json: Json = False,
     runs_dir: RunsDir = Path("runs"),
@@ -41,8 +46,9 @@ def data_cli(
     loaded = _config(config, runs_dir, list(sets or ()))
     from cnncli.datasets import inspect
     from cnncli.datasets.problems import problems
+    from cnncli.datasets.rehash import rehashing
 
-    with measuring() as watch:
+    with measuring() as watch, rehashing() if rehash else nullcontext() as reread:
         splits = inspect(loaded, watch)
     detected = problems(loaded, splits.passport)
     if not loaded.nodes:  # there is no file with a line to show
@@ -52,11 +58,13 @@ def data_cli(
 
         draw(splits, samples)
     if as_json:
-        print_json(_document(splits.passport, detected, samples))
+        print_json({**_document(splits.passport, detected, samples), "rehash": reread and reread.to_json()})
     else:
         _print(loaded, splits, detected)
         if samples is not None:
             err().print(f"samples: {samples}", soft_wrap=True, markup=False)
+    if reread is not None:
+        print_note(reread.to_text())
     if any(problem.severity == "error" for problem in detected):
         raise typer.Exit(1)
 

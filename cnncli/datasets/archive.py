@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import zipfile
@@ -9,9 +10,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-import numpy as np
-
 from cnncli.datasets.images import MAX_BYTES
+from cnncli.datasets.stamps import Stamp, stamp_of, table
 from cnncli.datasets.store import Listing, is_junk
 from cnncli.errors import DataError
 
@@ -38,8 +38,6 @@ class Archive:
         DataError: If it is missing, no zip file, or lists more than the limits allow.
     """
 
-    has_times = False
-
     def __init__(self, path: Path) -> None:
         self.path = path
         self._entries: dict[str, zipfile.ZipInfo] = {}
@@ -47,6 +45,7 @@ class Archive:
         self._folders: list[str] = []
         self._ignored = 0
         with _open(path) as file:
+            self._stamp = stamp_of(os.fstat(file.fileno()))
             self._end = file.seek(0, 2)
             infos = _infos(file, path)
         self._list(infos)
@@ -62,12 +61,16 @@ class Archive:
         infos = [self._entries[name] for name in names]
         return Listing(
             names=names,
-            sizes=np.array([info.file_size for info in infos], np.int64),
-            stamps=np.array([info.CRC for info in infos], np.int64),
+            stamps=table([(info.file_size, info.CRC, *self._stamp) for info in infos]),
             folders=sorted(self._folders),
             bad=sorted(self._bad),
             ignored=self._ignored,
         )
+
+    def stamp(self, name: str) -> Stamp:
+        """Return an entry's size and checksum, and what the system says of the archive now."""
+        info = self._entries[name]
+        return info.file_size, info.CRC, *stamp_of(self.path.stat())
 
     def read(self, name: str) -> bytes:
         """Return one entry's content, checked against its size and checksum.

@@ -1,4 +1,9 @@
-"""Facts of images kept between runs, so that a folder is decoded once."""
+"""Facts of images kept between runs, so that a folder is decoded once.
+
+Nothing that is read here is believed for being here. Each file begins with a checksum of its name and its content, so
+that a damaged one, or one in another's place, is as good as none; and what it says of an image holds only as long as
+the stamp of the image's own file does, see `stamps`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +24,17 @@ import numpy.typing as npt
 import PIL
 
 from cnncli.datasets.facts import Facts
+from cnncli.datasets.stamps import Hashes, Stamps
+from cnncli.files.durable import remove_leftovers, replacement, write
+from cnncli.files.read import read_bytes
 
-_VERSION = 3
-"""Of the rules by which images are decoded and measured: what was found by older rules is not used. 3: colour profiles
-are applied."""
+_VERSION = 4
+"""Of the files, and of the rules by which images are decoded and measured: what was found by older rules is not used.
+3: colour profiles are applied. 4: checksums, stamps."""
+
+_SEAL = b"cnncli cache "
+_HASH_BYTES = 32
+_MOST_BYTES = 2**32
 
 
 def folder() -> Path:
@@ -42,83 +54,112 @@ class Known:
 
     Attributes:
         names: The files.
-        sizes: Bytes of each when it was looked at.
-        stamps: Time of change, or checksum, of each when it was looked at.
+        stamps: What the system said of each when it was looked at.
+        contents: Hash of what each contained.
         facts: A row for each; zeros where `reasons` says that the file is bad.
         reasons: Why a file is bad, "" for a good one.
     """
 
     names: Sequence[str]
-    sizes: npt.NDArray[np.int64]
-    stamps: npt.NDArray[np.int64]
+    stamps: Stamps
+    contents: Hashes
     facts: Facts
     reasons: list[str]
 
 
 def _path(identity: str, channels: int) -> Path:
     key = sha256(f"{_VERSION} {PIL.__version__} {channels} {identity}".encode("utf-8", "surrogateescape"))
-    return folder() / f"facts-{key.hexdigest()[:32]}.npz"
+    return folder() / f"facts-{key.hexdigest()[:32]}.sealed"
 
 
 def load(identity: str, channels: int) -> Known | None:
     """Return what an earlier run found in a store, or None."""
+    content = _read(_path(identity, channels))
+    if content is None:
+        return None
     try:
-        with _path(identity, channels).open("rb") as file:
-            stored = np.load(file, allow_pickle=False)
-            vocabulary = tuple(json.loads(stored["vocabulary"].tobytes()))
-            columns = {name: stored[name] for name in Facts.columns()}
-            known = Known(
-                names=_split(stored["names"]),
-                sizes=stored["file_sizes"],
-                stamps=stored["stamps"],
-                facts=Facts(**columns, vocabulary=vocabulary),
-                reasons=_split(stored["reasons"]),
-            )
+        stored = np.load(content, allow_pickle=False)
+        vocabulary = tuple(json.loads(stored["vocabulary"].tobytes()))
+        columns = {name: stored[name] for name in Facts.columns()}
+        known = Known(
+            names=_split(stored["names"]),
+            stamps=stored["stamps"],
+            contents=stored["contents"],
+            facts=Facts(**columns, vocabulary=vocabulary),
+            reasons=_split(stored["reasons"]),
+        )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
-    lengths = {len(known.names), len(known.sizes), len(known.stamps), len(known.facts), len(known.reasons)}
+    lengths = {len(known.names), len(known.stamps), len(known.contents), len(known.facts), len(known.reasons)}
     return known if len(lengths) == 1 else None
 
 
 def save(identity: str, channels: int, known: Known) -> None:
     """Save the results; a cache that cannot be written is not an error: the next run scans again."""
-    path = _path(identity, channels)
     content = {name: getattr(known.facts, name) for name in Facts.columns()} | {
         "vocabulary": np.frombuffer(json.dumps(known.facts.vocabulary).encode(), np.uint8),
         "names": _join(known.names),
         "reasons": _join(known.reasons),
-        "file_sizes": known.sizes,
         "stamps": known.stamps,
+        "contents": known.contents,
     }
     buffer = io.BytesIO()
     np.savez(buffer, **content)
-    _write(path, buffer.getbuffer())
+    _write(_path(identity, channels), buffer.getbuffer())
 
 
 def load_document(key: str) -> dict[str, Any] | None:
     """Return what `save_document` kept under a key, or None."""
+    content = _read(_document_path(key))
+    if content is None:
+        return None
     try:
-        document = json.loads((folder() / f"passport-{_VERSION}-{key[:32]}.json").read_bytes())
-    except (OSError, ValueError):
+        document = json.loads(content.read())
+    except ValueError:
         return None
     return document if isinstance(document, dict) else None
 
 
 def save_document(key: str, document: dict[str, Any]) -> None:
     """Keep a document that follows from `key`, a hash of all it is made from."""
-    _write(folder() / f"passport-{_VERSION}-{key[:32]}.json", json.dumps(document).encode())
+    _write(_document_path(key), json.dumps(document).encode())
+
+
+def _document_path(key: str) -> Path:
+    return folder() / f"passport-{_VERSION}-{key[:32]}.sealed"
+
+
+def _seal(path: Path, content: bytes | memoryview) -> bytes:
+    """Return the beginning of a file: a checksum of its content, which holds under its own name alone."""
+    checksum = blake2b(path.name.encode() + b"\0", digest_size=_HASH_BYTES)
+    checksum.update(content)
+    return _SEAL + checksum.digest()
+
+
+def _read(path: Path) -> io.BytesIO | None:
+    """Return a file's content behind its seal, or None where there is no file, or not the one that was written."""
+    try:
+        size = path.stat().st_size
+        content = read_bytes(path, min(size, _MOST_BYTES))
+    except OSError:
+        return None
+    start = len(_SEAL) + _HASH_BYTES
+    if content[:start] != _seal(path, memoryview(content)[start:]):
+        return None
+    stream = io.BytesIO(content)
+    stream.seek(start)
+    return stream
 
 
 def _write(path: Path, content: bytes | memoryview) -> None:
     """Replace a file at once; a disk that is full or read-only leaves no trace."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        remove_leftovers(path.parent)
+        # Not waited for: what a power failure leaves of it has no seal.
+        with replacement(path, wait=False) as file:
+            write(file, _seal(path, content))
+            write(file, content)
 
 
 def _join(texts: Sequence[str]) -> npt.NDArray[np.uint8]:

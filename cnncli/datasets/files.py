@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.images import Decoded, Pixels, examine
+from cnncli.datasets.stamps import Hashes, Stamp, Stamps, content_hash, settled, table
 from cnncli.datasets.store import Store
+from cnncli.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Files:
         channels: 1 or 3: what the images are decoded to.
         plain: (number,) whether it is a JPEG that any libjpeg decodes alike; False if unknown.
         sizes: (number, 2) height and width; 0 if unknown.
+        stamps: What the system said of each when it was scanned; None if unknown.
+        contents: Hash of what each contained then.
     """
 
     store: Store
@@ -29,6 +34,8 @@ class Files:
     channels: int
     plain: npt.NDArray[np.bool_]
     sizes: npt.NDArray[np.int32]
+    stamps: Stamps | None = None
+    contents: Hashes | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -49,10 +56,40 @@ class Files:
         """
         return self.examine(index).pixels
 
+    def require_unchanged(self, indices: npt.NDArray[np.int32]) -> None:
+        """Make sure that files are still those that were scanned: by their stamps, in doubt by their contents.
+
+        Called after they have been read, it holds for what was read; about 5 µs a file.
+
+        Raises:
+            DataError: If one contains something else; names it.
+        """
+        if self.stamps is None or self.contents is None:
+            return
+        for index, expected in zip(indices.tolist(), self.stamps[indices].tolist(), strict=True):
+            stamp = self._stamp(index)
+            if stamp == tuple(expected):
+                continue
+            now = time.time_ns()
+            if content_hash(self.read(index)) != self.contents[index].tobytes():
+                raise DataError(
+                    f"{self.names[index]} has changed since the examples were read",
+                    "Restore it and go on with `cnn resume`, or begin anew with the data as they are now.",
+                )
+            self.stamps[index] = settled(table([stamp]), now)[0]
+
+    def _stamp(self, index: int) -> Stamp:
+        try:
+            return self.store.stamp(self.names[index])
+        except OSError as error:
+            raise DataError(f"{self.names[index]}: {(error.strerror or str(error)).lower()}") from error
+
     def take(self, indices: npt.NDArray[np.int64]) -> Files:
         """Return the files at `indices`, in that order."""
         names = [self.names[i] for i in indices.tolist()]
-        return Files(self.store, names, self.channels, self.plain[indices], self.sizes[indices])
+        stamps = None if self.stamps is None else self.stamps[indices]
+        contents = None if self.contents is None else self.contents[indices]
+        return Files(self.store, names, self.channels, self.plain[indices], self.sizes[indices], stamps, contents)
 
     @classmethod
     def of(cls, store: Store, names: Sequence[str], channels: int) -> Files:

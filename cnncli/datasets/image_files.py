@@ -16,6 +16,7 @@ from cnncli.datasets.files import Files
 from cnncli.datasets.layout import Layout
 from cnncli.datasets.scan import Watch, scan
 from cnncli.datasets.splits import Split
+from cnncli.datasets.stamps import stamp_of, table
 from cnncli.datasets.store import Folder, Listing, Store
 from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import DataError
@@ -46,18 +47,16 @@ def from_csv(path: Path, data: Data, classes: Classes | None, watch: Watch | Non
     """
     names, labels, splits, groups = layout.by_csv(path, None if is_pattern(data.group) else data.group)
     store = Folder(path.parent)
-    sizes, stamps, bad = [], [], []
+    stamps, bad = [], []
     kept: list[int] = []
     for row, name in enumerate(names):
         try:
-            status = (path.parent / name).stat()
+            stamps.append(stamp_of((path.parent / name).stat()))
         except (OSError, ValueError) as error:
             bad.append((name, splits[row], getattr(error, "strerror", None) or str(error)))
             continue
         kept.append(row)
-        sizes.append(status.st_size)
-        stamps.append(status.st_mtime_ns)
-    listing = Listing([names[i] for i in kept], np.array(sizes, np.int64), np.array(stamps, np.int64), [], [], 0)
+    listing = Listing([names[i] for i in kept], table(stamps), [], [], 0)
     found = Layout(
         rows=np.arange(len(kept)),
         splits=[splits[i] for i in kept],
@@ -85,8 +84,14 @@ def measured(
     _refuse_unknown(found, named)
     rows = found.rows
     files = Files.of(store, [listing.names[row] for row in rows.tolist()], data.channels)
-    scanned = scan(files, listing.sizes[rows], listing.stamps[rows], watch)
-    files = replace(files, plain=scanned.facts.plain, sizes=scanned.facts.sizes)
+    scanned = scan(files, listing.stamps[rows], watch)
+    files = replace(
+        files,
+        plain=scanned.facts.plain,
+        sizes=scanned.facts.sizes,
+        stamps=scanned.stamps,
+        contents=scanned.contents,
+    )
     groups = found.groups if found.groups is not None else _groups(files.names, data.group)
     place = {name: number for number, name in enumerate(named)}
     labels = np.array([place[name] for name in found.classes], np.int64)

@@ -15,6 +15,7 @@ from cnncli.datasets import cache
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.duplicates import group_numbers, near_pairs
 from cnncli.datasets.image_statistics import image_statistics
+from cnncli.datasets.rehash import current
 
 _EXAMPLES = 20
 """Most groups or pairs that are listed by name; their number is always whole."""
@@ -36,7 +37,7 @@ def passport(data: Data, collection: Collection, parts: Mapping[str, Part]) -> d
     """
     ordered = {name: parts[name] for name in ("train", "validation", "test") if name in parts}
     key = _key(collection.classes, ordered)
-    measured = cache.load_document(key)
+    measured = cache.load_document(key) if current() is None else None
     if measured is None:
         measured = _measured(collection.classes, ordered)
         cache.save_document(key, measured)
@@ -106,6 +107,27 @@ def content_change(trained: dict[str, Any], content_hash: str) -> str | None:
     if before in (None, content_hash):
         return None
     return f"their content_hash is {content_hash[:12]}…, that of the run's examples {before[:12]}…"
+
+
+def data_change(trained: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Say in a line how examples differ from those of a run in number, content or division, or return None.
+
+    Args:
+        trained: The run's passport; that of an early version has no hashes.
+        now: That of the examples.
+    """
+    before, after = (passport.get("num_examples", {}) for passport in (trained, now))
+    numbers = [
+        f"{name} has {after.get(name, 0):,} examples instead of {number:,}"
+        for name, number in before.items()
+        if after.get(name, 0) != number
+    ]
+    change = ", ".join(numbers) or content_change(trained, now["content_hash"])
+    if change is not None:
+        return f"these are not the examples that the run was trained with: {change}"
+    if trained.get("split_hash") not in (None, now["split_hash"]):
+        return "the run's examples are divided into other splits than those that it was trained with"
+    return None
 
 
 def _split_hash(parts: Mapping[str, Part]) -> str:

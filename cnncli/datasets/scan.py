@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from cnncli.datasets import cache
 from cnncli.datasets.cache import Known
 from cnncli.datasets.facts import Facts
 from cnncli.datasets.files import Files
-from cnncli.datasets.images import FORMATS, MODES
+from cnncli.datasets.images import FORMATS, MODES, examine
+from cnncli.datasets.recalled import Recalled
+from cnncli.datasets.rehash import current
+from cnncli.datasets.stamps import Hashes, Stamps, content_hash, settled
 from cnncli.errors import DataError
 from cnncli.resources import available_threads
 
@@ -27,71 +29,74 @@ VOCABULARY = (*(f"{name} {mode}" for name in (*FORMATS, "MPO") for mode in MODES
 """What a file may be stored as: format and mode."""
 
 _KINDS = {kind: number for number, kind in enumerate(VOCABULARY)}
-_SETTLED = 2_000_000_000
-"""A file changed less than this many nanoseconds ago may change again without a new time of change."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Facts and reasons from one pass over files, in their order.
+    """What one pass over files has found, in their order.
 
     Attributes:
         facts: A row for each file; zeros for a bad one.
         reasons: Why a file is bad, "" for a good one.
+        stamps: What the system said of each, as it can be believed later.
+        contents: Hash of what each contained.
     """
 
     facts: Facts
     reasons: list[str]
+    stamps: Stamps
+    contents: Hashes
 
 
-def scan(files: Files, sizes: npt.NDArray[np.int64], stamps: npt.NDArray[np.int64], watch: Watch | None = None) -> Scan:
-    """Measure files, those that the cache knows by path, size and stamp without opening them.
+def scan(files: Files, stamps: Stamps, watch: Watch | None = None) -> Scan:
+    """Measure files; those that the cache knows by path and stamp are not opened.
 
     Args:
         files: The files.
-        sizes: Bytes of each.
-        stamps: Time of change, or checksum, of each.
+        stamps: What the system says of each.
         watch: Called with the progress.
     """
     begun = time.time_ns()
-    result = Scan(Facts.empty(len(files), files.channels, VOCABULARY), [""] * len(files))
-    identity = files.store.identity
-    known = cache.load(identity, files.channels)
-    missing = _recall(known, Known(files.names, sizes, stamps, result.facts, result.reasons))
-    if missing:
-        _measure(files, missing, result, watch)
-        settled = np.flatnonzero(stamps < begun - _SETTLED) if files.store.has_times else np.arange(len(files))
-        rows = settled.tolist()
-        names, reasons = [files.names[i] for i in rows], [result.reasons[i] for i in rows]
-        cache.save(
-            identity, files.channels, Known(names, sizes[settled], stamps[settled], result.facts.take(settled), reasons)
-        )
-    return result
+    number, names = len(files), files.names
+    facts = Facts.empty(number, files.channels, VOCABULARY)
+    found = Known(names, stamps, np.zeros((number, 16), np.uint8), facts, [""] * number)
+    recalled = Recalled.of(cache.load(files.store.identity, files.channels), names, VOCABULARY)
+    believed = recalled.believed(stamps)
+    rehash = current()
+    if rehash is None:
+        recalled.copy(np.flatnonzero(believed), found)
+    unread = np.flatnonzero(~believed) if rehash is None else np.arange(number)
+    trusted = settled(stamps, begun)
+    if len(unread):
+        _measure(files, unread.tolist(), found, recalled if rehash is None else None, watch)
+        # What could not be read is tried again next time, whatever its stamp is.
+        trusted[~found.contents.any(axis=1)] = -1
+        cache.save(files.store.identity, files.channels, replace(found, stamps=trusted))
+    if rehash is not None:
+        rehash.compare(recalled, believed, found)
+    return Scan(found.facts, found.reasons, trusted, found.contents)
 
 
-def _recall(known: Known | None, wanted: Known) -> list[int]:
-    """Copy what is known to the rows that want it; return the rows that stay empty."""
-    if known is None or known.facts.vocabulary != VOCABULARY:
-        return list(range(len(wanted.names)))
-    row_of = {name: row for row, name in enumerate(known.names)}
-    rows = np.array([row_of.get(name, -1) for name in wanted.names], np.int64)
-    same = rows >= 0
-    same[same] = (known.sizes[rows[same]] == wanted.sizes[same]) & (known.stamps[rows[same]] == wanted.stamps[same])
-    for name in Facts.columns():
-        getattr(wanted.facts, name)[same] = getattr(known.facts, name)[rows[same]]
-    for row in np.flatnonzero(same).tolist():
-        wanted.reasons[row] = known.reasons[int(rows[row])]
-    return np.flatnonzero(~same).tolist()
+def _measure(files: Files, rows: Sequence[int], found: Known, recalled: Recalled | None, watch: Watch | None) -> None:
+    """Read files; decode those whose content is not what the cache knows of them."""
 
-
-def _measure(files: Files, rows: Sequence[int], result: Scan, watch: Watch | None) -> None:
     def measure(part: Sequence[int]) -> int:
+        same = []
         for row in part:
+            name = files.names[row]
             try:
-                decoded = files.examine(row)
-                result.facts.set(row, decoded, _KINDS.get(f"{decoded.format} {decoded.mode}", _KINDS[_OTHER]))
+                content = files.read(row)
+                hashed = content_hash(content)
+                found.contents[row] = np.frombuffer(hashed, np.uint8)
+                if recalled is not None and recalled.contains(row, hashed):
+                    same.append(row)
+                    continue
+                decoded = examine(content, files.channels, name)
+                found.facts.set(row, decoded, _KINDS.get(f"{decoded.format} {decoded.mode}", _KINDS[_OTHER]))
             except DataError as error:
-                result.reasons[row] = error.message.removeprefix(f"{files.names[row]}: ")
+                found.reasons[row] = error.message.removeprefix(f"{name}: ")
+        if recalled is not None:
+            recalled.copy(np.array(same, np.int64), found)
         return len(part)
 
     done = 0

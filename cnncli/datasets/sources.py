@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,11 @@ from cnncli.datasets.cache import Known
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.facts import Facts
 from cnncli.datasets.image_files import Classes, from_csv, from_store
+from cnncli.datasets.recalled import Recalled
+from cnncli.datasets.rehash import current
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.splits import Images, Split
+from cnncli.datasets.stamps import Stamp, settled, stamp_of
 from cnncli.datasets.store import Folder
 from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import DataError
@@ -54,13 +59,36 @@ def from_path(path: Path, data: Data, classes: Classes | None, watch: Watch | No
     if suffix == ".csv":
         return from_csv(path, data, classes, watch)
     if suffix == ".npz":
-        return _from_arrays(arrays.read(path), data, classes, path)
+        file = ArrayFile.of(path)
+        return _from_arrays(arrays.read(path), data, classes, file)
     if path.name.endswith((".tar.gz", ".tgz")) and data.source in ("cifar10", "cifar100"):
-        return _from_arrays(builtin.read_cifar(data.source, path), data, classes, path)
+        file = ArrayFile.of(path)
+        return _from_arrays(builtin.read_cifar(data.source, path), data, classes, file)
     raise DataError(f"{path} is not a folder, .zip, .npz or .csv file", hint="Set data.path to one of these.")
 
 
-def _from_arrays(found: Arrays, data: Data, classes: Classes | None, path: Path | None) -> Collection:
+@dataclass(frozen=True)
+class ArrayFile:
+    """A file of arrays.
+
+    Attributes:
+        path: Where it is.
+        stamp: What the system said of it before it was read.
+        time: When that was, in nanoseconds.
+    """
+
+    path: Path
+    stamp: Stamp
+    time: int
+
+    @classmethod
+    def of(cls, path: Path) -> ArrayFile:
+        """Look at a file before it is read."""
+        return cls(path, stamp_of(path.stat()), time.time_ns())
+
+
+def _from_arrays(found: Arrays, data: Data, classes: Classes | None, file: ArrayFile | None) -> Collection:
+    path = None if file is None else file.path
     named = found.classes
     if named is None:
         highest = int(found.labels["train"].max())
@@ -76,19 +104,24 @@ def _from_arrays(found: Arrays, data: Data, classes: Classes | None, path: Path 
             )
         ids = [str(number) for number in range(len(images))]
         converted = arrays.to_channels(images, data.channels)
-        parts[name] = Part(Split(name, converted, ClassNumbers(labels), ids), _array_facts(converted, name, path))
+        split = Split(name, converted, ClassNumbers(labels), ids)
+        parts[name] = Part(split, facts.of_array(converted) if file is None else _array_facts(converted, name, file))
     return Collection(named, parts)
 
 
-def _array_facts(images: Images, name: str, path: Path | None) -> Facts:
-    if path is None:
-        return facts.of_array(images)
-    status, channels = path.stat(), images.shape[-1]
-    identity = f"array:{path.resolve()}:{name}"
-    sizes, stamps = (np.full(len(images), value, np.int64) for value in (status.st_size, status.st_mtime_ns))
-    known = cache.load(identity, channels)
-    if known is not None and np.array_equal(known.sizes, sizes) and np.array_equal(known.stamps, stamps):
+def _array_facts(images: Images, name: str, file: ArrayFile) -> Facts:
+    """Return the facts of a split: from the cache where the file is as it was when they were measured."""
+    identity, channels, number = f"array:{file.path.resolve()}:{name}", images.shape[-1], len(images)
+    known, rehash = cache.load(identity, channels), current()
+    stamps = np.tile(np.array(file.stamp, np.int64), (number, 1))
+    believed = known is not None and np.array_equal(known.stamps, stamps)
+    if known is not None and believed and rehash is None:
         return known.facts
     measured = facts.of_array(images)
-    cache.save(identity, channels, Known([""] * len(images), sizes, stamps, measured, [""] * len(images)))
+    nothing, contents = [""] * number, np.zeros((number, 16), np.uint8)
+    found = Known(nothing, settled(stamps, file.time), contents, measured, nothing)
+    cache.save(identity, channels, found)
+    if rehash is not None:
+        named = replace(found, names=[f"{name} {place}" for place in range(number)])
+        rehash.compare(Recalled(known, np.arange(number)), np.full(number, believed), named)
     return measured

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from cnncli.datasets.images import MAX_BYTES
+from cnncli.datasets.stamps import Stamp, Stamps, stamp_of, table
 from cnncli.errors import DataError
 
 MAX_DEPTH = 64
@@ -27,16 +25,14 @@ class Listing:
 
     Attributes:
         names: Path of each file below the root, with "/" between the parts.
-        sizes: Bytes of each file.
-        stamps: A number that changes when the file does: its time of change, or its checksum.
+        stamps: What the system says of each file.
         folders: Path of each folder below the root, empty ones too.
         bad: Path and reason of what is listed but cannot be read as a file.
         ignored: Number of hidden files and of files that systems leave behind.
     """
 
     names: Sequence[str]
-    sizes: npt.NDArray[np.int64]
-    stamps: npt.NDArray[np.int64]
+    stamps: Stamps
     folders: Sequence[str]
     bad: Sequence[tuple[str, str]]
     ignored: int
@@ -45,15 +41,19 @@ class Listing:
 class Store(Protocol):
     """A folder, an archive, or another place that holds encoded images."""
 
-    has_times: bool
-    """Whether the stamps of a listing are times of change."""
-
     @property
     def identity(self) -> str:
         """What the store is known by in the cache."""
 
     def listing(self) -> Listing:
         """Return what it holds."""
+
+    def stamp(self, name: str) -> Stamp:
+        """Return one file's stamp as it is now.
+
+        Raises:
+            OSError: If it cannot be looked at.
+        """
 
     def read(self, name: str) -> bytes:
         """Return the content of one file."""
@@ -74,8 +74,6 @@ class Folder:
         DataError: If there is no such folder.
     """
 
-    has_times = True
-
     def __init__(self, root: Path) -> None:
         self.root = root
         if not root.is_dir():
@@ -92,9 +90,8 @@ class Folder:
         walk.enter(self.root, "", frozenset())
         walk.files.sort()
         return Listing(
-            names=[name for name, _, _ in walk.files],
-            sizes=np.array([size for _, size, _ in walk.files], np.int64),
-            stamps=np.array([stamp for _, _, stamp in walk.files], np.int64),
+            names=[name for name, _ in walk.files],
+            stamps=table([stamp for _, stamp in walk.files]),
             folders=sorted(walk.folders),
             bad=sorted(walk.bad),
             ignored=walk.ignored,
@@ -103,6 +100,10 @@ class Folder:
     def names(self) -> Iterator[str]:
         """Yield the files below the folder as `listing` does, but without a look at each: a million in seconds."""
         return _names(self.root, "", frozenset())
+
+    def stamp(self, name: str) -> Stamp:
+        """Return what the system says of one file now."""
+        return stamp_of(os.stat(f"{self.root}/{name}"))  # noqa: PTH116 - for every image of every epoch
 
     def read(self, name: str) -> bytes:
         """Return one file's content.
@@ -170,7 +171,7 @@ class _Walk:
     """What a walk through a folder has found so far."""
 
     def __init__(self) -> None:
-        self.files: list[tuple[str, int, int]] = []
+        self.files: list[tuple[str, Stamp]] = []
         self.folders: list[str] = []
         self.bad: list[tuple[str, str]] = []
         self.ignored = 0
@@ -202,7 +203,7 @@ class _Walk:
             self.folders.append(name)
             self.enter(Path(entry.path), name + "/", above)
         elif stat.S_ISREG(status.st_mode):
-            self.files.append((name, status.st_size, status.st_mtime_ns))
+            self.files.append((name, stamp_of(status)))
         else:
             self.bad.append((name, "not a regular file"))
 

@@ -15,6 +15,7 @@ from cnncli.datasets.collection import Collection
 from cnncli.datasets.image_files import Classes, measured
 from cnncli.datasets.layout import SPLITS, Layout
 from cnncli.datasets.scan import Watch
+from cnncli.datasets.stamps import Stamp, table
 from cnncli.datasets.store import Listing
 from cnncli.errors import DataError
 
@@ -28,8 +29,6 @@ class Records:
         key: The image's name in an example.
     """
 
-    has_times = False
-
     def __init__(self, name: str, sources: Mapping[str, Sequence[Mapping[str, Any]]], key: str) -> None:
         self._name = name
         self._sources = sources
@@ -41,10 +40,13 @@ class Records:
         return f"tfds:{self._name}"
 
     def listing(self) -> Listing:
-        """Return the examples of all splits; a version of a set never changes, so size and stamp are 0."""
+        """Return the examples of all splits; a version of a set never changes, so all stamps are alike."""
         names = [f"{split}/{number}" for split, source in self._sources.items() for number in range(len(source))]
-        nothing = np.zeros(len(names), np.int64)
-        return Listing(names, nothing, nothing, folders=[], bad=[], ignored=0)
+        return Listing(names, table([self.stamp(name) for name in names]), folders=[], bad=[], ignored=0)
+
+    def stamp(self, name: str) -> Stamp:  # noqa: ARG002 - as of every store
+        """Return the same for every image."""
+        return 0, 0
 
     def read(self, name: str) -> bytes:
         """Return one encoded image."""

@@ -54,10 +54,36 @@ def _nothing_collected() -> Iterator[None]:
             gc.enable()
 
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
+NO_HOME = f"{os.devnull}/keras"
+"""A folder that cannot be there: with it for a home, Keras finds no keras.json of the user, and writes none."""
+
+
+@contextmanager
+def _keras_by_its_defaults() -> Iterator[None]:
+    """Import Keras without the settings of the user, which would decide what every config means.
+
+    ~/.keras/keras.json sets the type of numbers, the epsilon and the order of axes of all programs, variables more.
+    """
+    settings = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("KERAS_")}
+    os.environ.update(KERAS_HOME=NO_HOME, KERAS_BACKEND="tensorflow")
+    try:
+        yield
+    finally:
+        del os.environ["KERAS_HOME"]
+        os.environ.update(settings)
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-if "tensorflow" not in sys.modules:
-    require_address_space()
-    with leaving_at_once(), quiet(), _without(OPTIONAL), _nothing_collected():
-        import keras  # noqa: F401 - for its effect: loaded under these conditions
-        import tensorflow  # noqa: F401
+with _keras_by_its_defaults():
+    if "tensorflow" not in sys.modules:
+        require_address_space()
+        with leaving_at_once(), quiet(), _without(OPTIONAL), _nothing_collected():
+            import keras
+            import tensorflow  # noqa: F401 - for its effect: loaded under these conditions
+    # Who uses cnncli as a library may have imported Keras with other settings before.
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")

@@ -14,7 +14,7 @@ from cnncli.config.schema.schema import Config
 from cnncli.engine.fast_ops import batch_halves
 from cnncli.errors import CnnError
 from cnncli.resources import available_threads
-from cnncli.runs.environment import versions
+from cnncli.runs.environment import variables, versions
 
 
 def configure(config: Config, recorded_threads: int | None = None) -> dict[str, Any]:
@@ -56,6 +56,7 @@ def environment(threads: int) -> dict[str, Any]:
         "threads": threads,
         "parts": batch_halves.number(),
         "cpu_features": cpu_features(),
+        "variables": variables(),
     }
 
 

@@ -13,7 +13,33 @@ from typing import Any
 
 from cnncli import __version__
 
-PACKAGES = ("tensorflow", "keras", "numpy")
+PACKAGES = ("tensorflow", "keras", "numpy", "ml_dtypes", "pillow")
+
+_OF_LIBRARIES = (
+    "TF_",
+    "XLA_",
+    "ONEDNN_",
+    "DNNL_",
+    "MKL_",
+    "OMP_",
+    "KMP_",
+    "OPENBLAS_",
+    "CUDNN_",
+    "CUBLAS_",
+    "NVIDIA_TF32",
+)
+"""How the names begin of variables that TensorFlow and the libraries below it read."""
+
+_WITHOUT_EFFECT = (
+    "TF_CPP_",
+    "TF_CONFIG",
+    "TF_FORCE_GPU",
+    "TF_GPU_ALLOCATOR",
+    "ONEDNN_VERBOSE",
+    "DNNL_VERBOSE",
+    "KMP_INIT",
+)
+"""How those begin among them that say what is logged, where memory comes from and who the other workers are."""
 
 
 def command() -> str:
@@ -30,6 +56,15 @@ def versions() -> dict[str, str | None]:
         except metadata.PackageNotFoundError:
             versions[package] = None
     return versions
+
+
+def variables() -> dict[str, str]:
+    """Return the variables of this process that may change the arithmetic of TensorFlow's libraries."""
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith(_OF_LIBRARIES) and not name.startswith(_WITHOUT_EFFECT)
+    }
 
 
 def git_commit() -> str | None:

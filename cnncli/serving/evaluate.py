@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cnncli.config.load import loads
 from cnncli.datasets import incoming, own
+from cnncli.datasets.passport import data_change
 from cnncli.datasets.splits import Split
 from cnncli.datasets.splits import image as image_of
 from cnncli.errors import CnnError, RunError
@@ -50,8 +51,10 @@ def evaluate_artifact(
         examples, doubts, uses = found.split.renamed(name_of(data)), found.doubts, 0
     else:
         run = _run_of(path, artifact.description, runs_dir)
-        examples = own(run.config(), {**run.passport(), "classes": artifact.classes}, moved).named(split)
-        uses = count_use(run, split)
+        passport = run.passport()
+        splits = own(run.config(), {**passport, "classes": artifact.classes}, moved)
+        examples, change = splits.named(split), data_change(passport, splits.passport)
+        doubts, uses = () if change is None else (change,), count_use(run, split)
     measured = Measurement(
         result=_measure(artifact, examples),
         checkpoint=artifact.description.checkpoint,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from typer.testing import CliRunner
 
 from cnncli.cli import console
 from cnncli.cli.app import app
+from cnncli.datasets import cache
+from cnncli.datasets.store import Folder
 
 CONFIG = """
 name: pets
@@ -205,3 +208,21 @@ def test_init_with_data_tells_what_it_found():
     ]
     assert run("check", "new.yaml").stdout == "new.yaml: no problems\n"
     assert "use it without --from" in run("init", "x.yaml", "--data", "images", "--from", "lenet5").exception.message
+
+
+def test_reading_everything_again(monkeypatch):
+    """--rehash says of how many images the cache had something else; the document counts them."""
+    monkeypatch.setattr("cnncli.datasets.stamps.MARGIN", 0)
+    result = run("data", "images", "--rehash", "--json")
+    expected = {"num_images": 17, "num_known": 0, "num_different": 0, "examples": []}
+    assert json.loads(result.stdout)["rehash"] == expected
+    assert "17 images read again; the cache knew 0 of them" in result.stderr
+    result = run("data", "images", "--rehash")
+    assert "17 images read again; the cache knew 17 of them, all as they are" in result.stderr
+    identity = Folder(Path("images")).identity
+    known = cache.load(identity, 3)
+    known.facts.digests[3] += 1
+    cache.save(identity, 3, known)
+    result = run("data", "images", "--rehash")
+    assert f"the cache knew 17 of them, 1 otherwise: {known.names[3]}" in result.stderr
+    assert json.loads(run("data", "images", "--json").stdout)["rehash"] is None

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,46 @@ def test_other_photos_are_refused(moved: Path, tmp_path: Path) -> None:
     assert command("eval", str(moved), "--data", "other") == 0
     foreign = json.loads((moved / "evaluation-data-other.json").read_text(encoding="utf-8"))
     assert (foreign["data"], foreign["num_examples"]) == ("other", 30)
+
+
+def test_a_set_that_has_changed(moved: Path, cnn: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set that has grown, shrunk, or is divided otherwise says so in a line with numbers: run and artifact alike."""
+    from cnncli.runs.run import Run
+    from cnncli.serving import evaluate
+
+    def changes(*arguments: str) -> list[str]:
+        printed = cnn("eval", str(moved), "--split", "validation", *arguments)
+        (noted,) = evaluation(moved)["doubts"] or (None,)
+        assert noted is None or f"warning: {noted}" in printed.splitlines()
+        artifact = SimpleNamespace(description=described, classes=["ash", "birch", "cedar"], outputs=guess)
+        _, document = evaluate.evaluate_artifact(artifact, moved, "validation", None, moved.parent)  # type: ignore[arg-type]
+        assert document["doubts"] == evaluation(moved)["doubts"]
+        return list(document["doubts"])
+
+    def guess(images: np.ndarray) -> dict[str, np.ndarray]:
+        return {"probabilities": np.full((len(images), 3), 1 / 3, np.float32)}
+
+    described = SimpleNamespace(checkpoint="best", task="classification")
+    monkeypatch.setattr(evaluate, "_run_of", lambda *_: Run.open(moved))
+    Path("album").rename("photos")
+    assert changes() == []
+    draw(Path("more"), seed=4, number=4)
+    for file in Path("more").rglob("*.png"):
+        shutil.copy(file, Path("photos") / file.parent.name / f"more-{file.name}")
+    begun = "these are not the examples that the run was trained with: "
+    (grown,) = changes()
+    assert grown == f"{begun}train has 30 examples instead of 24, validation has 12 examples instead of 6"
+    for file in Path("photos").rglob("more-*.png"):
+        file.unlink()
+    for name in ("ash", "birch"):
+        (Path("photos") / name / "3.png").unlink()
+    (shrunk,) = changes()
+    assert shrunk.startswith(begun)
+    document = json.loads((moved / "data.json").read_text(encoding="utf-8"))
+    shutil.rmtree("photos")
+    draw(Path("photos"))
+    (moved / "data.json").write_text(json.dumps({**document, "split_hash": "0" * 64}), encoding="utf-8")
+    assert changes() == ["the run's examples are divided into other splits than those that it was trained with"]
 
 
 def test_every_command_answers_without_photos(moved: Path, cnn: Command) -> None:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import incoming, own, recognized
 from cnncli.datasets.files import Files
-from cnncli.datasets.passport import content_change
+from cnncli.datasets.passport import data_change
 from cnncli.datasets.splits import Split
 from cnncli.engine.evaluation.predictor import BATCH_SIZE, Images, Predictor
 from cnncli.engine.evaluation.trained import Trained, load_trained
@@ -105,9 +105,8 @@ def _examples(run: Run, config: Config, options: EvaluationOptions) -> tuple[Spl
             found = incoming(path, config, passport)
             return found.split.renamed(name_of(path)), path, found.doubts
         splits = recognized_splits
-    change = content_change(passport, splits.passport["content_hash"])
-    doubts = () if change is None else (f"these are not the examples that the run was trained with: {change}",)
-    return splits.named(options.split), None, doubts
+    change = data_change(passport, splits.passport)
+    return splits.named(options.split), None, () if change is None else (change,)
 
 
 def measure(trained: Trained, split: Split, views: Sequence[View] = ()) -> Result:

@@ -13,6 +13,7 @@ from typing import IO
 
 import numpy as np
 
+from cnncli.engine import NO_HOME
 from cnncli.engine.exporting.keras_file import open_keras
 from cnncli.engine.exporting.python_script import SCRIPT
 from cnncli.engine.exporting.saved_model import open_saved_model
@@ -100,7 +101,12 @@ class _Script:
                 stderr=self._errors,
                 text=True,
                 encoding="utf-8",
-                env={**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONDONTWRITEBYTECODE": "1"},
+                env={
+                    **os.environ,
+                    "KERAS_BACKEND": "tensorflow",
+                    "KERAS_HOME": NO_HOME,
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                },
             )
             weakref.finalize(self, _end, self._process, self._errors, self._folder)
         return self._process

@@ -117,13 +117,14 @@ class Decoder(ImageDecoder):
         Each is a uint8 tensor (examples, height, width, channels) in the size that the network reads.
 
         Raises:
-            DataError: If a file can no longer be read; names it.
+            DataError: If a file can no longer be read, or has changed since it was scanned; names it.
         """
         start = 0
         while start < len(order):
             batches = iter(self._dataset(order[start:], batch_size))
             try:
                 for batch in batches:
+                    self._files.require_unchanged(order[start : start + batch_size])
                     yield batch
                     start += batch_size
             except tf.errors.OpError as error:
@@ -177,6 +178,7 @@ class Decoder(ImageDecoder):
 
     def _blame(self, indices: Indices, error: Exception) -> None:
         """Name the file that stopped a batch; if Pillow reads them all, let it decode these from now on."""
+        self._files.require_unchanged(indices)
         for index in indices.tolist():
             self._files.decode(index)
         if not self._plain[indices].any():

@@ -40,6 +40,15 @@ def environment_changes(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> 
     for name in flat_now:
         if name in flat_before and flat_before[name] != flat_now[name]:
             yield f"{name} was {flat_before[name]} and is {flat_now[name]}: this run is no longer bit-exact"
+    if "variables" in recorded:
+        before, after = recorded["variables"], now.get("variables", {})
+        for name in sorted({*before, *after}):
+            if before.get(name) != after.get(name):
+                was, is_now = (values.get(name, "not set") for values in (before, after))
+                yield f"{name} was {was} and is {is_now}: this run is no longer bit-exact"
+    golden, computed = (environment.get("arithmetic", {}).get("golden_vector") for environment in (recorded, now))
+    if golden is not None and golden != computed:
+        yield "arithmetic differs on this machine, fixed numbers give other bits: this run is no longer bit-exact"
     if "arithmetic" in now and "arithmetic" not in recorded:
         yield "the run does not record how its steps were computed, so it may not be bit-exact from here on"
 
@@ -80,7 +89,11 @@ def _rate(config: Config, progress: Progress, steps_per_epoch: int) -> float:
 def _flat(environment: Mapping[str, Any]) -> dict[str, str]:
     versions = {name: str(value) for name, value in environment.get("versions", {}).items()}
     others = ("device", "threads", "parts", "cpu_features")
-    arithmetic = {f"arithmetic.{name}": _text(value) for name, value in environment.get("arithmetic", {}).items()}
+    arithmetic = {
+        f"arithmetic.{name}": _text(value)
+        for name, value in environment.get("arithmetic", {}).items()
+        if name != "golden_vector"
+    }
     return versions | {name: _text(environment[name]) for name in others if name in environment} | arithmetic
 
 

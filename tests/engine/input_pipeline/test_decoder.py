@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,8 +51,8 @@ def files_of(store, channels=3):
     """Return the files of a store, measured."""
     listing = store.listing()
     files = Files.of(store, listing.names, channels)
-    facts = scan(files, listing.sizes, listing.stamps).facts
-    return Files(store, listing.names, channels, facts.plain, facts.sizes)
+    found = scan(files, listing.stamps)
+    return Files(store, listing.names, channels, found.facts.plain, found.facts.sizes, found.stamps, found.contents)
 
 
 def decoder_of(files, size=(8, 8), **resize):
@@ -143,6 +145,58 @@ def test_slow_files_keep_their_place(folder, monkeypatch):
     assert np.array_equal(streamed(decoder), whole)
 
 
+@pytest.mark.parametrize("place", [2, 3, 17])
+def test_a_file_that_is_replaced_is_named(place, folder):
+    """Another image of the same size, format and time in a file's place stops the stream, whatever decodes it."""
+    files = files_of(Folder(folder))
+    decoder = decoder_of(files)
+    before = streamed(decoder)
+    path = folder / f"{place:02}.img"
+    status, kept = path.stat(), path.read_bytes()
+    other = io.BytesIO()
+    with Image.open(path) as image:
+        photo(99, image.size).save(other, image.format)
+    path.with_name("new").write_bytes(other.getvalue())
+    os.utime(path.with_name("new"), ns=(status.st_atime_ns, status.st_mtime_ns))
+    path.with_name("new").replace(path)
+    with pytest.raises(DataError, match=f"{place:02}.img has changed since the examples were read"):
+        streamed(decoder)
+    path.write_bytes(kept)
+    assert np.array_equal(streamed(decoder), before)
+
+
+def test_files_are_hashed_in_doubt_alone(folder, monkeypatch):
+    """A file touched is read once more and believed; the next epoch looks at stamps alone."""
+    monkeypatch.setattr("cnncli.datasets.stamps.MARGIN", 0)
+    files = files_of(Folder(folder))
+    read, whole = [], Folder.read
+    monkeypatch.setattr(Folder, "read", lambda store, name: (read.append(name), whole(store, name))[1])
+    files.require_unchanged(np.arange(23, dtype=np.int32))
+    assert read == []
+    (folder / "05.img").touch()
+    for _ in range(2):
+        files.require_unchanged(np.arange(23, dtype=np.int32))
+        assert read == ["05.img"]
+    (folder / "06.img").unlink()
+    with pytest.raises(DataError, match=r"06\.img: no such file"):
+        files.require_unchanged(np.array([6], np.int32))
+
+
+def test_an_archive_that_is_replaced_is_told(folder, tmp_path):
+    """Another archive in the place of the one that was scanned: what is no longer where it was stops the stream."""
+    path = tmp_path / "x.zip"
+    for turn in range(2):
+        with zipfile.ZipFile(path.with_name("new"), "w") as packed:
+            for file in sorted(folder.iterdir()):
+                packed.writestr(file.name, file.read_bytes() + b"\0" * (turn and file.name == "03.img"))
+        path.with_name("new").replace(path)
+        if not turn:
+            decoder = decoder_of(files_of(Archive(path)))
+            streamed(decoder)
+    with pytest.raises(DataError, match=r"04\.img: the archive is damaged"):
+        streamed(decoder)
+
+
 def test_a_file_that_goes_bad_is_named(folder):
     """A file damaged after it was measured stops the stream with its name, wherever it stands."""
     files = files_of(Folder(folder))
@@ -156,7 +210,7 @@ def test_a_file_that_goes_bad_is_named(folder):
 
 def test_a_file_only_pillow_reads_is_read(folder):
     """A file that TensorFlow refuses though it was plain is decoded by Pillow, and nothing is lost or doubled."""
-    files = files_of(Folder(folder))
+    files = replace(files_of(Folder(folder)), stamps=None)  # as if it had been so when it was scanned
     number = int(np.flatnonzero(files.plain)[3])
     decoder = decoder_of(files)
     content = io.BytesIO()

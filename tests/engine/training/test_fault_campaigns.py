@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "faults"))
+import environment_campaign
 import kill_keras
 import resume_full_disk
 from kill_campaign import TELLING, Change, Reference, kill_once, undisturbed
@@ -95,3 +96,12 @@ def test_keras_script_killed(keras_reference: Path, tmp_path: Path) -> None:
     assert not killed.same_weights
     assert not killed.same_log
     assert kill_keras.same_weights(keras_reference, keras_reference)
+
+
+def test_another_environment(tmp_path: Path) -> None:
+    """Training without oneDNN: the same bits, or run.json holds what is otherwise; the variable is there either way."""
+    assert environment_campaign.train(tmp_path / "whole", environment_campaign.Environment()) is None
+    environment = environment_campaign.ENVIRONMENTS["oneDNN off"]
+    verdict = environment_campaign.trained(tmp_path / "other", environment, tmp_path / "whole")
+    assert verdict.kind in ("equal", "said")
+    assert "variables" in verdict.said

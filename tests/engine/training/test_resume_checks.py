@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,9 @@ def test_what_is_recorded_of_the_arithmetic() -> None:
     from cnncli.engine.network.model import build
 
     lenet = load("mnist_lenet5")
-    assert arithmetic(lenet.train, build(lenet)) == {
+    recorded = arithmetic(lenet.train, build(lenet))
+    assert re.fullmatch("[0-9a-f]{16}", recorded.pop("golden_vector"))
+    assert recorded == {
         "revision": REVISION,
         "folding": {"c1": 4, "c3": 2},  # before the two poolings that halve the height each
         "fused_updates": True,
@@ -176,6 +179,46 @@ def test_environment_is_compared_by_name() -> None:
     assert list(environment_changes({**now, "threads": 4}, now)) == [
         "threads was 4 and is 2: this run is no longer bit-exact"
     ]
+
+
+def test_variables_and_a_golden_vector_are_compared() -> None:
+    """A variable set, unset or changed is named; other bits are told though nothing else differs; old runs are not."""
+    from cnncli.engine.training.resume_checks import environment_changes
+
+    def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+        return [
+            change.removesuffix(": this run is no longer bit-exact") for change in environment_changes(before, after)
+        ]
+
+    now = {"variables": {"XLA_FLAGS": "a"}, "arithmetic": {"revision": 1, "golden_vector": "0f"}}
+    assert changes(now, now) == []
+    assert changes({**now, "variables": {"OMP_NUM_THREADS": "1", "XLA_FLAGS": "b"}}, now) == [
+        "OMP_NUM_THREADS was 1 and is not set",
+        "XLA_FLAGS was b and is a",
+    ]
+    assert changes({**now, "variables": {}}, now) == ["XLA_FLAGS was not set and is a"]
+    different = {"revision": 1, "golden_vector": "aa"}
+    assert changes({**now, "arithmetic": different}, now) == [
+        "arithmetic differs on this machine, fixed numbers give other bits"
+    ]
+    assert changes({"arithmetic": {"revision": 1}}, now) == []
+
+
+def test_a_resumed_run_compares_variables_and_bits(done: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What run.json records of variables, versions and bits is compared at resume, and what differs is kept."""
+    record = done.record
+    assert record["versions"].keys() >= {"tensorflow", "keras", "numpy", "ml_dtypes", "pillow"}
+    assert (record["parts"], record["threads"] >= 1) == (1, True)
+    done.update(arithmetic={**record["arithmetic"], "golden_vector": "0" * 16})
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    monkeypatch.setenv("TF_CPP_MAX_VLOG_LEVEL", "0")
+    _, (*notes, _) = resumed(done)
+    assert [note.partition(": this run")[0] for note in notes] == [
+        "TF_ENABLE_ONEDNN_OPTS was not set and is 0",
+        "arithmetic differs on this machine, fixed numbers give other bits",
+    ]
+    assert done.record["no_longer_exact"] == [{"step": 24, "because": notes}]
 
 
 def test_other_data_are_refused(done: Any) -> None:
