@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -25,14 +26,20 @@ from cnncli.files.read import open_file, opener
 
 Buffer = bytes | memoryview
 
+TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp$")
+"""How the names of temporary files end."""
+
+LONGEST = 200
+"""Bytes of a file's name that its temporary files carry: systems allow names of 255."""
+
 STALE = 60.0
 """Seconds after its last change from which on a temporary file without a lock is a dead writer's: a living one lets go
 of its lock only to rename the file at once."""
 
 
 def create(path: Path) -> FileIO:
-    """Open a new file for writing; an existing one is an error."""
-    return FileIO(path, "xb")
+    """Open a new file for writing, and for reading what was written; an existing one is an error."""
+    return FileIO(path, "xb+")
 
 
 def reopen(path: Path) -> FileIO:
@@ -120,7 +127,15 @@ def write_file(path: Path, chunks: Iterable[Buffer]) -> None:
 
 def temporary_name(path: Path) -> Path:
     """Return a name beside a path that no other process has, on this host, in another container or elsewhere."""
-    return path.with_name(f".{path.name}.{token_hex(8)}.tmp")
+    return path.with_name(f"{_prefix(path)}{token_hex(8)}.tmp")
+
+
+def _prefix(path: Path) -> str:
+    """Return how the names of a file's temporary files begin; of a name near the system's limit, a part."""
+    name = path.name
+    if len(os.fsencode(name)) > LONGEST:
+        name = os.fsencode(name)[:LONGEST].decode("utf-8", "ignore")
+    return f".{name}."
 
 
 @contextmanager
@@ -153,17 +168,19 @@ def replace_file(path: Path, content: str | bytes, *, wait: bool = True) -> None
         write(file, content.encode() if isinstance(content, str) else content)
 
 
-def remove_leftovers(folder: Path, pattern: str = ".*.tmp") -> None:
+def remove_leftovers(folder: Path, of: Path | None = None) -> None:
     """Remove temporary files whose writers are dead; what cannot be removed stays.
 
     Args:
         folder: Where to look, not below it.
-        pattern: Which names.
+        of: The file that they were to become; None for those of all.
     """
-    with suppress(OSError):
-        for path in folder.glob(pattern):
-            if _is_abandoned(path):
-                unlink(path)
+    prefix = "." if of is None else _prefix(of)
+    with suppress(OSError), os.scandir(folder) as entries:
+        for name in [entry.name for entry in entries if entry.name.startswith(prefix) and TEMPORARY.search(entry.name)]:
+            with suppress(OSError):
+                if _is_abandoned(folder / name):
+                    unlink(folder / name)
 
 
 def _is_abandoned(path: Path) -> bool:
