@@ -19,6 +19,7 @@ import numpy.typing as npt
 import PIL
 
 from cnncli.datasets.facts import Facts
+from cnncli.files import durable
 
 _VERSION = 3
 """Of the rules by which images are decoded and measured: what was found by older rules is not used. 3: colour profiles
@@ -111,14 +112,10 @@ def save_document(key: str, document: dict[str, Any]) -> None:
 
 def _write(path: Path, content: bytes | memoryview) -> None:
     """Replace a file at once; a disk that is full or read-only leaves no trace."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        durable.remove_leftovers(path.parent)
+        durable.replace_file(path, content, wait=False)
 
 
 def _join(texts: Sequence[str]) -> npt.NDArray[np.uint8]:

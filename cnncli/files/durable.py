@@ -9,6 +9,7 @@ after each.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -97,6 +98,23 @@ def replace(source: Path, target: Path) -> None:
     source.replace(target)
 
 
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name; an existing one is an error."""
+    os.link(source, target)
+
+
+def exchange(source: Path, target: Path) -> None:
+    """Let two files or folders swap their names in one step; OSError where the system cannot."""
+    import ctypes
+
+    here, swap = -100, 2  # AT_FDCWD and RENAME_EXCHANGE
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if renameat2 is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(source))
+    if renameat2(here, os.fsencode(source), here, os.fsencode(target), swap):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(source))
+
+
 def unlink(path: Path) -> None:
     """Remove a file."""
     path.unlink()
@@ -162,10 +180,36 @@ def replacement(path: Path, *, wait: bool = True) -> Iterator[FileIO]:
         fsync_directory(path.parent)
 
 
-def replace_file(path: Path, content: str | bytes, *, wait: bool = True) -> None:
+def replace_file(path: Path, content: str | Buffer, *, wait: bool = True) -> None:
     """Put `content` in the place of a file: `replacement` for what is at hand as a whole."""
     with replacement(path, wait=wait) as file:
         write(file, content.encode() if isinstance(content, str) else content)
+
+
+def add_file(path: Path, content: str) -> None:
+    """Write a new file in one step; an existing one is an error and stays.
+
+    Raises:
+        FileExistsError: If there is one, or another process was quicker.
+        OSError: If the disk refuses.
+    """
+    temporary = temporary_name(path)
+    try:
+        with create(temporary) as file:
+            try_lock(file, warn=False)
+            write(file, content.encode())
+            fsync(file)
+        try:
+            link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # A disk without second names: take the name, then fill it.
+            create(path).close()
+            replace(temporary, path)
+    finally:
+        with suppress(OSError):
+            unlink(temporary)
+    fsync_directory(path.parent)
 
 
 def remove_leftovers(folder: Path, of: Path | None = None) -> None:
@@ -204,8 +248,22 @@ def append_line(path: Path, line: str) -> None:
         fsync_directory(path.parent)
 
 
+def fsync_tree(path: Path) -> None:
+    """Wait until a file, or a directory with all that is in it, is on the disk."""
+    if path.is_dir():
+        for child in path.iterdir():
+            fsync_tree(child)
+        fsync_directory(path)
+    else:
+        with FileIO(path, "rb+") as file:
+            fsync(file)
+
+
 def remove_tree(path: Path) -> None:
-    """Remove a directory with all that is in it."""
+    """Remove a directory with all that is in it; of a link, and of a file, only that itself."""
+    if path.is_symlink() or not path.is_dir():
+        unlink(path)
+        return
     for child in path.iterdir():
         if child.is_dir() and not child.is_symlink():
             remove_tree(child)

@@ -17,6 +17,17 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_new(path: Path, text: str) -> None:
+    """Write a text file that is not there yet, and the folders above it where they are missing.
+
+    Raises:
+        CnnError: If it is there, or the disk refuses.
+    """
+    with _refusals_told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        durable.add_file(path, text)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file in one step, and the folders above it where they are missing.
 

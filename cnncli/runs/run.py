@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -12,11 +11,10 @@ from datetime import datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnncli.errors import RunError
-from cnncli.files import durable
+from cnncli.files import durable, folders
 from cnncli.runs import metrics
 from cnncli.runs.environment import environment
 from cnncli.runs.lock import held, lock
@@ -76,14 +74,10 @@ class Run:
         fields = {"name": name, "status": "running", "started": _iso(started), "ended": None}
         try:
             durable.make_directories(runs_dir / name)
-            made = runs_dir / name / f".new-{os.getpid()}-{token_hex(4)}"
-            try:
+            folders.remove_unfinished(runs_dir / name)
+            with folders.work_folder(runs_dir / name) as made:
                 _fill(made, config_text, {**fields, **environment(), **(record or {})})
                 return cls(_rename_to_free(made, started.strftime("%Y%m%d-%H%M%S")))
-            except BaseException:
-                with suppress(OSError):
-                    durable.remove_tree(made)
-                raise
         except OSError as error:
             raise RunError(
                 f"cannot create a run in {runs_dir / name}: {error.strerror}",
@@ -271,8 +265,7 @@ def _iso(time: datetime) -> str:
 
 
 def _fill(made: Path, config_text: str, record: Mapping[str, Any]) -> None:
-    """Make a directory with what every run has, and wait until it is on the disk."""
-    durable.mkdir(made)
+    """Put into a directory what every run has, and wait until it is on the disk."""
     durable.write_file(made / "config.yaml", [config_text.encode()])
     durable.write_file(made / "run.json", [durable.to_json(metrics.strict(record)).encode()])
     durable.fsync_directory(made)

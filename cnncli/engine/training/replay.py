@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -204,16 +202,9 @@ def _write(path: Path, arrays: Arrays) -> None:
     """Write arrays in one step: a reader sees the old file or the new one."""
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]  # the stubs see allow_pickle among them
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with suppress(FileNotFoundError):
-            durable.unlink(temporary)
-        durable.write_file(temporary, [content.getbuffer()])
-        durable.replace(temporary, path)
-        durable.fsync_directory(path.parent)
+        durable.replace_file(path, content.getbuffer())
     except OSError as error:
-        with suppress(OSError):
-            durable.unlink(temporary)
         raise _refused(path, error) from error
 
 
