@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -13,8 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cnncli.errors import RunError
+from cnncli.errors import RunError, WriteError
 from cnncli.files import durable, folders
+from cnncli.files.locks import alone
 from cnncli.runs import metrics
 from cnncli.runs.environment import environment
 from cnncli.runs.lock import held, lock
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from cnncli.runs.checkpoints import CheckpointStore
 
 Status = Literal["running", "done", "interrupted", "failed"]
+UPDATE_PATIENCE = 60.0
+"""Seconds to wait for other processes that change run.json: each takes a few milliseconds."""
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 
 
@@ -51,6 +55,7 @@ class Run:
         self.replay_dir = path / "replay"
         self.report_file = path / "report.html"
         self._lock_file = path / ".lock"
+        self._record_lock_file = path / ".record.lock"
 
     @classmethod
     def create(cls, runs_dir: Path, name: str, config_text: str, record: Mapping[str, Any] | None = None) -> Run:
@@ -151,10 +156,35 @@ class Run:
         return held(self._lock_file)
 
     def update(self, **fields: Any) -> None:
-        """Change fields of run.json in one step; a status other than running also sets the time of the end."""
-        if "status" in fields:
-            fields.setdefault("ended", None if fields["status"] == "running" else _iso(datetime.now().astimezone()))
-        self.write_json(self.record_file, {**self.record, **fields})
+        """Change fields of run.json as `change` does."""
+        self.change(lambda _: fields)
+
+    def change(self, fields_of: Callable[[dict[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
+        """Change fields of run.json in one step; no other process changes it in between.
+
+        A status other than running also sets the time of the end.
+
+        Args:
+            fields_of: Returns the new values of some fields, given what run.json holds.
+
+        Returns:
+            What run.json holds now.
+
+        Raises:
+            WriteError: If the disk refuses.
+            RunError: If run.json cannot be read.
+        """
+        try:
+            with alone(self._record_lock_file, UPDATE_PATIENCE):
+                record = self.record
+                fields = dict(fields_of(record))
+                if "status" in fields:
+                    ended = None if fields["status"] == "running" else _iso(datetime.now().astimezone())
+                    fields.setdefault("ended", ended)
+                self.write_json(self.record_file, record | fields)
+        except OSError as error:
+            raise WriteError(f"{self.record_file} cannot be written: {error.strerror or error}") from error
+        return record | fields
 
     def lock(self) -> AbstractContextManager[None]:
         """Hold the run while a block runs; RunError says who else does."""
@@ -201,12 +231,12 @@ class Run:
         """Write one of the run's files in one step: a reader sees the old or the new content.
 
         Raises:
-            RunError: If the disk refuses.
+            WriteError: If the disk refuses.
         """
         try:
             durable.replace_file(file, text)
         except OSError as error:
-            raise RunError(f"{file} cannot be written: {error.strerror}") from error
+            raise WriteError(f"{file} cannot be written: {error.strerror or error}") from error
 
     def write_json(self, file: Path, document: Any) -> None:
         """Write a document as JSON like `write_text`; NaN and infinities become null."""

@@ -55,7 +55,6 @@ def count_use(run: Run, split: str) -> int:
 
     Choosing between runs by their test accuracy selects luck as well; so the number of uses stays on record.
     """
-    uses: int = run.record.get("test_uses", 0) + (split == "test")
-    if split == "test":
-        run.update(test_uses=uses)
-    return uses
+    if split != "test":
+        return int(run.record.get("test_uses", 0))
+    return int(run.change(lambda record: {"test_uses": record.get("test_uses", 0) + 1})["test_uses"])
