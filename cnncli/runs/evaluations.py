@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnncli.errors import RunError
+from cnncli.errors import RunError, WriteError
 from cnncli.files import durable
-from cnncli.runs.run import Run
+from cnncli.files.read import read_json
+from cnncli.runs import limits
+from cnncli.runs.run import Run, reason
 
 Place = Callable[[str, str | None], Path]
 """Names a file by split and checkpoint: `Run.evaluation_file`, `predictions_file` or `invariance_file`."""
@@ -81,7 +82,7 @@ def file_of(run: Run, place: Place, split: str, checkpoint: str) -> Path:
         try:
             durable.replace(plain, place(split, former))
         except OSError as error:
-            raise RunError(f"{plain} cannot be renamed: {error.strerror}") from error
+            raise WriteError(f"{plain} cannot be renamed: {error.strerror}") from error
     return plain
 
 
@@ -97,11 +98,11 @@ def _checkpoint_of(run: Run, place: Place, split: str) -> str | None:
 def _read(file: Path) -> dict[str, Any] | None:
     """Return the document of a file, or None where there is no file."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = read_json(file, limits.DOCUMENT, follow=False)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise RunError(f"{file} cannot be read: {error}", "`cnn eval` writes it again.") from error
+        raise RunError(f"{file} cannot be read: {reason(error)}", "`cnn eval` writes it again.") from error
     if not isinstance(document, dict):
         raise RunError(
             f"{file} cannot be read: it contains {type(document).__name__}, expected a mapping",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from cnncli.errors import RunError, WriteError
 from cnncli.files import durable, folders
 from cnncli.files.locks import alone
-from cnncli.runs import metrics
+from cnncli.files.read import open_file, read_bytes, read_json
+from cnncli.runs import limits, metrics
 from cnncli.runs.environment import environment
 from cnncli.runs.lock import held, lock
 
@@ -126,9 +126,9 @@ class Run:
             RunError: If it cannot be read.
         """
         try:
-            record = json.loads(self.record_file.read_text(encoding="utf-8"))
+            record = self.read_json(self.record_file, limits.RECORD)
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.record_file} cannot be read: {error}") from error
+            raise RunError(f"{self.record_file} cannot be read: {reason(error)}") from error
         if not isinstance(record, dict):
             raise RunError(f"{self.record_file} contains {type(record).__name__}, expected a mapping")
         return record
@@ -186,9 +186,39 @@ class Run:
             raise WriteError(f"{self.record_file} cannot be written: {error.strerror or error}") from error
         return record | fields
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold the run while a block runs; RunError says who else does."""
-        return lock(self._lock_file)
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run while a block runs, and begin with removing what dead processes left in it.
+
+        Raises:
+            RunError: If another process holds it, saying which, or a folder of the run is none.
+        """
+        for folder in (self.checkpoints_dir, self.tensorboard_dir, self.export_dir, self.replay_dir):
+            self.own(folder)
+        with lock(self._lock_file):
+            self.remove_leftovers()
+            yield
+
+    def remove_leftovers(self) -> None:
+        """Remove the files and folders that dead processes did not finish."""
+        for folder in (self.path, self.replay_dir, self.export_dir):
+            if not folder.is_symlink() or folder == self.path:
+                durable.remove_leftovers(folder)
+        folders.remove_unfinished(self.export_dir)
+
+    def own(self, folder: Path) -> Path:
+        """Return one of the run's folders, which need not be there.
+
+        Raises:
+            RunError: If something else has its name: through a link, files would be changed that are not the run's.
+        """
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            what = "a link" if folder.is_symlink() else "not a folder"
+            raise RunError(
+                f"{folder} is {what}: a run has a folder of its own there",
+                "Remove it, or move the folder back; to keep a run on another disk, link the whole run.",
+            )
+        return folder
 
     def config(self, overrides: Iterable[str] = ()) -> Config:
         """Load config.yaml; raises ConfigError where it is not a valid config.
@@ -198,6 +228,12 @@ class Run:
         """
         from cnncli.config.load import load
 
+        try:
+            open_file(self.config_file, follow=False).close()
+        except FileNotFoundError:
+            pass  # `load` says so.
+        except OSError as error:
+            raise RunError(f"{self.config_file} cannot be read: {reason(error)}") from error
         config = load(str(self.config_file), overrides)
         return config.model_copy(update={"origins": replace(config.origins, trained_in=self._trained_in())})
 
@@ -213,7 +249,7 @@ class Run:
         """The run's checkpoints."""
         from cnncli.runs.checkpoints import CheckpointStore
 
-        return CheckpointStore(self.checkpoints_dir)
+        return CheckpointStore(self.own(self.checkpoints_dir))
 
     def evaluation_file(self, split: str, checkpoint: str | None = None) -> Path:
         """Return the file of a split's evaluation, of another checkpoint than the best if one is named."""
@@ -226,6 +262,27 @@ class Run:
     def predictions_file(self, split: str, checkpoint: str | None = None) -> Path:
         """Return the file of a split's predictions, of another checkpoint than the best if one is named."""
         return self.path / f"predictions-{_filed(split, checkpoint)}.csv"
+
+    def read_bytes(self, file: Path, limit: int) -> bytes:
+        """Return what one of the run's files holds.
+
+        Args:
+            file: The file.
+            limit: Most bytes that it may have, one of `runs.limits`.
+
+        Raises:
+            OSError: If it cannot be read, is larger, or is a link or anything else than a regular file.
+        """
+        return read_bytes(file, limit, follow=False)
+
+    def read_json(self, file: Path, limit: int = limits.DOCUMENT) -> Any:
+        """Return the document that one of the run's files holds.
+
+        Raises:
+            OSError: As `read_bytes`.
+            ValueError: If it is not JSON.
+        """
+        return read_json(file, limit, follow=False)
 
     def write_text(self, file: Path, text: str | bytes) -> None:
         """Write one of the run's files in one step: a reader sees the old or the new content.
@@ -245,7 +302,7 @@ class Run:
     def origins(self) -> dict[str, str]:
         """Return where each value of the config came from, as `cnn train` was told; nothing where nobody wrote it."""
         try:
-            found: dict[str, str] = json.loads(self.origins_file.read_text(encoding="utf-8"))
+            found: dict[str, str] = self.read_json(self.origins_file, limits.RECORD)
         except (OSError, ValueError):
             return {}
         return found
@@ -257,9 +314,9 @@ class Run:
             RunError: If it cannot be read.
         """
         try:
-            document: dict[str, Any] = json.loads(self.data_file.read_text(encoding="utf-8"))
+            document: dict[str, Any] = self.read_json(self.data_file)
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.data_file} cannot be read: {error}") from error
+            raise RunError(f"{self.data_file} cannot be read: {reason(error)}") from error
         return document
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
@@ -282,6 +339,11 @@ class Run:
         """Drop the lines of epochs after `epoch`, in one step: a resumed run writes them again."""
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
         self.write_text(self.metrics_file, "".join(map(metrics.to_line, kept)))
+
+
+def reason(error: Exception) -> str:
+    """Say in a few words why a file cannot be read."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _filed(split: str, checkpoint: str | None) -> str:

@@ -18,7 +18,7 @@ from cnncli.engine.exporting.parity import Parity
 from cnncli.engine.exporting.proof import Proof, num_examples
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import DataError, ExportError
-from cnncli.files import folders
+from cnncli.files import durable, folders
 from cnncli.plural import counted
 from cnncli.runs.run import Run
 
@@ -95,11 +95,15 @@ def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
         ExportError: Before anything is written, if a format cannot hold the network; if an artifact
             predicts differently from the run, and then nothing of it is left.
     """
+    run.own(run.export_dir)
     trained = load_trained(run, wanted.checkpoint)
     source = _source(run, trained, wanted.data, note)
     formats = _possible(source, wanted, note)
-    run.export_dir.mkdir(exist_ok=True)
-    folders.remove_unfinished(run.export_dir)
+    try:
+        durable.make_directories(run.export_dir)
+    except OSError as error:
+        raise ExportError(f"{run.export_dir} cannot be made: {error.strerror}") from error
+    run.remove_leftovers()
     scored = any(kind.tolerance.max_abs_diff is None for kind in formats)
     number = num_examples(source, scored)
     proofs: dict[tuple[str, int], Proof] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,8 @@ from cnncli.engine.evaluation import invariance
 from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 from cnncli.engine.inspection.network import InspectedNetwork
 from cnncli.errors import CnnError, RunError
+from cnncli.files.read import read_json
+from cnncli.runs import limits
 from cnncli.runs.evaluations import KeptEvaluation, find_evaluation
 from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
@@ -126,7 +127,7 @@ def known_profile(run: Run, split: str, checkpoint: str) -> dict[str, Any] | Non
 def _known(file: Path, checkpoint: str) -> dict[str, Any] | None:
     """Return what a file holds if it is of that checkpoint."""
     try:
-        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        document: dict[str, Any] = read_json(file, limits.DOCUMENT, follow=False)
         return document if document["checkpoint"] == checkpoint else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
