@@ -54,25 +54,28 @@ def eval_cli(
     moved = moved_path(None, sets)
     if data is not None and moved is not None:
         raise typer.BadParameter("use either --data or --set data.path")
+    not_kept: list[str] = []
     exported = kind_of(Path(run)) is not None
     found = None if exported else find(run, runs_dir)
     if found is None:
         from cnncli.cli.artifact import open_artifact
         from cnncli.serving.evaluate import evaluate_artifact
 
-        measured, document = evaluate_artifact(open_artifact(Path(run)), Path(run), split, data, runs_dir, moved)
+        measured, document = evaluate_artifact(
+            open_artifact(Path(run)), Path(run), split, data, runs_dir, moved, not_kept.append
+        )
     else:
         from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 
         measured, document = evaluate_run(
-            found, EvaluationOptions(checkpoint, split, moved or data, tta, moved is not None)
+            found, EvaluationOptions(checkpoint, split, moved or data, tta, moved is not None), not_kept.append
         )
     if data is not None and document["data"] is None:
         print_note(f"{data} holds the run's own examples: its {split} split is measured")
     if invariance:
         from cnncli.engine.evaluation.invariance import measure
 
-        document["invariance"] = measure(found, measured)
+        document["invariance"] = measure(found, measured, not_kept.append)
     if csv is not None:
         from cnncli.report.files import write_text
 
@@ -81,6 +84,8 @@ def eval_cli(
         print_json(document)
     else:
         _print(document, get_task(measured.task).pages)
+    for sentence in not_kept:
+        print_note(f"warning: {sentence}")
 
 
 def _print(document: dict[str, Any], pages: Pages) -> None:

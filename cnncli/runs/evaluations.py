@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +13,8 @@ from cnncli.files import durable
 from cnncli.files.read import read_json
 from cnncli.runs import limits
 from cnncli.runs.run import Run, reason
+
+log = logging.getLogger(__name__)
 
 Place = Callable[[str, str | None], Path]
 """Names a file by split and checkpoint: `Run.evaluation_file`, `predictions_file` or `invariance_file`."""
@@ -26,6 +30,20 @@ class KeptEvaluation(NamedTuple):
 
     document: dict[str, Any]
     predictions_file: Path
+
+
+@contextmanager
+def kept_if_possible(what: str, tell: Callable[[str], None] = log.warning) -> Iterator[None]:
+    """Let what was measured be shown where its run cannot be written, and tell that it is not kept.
+
+    Args:
+        what: What the block writes, "the evaluation".
+        tell: Hears it.
+    """
+    try:
+        yield
+    except WriteError as error:
+        tell(f"{what} is not kept: {error.message}")
 
 
 def checkpoint_name(run: Run, checkpoint: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,22 @@ from cnncli.runs.find import find
 from cnncli.runs.run import Run
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
-from cnncli.tasks.measurement import Measurement, count_use, name_of
+from cnncli.tasks.measurement import Measurement, Tell, count_use, name_of
 from cnncli.tasks.task import Result, get_task
+
+log = logging.getLogger(__name__)
 
 BATCH = 64
 
 
 def evaluate_artifact(
-    artifact: Artifact, path: Path, split: str, data: Path | None, runs_dir: Path, moved: Path | None = None
+    artifact: Artifact,
+    path: Path,
+    split: str,
+    data: Path | None,
+    runs_dir: Path,
+    moved: Path | None = None,
+    tell: Tell = log.warning,
 ) -> tuple[Measurement, dict[str, Any]]:
     """Measure an exported network; nothing is written but the use of the test split.
 
@@ -36,6 +45,7 @@ def evaluate_artifact(
         data: Examples that are not the run's own, or None.
         runs_dir: Folder of all runs, where its run is looked for.
         moved: Where the run's own examples are now, or None where its config says it.
+        tell: Hears that the use is not on record where the run cannot be written.
 
     Returns:
         What was measured, and what `cnn eval --json` prints.
@@ -51,7 +61,7 @@ def evaluate_artifact(
     else:
         run = _run_of(path, artifact.description, runs_dir)
         examples = own(run.config(), {**run.passport(), "classes": artifact.classes}, moved).named(split)
-        uses = count_use(run, split)
+        uses = count_use(run, split, tell)
     measured = Measurement(
         result=_measure(artifact, examples),
         checkpoint=artifact.description.checkpoint,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +15,7 @@ from cnncli.engine.evaluation import invariance
 from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 from cnncli.engine.inspection.network import InspectedNetwork
 from cnncli.errors import CnnError, RunError
+from cnncli.files import durable
 from cnncli.files.read import read_json
 from cnncli.runs import limits
 from cnncli.runs.evaluations import KeptEvaluation, find_evaluation
@@ -93,11 +97,20 @@ def evaluation(run: Run, split: str, checkpoint: str = "best", data: Path | None
     wanted = find_checkpoint(run, checkpoint).path.name
     kept = _kept(run, split, wanted)
     if kept is None or not kept.predictions_file.exists():
-        evaluate_run(run, EvaluationOptions(wanted, split, data, moved=True))
+        measured, document = evaluate_run(run, EvaluationOptions(wanted, split, data, moved=True))
         kept = _kept(run, split, wanted)
-    if kept is None:
-        raise CnnError(f"the evaluation of {wanted} on {split} was written, but cannot be read")
+        if kept is None or not kept.predictions_file.exists():  # The run cannot be written, as has been told.
+            kept = KeptEvaluation(document, _for_now(measured.result.csv()))
     return kept
+
+
+def _for_now(csv: str) -> Path:
+    """Write predictions into a folder that goes with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="cnncli-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "predictions.csv"
+    durable.write_file(file, [csv.encode()])
+    return file
 
 
 def _kept(run: Run, split: str, checkpoint: str) -> KeptEvaluation | None:
