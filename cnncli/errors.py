@@ -88,6 +88,10 @@ class RunError(CnnError):
     """A run directory that is missing, locked, damaged or ambiguous."""
 
 
+class WriteError(RunError):
+    """A file of a run that cannot be written: the run is read-only, another user's, or the disk is full."""
+
+
 class CheckpointError(RunError):
     """A checkpoint that is missing, damaged or of another network."""
 

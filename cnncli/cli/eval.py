@@ -54,6 +54,7 @@ def eval_cli(
     moved = moved_path(None, sets)
     if data is not None and moved is not None:
         raise typer.BadParameter("use either --data or --set data.path")
+    not_kept: list[str] = []
     exported = kind_of(Path(run)) is not None
     found = None if exported else find(run, runs_dir)
     of = f"the {split} split" if data is None else str(data)
@@ -64,21 +65,21 @@ def eval_cli(
         with telling(f"loading {run}"):
             artifact = open_artifact(Path(run))
         with telling(f"reading and measuring {of}"):
-            measured, document = evaluate_artifact(artifact, Path(run), split, data, runs_dir, moved)
+            measured, document = evaluate_artifact(artifact, Path(run), split, data, runs_dir, moved, not_kept.append)
     else:
         with loading_tensorflow():
             from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 
         options = EvaluationOptions(checkpoint, split, moved or data, tta, moved is not None)
         with telling(f"reading and measuring {of}"):
-            measured, document = evaluate_run(found, options)
+            measured, document = evaluate_run(found, options, not_kept.append)
     if data is not None and document["data"] is None:
         print_note(f"{data} holds the run's own examples: its {split} split is measured")
     if invariance:
         from cnncli.engine.evaluation.invariance import measure
 
         with telling("measuring changed images"):
-            document["invariance"] = measure(found, measured)
+            document["invariance"] = measure(found, measured, not_kept.append)
     if csv is not None:
         from cnncli.report.files import write_text
 
@@ -87,6 +88,8 @@ def eval_cli(
         print_json(document)
     else:
         _print(document, get_task(measured.task).pages)
+    for sentence in not_kept:
+        print_note(f"warning: {sentence}")
 
 
 def _print(document: dict[str, Any], pages: Pages) -> None:

@@ -36,9 +36,9 @@ def import_cli(
     target = output or Path(f"{imported.config.name}.yaml")
     if target.exists():
         raise CnnError(f"{target} already exists", "Choose another file with --output.")
-    from cnncli.report.files import write_text
+    from cnncli.report.files import write_new
 
-    write_text(target, imported.text)
+    write_new(target, imported.text)
     run = make_run(imported, runs_dir) if imported.weights else None
     for note in imported.notes:
         print_note(f"note: {note}")

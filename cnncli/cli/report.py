@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cnncli.cli.console import loading_tensorflow, print_json, print_line, telling
 from cnncli.cli.moved import MovedData, MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunArgument, RunsDir
+
+if TYPE_CHECKING:
+    from cnncli.runs.run import Run
 
 
 def report_cli(
@@ -38,7 +41,6 @@ def report_cli(
 
     moved = moved_path(data, sets)
     found = find(run, runs_dir)
-    target = output or found.report_file
     with loading_tensorflow():
         from cnncli.engine.inspection.report import collect
     from cnncli.report.files import write_text
@@ -47,8 +49,23 @@ def report_cli(
 
     with telling("reading the examples, and drawing what the network does with them"):
         material = collect(found, split, checkpoint, moved)
-    write_text(target, report_page(material, get_task(found.config().task).pages.sections()))
+    text = report_page(material, get_task(found.config().task).pages.sections())
+    target = output or found.report_file
+    if output is not None:
+        write_text(output, text)
+    else:
+        _keep(found, text)
     if as_json:
         print_json({"file": str(target)})
     else:
         print_line(str(target))
+
+
+def _keep(run: Run, text: str) -> None:
+    """Write the report into its run; where that refuses, say how to write it elsewhere."""
+    from cnncli.errors import WriteError
+
+    try:
+        run.write_text(run.report_file, text)
+    except WriteError as error:
+        raise WriteError(error.message, "Write it elsewhere: cnn report RUN -o FILE.") from error

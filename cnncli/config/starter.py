@@ -7,6 +7,7 @@ from pathlib import Path
 from cnncli.config import zoo
 from cnncli.config.language.suggestions import suggestion
 from cnncli.errors import CnnError
+from cnncli.files import durable
 
 STARTER = """\
 # A first network. Check it: cnn check {file}. Inspect it: cnn summary {file}. Train it: cnn train {file}.
@@ -84,8 +85,7 @@ def write_text(file: Path, text: str) -> Path:
     """
     require_new(file)
     try:
-        with file.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+        durable.add_file(file, text)
     except OSError as error:
         raise CnnError(f"{file} cannot be written: {error.strerror}.") from None
     return file

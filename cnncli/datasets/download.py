@@ -9,10 +9,12 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 from cnncli.errors import DataError
+from cnncli.files import durable
 
 _BLOCK = 2**20
 _TIMEOUT = 30.0
@@ -71,7 +73,7 @@ def open_published(file: PublishedFile) -> BinaryIO:
     return downloaded
 
 
-def check(opened: BinaryIO, file: PublishedFile, origin: str) -> None:
+def check(opened: BinaryIO | FileIO, file: PublishedFile, origin: str) -> None:
     """Go back to the first byte of an open file; raise DataError if it is not the published one."""
     found = digest(opened, file.digest)
     if found != file.digest:
@@ -82,7 +84,7 @@ def check(opened: BinaryIO, file: PublishedFile, origin: str) -> None:
         )
 
 
-def digest(opened: BinaryIO, expected: str) -> str:
+def digest(opened: BinaryIO | FileIO, expected: str) -> str:
     """Return the digest of an open file, of the kind of the expected one, and go back to its first byte."""
     total = hashlib.new(_kind(expected).replace("-", ""), usedforsecurity=False)
     opened.seek(0)
@@ -100,17 +102,13 @@ def _download(file: PublishedFile, path: Path) -> None:
     """Put a file into the cache, whole or not at all."""
     _note(f"downloading {file.url} ({file.size / 1e6:.1f} MB)")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w+b") as target:
-            _copy(file, target)
-            check(target, file, file.url)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    durable.remove_leftovers(path.parent, of=path)
+    with durable.replacement(path) as target:
+        _copy(file, target)
+        check(target, file, file.url)
 
 
-def _copy(file: PublishedFile, target: BinaryIO) -> None:
+def _copy(file: PublishedFile, target: FileIO) -> None:
     """Write what the network gives, but never more than the file's size."""
     from http.client import HTTPException  # with TLS they take 10 ms, and a set is downloaded once
     from urllib.error import URLError
@@ -120,7 +118,8 @@ def _copy(file: PublishedFile, target: BinaryIO) -> None:
     try:
         with urlopen(file.url, timeout=_TIMEOUT) as response:  # noqa: S310 - the URLs are fixed
             while done < file.size and (block := response.read(min(_BLOCK, file.size - done))):
-                done += target.write(block)
+                durable.write(target, block)
+                done += len(block)
                 if time.monotonic() - noted >= _NOTE_EVERY:
                     noted = time.monotonic()
                     _note(f"downloaded {done / 1e6:.1f} of {file.size / 1e6:.1f} MB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from cnncli.datasets.images import Pixels
 from cnncli.datasets.splits import Splits, image
 from cnncli.errors import DataError
+from cnncli.files import durable
+from cnncli.files.output import output
 
 _COLUMNS = 10
 _MAX_CLASSES = 20
@@ -40,9 +43,11 @@ def draw(splits: Splits, path: Path) -> Path:
                 axes.imshow(_shown(image(splits.train, int(rows[place]))), cmap="gray", vmin=0, vmax=255)
         label_text = f"{classes[label]}\n{len(rows):,}"
         row[0].set_ylabel(label_text, rotation=0, ha="right", va="center", parse_math=False)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=100)
+        with output(path) as file:
+            durable.write(file, content.getbuffer())
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
     return path

@@ -9,8 +9,10 @@ after each.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -26,14 +28,20 @@ from cnncli.files.read import open_file, opener
 
 Buffer = bytes | memoryview
 
+TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp$")
+"""How the names of temporary files end."""
+
+LONGEST = 200
+"""Bytes of a file's name that its temporary files carry: systems allow names of 255."""
+
 STALE = 60.0
 """Seconds after its last change from which on a temporary file without a lock is a dead writer's: a living one lets go
 of its lock only to rename the file at once."""
 
 
 def create(path: Path) -> FileIO:
-    """Open a new file for writing; an existing one is an error."""
-    return FileIO(path, "xb")
+    """Open a new file for writing, and for reading what was written; an existing one is an error."""
+    return FileIO(path, "xb+")
 
 
 def reopen(path: Path) -> FileIO:
@@ -91,6 +99,23 @@ def replace(source: Path, target: Path) -> None:
     source.replace(target)
 
 
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name; an existing one is an error."""
+    os.link(source, target)
+
+
+def exchange(source: Path, target: Path) -> None:
+    """Let two files or folders swap their names in one step; OSError where the system cannot."""
+    import ctypes
+
+    here, swap = -100, 2  # AT_FDCWD and RENAME_EXCHANGE
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if renameat2 is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(source))
+    if renameat2(here, os.fsencode(source), here, os.fsencode(target), swap):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(source))
+
+
 def unlink(path: Path) -> None:
     """Remove a file."""
     path.unlink()
@@ -121,7 +146,15 @@ def write_file(path: Path, chunks: Iterable[Buffer]) -> None:
 
 def temporary_name(path: Path) -> Path:
     """Return a name beside a path that no other process has, on this host, in another container or elsewhere."""
-    return path.with_name(f".{path.name}.{token_hex(8)}.tmp")
+    return path.with_name(f"{_prefix(path)}{token_hex(8)}.tmp")
+
+
+def _prefix(path: Path) -> str:
+    """Return how the names of a file's temporary files begin; of a name near the system's limit, a part."""
+    name = path.name
+    if len(os.fsencode(name)) > LONGEST:
+        name = os.fsencode(name)[:LONGEST].decode("utf-8", "ignore")
+    return f".{name}."
 
 
 @contextmanager
@@ -148,23 +181,51 @@ def replacement(path: Path, *, wait: bool = True) -> Iterator[FileIO]:
         fsync_directory(path.parent)
 
 
-def replace_file(path: Path, content: str | bytes, *, wait: bool = True) -> None:
+def replace_file(path: Path, content: str | Buffer, *, wait: bool = True) -> None:
     """Put `content` in the place of a file: `replacement` for what is at hand as a whole."""
     with replacement(path, wait=wait) as file:
         write(file, content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
-def remove_leftovers(folder: Path, pattern: str = ".*.tmp") -> None:
+def add_file(path: Path, content: str) -> None:
+    """Write a new file in one step; an existing one is an error and stays.
+
+    Raises:
+        FileExistsError: If there is one, or another process was quicker.
+        OSError: If the disk refuses.
+    """
+    temporary = temporary_name(path)
+    try:
+        with create(temporary) as file:
+            try_lock(file, warn=False)
+            write(file, content.encode())
+            fsync(file)
+        try:
+            link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # A disk without second names: take the name, then fill it.
+            create(path).close()
+            replace(temporary, path)
+    finally:
+        with suppress(OSError):
+            unlink(temporary)
+    fsync_directory(path.parent)
+
+
+def remove_leftovers(folder: Path, of: Path | None = None) -> None:
     """Remove temporary files whose writers are dead; what cannot be removed stays.
 
     Args:
         folder: Where to look, not below it.
-        pattern: Which names.
+        of: The file that they were to become; None for those of all.
     """
-    with suppress(OSError):
-        for path in folder.glob(pattern):
-            if _is_abandoned(path):
-                unlink(path)
+    prefix = "." if of is None else _prefix(of)
+    with suppress(OSError), os.scandir(folder) as entries:
+        for name in [entry.name for entry in entries if entry.name.startswith(prefix) and TEMPORARY.search(entry.name)]:
+            with suppress(OSError):
+                if _is_abandoned(folder / name):
+                    unlink(folder / name)
 
 
 def _is_abandoned(path: Path) -> bool:
@@ -188,8 +249,22 @@ def append_line(path: Path, line: str) -> None:
         fsync_directory(path.parent)
 
 
+def fsync_tree(path: Path) -> None:
+    """Wait until a file, or a directory with all that is in it, is on the disk."""
+    if path.is_dir():
+        for child in path.iterdir():
+            fsync_tree(child)
+        fsync_directory(path)
+    else:
+        with FileIO(path, "rb+") as file:
+            fsync(file)
+
+
 def remove_tree(path: Path) -> None:
-    """Remove a directory with all that is in it."""
+    """Remove a directory with all that is in it; of a link, and of a file, only that itself."""
+    if path.is_symlink() or not path.is_dir():
+        unlink(path)
+        return
     for child in path.iterdir():
         if child.is_dir() and not child.is_symlink():
             remove_tree(child)

@@ -47,7 +47,7 @@ def try_lock(file: IO[bytes], *, warn: bool = True) -> bool:
 
 @contextmanager
 def alone(path: Path, patience: float) -> Iterator[None]:
-    """Let one process at a time run the block; the others wait.
+    """Let one process at a time run the block; the others wait. A disk without locks lets all go on.
 
     Args:
         path: The lock file; made when it is not there, and left, for removing it could part two processes.
@@ -57,12 +57,22 @@ def alone(path: Path, patience: float) -> Iterator[None]:
         TimeoutError: If another process has held it for so long.
         OSError: If the file cannot be made.
     """
-    with FileIO(path, "ab", opener=opener(follow=False)) as file:
+    with _opened(path) as file:
         deadline = time.monotonic() + patience
         pause = 0.001
-        while not try_lock(file):
+        while not try_lock(file, warn=False):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"another process has held {path} for {patience:g} s")
             time.sleep(pause)
             pause = min(2 * pause, 0.05)
         yield
+
+
+def _opened(path: Path) -> FileIO:
+    try:
+        return FileIO(path, "ab", opener=opener(follow=False))
+    except PermissionError:
+        if not path.exists():
+            raise
+        # Another user of the folder has made it: most systems lock what was opened for reading as well.
+        return FileIO(path, "rb", opener=opener(follow=False))

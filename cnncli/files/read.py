@@ -10,8 +10,9 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TextIO
 
 KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -55,7 +56,7 @@ def opener(*, follow: bool = True) -> Callable[[str, int], int]:
     return opened
 
 
-def open_file(path: Path, *, follow: bool = True) -> BinaryIO:
+def open_file(path: Path, *, follow: bool = True) -> BufferedReader:
     """Open a regular file for reading.
 
     Args:
@@ -82,8 +83,30 @@ def read_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
     with open_file(path, follow=follow) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes, the most that is read here", str(path))
+        raise _too_large(path, limit)
     return content
+
+
+def open_text(path: Path, limit: int, *, follow: bool = True) -> TextIO:
+    """Open a regular text file of UTF-8 for reading, its line ends as they are.
+
+    Args:
+        path: The file.
+        limit: Most bytes that it may have now.
+        follow: Whether a link may lead there.
+
+    Raises:
+        OSError: As `open_file`, or if the file is larger than the limit.
+    """
+    file = open_file(path, follow=follow)
+    if os.fstat(file.fileno()).st_size > limit:
+        file.close()
+        raise _too_large(path, limit)
+    return TextIOWrapper(file, encoding="utf-8", newline="")
+
+
+def _too_large(path: Path, limit: int) -> OSError:
+    return OSError(errno.EFBIG, f"it is larger than {limit:,} bytes, the most that is read here", str(path))
 
 
 def read_json(path: Path, limit: int, *, follow: bool = True) -> Any:

@@ -1,32 +1,41 @@
-"""Files that a user asks for by name."""
+"""Files that a user asks for by name: what the disk refuses is one error."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from cnncli.errors import CnnError
+from cnncli.files import durable
+from cnncli.files.output import output
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file; raises CnnError where the disk refuses."""
+    """Write a text file in one step; raises CnnError where the disk refuses."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
+def write_new(path: Path, text: str) -> None:
+    """Write a text file that is not there yet, and the folders above it where they are missing.
+
+    Raises:
+        CnnError: If it is there, or the disk refuses.
+    """
+    with _refusals_told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        durable.add_file(path, text)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, and the folders above it where they are missing.
+    """Write a file in one step, and the folders above it where they are missing.
 
     Raises:
         CnnError: If the disk refuses.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise _refused(path, error) from error
+    with _refusals_told(path), output(path) as file:
+        durable.write(file, content)
 
 
 @contextmanager
@@ -38,28 +47,21 @@ def text_file(path: Path) -> Iterator[TextIO]:
     Raises:
         CnnError: If the disk refuses.
     """
+    with _refusals_told(path), output(path) as raw:
+        # Readable where it can be, because what has been written may have to be written anew.
+        mode: Literal["w+", "w"] = "w+" if raw.readable() else "w"
+        with open(raw.fileno(), mode, encoding="utf-8", errors="backslashreplace", newline="", closefd=False) as file:
+            yield file
+
+
+@contextmanager
+def _refusals_told(path: Path) -> Iterator[None]:
     try:
-        if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                yield file
-            return
-        target = path.resolve()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            # Readable, because what has been written may have to be written anew.
-            with temporary.open("w+", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                yield file
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except BrokenPipeError:
+        yield
+    except BrokenPipeError:  # The reader of a pipe has gone, which is no error.
         raise
     except OSError as error:
-        raise _refused(path, error) from error
-
-
-def _refused(path: Path, error: OSError) -> CnnError:
-    return CnnError(
-        f"{path} cannot be written: {error.strerror}", "Check that the folder is writable and the disk is not full."
-    )
+        raise CnnError(
+            f"{path} cannot be written: {error.strerror or error}",
+            "Check that the folder is writable and the disk is not full.",
+        ) from error

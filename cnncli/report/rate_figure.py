@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from cnncli.report.files import write_bytes
 
 
 def draw_search(document: Mapping[str, Any], path: Path) -> None:
@@ -29,4 +32,6 @@ def draw_search(document: Mapping[str, Any], path: Path) -> None:
         axes.set_title("no advice: the loss has not clearly fallen")
     else:
         axes.legend()
-    figure.savefig(path, dpi=130)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=130)
+    write_bytes(path, content.getvalue())

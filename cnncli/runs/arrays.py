@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.files.durable import Buffer
+from cnncli.files.read import open_file
 from cnncli.runs.manifest import Damage, Entry, Manifest
 
 Array = npt.NDArray[Any]
@@ -55,11 +57,11 @@ def read(path: Path, manifest: Manifest) -> dict[str, Array]:
         Damage: If the file's size or digest is not the manifest's.
         OSError: If it cannot be read.
     """
-    size = path.stat().st_size
-    if size != manifest.num_bytes:
-        raise Damage(f"{path.name} has {size:,} bytes, expected {manifest.num_bytes:,}")
-    buffer = np.empty(size, np.uint8)
-    with path.open("rb") as file:
+    with open_file(path, follow=False) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != manifest.num_bytes:
+            raise Damage(f"{path.name} has {size:,} bytes, expected {manifest.num_bytes:,}")
+        buffer = np.empty(size, np.uint8)
         num_read = file.readinto(buffer.data)
     if num_read != size or sha256(buffer.data).hexdigest() != manifest.sha256:
         raise Damage(f"the checksum of {path.name} differs from the manifest in {path.parent.name}")

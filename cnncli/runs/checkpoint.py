@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import CheckpointError
 from cnncli.files import durable
+from cnncli.files.read import read_bytes
+from cnncli.runs import limits
 from cnncli.runs.manifest import Damage, Manifest
 
 if TYPE_CHECKING:
     from cnncli.runs.arrays import Array
 
 ARRAYS, MANIFEST = "arrays.bin", "manifest.json"
+
+DAMAGED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.ELOOP, errno.EINVAL, errno.EFBIG)
+"""What a file of a checkpoint is read with that is gone, torn, a link, no regular file or far too large."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +105,17 @@ def read_manifest(directory: Path) -> Manifest:
         CheckpointError: If this process may not or cannot read it, whole or not.
     """
     with _reading(directory / MANIFEST) as path:
-        return Manifest.from_bytes(path.read_bytes())
+        return Manifest.from_bytes(read_bytes(path, limits.MANIFEST, follow=False))
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[Path]:
     """Tell a file that is gone or that the disk cannot give back from one that is only out of reach now."""
+    if path.parent.is_symlink():
+        raise Damage(f"{path.parent.name} is a link, not a folder of the run's own")
     try:
         yield path
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO):
+        if error.errno in DAMAGED:
             raise Damage(f"{path.name} cannot be read: {error.strerror}") from error
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error

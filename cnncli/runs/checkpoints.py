@@ -46,6 +46,7 @@ class CheckpointStore:
 
     def names(self) -> list[str]:
         """Return the names of the checkpoints, oldest first."""
+        self._refuse_link()
         if not self.directory.is_dir():
             return []
         return sorted((path.name for path in self.directory.iterdir() if NAME.fullmatch(path.name)), key=_order)
@@ -81,6 +82,7 @@ class CheckpointStore:
         bad = arrays_file.first_non_finite({name: arrays[name] for name in weights})
         if bad is not None:
             raise CheckpointError(f"no checkpoint of step {step} was written: {bad} is not finite")
+        self._refuse_link()
         with self._saving:
             try:
                 if not self._made:
@@ -131,6 +133,11 @@ class CheckpointStore:
     def best_name(self) -> str | None:
         """Return the name of the best checkpoint, as the newest one names it, without reading its arrays."""
         return next((name for name in self._best_names() if (self.directory / name).is_dir()), None)
+
+    def _refuse_link(self) -> None:
+        """Raise CheckpointError if the folder is elsewhere: there, files would be renamed and removed."""
+        if self.directory.is_symlink():
+            raise CheckpointError(f"{self.directory} is a link: a run has a folder of its own there")
 
     def _commit(self, name: str, state: State) -> None:
         """Write a checkpoint under a temporary name, bring it to the disk, and rename it."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Protocol
 
-from cnncli.errors import RunError
+from cnncli.errors import CnnError, RunError
 from cnncli.runs.evaluations import KeptEvaluation, checkpoint_name, find_evaluation, measured_checkpoints
 from cnncli.runs.metrics import best, names, primary
-from cnncli.runs.run import Run
+from cnncli.runs.run import Run, reason
 
 ALWAYS = ("mcnemar",)
 """Tests whose list is in the JSON even where no two runs could be tested."""
@@ -165,21 +165,66 @@ def compare(runs: Sequence[Run], test_of: Callable[[str], PairedTest], checkpoin
     """
     if len(runs) < 2:
         raise RunError(f"{len(runs)} run to compare, expected at least two", "cnn compare RUN RUN …")
-    labels = _labels(runs)
-    configs = [_flat_config(run) for run in runs]
-    kept = [find_evaluation(run, "test", checkpoint_name(run, checkpoint)) for run in runs]
-    metrics = [_metrics(run, evaluation) for run, evaluation in zip(runs, kept, strict=True)]
-    predictions = [_predictions(run, evaluation) for run, evaluation in zip(runs, kept, strict=True)]
+    sides, damaged = _readable(runs, _labels(runs), test_of, checkpoint)
+    labels, runs = tuple(side.label for side in sides), [side.run for side in sides]
+    configs, metrics = [side.config for side in sides], [side.metrics for side in sides]
+    kept = [side.kept for side in sides]
     return Comparison(
         labels,
         _differing(configs),
         {key: tuple(run.get(key) for run in metrics) for key in _keys(metrics)},
         tuple(_groups(labels, configs, metrics)),
-        tuple(_pairs(labels, predictions, [config.get("task", DEFAULT_TASK) for config in configs], test_of)),
+        tuple(_pairs(sides, test_of)),
         checkpoint,
         tuple(None if evaluation is None else evaluation.document.get("checkpoint") for evaluation in kept),
-        tuple(_notes(labels, runs, kept, checkpoint)),
+        (*damaged, *_notes(labels, runs, kept, checkpoint)),
     )
+
+
+@dataclass(frozen=True)
+class _Side:
+    """What is compared of one run."""
+
+    label: str
+    run: Run
+    config: Mapping[str, Any]
+    kept: KeptEvaluation | None
+    metrics: Mapping[str, float | int | None]
+    rows: Any | None
+
+    @classmethod
+    def of(cls, label: str, run: Run, test_of: Callable[[str], PairedTest], checkpoint: str) -> _Side:
+        """Read a run; raises CnnError if that is not possible."""
+        config = _flat_config(run)
+        kept = find_evaluation(run, "test", checkpoint_name(run, checkpoint))
+        metrics, predictions = _metrics(run, kept), _predictions(run, kept)
+        rows = None if predictions is None else test_of(_task(config)).read_rows(predictions)
+        return cls(label, run, config, kept, metrics, rows)
+
+    @property
+    def task(self) -> str:
+        """Name of the run's task."""
+        return _task(self.config)
+
+
+def _task(config: Mapping[str, Any]) -> str:
+    return str(config.get("task", DEFAULT_TASK))
+
+
+def _readable(
+    runs: Sequence[Run], labels: Sequence[str], test_of: Callable[[str], PairedTest], checkpoint: str
+) -> tuple[list[_Side], list[str]]:
+    """Read the runs; return those that can be read, at least two, and a sentence for each other one."""
+    sides, damaged, errors = [], [], []
+    for label, run in zip(labels, runs, strict=True):
+        try:
+            sides.append(_Side.of(label, run, test_of, checkpoint))
+        except CnnError as error:
+            errors.append(error)
+            damaged.append(f"{label} is left out: {error.message}")
+    if len(sides) < 2:
+        raise errors[0]
+    return sides, damaged
 
 
 def _labels(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -189,13 +234,13 @@ def _labels(runs: Sequence[Run]) -> tuple[str, ...]:
 
 def _flat_config(run: Run) -> dict[str, Any]:
     """Return the values of config.yaml by their paths; a list of numbers is one value."""
-    from cnncli.config.yaml.parser import parse
+    from cnncli.config.yaml.parser import MAX_BYTES, parse
     from cnncli.config.yaml.tree import plain
 
     try:
-        text = run.config_file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{run.config_file} cannot be read: {error.strerror}") from error
+        text = run.read_bytes(run.config_file, MAX_BYTES).decode()
+    except (OSError, ValueError) as error:
+        raise RunError(f"{run.config_file} cannot be read: {reason(error)}") from error
     return dict(_flat(plain(parse(text, str(run.config_file))), ""))
 
 
@@ -285,20 +330,11 @@ def _groups(
             yield Group(tuple(labels[i] for i in indices), table)
 
 
-def _pairs(
-    labels: Sequence[str],
-    predictions: Sequence[Path | None],
-    tasks: Sequence[str],
-    test_of: Callable[[str], PairedTest],
-) -> Iterator[Pair]:
+def _pairs(sides: Sequence[_Side], test_of: Callable[[str], PairedTest]) -> Iterator[Pair]:
     """Yield the test of each two runs of one task whose predictions are there and of the same examples."""
-    tests = {task: test_of(task) for task in dict.fromkeys(tasks)}
-    rows = [
-        None if file is None else tests[task].read_rows(file) for file, task in zip(predictions, tasks, strict=True)
-    ]
-    for first, second in combinations(range(len(rows)), 2):
-        if tasks[first] != tasks[second] or rows[first] is None or rows[second] is None:
+    for first, second in combinations(sides, 2):
+        if first.task != second.task or first.rows is None or second.rows is None:
             continue
-        result = tests[tasks[first]].compare(rows[first], rows[second])
+        result = test_of(first.task).compare(first.rows, second.rows)
         if result is not None:
-            yield Pair(labels[first], labels[second], result)
+            yield Pair(first.label, second.label, result)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnncli.errors import RunError
+from cnncli.errors import RunError, WriteError
 from cnncli.files import durable
-from cnncli.runs.run import Run
+from cnncli.files.read import read_json
+from cnncli.runs import limits
+from cnncli.runs.run import Run, reason
+
+log = logging.getLogger(__name__)
 
 Place = Callable[[str, str | None], Path]
 """Names a file by split and checkpoint: `Run.evaluation_file`, `predictions_file` or `invariance_file`."""
@@ -25,6 +30,20 @@ class KeptEvaluation(NamedTuple):
 
     document: dict[str, Any]
     predictions_file: Path
+
+
+@contextmanager
+def kept_if_possible(what: str, tell: Callable[[str], None] = log.warning) -> Iterator[None]:
+    """Let what was measured be shown where its run cannot be written, and tell that it is not kept.
+
+    Args:
+        what: What the block writes, "the evaluation".
+        tell: Hears it.
+    """
+    try:
+        yield
+    except WriteError as error:
+        tell(f"{what} is not kept: {error.message}")
 
 
 def checkpoint_name(run: Run, checkpoint: str) -> str | None:
@@ -81,7 +100,7 @@ def file_of(run: Run, place: Place, split: str, checkpoint: str) -> Path:
         try:
             durable.replace(plain, place(split, former))
         except OSError as error:
-            raise RunError(f"{plain} cannot be renamed: {error.strerror}") from error
+            raise WriteError(f"{plain} cannot be renamed: {error.strerror}") from error
     return plain
 
 
@@ -97,11 +116,11 @@ def _checkpoint_of(run: Run, place: Place, split: str) -> str | None:
 def _read(file: Path) -> dict[str, Any] | None:
     """Return the document of a file, or None where there is no file."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = read_json(file, limits.DOCUMENT, follow=False)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise RunError(f"{file} cannot be read: {error}", "`cnn eval` writes it again.") from error
+        raise RunError(f"{file} cannot be read: {reason(error)}", "`cnn eval` writes it again.") from error
     if not isinstance(document, dict):
         raise RunError(
             f"{file} cannot be read: it contains {type(document).__name__}, expected a mapping",

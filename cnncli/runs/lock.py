@@ -7,6 +7,7 @@ who holds it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -48,12 +49,15 @@ def _describe(path: Path) -> str:
 
 
 def held(path: Path) -> bool:
-    """Tell whether a process holds the lock now."""
-    try:
-        with FileIO(path, "rb+", opener=opener(follow=False)) as file:
-            return not try_lock(file)
-    except OSError:
-        return False
+    """Tell whether a process holds the lock now; also of a run that this process may only read, where that is told."""
+    for mode in ("rb+", "rb"):
+        try:
+            with FileIO(path, mode, opener=opener(follow=False)) as file:
+                return not try_lock(file)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EROFS):
+                break
+    return False
 
 
 @contextmanager

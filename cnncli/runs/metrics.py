@@ -11,6 +11,8 @@ from typing import Any
 from cnncli.errors import RunError
 from cnncli.files import durable
 from cnncli.files.characters import json_safe
+from cnncli.files.read import parse_json, read_bytes
+from cnncli.runs import limits
 
 BEFORE = ({"name": "loss", "higher_is_better": False}, {"name": "accuracy", "higher_is_better": True, "primary": True})
 """The metrics of runs from before run.json named them: all were classifiers."""
@@ -35,7 +37,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         RunError: If another line is not JSON.
     """
     try:
-        texts = path.read_text(encoding="utf-8", errors="replace").split("\n")
+        texts = read_bytes(path, limits.METRICS, follow=False).decode(errors="replace").split("\n")
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -43,7 +45,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     del texts[-1]  # What follows the last newline.
     try:
         # One call for all lines takes half the time.
-        lines: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
+        lines: list[dict[str, Any]] = parse_json(f"[{','.join(texts)}]")
     except ValueError:
         return _read_each(path, texts)
     return lines
@@ -54,7 +56,7 @@ def _read_each(path: Path, texts: list[str]) -> list[dict[str, Any]]:
     lines = []
     for number, text in enumerate(texts, start=1):
         try:
-            lines.append(json.loads(text))
+            lines.append(parse_json(text))
         except ValueError as error:
             if number < len(texts):
                 raise RunError(f"{path}:{number} is not JSON: {error}") from error

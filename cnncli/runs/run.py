@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 
-from cnncli.errors import RunError
-from cnncli.files import durable
-from cnncli.runs import metrics
+from cnncli.errors import RunError, WriteError
+from cnncli.files import durable, folders
+from cnncli.files.locks import alone
+from cnncli.files.read import open_file, read_bytes, read_json
+from cnncli.runs import limits, metrics
 from cnncli.runs.environment import environment
 from cnncli.runs.lock import held, lock
 
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
     from cnncli.runs.checkpoints import CheckpointStore
 
 Status = Literal["running", "done", "interrupted", "failed"]
+UPDATE_PATIENCE = 60.0
+"""Seconds to wait for other processes that change run.json: each takes a few milliseconds."""
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 
 
@@ -53,6 +55,7 @@ class Run:
         self.replay_dir = path / "replay"
         self.report_file = path / "report.html"
         self._lock_file = path / ".lock"
+        self._record_lock_file = path / ".record.lock"
 
     @classmethod
     def create(cls, runs_dir: Path, name: str, config_text: str, record: Mapping[str, Any] | None = None) -> Run:
@@ -81,14 +84,10 @@ class Run:
         fields = {"name": name, "status": "running", "started": _iso(started), "ended": None}
         try:
             durable.make_directories(runs_dir / name)
-            made = runs_dir / name / f".new-{os.getpid()}-{token_hex(4)}"
-            try:
+            folders.remove_unfinished(runs_dir / name)
+            with folders.work_folder(runs_dir / name) as made:
                 _fill(made, config_text, {**fields, **environment(), **(record or {})})
                 return cls(_rename_to_free(made, started.strftime("%Y%m%d-%H%M%S")))
-            except BaseException:
-                with suppress(OSError):
-                    durable.remove_tree(made)
-                raise
         except OSError as error:
             raise RunError(
                 f"cannot create a run in {runs_dir / name}: {error.strerror}",
@@ -132,9 +131,9 @@ class Run:
             RunError: If it cannot be read.
         """
         try:
-            record = json.loads(self.record_file.read_text(encoding="utf-8"))
+            record = self.read_json(self.record_file, limits.RECORD)
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.record_file} cannot be read: {error}") from error
+            raise RunError(f"{self.record_file} cannot be read: {reason(error)}") from error
         if not isinstance(record, dict):
             raise RunError(f"{self.record_file} contains {type(record).__name__}, expected a mapping")
         return record
@@ -162,14 +161,69 @@ class Run:
         return held(self._lock_file)
 
     def update(self, **fields: Any) -> None:
-        """Change fields of run.json in one step; a status other than running also sets the time of the end."""
-        if "status" in fields:
-            fields.setdefault("ended", None if fields["status"] == "running" else _iso(datetime.now().astimezone()))
-        self.write_json(self.record_file, {**self.record, **fields})
+        """Change fields of run.json as `change` does."""
+        self.change(lambda _: fields)
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold the run while a block runs; RunError says who else does."""
-        return lock(self._lock_file)
+    def change(self, fields_of: Callable[[dict[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
+        """Change fields of run.json in one step; no other process changes it in between.
+
+        A status other than running also sets the time of the end.
+
+        Args:
+            fields_of: Returns the new values of some fields, given what run.json holds.
+
+        Returns:
+            What run.json holds now.
+
+        Raises:
+            WriteError: If the disk refuses.
+            RunError: If run.json cannot be read.
+        """
+        try:
+            with alone(self._record_lock_file, UPDATE_PATIENCE):
+                record = self.record
+                fields = dict(fields_of(record))
+                if "status" in fields:
+                    ended = None if fields["status"] == "running" else _iso(datetime.now().astimezone())
+                    fields.setdefault("ended", ended)
+                self.write_json(self.record_file, record | fields)
+        except OSError as error:
+            raise WriteError(f"{self.record_file} cannot be written: {error.strerror or error}") from error
+        return record | fields
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run while a block runs, and begin with removing what dead processes left in it.
+
+        Raises:
+            RunError: If another process holds it, saying which, or a folder of the run is none.
+        """
+        for folder in (self.checkpoints_dir, self.tensorboard_dir, self.export_dir, self.replay_dir):
+            self.own(folder)
+        with lock(self._lock_file):
+            self.remove_leftovers()
+            yield
+
+    def remove_leftovers(self) -> None:
+        """Remove the files and folders that dead processes did not finish."""
+        for folder in (self.path, self.replay_dir, self.export_dir):
+            if not folder.is_symlink() or folder == self.path:
+                durable.remove_leftovers(folder)
+        folders.remove_unfinished(self.export_dir)
+
+    def own(self, folder: Path) -> Path:
+        """Return one of the run's folders, which need not be there.
+
+        Raises:
+            RunError: If something else has its name: through a link, files would be changed that are not the run's.
+        """
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            what = "a link" if folder.is_symlink() else "not a folder"
+            raise RunError(
+                f"{folder} is {what}: a run has a folder of its own there",
+                "Remove it, or move the folder back; to keep a run on another disk, link the whole run.",
+            )
+        return folder
 
     def config(self, overrides: Iterable[str] = ()) -> Config:
         """Load config.yaml; raises ConfigError where it is not a valid config.
@@ -179,6 +233,12 @@ class Run:
         """
         from cnncli.config.load import load
 
+        try:
+            open_file(self.config_file, follow=False).close()
+        except FileNotFoundError:
+            pass  # `load` says so.
+        except OSError as error:
+            raise RunError(f"{self.config_file} cannot be read: {reason(error)}") from error
         config = load(str(self.config_file), overrides)
         return config.model_copy(update={"origins": replace(config.origins, trained_in=self._trained_in())})
 
@@ -194,7 +254,7 @@ class Run:
         """The run's checkpoints."""
         from cnncli.runs.checkpoints import CheckpointStore
 
-        return CheckpointStore(self.checkpoints_dir)
+        return CheckpointStore(self.own(self.checkpoints_dir))
 
     def evaluation_file(self, split: str, checkpoint: str | None = None) -> Path:
         """Return the file of a split's evaluation, of another checkpoint than the best if one is named."""
@@ -208,16 +268,37 @@ class Run:
         """Return the file of a split's predictions, of another checkpoint than the best if one is named."""
         return self.path / f"predictions-{_filed(split, checkpoint)}.csv"
 
+    def read_bytes(self, file: Path, limit: int) -> bytes:
+        """Return what one of the run's files holds.
+
+        Args:
+            file: The file.
+            limit: Most bytes that it may have, one of `runs.limits`.
+
+        Raises:
+            OSError: If it cannot be read, is larger, or is a link or anything else than a regular file.
+        """
+        return read_bytes(file, limit, follow=False)
+
+    def read_json(self, file: Path, limit: int = limits.DOCUMENT) -> Any:
+        """Return the document that one of the run's files holds.
+
+        Raises:
+            OSError: As `read_bytes`.
+            ValueError: If it is not JSON.
+        """
+        return read_json(file, limit, follow=False)
+
     def write_text(self, file: Path, text: str | bytes) -> None:
         """Write one of the run's files in one step: a reader sees the old or the new content.
 
         Raises:
-            RunError: If the disk refuses.
+            WriteError: If the disk refuses.
         """
         try:
             durable.replace_file(file, text)
         except OSError as error:
-            raise RunError(f"{file} cannot be written: {error.strerror}") from error
+            raise WriteError(f"{file} cannot be written: {error.strerror or error}") from error
 
     def write_json(self, file: Path, document: Any) -> None:
         """Write a document as JSON like `write_text`; NaN and infinities become null."""
@@ -226,7 +307,7 @@ class Run:
     def origins(self) -> dict[str, str]:
         """Return where each value of the config came from, as `cnn train` was told; nothing where nobody wrote it."""
         try:
-            found: dict[str, str] = json.loads(self.origins_file.read_text(encoding="utf-8"))
+            found: dict[str, str] = self.read_json(self.origins_file, limits.RECORD)
         except (OSError, ValueError):
             return {}
         return found
@@ -238,9 +319,9 @@ class Run:
             RunError: If it cannot be read.
         """
         try:
-            document: dict[str, Any] = json.loads(self.data_file.read_text(encoding="utf-8"))
+            document: dict[str, Any] = self.read_json(self.data_file)
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.data_file} cannot be read: {error}") from error
+            raise RunError(f"{self.data_file} cannot be read: {reason(error)}") from error
         return document
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
@@ -265,6 +346,11 @@ class Run:
         self.write_text(self.metrics_file, "".join(map(metrics.to_line, kept)))
 
 
+def reason(error: Exception) -> str:
+    """Say in a few words why a file cannot be read."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def _filed(split: str, checkpoint: str | None) -> str:
     """Return what the names of files say of an evaluation."""
     return split if checkpoint is None else f"{split}-{checkpoint}"
@@ -284,8 +370,7 @@ def _iso(time: datetime) -> str:
 
 
 def _fill(made: Path, config_text: str, record: Mapping[str, Any]) -> None:
-    """Make a directory with what every run has, and wait until it is on the disk."""
-    durable.mkdir(made)
+    """Put into a directory what every run has, and wait until it is on the disk."""
     durable.write_file(made / "config.yaml", [config_text.encode()])
     durable.write_file(made / "run.json", [durable.to_json(metrics.strict(record)).encode()])
     durable.fsync_directory(made)

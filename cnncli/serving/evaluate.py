@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,22 @@ from cnncli.runs.find import find
 from cnncli.runs.run import Run
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
-from cnncli.tasks.measurement import Measurement, count_use, name_of
+from cnncli.tasks.measurement import Measurement, Tell, count_use, name_of
 from cnncli.tasks.task import Result, get_task
+
+log = logging.getLogger(__name__)
 
 BATCH = 64
 
 
 def evaluate_artifact(
-    artifact: Artifact, path: Path, split: str, data: Path | None, runs_dir: Path, moved: Path | None = None
+    artifact: Artifact,
+    path: Path,
+    split: str,
+    data: Path | None,
+    runs_dir: Path,
+    moved: Path | None = None,
+    tell: Tell = log.warning,
 ) -> tuple[Measurement, dict[str, Any]]:
     """Measure an exported network; nothing is written but the use of the test split.
 
@@ -37,6 +46,7 @@ def evaluate_artifact(
         data: Examples that are not the run's own, or None.
         runs_dir: Folder of all runs, where its run is looked for.
         moved: Where the run's own examples are now, or None where its config says it.
+        tell: Hears that the use is not on record where the run cannot be written.
 
     Returns:
         What was measured, and what `cnn eval --json` prints.
@@ -54,7 +64,7 @@ def evaluate_artifact(
         passport = run.passport()
         splits = own(run.config(), {**passport, "classes": artifact.classes}, moved)
         examples, change = splits.named(split), data_change(passport, splits.passport)
-        doubts, uses = () if change is None else (change,), count_use(run, split)
+        doubts, uses = () if change is None else (change,), count_use(run, split, tell)
     measured = Measurement(
         result=_measure(artifact, examples),
         checkpoint=artifact.description.checkpoint,

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cnncli.datasets.splits import Split
+from cnncli.runs.evaluations import kept_if_possible
 from cnncli.runs.run import Run
 from cnncli.tasks.ood import KEY
 from cnncli.tasks.task import Result, get_task
+
+log = logging.getLogger(__name__)
+
+Tell = Callable[[str], None]
+"""Hears what a user should read besides the result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +61,18 @@ def name_of(path: Path) -> str:
     return "data-" + re.sub(r"[^A-Za-z0-9_.-]+", "_", path.absolute().name)
 
 
-def count_use(run: Run, split: str) -> int:
+def count_use(run: Run, split: str, tell: Tell = log.warning) -> int:
     """Count a use of the test split in run.json, and return how often it has been used.
 
     Choosing between runs by their test accuracy selects luck as well; so the number of uses stays on record.
+
+    Args:
+        run: The run.
+        split: The split that was used.
+        tell: Hears that the use is not on record where the run cannot be written.
     """
-    uses: int = run.record.get("test_uses", 0) + (split == "test")
+    uses = int(run.record.get("test_uses", 0)) + (split == "test")
     if split == "test":
-        run.update(test_uses=uses)
+        with kept_if_possible("this use of the test split", tell):
+            uses = run.change(lambda record: {"test_uses": record.get("test_uses", 0) + 1})["test_uses"]
     return uses

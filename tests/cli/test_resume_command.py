@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from cnncli.runs.run import Run
 
 RESUME = """
@@ -45,3 +47,20 @@ def test_misspelt_key_is_reported_before_tensorflow(tmp_path: Path) -> None:
     assert result.stderr.endswith("TensorFlow imported: False")
     assert run.config_file.read_text(encoding="utf-8") == text
     assert not run.locked
+
+
+@pytest.mark.parametrize("name", [".lock", "config.yaml", "checkpoints"])
+def test_a_link_in_a_run_is_one_error(tmp_path: Path, name: str) -> None:
+    """`ln -s precious RUN/.lock; cnn resume RUN`: what it leads to stays as it is, and nobody trains."""
+    run = Run.create(tmp_path, "net", "name: net\n")
+    precious = tmp_path / "precious"
+    precious.write_text("mine", encoding="utf-8")
+    (run.path / name).unlink(missing_ok=True)
+    (run.path / name).symlink_to(precious)
+    result = cnn("resume", str(run.path))
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert "is a link" in result.stderr
+    assert result.stderr.endswith("TensorFlow imported: False")
+    assert "Traceback" not in result.stderr
+    assert precious.read_text(encoding="utf-8") == "mine"

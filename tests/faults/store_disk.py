@@ -35,9 +35,11 @@ PRIMITIVES = (
 
 
 @contextmanager
-def intercepted(call: Callable[[str, Callable[..., Any], tuple[Any, ...]], Any]) -> Iterator[None]:
-    """Hand every primitive operation to `call(name, primitive, arguments)` while the block runs."""
-    originals = {name: getattr(durable, name) for name in PRIMITIVES}
+def intercepted(
+    call: Callable[[str, Callable[..., Any], tuple[Any, ...]], Any], names: tuple[str, ...] = PRIMITIVES
+) -> Iterator[None]:
+    """Hand every primitive operation of these names to `call(name, primitive, arguments)` while the block runs."""
+    originals = {name: getattr(durable, name) for name in names}
 
     def wrap(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *arguments: call(name, original, arguments)

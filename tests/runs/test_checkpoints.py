@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import threading
 from pathlib import Path
 
@@ -255,10 +256,10 @@ def test_what_may_not_be_read_is_not_damaged(store: CheckpointStore, monkeypatch
     """A missing permission or too many open files set nothing aside."""
     save(store, 10, 20)
 
-    def refuse(_: Path) -> bytes:
+    def refuse(*_: object) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(CheckpointError, match="Too many open files"):
         store.latest()
     assert store.names() == ["step-00000010", "step-00000020"]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from io import FileIO
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from types import SimpleNamespace
 import pytest
 
 from cnncli.errors import RunError
+from cnncli.runs import lock as lock_module
 from cnncli.runs.lock import held, lock
 
 HOLD = """
@@ -74,6 +76,21 @@ def test_a_look_does_not_make_it_seem_held(tmp_path: Path) -> None:
     assert not held(path)
     assert not held(tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_run_that_may_only_be_read_is_seen_to_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's, or one on a disk that takes nothing: a run that trains is not called interrupted."""
+
+    def refuse(file: Path, mode: str, opener: Callable[[str, int], int]) -> FileIO:
+        if mode != "rb":
+            raise OSError(errno.EROFS, "Read-only file system")
+        return FileIO(file, mode, opener=opener)
+
+    path = tmp_path / ".lock"
+    with lock(path):
+        monkeypatch.setattr(lock_module, "FileIO", refuse)
+        assert held(path)
+    assert not held(path)
 
 
 def test_a_holder_that_cannot_be_read_is_another_process(tmp_path: Path) -> None:

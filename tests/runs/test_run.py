@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cnncli.errors import RunError
+from cnncli.errors import RunError, WriteError
 from cnncli.files import durable
+from cnncli.files.locks import alone
+from cnncli.runs import run as run_module
 from cnncli.runs.run import Run
+from cnncli.tasks.measurement import count_use
 
 
 @pytest.fixture
@@ -187,3 +194,61 @@ def test_all_files_are_where_the_contract_says(run: Run) -> None:
         "export",
         "report.html",
     }
+
+
+COUNTS = """
+import sys
+from pathlib import Path
+from cnncli.runs.run import Run
+run = Run(Path(sys.argv[1]))
+sys.stdin.read()  # all begin together
+for _ in range(int(sys.argv[2])):
+    run.change(lambda record: {"count": record.get("count", 0) + 1})
+run.update(**{f"done_{sys.argv[3]}": True})
+"""
+
+
+def test_processes_that_change_the_record_lose_nothing(run: Run, started: Callable[..., subprocess.Popen[str]]) -> None:
+    """Each reads, changes and writes run.json while the others do: every count is counted, every field there."""
+    processes = [
+        started([sys.executable, "-c", COUNTS, run.path, "10", str(number)], stdin=subprocess.PIPE)
+        for number in range(4)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.close()
+    for process in processes:
+        assert process.wait() == 0
+    record = run.record
+    assert record["count"] == 40
+    assert [record.get(f"done_{number}") for number in range(4)] == [True] * 4
+
+
+def test_a_test_use_is_counted_beside_an_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever another process writes after this one has read: neither the end nor a use is lost."""
+    write, ending = durable.replace_file, threading.Thread(target=run.update, kwargs={"status": "done"})
+
+    def ended_in_between(file: Path, content: str) -> None:
+        if ending.ident is None:
+            ending.start()
+            ending.join(0.2)
+        write(file, content)
+
+    monkeypatch.setattr(durable, "replace_file", ended_in_between)
+    count_use(run, "test")
+    ending.join()
+    assert (run.record["status"], run.record["test_uses"]) == ("done", 1)
+
+
+def test_a_record_that_others_hold_is_one_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After waiting for them in vain; a link where the lock should be is refused, and not followed."""
+    monkeypatch.setattr(run_module, "UPDATE_PATIENCE", 0.01)
+    with alone(run.path / ".record.lock", 1), pytest.raises(WriteError, match="cannot be written: another process"):
+        run.update(device="CPU")
+    precious = run.path.parent / "precious"
+    precious.write_text("mine", encoding="utf-8")
+    (run.path / ".record.lock").unlink()
+    (run.path / ".record.lock").symlink_to(precious)
+    with pytest.raises(WriteError, match="it is a link"):
+        run.update(device="CPU")
+    assert precious.read_text(encoding="utf-8") == "mine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,12 @@ from cnncli.engine.input_pipeline.decoder import Decoder, FileImages
 from cnncli.engine.input_pipeline.feed import to_memory
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.tasks.objective import make_objective
-from cnncli.runs.evaluations import keep_evaluation
+from cnncli.runs.evaluations import keep_evaluation, kept_if_possible
 from cnncli.runs.run import Run
-from cnncli.tasks.measurement import Measurement, count_use, name_of
+from cnncli.tasks.measurement import Measurement, Tell, count_use, name_of
 from cnncli.tasks.task import Result, get_task
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +63,15 @@ class EvaluationOptions:
     moved: bool = False
 
 
-def evaluate_run(run: Run, options: EvaluationOptions) -> tuple[RunMeasurement, dict[str, Any]]:
+def evaluate_run(
+    run: Run, options: EvaluationOptions, tell: Tell = log.warning
+) -> tuple[RunMeasurement, dict[str, Any]]:
     """Measure a run's network, and let the run keep what came out.
+
+    Args:
+        run: The run.
+        options: What is measured.
+        tell: Hears that nothing is kept where the run cannot be written.
 
     Returns:
         What was measured, and what evaluation-<split>.json holds.
@@ -70,7 +80,7 @@ def evaluate_run(run: Run, options: EvaluationOptions) -> tuple[RunMeasurement, 
         CnnError: If the run, the checkpoint or the examples are missing or damaged.
     """
     measured = evaluate(run, options)
-    return measured, save(run, measured)
+    return measured, save(run, measured, tell)
 
 
 def evaluate(run: Run, options: EvaluationOptions) -> RunMeasurement:
@@ -142,14 +152,15 @@ def readable(split: Split, preprocessing: Preprocessing) -> Images:
     return to_memory(split, preprocessing).images
 
 
-def save(run: Run, measured: RunMeasurement) -> dict[str, Any]:
+def save(run: Run, measured: RunMeasurement, tell: Tell = log.warning) -> dict[str, Any]:
     """Write evaluation-<split>.json and predictions-<split>.csv into the run, and count uses of its test split.
 
-    Of another checkpoint than the best, the files' names end in the checkpoint's.
+    Of another checkpoint than the best, the files' names end in the checkpoint's. A run that cannot be written is told.
 
     Returns:
         What evaluation-<split>.json holds.
     """
-    document = {**measured.to_json(), "run": str(run.path), "test_uses": count_use(run, measured.split.name)}
-    keep_evaluation(run, document, measured.result.csv())
+    document = {**measured.to_json(), "run": str(run.path), "test_uses": count_use(run, measured.split.name, tell)}
+    with kept_if_possible("the evaluation", tell):
+        keep_evaluation(run, document, measured.result.csv())
     return document

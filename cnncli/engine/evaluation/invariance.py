@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, cast
 
 import numpy as np
@@ -11,22 +12,25 @@ from cnncli.datasets.targets import Labels
 from cnncli.engine.evaluation.evaluate import RunMeasurement, readable
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.errors import CnnError
-from cnncli.runs.evaluations import file_of
+from cnncli.runs.evaluations import file_of, kept_if_possible
 from cnncli.runs.run import Run
 from cnncli.tasks.invariance import invariance
-from cnncli.tasks.measurement import Measurement
+from cnncli.tasks.measurement import Measurement, Tell
 from cnncli.tasks.task import get_task
+
+log = logging.getLogger(__name__)
 
 NUM_EXAMPLES = 1000
 """Examples measured, spread evenly over the split: 51 distortions of each take a while."""
 
 
-def measure(run: Run | None, measured: Measurement) -> dict[str, Any]:
-    """Return the invariance profile of a measured network, and let its run keep it."""
+def measure(run: Run | None, measured: Measurement, tell: Tell = log.warning) -> dict[str, Any]:
+    """Return the invariance profile of a measured network, and let its run keep it; `tell` hears if it cannot."""
     if run is None or not isinstance(measured, RunMeasurement):
         raise CnnError("the invariance profile needs a run, not an exported network", "Give the run.")
     document = _profile(measured)
-    run.write_json(file_of(run, run.invariance_file, document["split"], document["checkpoint"]), document)
+    with kept_if_possible("the invariance profile", tell):
+        run.write_json(file_of(run, run.invariance_file, document["split"], document["checkpoint"]), document)
     return document
 
 

@@ -13,6 +13,7 @@ from cnncli.datasets.splits import image as image_of
 from cnncli.datasets.targets import ClassNumbers
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.errors import RunError
+from cnncli.runs import limits
 from cnncli.runs.run import Run
 
 MOST_EXAMPLES = 64
@@ -67,7 +68,7 @@ def load(run: Run) -> Split | None:
     if not run.proof_file.exists():
         return None
     try:
-        with np.load(run.proof_file, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(run.read_bytes(run.proof_file, limits.ARRAYS)), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in ("pixels", "labels", "ids", "split")}
     except Exception as error:
         raise RunError(f"{run.proof_file} cannot be read: {error}", "Give the data with --data PATH.") from error

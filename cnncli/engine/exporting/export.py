@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from cnncli.engine.exporting.parity import Parity
 from cnncli.engine.exporting.proof import Proof, num_examples
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import DataError, ExportError
+from cnncli.files import durable, folders
 from cnncli.plural import counted
 from cnncli.runs.run import Run
 
@@ -96,10 +95,15 @@ def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
         ExportError: Before anything is written, if a format cannot hold the network; if an artifact
             predicts differently from the run, and then nothing of it is left.
     """
+    run.own(run.export_dir)
     trained = load_trained(run, wanted.checkpoint)
     source = _source(run, trained, wanted.data, note)
     formats = _possible(source, wanted, note)
-    run.export_dir.mkdir(exist_ok=True)
+    try:
+        durable.make_directories(run.export_dir)
+    except OSError as error:
+        raise ExportError(f"{run.export_dir} cannot be made: {error.strerror}") from error
+    run.remove_leftovers()
     scored = any(kind.tolerance.max_abs_diff is None for kind in formats)
     number = num_examples(source, scored)
     proofs: dict[tuple[str, int], Proof] = {}
@@ -150,20 +154,16 @@ def _with_drop(kind: Format, max_drop: float | None) -> Format:
 def write_one(run: Run, source: Source, kind: Format, proof: Proof) -> Kept:
     """Write one artifact, prove it, and only then give it its name."""
     target = run.export_dir / f"{run.name}{kind.suffix}"
-    temporary = target.with_name(f".new-{os.getpid()}-{target.name}")
-    _remove(temporary)
     try:
-        description = replace(source.description, any_size=kind.resizes(source.config.data))
-        kind.write(source, description, temporary)
-        kept = prove(kind, temporary, source, proof)
-        _remove(target)
-        temporary.rename(target)
+        with folders.work_folder(run.export_dir) as folder:
+            description = replace(source.description, any_size=kind.resizes(source.config.data))
+            kind.write(source, description, folder / target.name)
+            kept = prove(kind, folder / target.name, source, proof)
+            folders.put(folder / target.name, target)
     except OSError as error:
         raise ExportError(
             f"{target} cannot be written: {error.strerror or error}", "Check that the disk is not full."
         ) from error
-    finally:
-        _remove(temporary)
     kept = replace(kept, path=target)
     run.write_json(target.with_name(f"{target.name}.parity.json"), _record(kept, source))
     return kept
@@ -205,10 +205,3 @@ def _digest(path: Path) -> str:
 
 def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in _files(path))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

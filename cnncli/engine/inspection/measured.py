@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import atexit
+import shutil
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +15,9 @@ from cnncli.engine.evaluation import invariance
 from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 from cnncli.engine.inspection.network import InspectedNetwork
 from cnncli.errors import CnnError, RunError
+from cnncli.files import durable
+from cnncli.files.read import read_json
+from cnncli.runs import limits
 from cnncli.runs.evaluations import KeptEvaluation, find_evaluation
 from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
@@ -92,11 +97,20 @@ def evaluation(run: Run, split: str, checkpoint: str = "best", data: Path | None
     wanted = find_checkpoint(run, checkpoint).path.name
     kept = _kept(run, split, wanted)
     if kept is None or not kept.predictions_file.exists():
-        evaluate_run(run, EvaluationOptions(wanted, split, data, moved=True))
+        measured, document = evaluate_run(run, EvaluationOptions(wanted, split, data, moved=True))
         kept = _kept(run, split, wanted)
-    if kept is None:
-        raise CnnError(f"the evaluation of {wanted} on {split} was written, but cannot be read")
+        if kept is None or not kept.predictions_file.exists():  # The run cannot be written, as has been told.
+            kept = KeptEvaluation(document, _for_now(measured.result.csv()))
     return kept
+
+
+def _for_now(csv: str) -> Path:
+    """Write predictions into a folder that goes with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="cnncli-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "predictions.csv"
+    durable.write_file(file, [csv.encode()])
+    return file
 
 
 def _kept(run: Run, split: str, checkpoint: str) -> KeptEvaluation | None:
@@ -126,7 +140,7 @@ def known_profile(run: Run, split: str, checkpoint: str) -> dict[str, Any] | Non
 def _known(file: Path, checkpoint: str) -> dict[str, Any] | None:
     """Return what a file holds if it is of that checkpoint."""
     try:
-        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        document: dict[str, Any] = read_json(file, limits.DOCUMENT, follow=False)
         return document if document["checkpoint"] == checkpoint else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

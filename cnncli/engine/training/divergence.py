@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from cnncli.engine.training.step_loop import Batch, StepLoop
 from cnncli.errors import CnnError, RunError
+from cnncli.files import durable
 from cnncli.runs.run import Run
 
 
@@ -68,7 +70,7 @@ def save_evidence(run: Run, finding: Finding, images: npt.NDArray[np.uint8]) -> 
     """Write the batch as PNG files and the finding as JSON; return where a user finds them."""
     directory = run.path / f"diverged-step-{finding.step:08d}"
     try:
-        directory.mkdir(exist_ok=True)
+        durable.make_directories(run.own(directory))
         _write_images(directory, images, finding.labels)
         run.write_json(directory / "finding.json", asdict(finding))
     except (OSError, RunError) as error:
@@ -82,7 +84,9 @@ def _write_images(directory: Path, images: npt.NDArray[np.uint8], labels: Sequen
     names = [f"-class-{label}" for label in labels] or [""] * len(images)
     for number, (image, name) in enumerate(zip(images, names, strict=True)):
         pixels = image.squeeze(-1) if image.shape[-1] == 1 else image
-        Image.fromarray(pixels).save(directory / f"{number:04d}{name}.png")
+        content = BytesIO()
+        Image.fromarray(pixels).save(content, "PNG")
+        durable.replace_file(directory / f"{number:04d}{name}.png", content.getbuffer(), wait=False)
 
 
 def error(finding: Finding, evidence: str, run: Run) -> DivergedError:

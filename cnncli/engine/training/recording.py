@@ -58,7 +58,7 @@ class Recording:
         if self._setup.config.train.replay:
             self._replay = Replay(self.run, self._setup)
         pictures = self._replay.images if self._replay is not None else lambda _: {}
-        log = EventLog(self.run.tensorboard_dir, summary, self.run.metrics(), pictures)
+        log = EventLog(self.run.own(self.run.tensorboard_dir), summary, self.run.metrics(), pictures)
         self._event_log = log
         try:
             log.write_pictures(0, {"training_images": first_images(self._setup)})

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,10 @@ from cnncli.engine.network import activations
 from cnncli.engine.training.setup import Setup
 from cnncli.errors import RunError
 from cnncli.files import durable
+from cnncli.files.read import read_bytes
 from cnncli.report.figures_network import FeatureMaps
 from cnncli.report.figures_pixels import kernel_pixels, map_pixels
+from cnncli.runs import limits
 from cnncli.runs.run import Run
 from cnncli.tasks.task import get_task
 
@@ -107,7 +107,7 @@ class Replay:
     """
 
     def __init__(self, run: Run, setup: Setup) -> None:
-        self._directory = run.replay_dir
+        self._directory = run.own(run.replay_dir)
         self._model = setup.model
         self._preprocessing = setup.loop.preprocessing
         self._task = get_task(setup.config.task)
@@ -155,15 +155,14 @@ class Replay:
 
 
 def read_examples(run: Run) -> Examples:
-    """Return the images that a run's recording is of."""
-    with np.load(run.replay_dir / "examples.npz", allow_pickle=False) as stored:
-        return Examples(**{name: stored[name] for name in stored.files})
+    """Return the images that a run's recording is of; raises RunError if they cannot be read."""
+    return Examples(**_stored(run.own(run.replay_dir) / "examples.npz"))
 
 
 def read_frames(run: Run) -> Iterator[Frame]:
     """Yield what was recorded of a run, in the order of the epochs, none beyond those that its metrics know."""
     trained = max((line["epoch"] for line in run.metrics()), default=0)
-    names = sorted(path for path in run.replay_dir.glob("epoch-*.npz") if NAME.fullmatch(path.name))
+    names = sorted(path for path in run.own(run.replay_dir).glob("epoch-*.npz") if NAME.fullmatch(path.name))
     for path in names:
         match = NAME.fullmatch(path.name)
         if match and int(match[1]) <= trained:
@@ -171,12 +170,21 @@ def read_frames(run: Run) -> Iterator[Frame]:
 
 
 def _frame(epoch: int, path: Path) -> Frame:
-    with np.load(path, allow_pickle=False) as stored:
-        kernels = next((name for name in stored.files if name.startswith("kernels/")), None)
-        maps = {name.removeprefix("maps/"): stored[name] for name in stored.files if name.startswith("maps/")}
-        weights = np.empty((0, 0, 0, 0), np.float32) if kernels is None else stored[kernels]
-        others = {name: stored[name] for name in stored.files if not name.startswith(("kernels/", "maps/"))}
-        return Frame(epoch, (kernels or "").removeprefix("kernels/"), weights, maps, others)
+    stored = _stored(path)
+    kernels = next((name for name in stored if name.startswith("kernels/")), None)
+    maps = {name.removeprefix("maps/"): array for name, array in stored.items() if name.startswith("maps/")}
+    weights = np.empty((0, 0, 0, 0), np.float32) if kernels is None else stored[kernels]
+    others = {name: array for name, array in stored.items() if not name.startswith(("kernels/", "maps/"))}
+    return Frame(epoch, (kernels or "").removeprefix("kernels/"), weights, maps, others)
+
+
+def _stored(path: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        content = io.BytesIO(read_bytes(path, limits.ARRAYS, follow=False))
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+    with np.load(content, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def _choose(splits: Splits, preprocessing: Preprocessing) -> Examples:
@@ -204,16 +212,9 @@ def _write(path: Path, arrays: Arrays) -> None:
     """Write arrays in one step: a reader sees the old file or the new one."""
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]  # the stubs see allow_pickle among them
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with suppress(FileNotFoundError):
-            durable.unlink(temporary)
-        durable.write_file(temporary, [content.getbuffer()])
-        durable.replace(temporary, path)
-        durable.fsync_directory(path.parent)
+        durable.replace_file(path, content.getbuffer())
     except OSError as error:
-        with suppress(OSError):
-            durable.unlink(temporary)
         raise _refused(path, error) from error
 
 

@@ -120,8 +120,8 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
     change = resume_checks.schedule_change(before, config, trainer.progress, trainer.setup.steps_per_epoch)
     trainer.notes += tuple(filter(None, (*differences, change, resume_checks.standstill(config, trainer.progress))))
     if differences:
-        told = recorded.get("no_longer_exact", [])
-        run.update(no_longer_exact=[*told, {"step": trainer.progress.step, "because": differences}])
+        told = {"step": trainer.progress.step, "because": differences}
+        run.change(lambda record: {"no_longer_exact": [*record.get("no_longer_exact", []), told]})
     run.write_text(run.config_file, dump(config))
     run.write_json(run.origins_file, _origins_from_here_on(run, config))
     with _failure_recorded(run):

@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 
 from cnncli.errors import RunError
 from cnncli.files.characters import from_csv_cell
+from cnncli.files.read import open_text
 from cnncli.report.numbers import full
+from cnncli.runs import limits
 from cnncli.tasks.classification.columns import PREDICTED, TRUE
 
 
@@ -64,13 +66,15 @@ def read_outcomes(path: Path) -> Outcomes | None:
         RunError: If the file is there but has other columns.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with open_text(path, limits.PREDICTIONS, follow=False) as file:
             header, *lines = csv.reader(file)
             true, predicted = header.index(TRUE), header.index(PREDICTED)
             rows = [tuple(from_csv_cell(line[column]) for column in (0, true, predicted)) for line in lines]
     except FileNotFoundError:
         return None
-    except (ValueError, IndexError, OSError, csv.Error) as error:
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}", "`cnn eval` writes it again.") from error
+    except (ValueError, IndexError, csv.Error) as error:
         expected = f'a header with the columns "{TRUE}" and "{PREDICTED}", and as many values in each line'
         raise RunError(f"{path} cannot be read: expected {expected}", "`cnn eval` writes it again.") from error
     rows.sort()

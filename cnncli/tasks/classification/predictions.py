@@ -11,8 +11,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.errors import RunError
 from cnncli.files.characters import from_csv_cell
+from cnncli.files.read import open_text
 from cnncli.report.grid import Column
+from cnncli.runs import limits
 from cnncli.tasks.classification.columns import EXAMPLE, MARGIN, PREDICTED, PROBABILITY, TRUE
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -45,19 +48,26 @@ class EvaluatedExample:
 
 
 def evaluated_examples(predictions_file: Path) -> list[EvaluatedExample]:
-    """Return the lines of predictions-<split>.csv, in the order of the examples."""
-    with predictions_file.open(encoding="utf-8", newline="") as file:
-        return [
-            EvaluatedExample(
-                row,
-                from_csv_cell(line[EXAMPLE]),
-                from_csv_cell(line[TRUE]),
-                from_csv_cell(line[PREDICTED]),
-                float(line[PROBABILITY]),
-                float(line[MARGIN]),
-            )
-            for row, line in enumerate(csv.DictReader(file))
-        ]
+    """Return the lines of predictions-<split>.csv, in the order of the examples.
+
+    Raises:
+        RunError: If the file cannot be read.
+    """
+    try:
+        with open_text(predictions_file, limits.PREDICTIONS, follow=False) as file:
+            return [
+                EvaluatedExample(
+                    row,
+                    from_csv_cell(line[EXAMPLE]),
+                    from_csv_cell(line[TRUE]),
+                    from_csv_cell(line[PREDICTED]),
+                    float(line[PROBABILITY]),
+                    float(line[MARGIN]),
+                )
+                for row, line in enumerate(csv.DictReader(file))
+            ]
+    except OSError as error:
+        raise RunError(f"{predictions_file} cannot be read: {error.strerror}", "`cnn eval` writes it again.") from error
 
 
 def worst(found: Sequence[EvaluatedExample], count: int) -> list[EvaluatedExample]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -16,7 +18,8 @@ from scipy import special
 from sklearn import metrics
 
 from cnncli.config.load import loads
-from cnncli.errors import DataError
+from cnncli.errors import DataError, WriteError
+from cnncli.files import durable
 from cnncli.runs.events import Silence
 from cnncli.runs.run import Run
 
@@ -296,3 +299,70 @@ def test_an_exported_network_measures_the_same(run: Run, kind: str) -> None:
     assert (found.result.predicted == plain.predicted).all()
     assert found.result.loss == pytest.approx(plain.loss, abs=1e-5)
     assert document["test_uses"] == run.record["test_uses"] == before + 1
+
+
+@pytest.fixture
+def read_only(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return the run on a disk that takes nothing; other folders can be written."""
+    create = durable.create
+
+    def refuse(path: Path) -> Any:
+        if path.is_relative_to(run.path):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return create(path)
+
+    monkeypatch.setattr(durable, "create", refuse)
+    return run
+
+
+def files_of(run: Run) -> dict[Path, bytes]:
+    """Return what is in a run; locks are empty files."""
+    return {
+        path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and not path.name.endswith("lock")
+    }
+
+
+def test_a_run_that_cannot_be_written_is_measured_all_the_same(read_only: Run, kept: dict[str, Any]) -> None:
+    """The result is printed with exit code 0; that it is not kept, and why, stands on stderr."""
+    from typer.testing import CliRunner
+
+    from cnncli.cli.app import app
+
+    before = files_of(read_only)
+    done = CliRunner().invoke(app, ["eval", str(read_only.path), "--checkpoint", kept["checkpoint"], "--json"])
+    assert done.exit_code == 0
+    document = json.loads(done.stdout)
+    assert {name: document[name] for name in ("accuracy", "loss")} == {
+        name: kept[name] for name in ("accuracy", "loss")
+    }
+    assert document["test_uses"] == read_only.record["test_uses"] + 1
+    warnings = [line for line in done.stderr.splitlines() if "is not kept" in line]
+    assert [line.partition(" is not kept: ")[0] for line in warnings] == [
+        "warning: this use of the test split",
+        "warning: the evaluation",
+    ]
+    assert all(line.endswith("cannot be written: Read-only file system") for line in warnings)
+    assert files_of(read_only) == before
+
+
+def test_pictures_of_a_run_that_cannot_be_written(read_only: Run, tmp_path: Path) -> None:
+    """What they need is measured, and goes with the process; a report can be written elsewhere, as its error says."""
+    from typer.testing import CliRunner
+
+    from cnncli.cli.app import app
+
+    for file in (*read_only.path.glob("evaluation-train*"), *read_only.path.glob("predictions-train*")):
+        file.unlink()
+    before = files_of(read_only)
+    report = ["report", str(read_only.path), "--split", "train"]
+    for command in (
+        [*report, "-o", str(tmp_path / "report.html")],
+        ["show", str(read_only.path), "mistakes", "--split", "train", "-o", str(tmp_path / "mistakes.png")],
+    ):
+        done = CliRunner().invoke(app, command)
+        assert (done.exit_code, done.exception) == (0, None)
+    refused = CliRunner().invoke(app, report)
+    assert isinstance(refused.exception, WriteError)
+    assert "-o FILE" in str(refused.exception.hint)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mistakes.png", "report.html"]
+    assert files_of(read_only) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.errors import ExportError
+from cnncli.errors import ExportError, RunError
+from cnncli.runs.run import Run
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore"), pytest.mark.needs("onnx", "litert")]
 
@@ -167,3 +169,47 @@ def test_wrong_shape_is_caught(good: Any, proof: Any) -> None:
     unnamed = Artifact("onnx", good.description, lambda images: {"logits": wide(images)["probabilities"]})
     with pytest.raises(ExportError, match='no output "probabilities"'):
         parity.compare(unnamed, proof, good.task.parity)
+
+
+def test_a_folder_elsewhere_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    """A link or a file in the place of a run's `export`."""
+    from cnncli.engine.exporting.export import Wanted, export
+
+    run = Run.create(tmp_path, "net", "name: net\n")
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    run.export_dir.symlink_to(precious)
+    with pytest.raises(RunError, match="export is a link"):
+        next(export(run, Wanted(), print))
+    run.export_dir.unlink()
+    run.export_dir.write_text("a file", encoding="utf-8")
+    with pytest.raises(RunError, match="export is not a folder"):
+        next(export(run, Wanted(), print))
+    assert list(precious.iterdir()) == []
+
+
+def test_an_export_that_fails_leaves_the_former(good: Any, proof: Any, tmp_path: Path) -> None:
+    """And nothing of its own; two at once do not take each other's for a dead one's."""
+    from cnncli.engine.exporting import export
+    from cnncli.engine.exporting.formats import choose
+
+    run = Run.create(tmp_path, "net", "name: net\n")
+    run.export_dir.mkdir()
+    (kind,) = choose(("python",), None)
+    first = export.write_one(run, good, kind, proof)
+    before = first.path.stat().st_ino, sorted(path.name for path in run.export_dir.iterdir())
+
+    def write_half(source: Any, description: Any, path: Path) -> None:
+        path.mkdir()
+        (path / "network.py").write_text("half", encoding="utf-8")
+        os.utime(path.parent, (0, 0))
+        run.remove_leftovers()  # as another export would
+        assert path.exists()
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ExportError, match="No space left on device"):
+        export.write_one(run, good, replace(kind, write=write_half), proof)
+    assert (first.path.stat().st_ino, sorted(path.name for path in run.export_dir.iterdir())) == before
+    second = export.write_one(run, good, kind, proof)
+    assert second.path.stat().st_ino != before[0]
+    assert sorted(path.name for path in run.export_dir.iterdir()) == before[1]
