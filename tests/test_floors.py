@@ -120,7 +120,7 @@ FLOORS = """
     engine.input_pipeline
     engine.tasks
     engine.network
-    engine.arithmetic engine.runtime
+    engine.arithmetic engine.golden_vector engine.runtime
     engine.evaluation
     engine.training
     engine.bench engine.doctor engine.exporting engine.inspection

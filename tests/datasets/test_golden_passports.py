@@ -185,7 +185,9 @@ def test_samples_are_the_first_images_of_each_class(channels, classes, make_conf
     np.savez(tmp_path / "set.npz", x=images, y=labels)
     splits = datasets.load(make_config(source="npz", path=str(tmp_path / "set.npz"), channels=channels, validation=0.0))
     drawn = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, path, dpi: drawn.append(self) or path.write_text(f"dpi {dpi}"))
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, file, format, dpi: drawn.append(self) or file.write(f"dpi {dpi}".encode())
+    )
     assert draw(splits, tmp_path / "new" / "samples.png").read_text() == "dpi 100"
     (figure,) = drawn
     rows = min(classes, 20)

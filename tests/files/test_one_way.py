@@ -16,6 +16,7 @@ OF_FILES = ("write_text", "write_bytes", "touch")
 OF_LIBRARIES = ("savez", "savez_compressed", "savetxt", "tofile", "savefig", "imwrite", "imsave")
 
 ELSEWHERE = {
+    "cnncli/cli/streams.py": "opens /dev/null in the place of closed streams",
     "cnncli/engine/exporting/litert_file.py": "writes into a work folder",
     "cnncli/engine/exporting/onnx_file.py": "writes into a work folder",
     "cnncli/engine/exporting/python_script.py": "writes into a work folder",

@@ -234,7 +234,9 @@ def test_activations(golden: Golden) -> None:
 def test_a_search_for_a_rate(tmp_path: Path, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     """Loss against rate, with both marks; the picture has the size that was asked for."""
     drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, path, dpi: drawn.append(self) or path.write_text(f"dpi {dpi}"))
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, file, format, dpi: drawn.append(self) or file.write(f"dpi {dpi}".encode())
+    )
     document = {"rates": [1e-4, 1e-3, 1e-2], "losses": [2.0, 1.5, 9.0], "suggested": 1e-3, "steepest": 5e-4}
     draw_search(document, tmp_path / "x.png")
     draw_search({**document, "losses": [2.0, 2.0, 2.0]}, tmp_path / "x.png")

@@ -124,7 +124,7 @@ def test_packages_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_uses_of_the_test_split() -> None:
     """Only a use of the test split is counted, and the count stays on record."""
     record: dict[str, Any] = {}
-    run: Any = SimpleNamespace(record=record, update=record.update)
+    run: Any = SimpleNamespace(record=record, change=lambda fields: record.update(fields(record)) or record)
     assert [count_use(run, split) for split in ("validation", "test", "train", "test")] == [0, 1, 1, 2]
     assert record == {"test_uses": 2}
 
