@@ -119,6 +119,7 @@ FLOORS = """
     engine.input_pipeline
     engine.tasks
     engine.network
+    engine.golden_vector
     engine.arithmetic engine.runtime
     engine.evaluation
     engine.training
