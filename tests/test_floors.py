@@ -120,7 +120,8 @@ FLOORS = """
     engine.input_pipeline
     engine.tasks
     engine.network
-    engine.arithmetic engine.golden_vector engine.runtime
+    engine.golden_vector
+    engine.arithmetic engine.runtime
     engine.evaluation
     engine.training
     engine.bench engine.doctor engine.exporting engine.inspection

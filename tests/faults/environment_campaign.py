@@ -99,10 +99,10 @@ def command(folder: Path, environment: Environment, *arguments: str) -> str | No
     return None if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
 
 
-def train(folder: Path, environment: Environment, epochs: int = EPOCHS) -> str | None:
-    """Train a run of some epochs in a new folder."""
+def train(folder: Path, environment: Environment, epochs: int = EPOCHS, moves: str = MOVES) -> str | None:
+    """Train a run of some epochs, with some augmentation, in a new folder."""
     folder.mkdir()
-    sets = (f"train.epochs={epochs}", f"data.augmentation={MOVES}")
+    sets = (f"train.epochs={epochs}", f"data.augmentation={moves}")
     return command(folder, environment, "train", "small.yaml", *(word for value in sets for word in ("--set", value)))
 
 
@@ -112,9 +112,9 @@ def resume(half: Path, folder: Path, environment: Environment) -> str | None:
     return command(folder, environment, "resume", str(run_of(folder)), "--set", f"train.epochs={EPOCHS}")
 
 
-def trained(folder: Path, environment: Environment, reference: Path) -> Verdict:
+def trained(folder: Path, environment: Environment, reference: Path, moves: str = MOVES) -> Verdict:
     """Train in an environment, and compare with a clean one."""
-    error = train(folder, environment)
+    error = train(folder, environment, moves=moves)
     if error is not None:
         return _refusal(error)
     now, before = (_record(path) for path in (folder, reference))

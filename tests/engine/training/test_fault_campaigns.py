@@ -100,8 +100,8 @@ def test_keras_script_killed(keras_reference: Path, tmp_path: Path) -> None:
 
 def test_another_environment(tmp_path: Path) -> None:
     """Training without oneDNN: the same bits, or run.json holds what is otherwise; the variable is there either way."""
-    assert environment_campaign.train(tmp_path / "whole", environment_campaign.Environment()) is None
+    assert environment_campaign.train(tmp_path / "whole", environment_campaign.Environment(), moves="[]") is None
     environment = environment_campaign.ENVIRONMENTS["oneDNN off"]
-    verdict = environment_campaign.trained(tmp_path / "other", environment, tmp_path / "whole")
+    verdict = environment_campaign.trained(tmp_path / "other", environment, tmp_path / "whole", moves="[]")
     assert verdict.kind in ("equal", "said")
     assert "variables" in verdict.said
