@@ -9,14 +9,21 @@ if TYPE_CHECKING:
     from cnncli.serving.artifact import Artifact
 
 
-def open_artifact(path: Path) -> Artifact:
+def open_artifact(path: Path, *, trust: bool = False) -> Artifact:
     """Open an exported network of any kind.
 
+    Args:
+        path: The artifact.
+        trust: Whether one that is a program may be run.
+
     Raises:
-        ExportError: If it cannot be opened, or its runtime is not installed.
+        ExportError: If it cannot be opened, its runtime is not installed, or it is a program and not trusted.
     """
     from cnncli.serving import open as plain
+    from cnncli.serving.kinds import refuse_program
 
+    if not trust:
+        refuse_program(path)
     if plain.opens(path):
         return plain.open_artifact(path)
     from cnncli.engine.exporting.open import open_artifact as open_with_tensorflow

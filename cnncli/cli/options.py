@@ -38,6 +38,12 @@ RunOrArtifact = Annotated[
 ]
 
 
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Run an exported page or Python script: these are programs, with all your rights."),
+]
+
+
 CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="best, last, or a checkpoint's name or path.")]
 
 

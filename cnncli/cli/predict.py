@@ -13,7 +13,7 @@ import typer
 
 from cnncli.cli.console import Count, err, out, print_json_list, print_note, print_page
 from cnncli.cli.moved import MovedSet, moved_path
-from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
+from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir, Trust
 
 if TYPE_CHECKING:
     from cnncli.serving.predict import Network
@@ -41,6 +41,7 @@ def predict_cli(
         Path | None, typer.Option(help="As for the other commands; predicting does not need the run's examples.")
     ] = None,
     sets: MovedSet = None,
+    trust: Trust = False,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -53,7 +54,7 @@ def predict_cli(
 
     moved_path(data, sets)
     named = pictures(files, sys.stdin.buffer)
-    network, usual = _network(run, runs_dir, checkpoint)
+    network, usual = _network(run, runs_dir, checkpoint, trust)
     from cnncli.serving.predict import predict
 
     draw = draw or (draw is None and not as_json and out().is_terminal and len(named) <= MOST_DRAWN)
@@ -107,7 +108,7 @@ def _predictions_csv(path: Path) -> Iterator[PredictionsCsv]:
         table.close()
 
 
-def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, dict[str, Any]]:
+def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool) -> tuple[Network, dict[str, Any]]:
     """Return what a reference means, a run or an exported network, and how its training images looked."""
     from cnncli.serving.kinds import kind_of
 
@@ -115,7 +116,7 @@ def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, 
         from cnncli.cli.artifact import open_artifact
         from cnncli.serving.predict import ArtifactNetwork
 
-        artifact = open_artifact(Path(reference))
+        artifact = open_artifact(Path(reference), trust=trust)
         return ArtifactNetwork(artifact), dict(artifact.description.look)
     from cnncli.runs.find import find
 

@@ -39,7 +39,7 @@ for line in sys.stdin:
 
 
 def open_artifact(path: Path) -> Artifact:
-    """Open an artifact of any kind.
+    """Open an artifact of any kind that is ours: one that is a program is run (see `kinds.refuse_program`).
 
     Raises:
         ExportError: If it cannot be opened, or its runtime is not installed.
