@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import io
 import mimetypes
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,12 @@ from PIL import Image, UnidentifiedImageError
 from cnncli.datasets.images import FORMATS
 from cnncli.datasets.store import Folder, read_file
 from cnncli.errors import DataError
+
+MOST_PIPED = 2**28
+"""Most bytes that are read from standard input."""
+
+MOST_PATHS = 2**26
+"""Most bytes of paths among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ def pictures(references: Sequence[str], standard_input: BinaryIO | None = None) 
     found: list[Picture] = []
     for reference in references:
         if reference == "-" and standard_input is not None:
-            found += _from_input(standard_input.read())
+            found += _from_input(standard_input.read(MOST_PIPED + 1))
         else:
             found += _from_reference(reference)
     return found
@@ -80,15 +87,21 @@ def _from_input(content: bytes) -> Iterator[Picture]:
     """Take what came through standard input for an image if it is one, else for a list of paths."""
     if not content:
         raise DataError("standard input is empty", "Pipe in an image, or the paths of images, one per line.")
+    if len(content) > MOST_PIPED:
+        raise DataError(f"standard input has more than {MOST_PIPED:,} bytes", "Name the files, or pipe in their paths.")
     if _is_image(content):
         yield Picture("-", piped=content)
         return
+    if len(content) > MOST_PATHS:
+        raise DataError(f"standard input has more than {MOST_PATHS:,} bytes of paths")
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         known = ", ".join(FORMATS)
         raise DataError(f"standard input is neither an image ({known}) nor a list of paths") from error
-    for name in text.split("\0") if "\0" in text else text.splitlines():
+    # One after the other: a list of the empty names between as many zero bytes would take eight times the memory.
+    names = (found[0] for found in re.finditer(r"[^\0]+", text)) if "\0" in text else text.splitlines()
+    for name in names:
         if name:
             yield from _from_reference(name)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,16 @@ import numpy as np
 
 from cnncli.config.schema.tasks import TASKS
 from cnncli.errors import ExportError
+from cnncli.files.archives import open_zip, read_member
+from cnncli.files.read import read_bytes
 from cnncli.serving.artifact import Artifact, Pixels
-from cnncli.serving.description import CLASSES_FILE, FILE, Description, missing
+from cnncli.serving.description import CLASSES_FILE, FILE, MOST_BYTES, Description, missing
 from cnncli.serving.packages import require
 from cnncli.serving.quiet import quiet
 from cnncli.tasks.outputs import NamedOutputs
+
+MOST_NETWORK = 2**31 - 1
+"""Most bytes of a LiteRT file: the offsets in it have no more bits."""
 
 
 def open_litert(path: Path) -> Artifact:
@@ -30,7 +34,7 @@ def open_litert(path: Path) -> Artifact:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            interpreter = Interpreter(model_content=path.read_bytes())
+            interpreter = Interpreter(model_content=read_bytes(path, MOST_NETWORK))
         except (OSError, ValueError, RuntimeError) as error:
             raise ExportError(f"LiteRT cannot run {path}: {str(error)[:200]}") from error
     return Artifact("litert", description, _Session(interpreter, TASKS[description.task].output_names).compute)
@@ -39,12 +43,13 @@ def open_litert(path: Path) -> Artifact:
 def _description(path: Path) -> Description:
     """Return what the file says: LiteRT files carry others in a zip archive behind the network."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            description = Description.from_json(archive.read(FILE), str(path))
-            description.check_classes(archive.read(CLASSES_FILE), str(path))
-            return description
-    except (OSError, zipfile.BadZipFile, KeyError):
+        with open_zip(path) as archive:
+            texts = [read_member(archive, name, MOST_BYTES) for name in (FILE, CLASSES_FILE)]
+    except (OSError, KeyError):
         raise missing(str(path)) from None
+    description = Description.from_json(texts[0], str(path))
+    description.check_classes(texts[1], str(path))
+    return description
 
 
 class _Session:

@@ -19,9 +19,13 @@ from typing import Any
 import numpy as np
 
 from cnncli.errors import ExportError
+from cnncli.files.read import read_bytes
 from cnncli.serving.artifact import Artifact, Pixels, Runtime
 from cnncli.serving.description import Description, missing
 from cnncli.tasks.outputs import NamedOutputs
+
+MOST_PAGE = 2**29
+"""Most bytes of a page: a longer text Node cannot hold."""
 
 NODES = ("node", "nodejs")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -111,7 +115,7 @@ def open_web(path: Path) -> Artifact:
         ExportError: If it says nothing about itself, or no JavaScript can be run here.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path, MOST_PAGE).decode()
     except (OSError, UnicodeDecodeError):
         raise missing(str(path)) from None
     found = re.search(r'<script type="application/json" id="network">(.*?)</script>', text, re.DOTALL)

@@ -17,9 +17,10 @@ from cnncli.engine.exporting.keras_file import open_keras
 from cnncli.engine.exporting.python_script import SCRIPT
 from cnncli.engine.exporting.saved_model import open_saved_model
 from cnncli.errors import ExportError
+from cnncli.files.read import read_bytes
 from cnncli.serving import open as plain
 from cnncli.serving.artifact import Artifact, Pixels
-from cnncli.serving.description import FILE, Description, missing
+from cnncli.serving.description import FILE, MOST_BYTES, Description, missing
 from cnncli.serving.kinds import require_kind
 from cnncli.tasks.outputs import NamedOutputs
 
@@ -61,7 +62,7 @@ def open_python(path: Path) -> Artifact:
         ExportError: If it says nothing about itself; when it computes, if the script fails.
     """
     try:
-        description = Description.from_json((path / FILE).read_bytes(), str(path))
+        description = Description.from_json(read_bytes(path / FILE, MOST_BYTES), str(path))
     except OSError:
         raise missing(str(path)) from None
     return Artifact("python", description, _Script(path).compute)

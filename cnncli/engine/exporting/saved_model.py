@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
+from cnncli.files.read import read_bytes
 from cnncli.serving.artifact import Artifact, Pixels
-from cnncli.serving.description import CLASSES_FILE, FILE, Description, missing
+from cnncli.serving.description import CLASSES_FILE, FILE, MOST_BYTES, Description, missing
 from cnncli.tasks.outputs import NamedOutputs
 
 
@@ -66,8 +67,8 @@ def open_saved_model(path: Path) -> Artifact:
         ExportError: If it is damaged or says nothing about itself.
     """
     try:
-        description = Description.from_json((path / "assets" / FILE).read_bytes(), str(path))
-        description.check_classes((path / "assets" / CLASSES_FILE).read_bytes(), str(path))
+        description = Description.from_json(read_bytes(path / "assets" / FILE, MOST_BYTES), str(path))
+        description.check_classes(read_bytes(path / "assets" / CLASSES_FILE, MOST_BYTES), str(path))
     except OSError:
         raise missing(str(path)) from None
     try:
