@@ -19,11 +19,23 @@ def open_artifact(path: Path, *, trust: bool = False) -> Artifact:
     Raises:
         ExportError: If it cannot be opened, its runtime is not installed, or it is a program and not trusted.
     """
-    from cnncli.serving import open as plain
-    from cnncli.serving.kinds import refuse_program
+    from cnncli.serving.kinds import APART, refuse_program, require_kind
+    from cnncli.serving.packages import require
 
     if not trust:
         refuse_program(path)
+    kind = require_kind(path)
+    if kind in APART:
+        require(APART[kind])
+        from cnncli.serving.child import Child
+
+        # The runtime is loaded there while the rest is here.
+        child = Child(kind, path)
+        from cnncli.serving.open import from_child
+
+        return from_child(child, kind, path)
+    from cnncli.serving import open as plain
+
     if plain.opens(path):
         return plain.open_artifact(path)
     from cnncli.engine.exporting.open import open_artifact as open_with_tensorflow

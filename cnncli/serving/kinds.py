@@ -24,6 +24,10 @@ PROGRAMS = {"web": "its JavaScript", "python": "its network.py"}
 """Kinds that are run to be asked, by a runtime that lets them do whatever the user may, and what of them is run."""
 
 
+APART = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
+"""Kinds of which a stranger's file is opened in a child process, and the package of their runtime."""
+
+
 def refuse_program(path: Path) -> None:
     """Refuse an artifact that is a program; the others are data, which their runtimes compute with.
 
