@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cnncli.errors import CnnError
@@ -78,6 +79,41 @@ def _file_cache(group: Path) -> int:
     """Return the bytes of a control group that only cache files, and go when memory is wanted."""
     lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+
+
+@contextmanager
+def at_most(more: float) -> Iterator[None]:
+    """Let this process take only so much more memory while a block runs: the system refuses what is beyond.
+
+    Only on Linux, which counts what is written to and not merely reserved.
+
+    Args:
+        more: Bytes.
+    """
+    held = _data_bytes() if sys.platform == "linux" else None
+    if held is None:
+        yield
+        return
+    import resource
+
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = held + int(more)
+    lower = (before == resource.RLIM_INFINITY or most < before) and (hard == resource.RLIM_INFINITY or most < hard)
+    if lower:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    try:
+        yield
+    finally:
+        if lower:
+            resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
+
+
+def _data_bytes() -> int | None:
+    """Return what the limit of `at_most` counts."""
+    with suppress(OSError, StopIteration):
+        text = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("VmData"))
+    return None
 
 
 def require_address_space() -> None:

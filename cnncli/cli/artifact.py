@@ -39,5 +39,6 @@ def open_artifact(path: Path, *, trust: bool = False) -> Artifact:
     if plain.opens(path):
         return plain.open_artifact(path)
     from cnncli.engine.exporting.open import open_artifact as open_with_tensorflow
+    from cnncli.serving.bounded import bounded
 
-    return open_with_tensorflow(path)
+    return bounded(path, open_with_tensorflow)

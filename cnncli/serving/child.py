@@ -176,7 +176,7 @@ class Child:
         if "error" in heard:
             reason = str(heard["error"])
             if "alloc" in reason.lower():
-                raise self._too_much(limits)
+                raise too_much(self._path, limits)
             raise ExportError(f"its runtime cannot run {self._path}: {reason[:200]}")
         return heard
 
@@ -198,16 +198,18 @@ class Child:
         self._process.kill()
         code = self._process.wait()
         if self._watch.verdict == "memory":
-            return self._too_much(limits)
+            return too_much(self._path, limits)
         if self._watch.verdict == "time":
             hint = f"If it is to be trusted and slow, allow more: {SECONDS_VARIABLE}=600."
             return ExportError(f"{self._path} did not answer within {round(limits.seconds, 1):g} s", hint)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return ExportError(f"the runtime crashed on {self._path} ({how})", "The file is damaged, or not what it says.")
 
-    def _too_much(self, limits: Limits) -> ExportError:
-        hint = f"If it is to be trusted and large, allow more: {MEMORY_VARIABLE}=8."
-        return ExportError(f"{self._path} took more than {limits.memory / 1e9:.1f} GB of memory", hint)
+
+def too_much(path: Path, limits: Limits) -> ExportError:
+    """Return the error for an artifact that takes more memory than it may."""
+    hint = f"If it is to be trusted and large, allow more: {MEMORY_VARIABLE}=8."
+    return ExportError(f"{path} took more than {limits.memory / 1e9:.1f} GB of memory", hint)
 
 
 class _Watch:
@@ -288,7 +290,7 @@ def _limit_data(pid: int, memory: float) -> None:
         return
     import resource
 
-    stacks = 16_000_000 * (os.cpu_count() or 1)
+    stacks = 32_000_000 * (os.cpu_count() or 1)
     with suppress(OSError, ValueError):
         _, hard = resource.prlimit(pid, resource.RLIMIT_DATA)
         resource.prlimit(pid, resource.RLIMIT_DATA, (int(memory) + stacks, hard))
