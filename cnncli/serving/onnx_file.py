@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cnncli.config.schema.tasks import TASKS
 from cnncli.errors import ExportError
 from cnncli.serving import runtimes
-from cnncli.serving.artifact import Artifact, Pixels
+from cnncli.serving.artifact import Artifact
 from cnncli.serving.child import Child
 from cnncli.serving.description import FILE, Description, missing
 from cnncli.serving.packages import require
@@ -25,10 +26,8 @@ def open_onnx(path: Path) -> Artifact:
     except Exception as error:
         raise ExportError(f"onnxruntime cannot run {path}: {str(error)[:200]}") from error
 
-    def compute(images: Pixels) -> NamedOutputs:
-        return dict(session.compute(images))
-
-    return Artifact("onnx", _description(session.description, path), compute)
+    description = _description(session.description, path)
+    return Artifact("onnx", description, lambda images: _named(session.compute(images), description, path))
 
 
 def from_child(child: Child, path: Path) -> Artifact:
@@ -37,11 +36,17 @@ def from_child(child: Child, path: Path) -> Artifact:
     Raises:
         ExportError: As `open_onnx`; if it takes more than it may.
     """
+    description = _description(child.open(), path)
+    return Artifact("onnx", description, lambda images: _named(child.compute(images), description, path))
 
-    def compute(images: Pixels) -> NamedOutputs:
-        return dict(child.compute(images))
 
-    return Artifact("onnx", _description(child.open(), path), compute)
+def _named(outputs: runtimes.Named, description: Description, path: Path) -> NamedOutputs:
+    """Return outputs by their names, those of the task among them."""
+    found = dict(outputs)
+    missing_names = [name for name in TASKS[description.task].output_names if name not in found]
+    if missing_names:
+        raise ExportError(f"{path} has no output {', '.join(missing_names)}; it has {', '.join(found)[:100] or 'none'}")
+    return found
 
 
 def _description(text: str | None, path: Path) -> Description:

@@ -60,7 +60,9 @@ def test_a_large_transparent_image_has_the_same_pixels(mode, most, encode, monke
     """It is laid over white strip by strip."""
     values = np.random.default_rng(2).integers(0, 256, (6, 5, 4), np.uint8)
     image = Image.fromarray(values).convert(mode) if mode != "LA" else Image.fromarray(values[..., :2])
-    options = {} if mode in ("RGBA", "LA") else {"transparency": tuple(values[0, 0, :3].tolist()) if mode == "RGB" else 7}
+    options = (
+        {} if mode in ("RGBA", "LA") else {"transparency": tuple(values[0, 0, :3].tolist()) if mode == "RGB" else 7}
+    )
     content = encode(image, **options)
     whole = decode(content, 3, "x")
     monkeypatch.setattr("cnncli.datasets.images._LARGE", most)

@@ -185,3 +185,18 @@ def test_an_onnx_file_of_great_width(tmp_path: Path, name: str) -> None:
     asked = Child("onnx", save(BOMBS[name], tmp_path / "net.onnx"))
     with pytest.raises(ExportError, match=r"net\.onnx took more than 0\.5 GB"):
         ask(asked)
+
+
+def test_an_onnx_file_without_the_output(tmp_path: Path) -> None:
+    """A network that does not answer what its task wants is an error, not a missing key."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from cnncli.cli.artifact import open_artifact
+
+    path = save(BOMBS["none"], tmp_path / "net.onnx")
+    made = onnx.load(path)
+    made.graph.output[0].name = made.graph.node[-1].output[0] = "others"
+    onnx.save(made, path)
+    artifact = open_artifact(path)
+    with pytest.raises(ExportError, match=r"net\.onnx has no output probabilities; it has others"):
+        artifact.outputs(IMAGES)
