@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,4 +42,4 @@ def open_artifact(path: Path, *, trust: bool = False) -> Artifact:
     from cnncli.engine.exporting.open import open_artifact as open_with_tensorflow
     from cnncli.serving.bounded import bounded
 
-    return bounded(path, open_with_tensorflow)
+    return bounded(path, partial(open_with_tensorflow, trust=trust))

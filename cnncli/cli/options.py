@@ -40,7 +40,9 @@ RunOrArtifact = Annotated[
 
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="Run an exported page or Python script: these are programs, with all your rights."),
+    typer.Option(
+        "--trust", help="Run an exported network that is a program: a page, a Python script, a SavedModel with effects."
+    ),
 ]
 
 

@@ -39,8 +39,12 @@ for line in sys.stdin:
 """What a process that knows nothing of cnncli does with an exported script, for each line it is sent."""
 
 
-def open_artifact(path: Path) -> Artifact:
+def open_artifact(path: Path, *, trust: bool = True) -> Artifact:
     """Open an artifact of any kind that is ours: one that is a program is run (see `kinds.refuse_program`).
+
+    Args:
+        path: The artifact.
+        trust: Whether a SavedModel may do more than compute.
 
     Raises:
         ExportError: If it cannot be opened, or its runtime is not installed.
@@ -49,7 +53,7 @@ def open_artifact(path: Path) -> Artifact:
     if kind == "keras":
         return open_keras(path)
     if kind == "saved_model":
-        return open_saved_model(path)
+        return open_saved_model(path, trust=trust)
     if kind == "python":
         return open_python(path)
     return plain.open_artifact(path)
