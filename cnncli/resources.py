@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cnncli.errors import CnnError
@@ -12,11 +14,36 @@ ADDRESS_SPACE = 4_000_000_000
 """Bytes of addresses that TensorFlow takes for a small network, most of them never used; with 2 GB it crashes."""
 
 
+MOST_THREADS = 1024
+"""Most threads that anybody may ask for."""
+
+THREADS_PER_CORE = 8
+"""Threads for each core that may be asked for here; with thousands, TensorFlow takes all memory or aborts."""
+
+ALWAYS_ALLOWED = 64
+"""Threads that every machine bears: a run of a larger machine is evaluated on a smaller one with as many."""
+
+
 def available_threads() -> int:
     """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def require_threads(threads: int) -> None:
+    """Refuse more threads than this machine's cores could be busy with.
+
+    Raises:
+        CnnError: With the number, and the most that may be asked for here.
+    """
+    cores = os.cpu_count() or 1
+    most = max(ALWAYS_ALLOWED, THREADS_PER_CORE * cores)
+    if threads > most:
+        raise CnnError(
+            f"train.threads is {threads:,}; with {cores} processors at most {most:,} threads are started here",
+            "Leave it out, or set it to the number of processors: --set train.threads=null.",
+        )
 
 
 def peak_memory() -> int | None:
@@ -33,6 +60,60 @@ def peak_memory() -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def available_memory() -> int | None:
+    """Return the bytes of memory that a process may still take, or None where the system does not tell."""
+    found = []
+    with suppress(OSError, StopIteration, ValueError):
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        found.append(next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable")))
+    with suppress(OSError, StopIteration, ValueError):  # A container may have less; "max" is no number.
+        group = Path("/sys/fs/cgroup")
+        limit, used = (int((group / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        found.append(max(0, limit - used + _file_cache(group)))
+    return min(found) if found else None
+
+
+def _file_cache(group: Path) -> int:
+    """Return the bytes of a control group that only cache files, and go when memory is wanted."""
+    lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+
+
+@contextmanager
+def at_most(more: float) -> Iterator[None]:
+    """Let this process take only so much more memory while a block runs: the system refuses what is beyond.
+
+    Only on Linux, which counts what is written to and not merely reserved.
+
+    Args:
+        more: Bytes.
+    """
+    held = _data_bytes() if sys.platform == "linux" else None
+    if held is None:
+        yield
+        return
+    import resource
+
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = held + int(more)
+    lower = (before == resource.RLIM_INFINITY or most < before) and (hard == resource.RLIM_INFINITY or most < hard)
+    if lower:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    try:
+        yield
+    finally:
+        if lower:
+            resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
+
+
+def _data_bytes() -> int | None:
+    """Return what the limit of `at_most` counts."""
+    with suppress(OSError, StopIteration):
+        text = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("VmData"))
+    return None
 
 
 def require_address_space() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,16 +10,36 @@ if TYPE_CHECKING:
     from cnncli.serving.artifact import Artifact
 
 
-def open_artifact(path: Path) -> Artifact:
+def open_artifact(path: Path, *, trust: bool = False) -> Artifact:
     """Open an exported network of any kind.
 
+    Args:
+        path: The artifact.
+        trust: Whether one that is a program may be run.
+
     Raises:
-        ExportError: If it cannot be opened, or its runtime is not installed.
+        ExportError: If it cannot be opened, its runtime is not installed, or it is a program and not trusted.
     """
+    from cnncli.serving.kinds import APART, refuse_program, require_kind
+    from cnncli.serving.packages import require
+
+    if not trust:
+        refuse_program(path)
+    kind = require_kind(path)
+    if kind in APART:
+        require(APART[kind])
+        from cnncli.serving.child import Child
+
+        # The runtime is loaded there while the rest is here.
+        child = Child(kind, path)
+        from cnncli.serving.open import from_child
+
+        return from_child(child, kind, path)
     from cnncli.serving import open as plain
 
     if plain.opens(path):
         return plain.open_artifact(path)
     from cnncli.engine.exporting.open import open_artifact as open_with_tensorflow
+    from cnncli.serving.bounded import bounded
 
-    return open_with_tensorflow(path)
+    return bounded(path, partial(open_with_tensorflow, trust=trust))

@@ -10,7 +10,7 @@ import typer
 
 from cnncli.cli.console import err, loading_tensorflow, out, print_json, print_note, print_page, telling
 from cnncli.cli.moved import MovedSet, moved_path
-from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
+from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir, Trust
 
 if TYPE_CHECKING:
     from cnncli.tasks.pages import Pages
@@ -36,6 +36,7 @@ def eval_cli(
     invariance: Annotated[
         bool, typer.Option("--invariance", help="Also evaluate on shifted, rotated, blurred, … images; takes a while.")
     ] = False,
+    trust: Trust = False,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -63,7 +64,7 @@ def eval_cli(
         from cnncli.serving.evaluate import evaluate_artifact
 
         with telling(f"loading {run}"):
-            artifact = open_artifact(Path(run))
+            artifact = open_artifact(Path(run), trust=trust)
         with telling(f"reading and measuring {of}"):
             measured, document = evaluate_artifact(artifact, Path(run), split, data, runs_dir, moved, not_kept.append)
     else:

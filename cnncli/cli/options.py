@@ -38,6 +38,14 @@ RunOrArtifact = Annotated[
 ]
 
 
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Run an exported network that is a program: a page, a Python script, a SavedModel with effects."
+    ),
+]
+
+
 CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="best, last, or a checkpoint's name or path.")]
 
 

@@ -13,7 +13,7 @@ import typer
 
 from cnncli.cli.console import Count, err, loading_tensorflow, out, print_json_list, print_note, print_page, telling
 from cnncli.cli.moved import MovedSet, moved_path
-from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir
+from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir, Trust
 
 if TYPE_CHECKING:
     from cnncli.serving.predict import Network
@@ -41,6 +41,7 @@ def predict_cli(
         Path | None, typer.Option(help="As for the other commands; predicting does not need the run's examples.")
     ] = None,
     sets: MovedSet = None,
+    trust: Trust = False,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -54,7 +55,7 @@ def predict_cli(
     moved_path(data, sets)
     with telling("listing the files"):
         named = pictures(files, sys.stdin.buffer)
-    network = _network(run, runs_dir, checkpoint)
+    network = _network(run, runs_dir, checkpoint, trust)
     _note_missing_detector(network)
     from cnncli.serving.predict import predict
 
@@ -109,7 +110,7 @@ def _predictions_csv(path: Path) -> Iterator[PredictionsCsv]:
         table.close()
 
 
-def _network(reference: str, runs_dir: Path, checkpoint: str) -> Network:
+def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool) -> Network:
     """Return what a reference means: a run's network or an exported one."""
     from cnncli.serving.kinds import kind_of
 
@@ -118,7 +119,7 @@ def _network(reference: str, runs_dir: Path, checkpoint: str) -> Network:
         from cnncli.serving.predict import ArtifactNetwork
 
         with telling(f"loading {reference}"):
-            return ArtifactNetwork(open_artifact(Path(reference)))
+            return ArtifactNetwork(open_artifact(Path(reference), trust=trust))
     from cnncli.runs.find import find
 
     run = find(reference, runs_dir)

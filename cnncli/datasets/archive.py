@@ -14,6 +14,8 @@ from cnncli.datasets.images import MAX_BYTES
 from cnncli.datasets.stamps import Stamp, stamp_of, table
 from cnncli.datasets.store import Listing, is_junk
 from cnncli.errors import DataError
+from cnncli.files.archives import open_zip
+from cnncli.files.read import open_file
 
 MAX_ENTRIES = 5_000_000
 """Most entries that an archive may list."""
@@ -21,7 +23,12 @@ MAX_ENTRIES = 5_000_000
 MAX_DIRECTORY_BYTES = 2**29
 """Most bytes that an archive's table of contents may have."""
 
+SLACK = 2**20
+"""Bytes by which it may be larger than all that it lists: empty files have more to them there than in their place."""
+
 _END = struct.Struct("<4s4H2LH")
+_LOCATOR = struct.Struct("<4sLQL")
+_LARGE_END = struct.Struct("<4sQ2H2L4Q")
 _ENCRYPTED = 0x1
 
 
@@ -137,9 +144,10 @@ class Archive:
 
 def _open(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        return open_file(path)
     except OSError as error:
-        raise DataError(f"{path} cannot be opened: {error.strerror}", hint="Set data.path to the file.") from error
+        reason = error.strerror or error
+        raise DataError(f"{path} cannot be opened: {reason}", hint="Set data.path to the file.") from error
 
 
 def _infos(file: BinaryIO, path: Path) -> list[zipfile.ZipInfo]:
@@ -147,12 +155,13 @@ def _infos(file: BinaryIO, path: Path) -> list[zipfile.ZipInfo]:
         directory_bytes = _directory_bytes(file)
         if directory_bytes > MAX_DIRECTORY_BYTES:
             raise DataError(f"{path}: the table of contents is too large ({directory_bytes:,} bytes)")
-        with zipfile.ZipFile(file) as archive:
+        if directory_bytes > SLACK + file.seek(0, 2) // 2:
+            raise DataError(f"{path}: the table of contents is larger than all that it lists, which must overlap")
+        # The size is asked again where it is read: an archive may have two such sizes.
+        with open_zip(path, most_members=MAX_ENTRIES, directory_bytes=SLACK + directory_bytes) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error, UnicodeError) as error:
         raise DataError(f"{path} is not a readable zip file: {error}") from error
-    if len(infos) > MAX_ENTRIES:
-        raise DataError(f"{path} lists {len(infos):,} files; the limit is {MAX_ENTRIES:,}")
     return infos
 
 
@@ -165,7 +174,12 @@ def _directory_bytes(file: BinaryIO) -> int:
     if place < 0 or len(tail) - place < _END.size:
         raise zipfile.BadZipFile("it has no table of contents")
     directory_bytes = int(_END.unpack_from(tail, place)[5])
-    return directory_bytes if directory_bytes != 0xFFFFFFFF else min(size, MAX_DIRECTORY_BYTES)
+    locator = place - _LOCATOR.size
+    if locator < 0 or tail[locator : locator + 4] != b"PK\x06\x07":
+        return directory_bytes
+    file.seek(_LOCATOR.unpack_from(tail, locator)[2])
+    end = file.read(_LARGE_END.size)
+    return int(_LARGE_END.unpack(end)[8]) if end[:4] == b"PK\x06\x06" and len(end) == _LARGE_END.size else 0
 
 
 def _inflate(raw: bytes, size: int, name: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,21 @@ import numpy.typing as npt
 from cnncli.datasets.splits import Images
 from cnncli.datasets.targets import Labels
 from cnncli.errors import DataError
+from cnncli.files.archives import open_zip
+from cnncli.files.read import open_file
+from cnncli.resources import available_memory
 
 MAX_CLASSES = 100_000
 """Most classes that whole-number labels may mean."""
 
 MAX_BYTES = 2**34
 """Most bytes that the arrays of a file may have."""
+
+MAX_INFLATED = 2**28
+MAX_RATIO = 200
+"""Arrays of more bytes than `MAX_INFLATED` are no images when they were packed to less than a `MAX_RATIO`th."""
+
+MAX_MEMBERS = 1000
 
 _LAYOUT = 'arrays "x_train" and "y_train" (or "x" and "y"), and "x_test" and "y_test" if there is a test split'
 _IMAGES = {
@@ -53,24 +62,35 @@ def read(path: Path) -> Arrays:
         DataError: If the file is missing, damaged, or of another layout.
     """
     try:
-        with path.open("rb") as file:
-            _check_size(file, path)
+        with open_zip(path, most_members=MAX_MEMBERS) as archive:
+            _check_size(archive, path)
+        with open_file(path) as file:
             stored = np.load(file, allow_pickle=False)
             wanted = [name for name in stored.files if name in _IMAGES or name == "classes" or name.startswith("y")]
             content = {name: stored[name] for name in wanted}
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist", hint="Set data.path to the file.") from error
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, MemoryError) as error:
-        raise DataError(f"{path} is not a readable .npz file: {error}", hint=f"Expected {_LAYOUT}.") from error
+    # NumPy and zipfile raise for damage whatever they meet: a RuntimeError for encryption, NotImplementedError, zlib's.
+    except Exception as error:
+        if isinstance(error, DataError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error)[:200]
+        raise DataError(f"{path} is not a readable .npz file: {reason}", hint=f"Expected {_LAYOUT}.") from error
     return from_mapping(content, str(path))
 
 
-def _check_size(file: BinaryIO, path: Path) -> None:
-    with zipfile.ZipFile(file) as archive:
-        size = sum(info.file_size for info in archive.infolist())
+def _check_size(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse arrays that do not fit into memory, or that only a bomb packs so tightly; none is read here."""
+    size = sum(info.file_size for info in archive.infolist())
+    packed = sum(info.compress_size for info in archive.infolist())
     if size > MAX_BYTES:
         raise DataError(f"{path} contains arrays of {size:,} bytes; the limit is {MAX_BYTES:,}")
-    file.seek(0)
+    if size > MAX_INFLATED and size > MAX_RATIO * packed:
+        hint = "Images do not pack so tightly; if these do, save them unpacked, with numpy.savez."
+        raise DataError(f"{path} would grow from {packed:,} to {size:,} bytes when it is read", hint)
+    free = available_memory()
+    if free is not None and size > free:
+        raise DataError(f"{path} contains arrays of {size:,} bytes, but only {free:,} bytes of memory are free")
 
 
 def from_mapping(content: dict[str, npt.NDArray[Any]], origin: str) -> Arrays:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from cnncli.datasets import arrays, cifar
 from cnncli.datasets.arrays import Arrays
 from cnncli.datasets.download import PublishedFile, check, open_published
 from cnncli.errors import DataError
+from cnncli.files.read import open_file
 
 _DIGITS = tuple(str(digit) for digit in range(10))
 
@@ -132,6 +133,13 @@ def read_cifar(source: str, path: Path) -> Arrays:
     Raises:
         DataError: If it is another file.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         check(file, CIFAR[source], str(path))
         return arrays.from_mapping(cifar.read(file, source), str(path))
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return open_file(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened: {error.strerror or error}") from error

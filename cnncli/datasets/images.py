@@ -180,6 +180,18 @@ def _in_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    if width * height <= _LARGE:
+        return _composited(image)
+    # A strip after the other: four copies of the largest image would take more than a gigabyte.
+    whole = Image.new("RGB", image.size)
+    rows = max(1, _LARGE // (4 * width))
+    for top in range(0, height, rows):
+        whole.paste(_composited(image.crop((0, top, width, min(top + rows, height)))), (0, top))
+    return whole
+
+
+def _composited(image: Image.Image) -> Image.Image:
     colours = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", colours.size, (255, 255, 255, 255)), colours).convert("RGB")
 

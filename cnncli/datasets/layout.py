@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.store import Listing
 from cnncli.errors import DataError
+from cnncli.files.read import opener
 
 SPLITS = {
     "train": "train",
@@ -27,6 +30,13 @@ SPLITS = {
 """Folder names, in any case, that mean a split rather than a class."""
 
 _EXPECTED = "Expected train/CLASS/image files (and validation/, test/), or CLASS/image files."
+
+
+MAX_TABLE_BYTES = 2**28
+"""Most bytes of a CSV file."""
+
+MAX_LINE = 2**20
+"""Most characters of a line of it: what has no end of a line is no table."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +159,11 @@ def by_csv(path: Path, group: str | None = None) -> tuple[list[str], list[str], 
     """
     files, labels, splits, groups = [], [], [], []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as table:
-            reader = csv.DictReader(table, strict=True)
+        with open(path, encoding="utf-8-sig", newline="", opener=opener()) as table:
+            size = os.fstat(table.fileno()).st_size
+            if size > MAX_TABLE_BYTES:
+                raise DataError(f"{path} has {size:,} bytes; the limit is {MAX_TABLE_BYTES:,}")
+            reader = csv.DictReader(_lines(table), strict=True)
             _check_columns(reader.fieldnames or (), path, *(() if group is None else (group,)))
             for row in reader:
                 file, label, split = (row.get(key) or "" for key in ("file", "label", "split"))
@@ -163,10 +176,17 @@ def by_csv(path: Path, group: str | None = None) -> tuple[list[str], list[str], 
                 labels.append(_normal(label))
                 splits.append(SPLITS[split.casefold()] if split else "train")
     except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"{path} is not a readable CSV file: {error}") from error
+        raise DataError(f"{path} is not a readable CSV file: {getattr(error, 'strerror', None) or error}") from error
     if "train" not in splits:
         raise DataError(f"{path} lists no training examples")
     return files, labels, splits, None if group is None else groups
+
+
+def _lines(table: TextIO) -> Iterator[str]:
+    while line := table.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise csv.Error(f"a line has more than {MAX_LINE:,} characters")
+        yield line
 
 
 def _check_columns(columns: Sequence[str], path: Path, *others: str) -> None:

@@ -7,6 +7,7 @@ import io
 import mimetypes
 import os
 import posixpath
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ from PIL import Image, UnidentifiedImageError
 from cnncli.datasets.images import FORMATS, is_plain
 from cnncli.datasets.store import Folder, open_file, read_file
 from cnncli.errors import DataError
+
+MOST_PIPED = 2**28
+"""Most bytes that are read from standard input."""
+
+MOST_PATHS = 2**26
+"""Most bytes of paths among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ def pictures(references: Sequence[str], standard_input: BinaryIO | None = None) 
     found = Pictures()
     for reference in references:
         if reference == "-" and standard_input is not None:
-            for group in _from_input(standard_input.read()):
+            for group in _from_input(standard_input.read(MOST_PIPED + 1)):
                 found.add(group)
         else:
             found.add(_from_reference(reference))
@@ -137,15 +144,21 @@ def _from_input(content: bytes) -> Iterator[_Group]:
     """Take what came through standard input for an image if it is one, else for a list of paths."""
     if not content:
         raise DataError("standard input is empty", "Pipe in an image, or the paths of images, one per line.")
+    if len(content) > MOST_PIPED:
+        raise DataError(f"standard input has more than {MOST_PIPED:,} bytes", "Name the files, or pipe in their paths.")
     if _is_image(content):
         yield _Group("", ["-"], piped=content)
         return
+    if len(content) > MOST_PATHS:
+        raise DataError(f"standard input has more than {MOST_PATHS:,} bytes of paths")
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         known = ", ".join(FORMATS)
         raise DataError(f"standard input is neither an image ({known}) nor a list of paths") from error
-    for name in text.split("\0") if "\0" in text else text.splitlines():
+    # One after the other: a list of the empty names between as many zero bytes would take eight times the memory.
+    names = (found[0] for found in re.finditer(r"[^\0]+", text)) if "\0" in text else text.splitlines()
+    for name in names:
         if name:
             yield _from_reference(name)
 

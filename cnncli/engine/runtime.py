@@ -12,8 +12,8 @@ from cnncli.analysis.processor import cpu_features, cpu_field
 from cnncli.analysis.summary import summarize
 from cnncli.config.schema.schema import Config
 from cnncli.engine.fast_ops import batch_halves
-from cnncli.errors import CnnError
-from cnncli.resources import available_threads
+from cnncli.errors import CnnError, RunError
+from cnncli.resources import MOST_THREADS, available_threads, require_threads
 from cnncli.runs.environment import variables, versions
 
 
@@ -25,12 +25,28 @@ def configure(config: Config, recorded_threads: int | None = None) -> dict[str, 
     Args:
         config: Of the run.
         recorded_threads: Number of threads that a run began with; it goes on with as many.
+
+    Raises:
+        CnnError: If these are more threads than the machine bears.
+        RunError: If what is recorded is no number of threads.
     """
+    if config.train.threads is not None:
+        require_threads(config.train.threads)
+    elif recorded_threads is not None:
+        _check_recorded(recorded_threads)
     threads = config.train.threads or recorded_threads or available_threads()
     threads = batch_halves.set_threads(threads, batch_halves.halves_for(config, threads))
     keras.config.set_dtype_policy(config.train.precision)
     keras.utils.set_random_seed(config.seed)
     return environment(threads)
+
+
+def _check_recorded(threads: Any) -> None:
+    if type(threads) is not int or not 1 <= threads <= MOST_THREADS:
+        raise RunError(
+            f"run.json says that it computes with {str(threads)[:60]!r} threads; expected 1 to {MOST_THREADS}",
+            "Correct threads in its run.json, or take the entry out.",
+        )
 
 
 def choose_device(device: str) -> None:

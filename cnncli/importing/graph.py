@@ -16,8 +16,22 @@ IMAGE = ""
 """Name that stands for the network's input."""
 
 
+MOST_LAYERS = 10_000
+"""Most layers of a network: a config has no place for more."""
+
+
 class GraphImportError(CnnError):
     """A network that cannot be taken over: damaged, dangerous, or of layers that the vocabulary lacks."""
+
+
+def check_number(num_layers: int, where: str) -> None:
+    """Refuse a network of more than `MOST_LAYERS` layers, before time is spent on them.
+
+    Raises:
+        GraphImportError: With the number.
+    """
+    if num_layers > MOST_LAYERS:
+        raise GraphImportError(f"{where}: the network has {num_layers:,} layers; the limit is {MOST_LAYERS:,}")
 
 
 @dataclass(frozen=True)
@@ -89,12 +103,16 @@ class Blobs:
         shapes: Value's name → its shape.
         operations: Those made so far.
         notes: What a user should know.
+        names: Names of the operations.
+        numbers: Name → the number from which on "name_2", "name_3", … may be free.
     """
 
     makers: dict[str, str] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def begin(self, value: str, shape: Sequence[int]) -> None:
         """Name the network's input."""
@@ -117,12 +135,16 @@ class Blobs:
             raise GraphImportError(f"{name}: {error.message}", error.hint) from None
         unique = self._unique(name)
         self.operations.append(Operation(unique, layer, tuple(self.makers[source] for source in sources)))
+        self.names.add(unique)
         self.makers[value], self.shapes[value] = unique, tuple(shape)
 
     def _unique(self, name: str) -> str:
-        used = {operation.name for operation in self.operations}
-        candidates = (name, *(f"{name}_{number}" for number in range(2, len(used) + 3)))
-        return next(candidate for candidate in candidates if candidate not in used)
+        if name not in self.names:
+            return name
+        numbers = range(self.numbers.get(name, 2), len(self.names) + 3)
+        number = next(number for number in numbers if f"{name}_{number}" not in self.names)
+        self.numbers[name] = number + 1
+        return f"{name}_{number}"
 
     def upto(self, value: str) -> tuple[Operation, ...]:
         """Return the operations that lead to a value; what leads elsewhere is left out with a note."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.config.dump import dump
 from cnncli.config.schema.schema import Config
+from cnncli.files.read import read_bytes
 from cnncli.importing.caffe.prototxt import read_caffe
 from cnncli.importing.darknet.cfg import read_darknet
 from cnncli.importing.document import config_name, text_of, to_config
@@ -17,7 +18,7 @@ from cnncli.importing.keras.config import read_config
 from cnncli.importing.keras.weights import MEMBER, Expected, most_bytes, read_weights
 from cnncli.layers.base import Merge
 from cnncli.layers.graph import input_shapes, shapes
-from cnncli.serving.description import FILE, Description
+from cnncli.serving.description import FILE, MOST_BYTES, Description
 
 if TYPE_CHECKING:
     from cnncli.importing.keras.weights import Array
@@ -60,6 +61,13 @@ def read(path: Path, image_size: tuple[int, int] | None = None, channels: int | 
     Raises:
         GraphImportError: If it is damaged, dangerous, or of layers that the vocabulary lacks.
     """
+    try:
+        return _read(path, image_size, channels)
+    except RecursionError:
+        raise GraphImportError(f"{path} is nested too deeply") from None
+
+
+def _read(path: Path, image_size: tuple[int, int] | None, channels: int | None) -> Imported:
     suffix = path.suffix.lower()
     if suffix == ".keras":
         return _read_keras(path)
@@ -75,9 +83,7 @@ def read(path: Path, image_size: tuple[int, int] | None = None, channels: int | 
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > MOST_TEXT:
-            raise GraphImportError(f"{path} has more than {MOST_TEXT:,} bytes")
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_bytes(path, MOST_TEXT).decode("utf-8", "replace")
     except OSError as error:
         raise GraphImportError(f"{path} cannot be read: {error.strerror}") from None
 
@@ -96,7 +102,7 @@ def _read_keras(path: Path) -> Imported:
 
 
 def _description(archive: Archive, path: Path) -> Description | None:
-    return Description.from_json(archive.text(FILE), path.name) if FILE in archive else None
+    return Description.from_json(archive.text(FILE, MOST_BYTES), path.name) if FILE in archive else None
 
 
 def _imported(graph: ImportedGraph, path: Path) -> Imported:

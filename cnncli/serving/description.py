@@ -18,6 +18,9 @@ VERSION = 2
 FILE = "cnncli.json"
 """Name of the document where an artifact holds files."""
 
+MOST_BYTES = 2**23
+"""Most bytes of the document: 100,000 classes with long names."""
+
 CLASSES_FILE = "classes.txt"
 """Name of the file with one class a line, for readers that know nothing of cnncli."""
 

@@ -20,6 +20,31 @@ def kind_of(path: Path) -> str | None:
     return next((kind for name, kind in INSIDE.items() if (path / name).is_file()), None)
 
 
+PROGRAMS = {"web": "its JavaScript", "python": "its network.py"}
+"""Kinds that are run to be asked, by a runtime that lets them do whatever the user may, and what of them is run."""
+
+
+APART = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
+"""Kinds of which a stranger's file is opened in a child process, and the package of their runtime."""
+
+
+def refuse_program(path: Path) -> None:
+    """Refuse an artifact that is a program; the others are data, which their runtimes compute with.
+
+    It does not matter where it lies: whoever can put a file into a run's `export` folder can put the record with its
+    digest there too, and a whole run may come from somebody else.
+
+    Raises:
+        ExportError: With what would be run.
+    """
+    kind = require_kind(path)
+    if kind in PROGRAMS:
+        raise ExportError(
+            f"{path} is a program: {PROGRAMS[kind]} would run with your rights",
+            "Run it with --trust if you know who wrote it, or use another format: .keras, .onnx, .tflite.",
+        )
+
+
 def require_kind(path: Path) -> str:
     """Return the kind of artifact at a path.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnncli.serving.artifact import Artifact
+from cnncli.serving.child import Child
 from cnncli.serving.kinds import PLAIN, require_kind
 
 
@@ -13,8 +14,23 @@ def opens(path: Path) -> bool:
     return require_kind(path) in PLAIN
 
 
+def from_child(child: Child, kind: str, path: Path) -> Artifact:
+    """Return the artifact that a child process has been started for.
+
+    Raises:
+        ExportError: If it cannot be opened, or takes more than it may.
+    """
+    if kind == "onnx":
+        from cnncli.serving import onnx_file
+
+        return onnx_file.from_child(child, path)
+    from cnncli.serving import litert_file
+
+    return litert_file.from_child(child, path)
+
+
 def open_artifact(path: Path) -> Artifact:
-    """Open an artifact that needs no TensorFlow.
+    """Open an artifact that needs no TensorFlow and is ours, in this process.
 
     Raises:
         ExportError: If it cannot be opened, or its runtime is not installed.

@@ -1,4 +1,8 @@
-"""Exported pages, their JavaScript run by Node or a browser without a window."""
+"""Exported pages, their JavaScript run by Node or a browser without a window.
+
+Such a page is a program: commands run a stranger's only when told to (`kinds.refuse_program`). Node, from version 20,
+then keeps it from other files and from starting processes; not from the network, which it cannot.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,20 @@ import re
 import shutil
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cnncli.errors import ExportError
+from cnncli.files.read import read_bytes
 from cnncli.serving.artifact import Artifact, Pixels, Runtime
 from cnncli.serving.description import Description, missing
 from cnncli.tasks.outputs import NamedOutputs
+
+MOST_PAGE = 2**29
+"""Most bytes of a page: a longer text Node cannot hold."""
 
 NODES = ("node", "nodejs")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -106,7 +115,7 @@ def open_web(path: Path) -> Artifact:
         ExportError: If it says nothing about itself, or no JavaScript can be run here.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path, MOST_PAGE).decode()
     except (OSError, UnicodeDecodeError):
         raise missing(str(path)) from None
     found = re.search(r'<script type="application/json" id="network">(.*?)</script>', text, re.DOTALL)
@@ -121,17 +130,18 @@ def open_web(path: Path) -> Artifact:
 
 def in_node(path: Path) -> Runtime:
     """Return what asks a page's network in Node."""
-    node = _first(NODES)
+    node, page = str(_first(NODES)), path.resolve()
 
     def compute(images: Pixels) -> NamedOutputs:
-        with tempfile.TemporaryDirectory() as folder:
-            asked, answered = Path(folder) / "images", Path(folder) / "answers"
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made).resolve()
+            asked, answered = folder / "images", folder / "answers"
             asked.write_bytes(images.tobytes())
             command = [
-                str(node),
+                *_fenced(node, [page, asked], answered),
                 "-e",
                 _NETWORK + _ANSWER,
-                str(path),
+                str(page),
                 str(asked),
                 str(answered),
                 *map(str, images.shape),
@@ -147,8 +157,26 @@ def measured(path: Path) -> dict[str, Any] | None:
     node = _first(NODES)
     if node is None:
         return None
-    found: dict[str, Any] = json.loads(_run([node, "-e", _NETWORK + _MEASURE, str(path)], path))
+    page = path.resolve()
+    found: dict[str, Any] = json.loads(_run([*_fenced(node, [page]), "-e", _NETWORK + _MEASURE, str(page)], path))
     return found
+
+
+def _fenced(node: str, reads: list[Path], write: Path | None = None) -> list[str]:
+    """Return the command for Node with rights to these files only, where it knows such rights."""
+    version = _major_version(node)
+    if version < 20:
+        return [node]
+    rights = ["--permission" if version >= 24 else "--experimental-permission"]
+    rights += [f"--allow-fs-read={path}" for path in reads]
+    return [node, *rights, *([] if write is None else [f"--allow-fs-write={write}"])]
+
+
+@cache
+def _major_version(node: str) -> int:
+    done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - Node itself
+    found = re.match(r"v(\d+)\.", done.stdout)
+    return int(found[1]) if found else 0
 
 
 def in_browser(path: Path) -> Runtime:

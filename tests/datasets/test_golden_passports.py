@@ -186,7 +186,7 @@ def test_samples_are_the_first_images_of_each_class(channels, classes, make_conf
     splits = datasets.load(make_config(source="npz", path=str(tmp_path / "set.npz"), channels=channels, validation=0.0))
     drawn = []
     monkeypatch.setattr(
-        Figure, "savefig", lambda self, file, format, dpi: drawn.append(self) or file.write(f"dpi {dpi}".encode())
+        Figure, "savefig", lambda self, file, dpi, **_: drawn.append(self) or file.write(f"dpi {dpi}".encode())
     )
     assert draw(splits, tmp_path / "new" / "samples.png").read_text() == "dpi 100"
     (figure,) = drawn

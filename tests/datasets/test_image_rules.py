@@ -54,6 +54,21 @@ def test_transparent_pixels_are_white(encode):
     assert np.array_equal(pixels[1:], COLOURS[1:])
 
 
+@pytest.mark.parametrize("most", [1, 7, 12, 29])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L"])
+def test_a_large_transparent_image_has_the_same_pixels(mode, most, encode, monkeypatch):
+    """It is laid over white strip by strip."""
+    values = np.random.default_rng(2).integers(0, 256, (6, 5, 4), np.uint8)
+    image = Image.fromarray(values).convert(mode) if mode != "LA" else Image.fromarray(values[..., :2])
+    options = (
+        {} if mode in ("RGBA", "LA") else {"transparency": tuple(values[0, 0, :3].tolist()) if mode == "RGB" else 7}
+    )
+    content = encode(image, **options)
+    whole = decode(content, 3, "x")
+    monkeypatch.setattr("cnncli.datasets.images._LARGE", most)
+    assert np.array_equal(decode(content, 3, "x"), whole)
+
+
 def test_a_transparent_palette_is_white(encode):
     """A palette with a transparent colour is laid over white too."""
     image = Image.fromarray(COLOURS).quantize(8)

@@ -235,7 +235,7 @@ def test_a_search_for_a_rate(tmp_path: Path, golden: Golden, monkeypatch: pytest
     """Loss against rate, with both marks; the picture has the size that was asked for."""
     drawn: list[Figure] = []
     monkeypatch.setattr(
-        Figure, "savefig", lambda self, file, format, dpi: drawn.append(self) or file.write(f"dpi {dpi}".encode())
+        Figure, "savefig", lambda self, file, dpi, **_: drawn.append(self) or file.write(f"dpi {dpi}".encode())
     )
     document = {"rates": [1e-4, 1e-3, 1e-2], "losses": [2.0, 1.5, 9.0], "suggested": 1e-3, "steepest": 5e-4}
     draw_search(document, tmp_path / "x.png")

@@ -12,6 +12,7 @@ from cnncli.config.schema.tasks import DEFAULT, TASKS, VALIDATION, Monitor, Outp
 from cnncli.config.yaml.origins import Origins
 from cnncli.layers.base import NAME, Spec
 from cnncli.layers.graph import Node, shapes
+from cnncli.resources import MOST_THREADS
 
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -203,7 +204,9 @@ class Train(Section):
     keep_proof: bool = Field(
         default=True, description="Keep up to 64 examples in the run, so that it can be exported without its data."
     )
-    threads: Positive | None = Field(default=None, description="Number of CPU threads; null: all.")
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = Field(
+        default=None, description="Number of CPU threads; null: all."
+    )
 
 
 class Document(Section):

@@ -7,6 +7,7 @@ from pathlib import Path
 from cnncli.config.yaml import parser
 from cnncli.config.yaml.problems import fail
 from cnncli.config.yaml.tree import Origin, Source, Value
+from cnncli.files.read import open_file
 
 
 def read(path: Path, name: str, reference: Origin | None = None) -> Value:
@@ -22,7 +23,8 @@ def read(path: Path, name: str, reference: Origin | None = None) -> Value:
     """
     start = Origin(Source(name, ()), 1, 1)
     try:
-        with path.open("rb") as file:
+        # A config may come through a pipe, `cnn check <(…)`; one that another config names may not.
+        with path.open("rb") if reference is None else open_file(path) as file:
             content = file.read(parser.MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -24,7 +24,7 @@ from cnncli.importing.keras.weights import MEMBER, most_bytes_of
 from cnncli.layers.base import Layer
 from cnncli.layers.normalization import LocalResponseNormalization
 from cnncli.serving.artifact import Artifact, Pixels
-from cnncli.serving.description import FILE, Description, missing
+from cnncli.serving.description import FILE, MOST_BYTES, Description, missing
 from cnncli.tasks.outputs import NamedOutputs
 
 
@@ -104,7 +104,7 @@ def open_keras(path: Path) -> Artifact:
     with _reading(path), open_archive(path) as archive:
         if FILE not in archive:
             raise missing(str(path))
-        description = Description.from_json(archive.text(FILE), str(path))
+        description = Description.from_json(archive.text(FILE, MOST_BYTES), str(path))
         config = archive.json("config.json")
         foreign = _foreign_modules(config)
         if foreign:

@@ -18,9 +18,10 @@ from cnncli.engine.exporting.keras_file import open_keras
 from cnncli.engine.exporting.python_script import SCRIPT
 from cnncli.engine.exporting.saved_model import open_saved_model
 from cnncli.errors import ExportError
+from cnncli.files.read import read_bytes
 from cnncli.serving import open as plain
 from cnncli.serving.artifact import Artifact, Pixels
-from cnncli.serving.description import FILE, Description, missing
+from cnncli.serving.description import FILE, MOST_BYTES, Description, missing
 from cnncli.serving.kinds import require_kind
 from cnncli.tasks.outputs import NamedOutputs
 
@@ -39,8 +40,12 @@ for line in sys.stdin:
 """What a process that knows nothing of cnncli does with an exported script, for each line it is sent."""
 
 
-def open_artifact(path: Path) -> Artifact:
-    """Open an artifact of any kind.
+def open_artifact(path: Path, *, trust: bool = True) -> Artifact:
+    """Open an artifact of any kind that is ours: one that is a program is run (see `kinds.refuse_program`).
+
+    Args:
+        path: The artifact.
+        trust: Whether a SavedModel may do more than compute.
 
     Raises:
         ExportError: If it cannot be opened, or its runtime is not installed.
@@ -49,7 +54,7 @@ def open_artifact(path: Path) -> Artifact:
     if kind == "keras":
         return open_keras(path)
     if kind == "saved_model":
-        return open_saved_model(path)
+        return open_saved_model(path, trust=trust)
     if kind == "python":
         return open_python(path)
     return plain.open_artifact(path)
@@ -62,7 +67,7 @@ def open_python(path: Path) -> Artifact:
         ExportError: If it says nothing about itself; when it computes, if the script fails.
     """
     try:
-        description = Description.from_json((path / FILE).read_bytes(), str(path))
+        description = Description.from_json(read_bytes(path / FILE, MOST_BYTES), str(path))
     except OSError:
         raise missing(str(path)) from None
     return Artifact("python", description, _Script(path).compute)

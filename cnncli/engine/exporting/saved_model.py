@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
 
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
+from cnncli.files.read import read_bytes
 from cnncli.serving.artifact import Artifact, Pixels
-from cnncli.serving.description import CLASSES_FILE, FILE, Description, missing
+from cnncli.serving.description import CLASSES_FILE, FILE, MOST_BYTES, Description, missing
 from cnncli.tasks.outputs import NamedOutputs
+
+MOST_GRAPH = 2**31 - 1
+"""Most bytes of saved_model.pb: protocol buffers have no more."""
+
+HINT = "Such a SavedModel can read and write files. Run it with --trust if you know who wrote it."
 
 
 class _Served(tf.Module):  # type: ignore[misc]
@@ -59,22 +68,39 @@ def write_saved_model(source: Source, description: Description, path: Path) -> N
         tf.saved_model.save(served, str(path), signatures=signatures)
 
 
-def open_saved_model(path: Path) -> Artifact:
+STATEFUL = {"VarHandleOp", "ReadVariableOp", "PartitionedCall", "StatefulPartitionedCall", "Assert", "If", "While"}
+"""Operations with a state or an effect that a network may need: its variables, calls, branches and checks."""
+
+FILES = ("ReadFile", "MatchingFiles", "Dataset", "Iterator")
+"""In the names of operations that TensorFlow calls stateless, and which read files."""
+
+
+def open_saved_model(path: Path, *, trust: bool = True) -> Artifact:
     """Load a SavedModel that `cnn export` wrote.
 
+    Args:
+        path: Its folder.
+        trust: Whether it may do more than compute: operations of TensorFlow can read and write files.
+
     Raises:
-        ExportError: If it is damaged or says nothing about itself.
+        ExportError: If it is damaged, says nothing about itself, or does more than it may.
     """
     try:
-        description = Description.from_json((path / "assets" / FILE).read_bytes(), str(path))
-        description.check_classes((path / "assets" / CLASSES_FILE).read_bytes(), str(path))
+        description = Description.from_json(read_bytes(path / "assets" / FILE, MOST_BYTES), str(path))
+        description.check_classes(read_bytes(path / "assets" / CLASSES_FILE, MOST_BYTES), str(path))
     except OSError:
         raise missing(str(path)) from None
     try:
+        if not trust:
+            _refuse_effects_of_loading(path)
         loaded = tf.saved_model.load(str(path))
+        serve = loaded.signatures["serving_default"]
+    except ExportError:
+        raise
     except Exception as error:
         raise ExportError(f"{path} cannot be loaded by TensorFlow: {str(error)[:200]}") from error
-    serve = loaded.signatures["serving_default"]
+    if not trust:
+        _refuse_effects(serve.graph.as_graph_def(), path)
 
     def compute(images: Pixels) -> NamedOutputs:
         # The signatures live as long as what was loaded.
@@ -82,6 +108,36 @@ def open_saved_model(path: Path) -> Artifact:
         return _arrays(serve(images=tf.constant(images)))
 
     return Artifact("saved_model", description, compute)
+
+
+def _refuse_effects_of_loading(path: Path) -> None:
+    """Refuse a SavedModel that computes something when it is loaded: of tables and other resources, or of TensorFlow 1.
+
+    Raises:
+        ExportError: With what there is.
+    """
+    document = saved_model_pb2.SavedModel()
+    document.ParseFromString(read_bytes(path / "saved_model.pb", MOST_GRAPH))
+    graphs = document.meta_graphs
+    if len(graphs) != 1 or not graphs[0].HasField("object_graph_def"):
+        raise ExportError(f"{path} was not written by TensorFlow 2", HINT)
+    kinds = {node.WhichOneof("kind") for node in graphs[0].object_graph_def.nodes}
+    if "resource" in kinds:
+        raise ExportError(f"{path} makes tables or other resources when it is loaded", HINT)
+
+
+def _refuse_effects(graph: Any, path: Path) -> None:
+    """Refuse a function that does more than compute.
+
+    Raises:
+        ExportError: With the operation.
+    """
+    names = {node.op for node in graph.node}.union(*({n.op for n in f.node_def} for f in graph.library.function))
+    for name in sorted(names - {function.signature.name for function in graph.library.function}):
+        known = op_def_registry.get(name)
+        has_effect = known is None or (known.is_stateful and name not in STATEFUL) or any(n in name for n in FILES)
+        if has_effect and name != "Placeholder":
+            raise ExportError(f"{path} contains the operation {name[:60]}, which does more than compute", HINT)
 
 
 def outputs_of_files(path: Path, files: list[bytes]) -> NamedOutputs:

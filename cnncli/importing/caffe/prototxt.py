@@ -8,7 +8,7 @@ from cnncli.importing.caffe.layers import LAYERS, Context
 from cnncli.importing.caffe.merge_layers import folded
 from cnncli.importing.caffe.text_format import Message, parse, single, whole
 from cnncli.importing.document import config_name
-from cnncli.importing.graph import Blobs, GraphImportError, ImportedGraph
+from cnncli.importing.graph import Blobs, GraphImportError, ImportedGraph, check_number
 
 _IGNORED = {"accuracy", "softmaxwithloss", "softmaxloss", "split", "silence", "argmax", "hingeloss"}
 _SOURCES = {"data", "imagedata", "hdf5data", "memorydata", "input", "dummydata", "windowdata"}
@@ -30,6 +30,7 @@ def read_caffe(path: Path, text: str, image_size: tuple[int, int] | None, channe
     net = parse(text, path.name)
     name = config_name(str(single(net, "name", path.stem)))
     layers = [layer for layer in (*net.get("layer", ()), *net.get("layers", ())) if isinstance(layer, dict)]
+    check_number(len(layers), path.name)
     reader = _Net(path.name, net, layers, image_size, channels)
     return reader.read(name)
 

@@ -9,6 +9,9 @@ from typing import Any
 from cnncli.importing.graph import GraphImportError
 
 MAX_DEPTH = 20
+MAX_TOKENS = 1_000_000
+"""Most words, numbers and signs of a text: networks of hundreds of layers have some ten thousand."""
+
 _TOKEN = re.compile(
     r"""\s+|\#[^\n]*
     |(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
@@ -77,6 +80,8 @@ class _Parser:
                 self._tokens.append((match.lastgroup, match.group(), line))
             line += match.group().count("\n")
             place = match.end()
+            if len(self._tokens) > MAX_TOKENS:
+                raise GraphImportError(f"{where} has more than {MAX_TOKENS:,} words, numbers and signs")
         self._next = 0
 
     def _fail(self, expected: str) -> GraphImportError:
@@ -117,10 +122,12 @@ class _Parser:
             return [self.message("}" if sign == "{" else ">", depth + 1)]
         if sign != "[":
             return [self._scalar()]
+        if depth >= MAX_DEPTH:
+            raise self._fail(f"at most {MAX_DEPTH} nested brackets")
         self._next += 1
         values: list[Any] = []
         while self._peek() != "]":
-            values += self._values(depth)
+            values += self._values(depth + 1)
             if self._peek() == ",":
                 self._next += 1
         self._next += 1

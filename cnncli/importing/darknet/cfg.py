@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.importing.document import config_name
-from cnncli.importing.graph import Blobs, GraphImportError, ImportedGraph, make_layer
+from cnncli.importing.graph import Blobs, GraphImportError, ImportedGraph, check_number, make_layer
 from cnncli.layers.named import snake_case
 
 Options = dict[str, str]
@@ -28,7 +28,8 @@ def read_darknet(path: Path, text: str) -> ImportedGraph:
     Raises:
         GraphImportError: If it is damaged, or has layers that the vocabulary lacks.
     """
-    sections = list(_sections(text, path.name))
+    sections = _sections(text, path.name)
+    check_number(len(sections) - 1, path.name)
     if not sections or sections[0][0] not in ("net", "network"):
         raise GraphImportError(f"{path.name} does not begin with [net]")
     net = _Net(path.name)

@@ -11,16 +11,15 @@ import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cnncli.files.archives import open_zip
 from cnncli.importing.graph import GraphImportError
 
 MOST_TEXT = 2**24
 """Most bytes of a JSON member."""
-
-MOST_MEMBERS = 1000
 
 _BLOCK = 2**20
 
@@ -36,8 +35,6 @@ class Archive:
     def __init__(self, file: zipfile.ZipFile, where: str) -> None:
         self._file, self._where = file, where
         members = file.infolist()
-        if len(members) > MOST_MEMBERS:
-            raise GraphImportError(f"{where} has {len(members):,} members; the limit is {MOST_MEMBERS:,}")
         for member in members:
             self._check(member)
         self._members = {member.filename: member for member in members}
@@ -57,9 +54,9 @@ class Archive:
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
-    def text(self, name: str) -> bytes:
-        """Return a member of at most `MOST_TEXT` bytes."""
-        return b"".join(self._blocks(name, MOST_TEXT))
+    def text(self, name: str, most: int = MOST_TEXT) -> bytes:
+        """Return a member of at most so many bytes."""
+        return b"".join(self._blocks(name, most))
 
     def json(self, name: str) -> Any:
         """Return a member that is JSON."""
@@ -113,9 +110,10 @@ def open_archive(path: Path) -> Iterator[Archive]:
     Raises:
         GraphImportError: If it is not a zip archive, or one that points outside itself.
     """
-    try:
-        file = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise GraphImportError(f"{path} is not a .keras file: {str(error)[:100]}") from None
-    with file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_zip(path))
+        except OSError as error:
+            reason = f"{error.strerror or error}"
+            raise GraphImportError(f"{path} is not a .keras file: {reason[:100]}") from None
         yield Archive(file, path.name)

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cnncli.importing.graph import IMAGE, GraphImportError, ImportedGraph, Operation, make_layer
+from cnncli.importing.graph import IMAGE, GraphImportError, ImportedGraph, Operation, check_number, make_layer
 from cnncli.importing.keras.responses import local_responses
 from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Layer
-
-MOST_LAYERS = 20_000
 
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "data_format": ("channels_last", None),
@@ -76,8 +74,7 @@ def _entries(model: Any) -> Iterator[_Entry]:
     if kind not in ("Functional", "Sequential"):
         raise GraphImportError(f"{kind} models are not supported, only Functional and Sequential ones")
     layers = _field(_field(model, "config", dict), "layers", list)
-    if len(layers) > MOST_LAYERS:
-        raise GraphImportError(f"the network has {len(layers):,} layers; the limit is {MOST_LAYERS:,}")
+    check_number(len(layers), "config.json")
     before = ""
     for layer in layers:
         config = _field(layer, "config", dict)

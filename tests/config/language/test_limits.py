@@ -84,7 +84,7 @@ LIMITS: dict[str, list[tuple[list[str], list[str]]]] = {
     "train.epochs": [COUNTS],
     "train.batch_size": [COUNTS],
     "train.accumulate": [COUNTS],
-    "train.threads": [optional(COUNTS)],
+    "train.threads": [(["1", "1024", "null"], ["0", "-1", "1025", "100000000", "1.5", "true", "'1'", "[1]"])],
     "train.ema": [optional(OPEN)],
     "train.clip_norm": [optional(POSITIVE)],
     "train.max_minutes": [optional(POSITIVE)],

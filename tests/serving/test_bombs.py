@@ -1,0 +1,45 @@
+"""A small campaign of bombs; the large one is `tests/campaigns/bombs.py`."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CAMPAIGN = Path(__file__).parents[1] / "campaigns" / "bombs.py"
+KINDS = ["csv", "standard input", "pipe", "ONNX, loop", "numbers", "deep JSON", "LiteRT, noise"]
+"""Those that are made quickly; the others have tests of their own."""
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, pipes and devices")
+
+
+@pytest.fixture(scope="module")
+def bombs() -> Any:
+    """Return the campaign's module."""
+    spec = importlib.util.spec_from_file_location("bombs", CAMPAIGN)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["bombs"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.needs("onnx", "litert")
+def test_a_bomb_of_each_kind(bombs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is one error in less than 1.0 GB, without a traceback."""
+    monkeypatch.setenv("CNN_ARTIFACT_SECONDS", "1")
+    # What this process has held, the memory of its children is measured with.
+    monkeypatch.setattr(bombs, "MOST_BYTES", max(bombs.MOST_BYTES, bombs.held()))
+    endings = list(bombs.campaign(len(KINDS), 1, KINDS))
+    assert [ending.kind for ending in endings] == KINDS
+    assert [ending.stderr for ending in endings if ending.wrong] == []
+    assert all("error" in ending.stderr for ending in endings)
+
+
+def test_the_campaign_can_fail(bombs: Any, tmp_path: Path) -> None:
+    """A command that succeeds is told."""
+    assert bombs.run("none", bombs.Bomb(("--version",)), tmp_path).wrong
