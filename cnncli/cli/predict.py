@@ -120,7 +120,9 @@ def _network(reference: str, runs_dir: Path, checkpoint: str) -> tuple[Network, 
     from cnncli.runs.find import find
 
     run = find(reference, runs_dir)
-    usual = run.passport()["looks"]["train"]
+    from cnncli.datasets.image_statistics import training_look
+
+    usual = training_look(run.passport())
     from cnncli.engine.evaluation.predict import RunNetwork
     from cnncli.engine.evaluation.trained import load_trained
 

@@ -11,8 +11,11 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Protocol
 
-from cnncli.errors import RunError
-from cnncli.runs.evaluations import KeptEvaluation, checkpoint_name, find_evaluation, measured_checkpoints
+from cnncli.errors import CnnError, RunError
+from cnncli.files.form import number, optional
+from cnncli.files.form import record as record_form
+from cnncli.runs.documents import checked
+from cnncli.runs.evaluations import AGAIN, KeptEvaluation, checkpoint_name, find_evaluation, measured_checkpoints
 from cnncli.runs.metrics import best, names, primary
 from cnncli.runs.run import Run
 
@@ -160,26 +163,76 @@ def compare(runs: Sequence[Run], test_of: Callable[[str], PairedTest], checkpoin
         checkpoint: Whose evaluation on the test split is taken: each run's "best", its "last", or one of that name.
 
     Raises:
-        RunError: If there are fewer than two, or one cannot be read.
-        ConfigError: If a stored config is not readable YAML.
+        CnnError: If there are fewer than two that can be read.
     """
     if len(runs) < 2:
         raise RunError(f"{len(runs)} run to compare, expected at least two", "cnn compare RUN RUN …")
-    labels = _labels(runs)
-    configs = [_flat_config(run) for run in runs]
-    kept = [find_evaluation(run, "test", checkpoint_name(run, checkpoint)) for run in runs]
-    metrics = [_metrics(run, evaluation) for run, evaluation in zip(runs, kept, strict=True)]
-    predictions = [_predictions(run, evaluation) for run, evaluation in zip(runs, kept, strict=True)]
+    read, notes = _read_each(runs, test_of, checkpoint)
+    whole = [found.run for found in read]
+    labels = _labels(whole)
+    configs, metrics, kept = ([getattr(found, name) for found in read] for name in ("config", "metrics", "evaluation"))
     return Comparison(
         labels,
         _differing(configs),
         {key: tuple(run.get(key) for run in metrics) for key in _keys(metrics)},
         tuple(_groups(labels, configs, metrics)),
-        tuple(_pairs(labels, predictions, [config.get("task", DEFAULT_TASK) for config in configs], test_of)),
+        tuple(_pairs(labels, read)),
         checkpoint,
         tuple(None if evaluation is None else evaluation.document.get("checkpoint") for evaluation in kept),
-        tuple(_notes(labels, runs, kept, checkpoint)),
+        (*notes, *_notes(labels, whole, kept, checkpoint)),
     )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What is known of a run.
+
+    Attributes:
+        run: The run.
+        config: Values of its config by their paths.
+        evaluation: The evaluation on test that is compared, or None.
+        metrics: What it came to.
+        test: The paired test of its task.
+        rows: Its predictions as that test reads them, or None.
+    """
+
+    run: Run
+    config: Mapping[str, Any]
+    evaluation: KeptEvaluation | None
+    metrics: Mapping[str, float | int | None]
+    test: PairedTest
+    rows: Any | None
+
+
+def _read_each(
+    runs: Sequence[Run], test_of: Callable[[str], PairedTest], checkpoint: str
+) -> tuple[list[_Read], list[str]]:
+    """Read all runs; of three and more, those that are damaged are left out, and a note says so of each.
+
+    Raises:
+        CnnError: If fewer than two are left.
+    """
+    tests: dict[str, PairedTest] = {}
+    read, notes, errors = [], [], []
+    for run in runs:
+        try:
+            read.append(_read(run, tests, test_of, checkpoint))
+        except CnnError as error:
+            errors.append(error)
+            notes.append(f"{run.name}/{run.id} is left out, for it is damaged: {error.message}")
+    if len(read) < 2:
+        raise errors[0]
+    return read, notes
+
+
+def _read(run: Run, tests: dict[str, PairedTest], test_of: Callable[[str], PairedTest], checkpoint: str) -> _Read:
+    config = _flat_config(run)
+    evaluation = find_evaluation(run, "test", checkpoint_name(run, checkpoint))
+    metrics = _metrics(run, evaluation)
+    task = str(config.get("task", DEFAULT_TASK))
+    test = tests[task] if task in tests else tests.setdefault(task, test_of(task))
+    file = _predictions(run, evaluation)
+    return _Read(run, config, evaluation, metrics, test, None if file is None else test.read_rows(file))
 
 
 def _labels(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -196,6 +249,8 @@ def _flat_config(run: Run) -> dict[str, Any]:
         text = run.config_file.read_text(encoding="utf-8")
     except OSError as error:
         raise RunError(f"{run.config_file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RunError(f"{run.config_file} cannot be read: {error}") from error
     return dict(_flat(plain(parse(text, str(run.config_file))), ""))
 
 
@@ -238,16 +293,15 @@ def _metrics(run: Run, evaluation: KeptEvaluation | None) -> dict[str, float | i
 
 def _test_metrics(run: Run, record: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, float | int | None]:
     """Return the metrics of an evaluation on the test split, the primary one first."""
-    try:
-        return {f"test_{name}": document[name] for name in dict.fromkeys((primary(record), *names(record)))}
-    except KeyError as error:
-        file = run.evaluation_file("test")
-        raise RunError(f"{file} cannot be read: it has no {error}", "`cnn eval` writes it again.") from error
+    wanted = tuple(dict.fromkeys((primary(record), *names(record))))
+    checked(document, record_form(dict.fromkeys(wanted, optional(number()))), str(run.evaluation_file("test")), AGAIN)
+    return {f"test_{name}": document[name] for name in wanted}
 
 
 def _predictions(run: Run, evaluation: KeptEvaluation | None) -> Path | None:
     """Return the predictions of an evaluation; without one, those that no other checkpoint's evaluation owns."""
     if evaluation is not None:
+        evaluation.check_predictions()
         return evaluation.predictions_file
     return None if run.evaluation_file("test").exists() else run.predictions_file("test")
 
@@ -285,20 +339,11 @@ def _groups(
             yield Group(tuple(labels[i] for i in indices), table)
 
 
-def _pairs(
-    labels: Sequence[str],
-    predictions: Sequence[Path | None],
-    tasks: Sequence[str],
-    test_of: Callable[[str], PairedTest],
-) -> Iterator[Pair]:
+def _pairs(labels: Sequence[str], read: Sequence[_Read]) -> Iterator[Pair]:
     """Yield the test of each two runs of one task whose predictions are there and of the same examples."""
-    tests = {task: test_of(task) for task in dict.fromkeys(tasks)}
-    rows = [
-        None if file is None else tests[task].read_rows(file) for file, task in zip(predictions, tasks, strict=True)
-    ]
-    for first, second in combinations(range(len(rows)), 2):
-        if tasks[first] != tasks[second] or rows[first] is None or rows[second] is None:
+    for (first, one), (second, other) in combinations(zip(labels, read, strict=True), 2):
+        if one.test is not other.test or one.rows is None or other.rows is None:
             continue
-        result = tests[tasks[first]].compare(rows[first], rows[second])
+        result = one.test.compare(one.rows, other.rows)
         if result is not None:
-            yield Pair(labels[first], labels[second], result)
+            yield Pair(first, second, result)

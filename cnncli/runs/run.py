@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -17,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cnncli.errors import RunError
 from cnncli.files import durable
-from cnncli.runs import metrics
+from cnncli.files.read import parse_json
+from cnncli.files.seal import sealed, unsealed
+from cnncli.runs import documents, metrics
 from cnncli.runs.environment import environment
 from cnncli.runs.lock import held, lock
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Status = Literal["running", "done", "interrupted", "failed"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+
+RESTORE = "Restore the file from a copy, or remove the run's folder."
+"""What to do about a file of a run that nothing writes again."""
 
 
 class Run:
@@ -132,11 +136,11 @@ class Run:
             RunError: If it cannot be read.
         """
         try:
-            record = json.loads(self.record_file.read_text(encoding="utf-8"))
+            document = parse_json(self.record_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.record_file} cannot be read: {error}") from error
-        if not isinstance(record, dict):
-            raise RunError(f"{self.record_file} contains {type(record).__name__}, expected a mapping")
+            raise RunError(f"{self.record_file} cannot be read: {error}", RESTORE) from error
+        record: dict[str, Any] = documents.checked(document, documents.RUN, str(self.record_file), RESTORE)
+        metrics.require_primary(record, str(self.record_file), RESTORE)
         return record
 
     @property
@@ -153,7 +157,7 @@ class Run:
         """Return when the run began, given what run.json holds."""
         try:
             return datetime.fromisoformat(record["started"]).astimezone()
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, OSError):
             return datetime.fromtimestamp(self.path.stat().st_mtime).astimezone()
 
     @property
@@ -223,12 +227,24 @@ class Run:
         """Write a document as JSON like `write_text`; NaN and infinities become null."""
         self.write_text(file, durable.to_json(metrics.strict(document)))
 
+    def write_sealed(self, file: Path, document: Mapping[str, Any]) -> None:
+        """Write a document like `write_json`, with a checksum by which a later change is seen."""
+        self.write_json(file, sealed(metrics.strict(document)))
+
     def origins(self) -> dict[str, str]:
-        """Return where each value of the config came from, as `cnn train` was told; nothing where nobody wrote it."""
+        """Return where each value of the config came from, as `cnn train` was told; nothing where nobody wrote it.
+
+        Raises:
+            RunError: If it cannot be read.
+        """
+        hint = "Remove the file: then nothing is said of where values came from."
         try:
-            found: dict[str, str] = json.loads(self.origins_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            document = parse_json(self.origins_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
             return {}
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.origins_file} cannot be read: {error}", hint) from error
+        found: dict[str, str] = documents.checked(document, documents.ORIGINS, str(self.origins_file), hint)
         return found
 
     def passport(self) -> dict[str, Any]:
@@ -238,10 +254,12 @@ class Run:
             RunError: If it cannot be read.
         """
         try:
-            document: dict[str, Any] = json.loads(self.data_file.read_text(encoding="utf-8"))
+            document = parse_json(self.data_file.read_text(encoding="utf-8"))
+            documents.checked(document, documents.PASSPORT, str(self.data_file), RESTORE)
+            found: dict[str, Any] = unsealed(document)
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.data_file} cannot be read: {error}") from error
-        return document
+            raise RunError(f"{self.data_file} cannot be read: {error}", RESTORE) from error
+        return found
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add an epoch's line to metrics.jsonl and wait until it is on the disk; NaN becomes null.
@@ -255,7 +273,7 @@ class Run:
         """Return the lines of metrics.jsonl; a last line torn by a crash is left out.
 
         Raises:
-            RunError: If another line is not JSON.
+            RunError: If another line is not JSON, or not what an epoch's line is.
         """
         return metrics.read(self.metrics_file)
 

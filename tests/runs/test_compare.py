@@ -146,6 +146,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         runs[0].evaluation_file("test").write_text(damage, encoding="utf-8")
         with pytest.raises(RunError, match=r"evaluation-test\.json cannot be read"):
             compare(runs)
+    runs[0].evaluation_file("test").unlink()
     runs[1].config_file.write_text("name: [", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         compare(runs)

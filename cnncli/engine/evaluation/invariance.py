@@ -26,7 +26,7 @@ def measure(run: Run | None, measured: Measurement) -> dict[str, Any]:
     if run is None or not isinstance(measured, RunMeasurement):
         raise CnnError("the invariance profile needs a run, not an exported network", "Give the run.")
     document = _profile(measured)
-    run.write_json(file_of(run, run.invariance_file, document["split"], document["checkpoint"]), document)
+    run.write_sealed(file_of(run, run.invariance_file, document["split"], document["checkpoint"]), document)
     return document
 
 

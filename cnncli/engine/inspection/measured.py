@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +12,14 @@ from cnncli.engine.evaluation import invariance
 from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 from cnncli.engine.inspection.network import InspectedNetwork
 from cnncli.errors import CnnError, RunError
+from cnncli.files.read import parse_json
+from cnncli.files.seal import unsealed
+from cnncli.runs.documents import checked
 from cnncli.runs.evaluations import KeptEvaluation, find_evaluation
 from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
+from cnncli.tasks.invariance import FORM
+from cnncli.tasks.task import get_task
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def usual_split(run: Run, checkpoint: str = "best") -> str:
     wanted = find_checkpoint(run, checkpoint).path.name
     if _kept(run, "test", wanted) is not None:
         return "test"
-    return "validation" if "validation" in run.passport()["num_examples"] else "test"
+    return "validation" if "validation" in run.passport().get("num_examples", {}) else "test"
 
 
 def evaluation(run: Run, split: str, checkpoint: str = "best", data: Path | None = None) -> KeptEvaluation:
@@ -103,9 +107,13 @@ def _kept(run: Run, split: str, checkpoint: str) -> KeptEvaluation | None:
     """Return what the run keeps, or None where it cannot be used: without a checkpoint's name, or not readable."""
     try:
         kept = find_evaluation(run, split, checkpoint)
+        if kept is None or "checkpoint" not in kept.document:
+            return None
+        checked(kept.document, get_task(run.config().task).pages.form, split)
+        kept.check_predictions()
     except RunError:
         return None
-    return kept if kept is not None and "checkpoint" in kept.document else None
+    return kept
 
 
 def invariance_profile(run: Run, split: str, checkpoint: str = "best", data: Path | None = None) -> dict[str, Any]:
@@ -126,7 +134,7 @@ def known_profile(run: Run, split: str, checkpoint: str) -> dict[str, Any] | Non
 def _known(file: Path, checkpoint: str) -> dict[str, Any] | None:
     """Return what a file holds if it is of that checkpoint."""
     try:
-        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return document if document["checkpoint"] == checkpoint else None
-    except (OSError, ValueError, KeyError, TypeError):
+        document: dict[str, Any] = unsealed(checked(parse_json(file.read_text(encoding="utf-8")), FORM, str(file)))
+    except (OSError, ValueError, RunError):
         return None
+    return document if document["checkpoint"] == checkpoint else None

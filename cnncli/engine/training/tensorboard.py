@@ -14,6 +14,9 @@ import tensorflow as tf
 
 from cnncli.errors import RunError
 
+NEEDED = ("step", "train", "learning_rate", "images_per_second")
+"""What a line of metrics.jsonl must hold to be written."""
+
 Pictures = Callable[[int], Mapping[str, npt.NDArray[np.uint8]]]
 
 
@@ -55,6 +58,13 @@ class EventLog:
 
     def write(self, line: dict[str, Any]) -> None:
         """Write one epoch's scalars at its step and put them on disk."""
+        missing = [name for name in NEEDED if not isinstance(line.get(name), int | float | dict)]
+        if missing:
+            raise RunError(
+                f"metrics.jsonl: the line of epoch {line['epoch']} has no {' and no '.join(missing)}, "
+                "so the run's event files cannot be written again",
+                "Restore metrics.jsonl from a copy.",
+            )
         step = line["step"]
         with self._writing():
             with self._train.as_default():
@@ -63,7 +73,7 @@ class EventLog:
                 for name, picture in self._pictures(line["epoch"]).items():
                     tf.summary.image(name, picture[None], step=step)
             self._train.flush()
-            if line["validation"]:
+            if line.get("validation"):
                 with self._validation.as_default():
                     _scalars(line["validation"], step)
                 self._validation.flush()
@@ -87,6 +97,8 @@ class EventLog:
             ) from error
 
 
-def _scalars(values: dict[str, float], step: int) -> None:
+def _scalars(values: dict[str, float | None], step: int) -> None:
     for name, value in values.items():
+        if value is None:  # What was NaN.
+            continue
         tf.summary.scalar(name, value, step=step)
