@@ -13,8 +13,11 @@ def open_artifact(path: Path) -> Artifact:
     """Open an exported network of any kind.
 
     Raises:
-        ExportError: If it cannot be opened, or its runtime is not installed.
+        ExportError: If it cannot be opened, was changed after it was proven, or its runtime is not installed.
     """
+    from cnncli.serving.proven import check_proven
+
+    check_proven(path)
     from cnncli.serving import open as plain
 
     if plain.opens(path):

@@ -11,8 +11,9 @@ import numpy as np
 
 from cnncli.config.schema.tasks import TASKS
 from cnncli.errors import ExportError
+from cnncli.plural import counted
 from cnncli.serving.artifact import Artifact, Pixels
-from cnncli.serving.description import CLASSES_FILE, FILE, Description, missing
+from cnncli.serving.description import AGAIN, CLASSES_FILE, FILE, Description, missing
 from cnncli.serving.packages import require
 from cnncli.serving.quiet import quiet
 from cnncli.tasks.outputs import NamedOutputs
@@ -33,7 +34,14 @@ def open_litert(path: Path) -> Artifact:
             interpreter = Interpreter(model_content=path.read_bytes())
         except (OSError, ValueError, RuntimeError) as error:
             raise ExportError(f"LiteRT cannot run {path}: {str(error)[:200]}") from error
-    return Artifact("litert", description, _Session(interpreter, TASKS[description.task].output_names).compute)
+    names = TASKS[description.task].output_names
+    inputs, outputs = len(interpreter.get_input_details()), len(interpreter.get_output_details())
+    if inputs != 1 or outputs != len(names):
+        raise ExportError(
+            f"{path} has {counted(inputs, 'input')} and {counted(outputs, 'output')}, expected 1 and {len(names)}",
+            AGAIN,
+        )
+    return Artifact("litert", description, _Session(interpreter, names).compute)
 
 
 def _description(path: Path) -> Description:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cnncli.config.schema.tasks import TASKS
 from cnncli.errors import ExportError
 from cnncli.serving.artifact import Artifact, Pixels, Runtime
-from cnncli.serving.description import FILE, Description, missing
+from cnncli.serving.description import AGAIN, FILE, Description, missing
 from cnncli.serving.packages import require
 from cnncli.tasks.outputs import NamedOutputs
 
@@ -28,7 +29,16 @@ def open_onnx(path: Path) -> Artifact:
     properties = session.get_modelmeta().custom_metadata_map
     if FILE not in properties:
         raise missing(str(path))
-    return Artifact("onnx", Description.from_json(properties[FILE], str(path)), _runtime(session))
+    description = Description.from_json(properties[FILE], str(path))
+    inputs, outputs = ([part.name for part in parts] for parts in (session.get_inputs(), session.get_outputs()))
+    names = TASKS[description.task].output_names
+    if inputs != ["images"] or not set(names) <= set(outputs):
+        raise ExportError(
+            f"{path} takes {', '.join(inputs) or 'nothing'} and returns {', '.join(outputs) or 'nothing'}, "
+            f"expected images and {', '.join(names)}",
+            AGAIN,
+        )
+    return Artifact("onnx", description, _runtime(session))
 
 
 def _runtime(session: Any) -> Runtime:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
 from cnncli.serving.artifact import Artifact, Pixels
-from cnncli.serving.description import CLASSES_FILE, FILE, Description, missing
+from cnncli.serving.description import AGAIN, CLASSES_FILE, FILE, Description, missing
 from cnncli.tasks.outputs import NamedOutputs
 
 
@@ -74,7 +74,10 @@ def open_saved_model(path: Path) -> Artifact:
         loaded = tf.saved_model.load(str(path))
     except Exception as error:
         raise ExportError(f"{path} cannot be loaded by TensorFlow: {str(error)[:200]}") from error
-    serve = loaded.signatures["serving_default"]
+    try:
+        serve = loaded.signatures["serving_default"]
+    except (AttributeError, KeyError) as error:
+        raise ExportError(f"{path} has no signature serving_default", AGAIN) from error
 
     def compute(images: Pixels) -> NamedOutputs:
         # The signatures live as long as what was loaded.
