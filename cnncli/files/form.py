@@ -75,6 +75,23 @@ def number(low: float = -_LARGEST_FLOAT, high: float = _LARGEST_FLOAT) -> Form:
     return check
 
 
+def numbers(low: float, high: float) -> Form:
+    """Return the form of a mapping, or null, whose values are numbers in a range, or null: thousands are checked."""
+    one = mapped(optional(number(low, high)))
+
+    def check(value: Any) -> None:
+        if type(value) is not dict:
+            if value is not None:
+                one(value)
+            return
+        for item in value.values():
+            if not (type(item) is float and low <= item <= high):
+                one(value)
+                return
+
+    return check
+
+
 def share(value: Any) -> None:
     """Take a number from 0 to 1, but for a rounding error."""
     if type(value) not in (int, float) or not -1e-6 <= value <= 1 + 1e-6:
@@ -168,18 +185,18 @@ def record(required: Mapping[str, Form], others: Mapping[str, Form] | None = Non
         required: Keys that must be there, with the forms of their values.
         others: Keys that may be missing.
     """
-    may_be_missing = (others or {}).items()
+    fields = [(key, form, True) for key, form in required.items()]
+    fields += [(key, form, False) for key, form in (others or {}).items()]
 
     def check(value: Any) -> None:
         if type(value) is not dict:
             raise Unexpected(value, "a mapping")
         key = ""
         try:
-            for key, form in required.items():
-                form(value.get(key, MISSING))
-            for key, form in may_be_missing:
-                if key in value:
-                    form(value[key])
+            for key, form, is_required in fields:
+                item = value.get(key, MISSING)
+                if item is not MISSING or is_required:
+                    form(item)
         except Unexpected as found:
             found.place.insert(0, key)
             raise

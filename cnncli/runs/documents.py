@@ -15,6 +15,7 @@ from cnncli.files.form import (
     listed,
     mapped,
     number,
+    numbers,
     one_of,
     optional,
     record,
@@ -60,7 +61,7 @@ RUN: Form = record(
 )
 """run.json."""
 
-_NUMBERS = optional(mapped(optional(number(-1e300, 1e300))))
+_NUMBERS = numbers(-1e300, 1e300)
 
 METRICS_LINE: Form = record(
     {"epoch": whole(1)},

@@ -11,7 +11,7 @@ from typing import Any
 from cnncli.errors import RunError
 from cnncli.files import durable
 from cnncli.files.characters import json_safe
-from cnncli.files.read import parse_json
+from cnncli.files.read import DEEPEST, parse_json
 from cnncli.runs.documents import METRICS_LINE, checked
 
 BEFORE = ({"name": "loss", "higher_is_better": False}, {"name": "accuracy", "higher_is_better": True, "primary": True})
@@ -45,9 +45,11 @@ def read(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from error
     del texts[-1]  # What follows the last newline.
+    if any(text.count("{") + text.count("[") > DEEPEST for text in texts):
+        return _read_each(path, texts)
     try:
         # One call for all lines takes half the time.
-        lines: list[dict[str, Any]] = parse_json(f"[{','.join(texts)}]")
+        lines: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
         if len(lines) == len(texts):
             for line in lines:
                 METRICS_LINE(line)
