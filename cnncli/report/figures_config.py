@@ -47,7 +47,7 @@ def schedule_figure(config: Config, metrics: Sequence[dict[str, Any]] = ()) -> F
     axes = figure.subplots()
     axes.plot([(step + 1) / POINTS for step in steps], rates, color=LINES[0], label="from the config")
     if metrics:
-        seen = [line["epoch"] for line in metrics], [line["learning_rate"] for line in metrics]
+        seen = [line["epoch"] for line in metrics], [line.get("learning_rate") for line in metrics]
         axes.plot(
             *seen, "o", color=LINES[1], markersize=4, clip_on=False, zorder=3, label="at the end of each trained epoch"
         )

@@ -75,7 +75,8 @@ def load(run: Run, config: Config, classes: Sequence[str]) -> Split | None:
     if not run.proof_file.exists():
         return None
     try:
-        with np.load(run.proof_file, allow_pickle=False) as stored:
+        # NumPy leaves a file open that it cannot read.
+        with run.proof_file.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in ("pixels", "labels", "ids", "split")}
     except Exception as error:
         raise RunError(f"{run.proof_file} cannot be read: {error}", "Give the data with --data PATH.") from error

@@ -204,7 +204,8 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         RunError: If it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # NumPy leaves a file open that it cannot read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except MemoryError:
         raise
