@@ -18,14 +18,17 @@ def open_artifact(path: Path, *, trust: bool = False) -> Artifact:
         trust: Whether one that is a program may be run.
 
     Raises:
-        ExportError: If it cannot be opened, its runtime is not installed, or it is a program and not trusted.
+        ExportError: If it cannot be opened, was changed after it was proven, its runtime is not installed, or it is a
+            program and not trusted.
     """
     from cnncli.serving.kinds import APART, refuse_program, require_kind
     from cnncli.serving.packages import require
+    from cnncli.serving.proven import check_proven
 
     if not trust:
         refuse_program(path)
     kind = require_kind(path)
+    check_proven(path)
     if kind in APART:
         require(APART[kind])
         from cnncli.serving.child import Child

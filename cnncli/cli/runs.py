@@ -29,5 +29,8 @@ def runs_cli(
         from cnncli.report.runs import runs_table
 
         out().print(runs_table(table_rows))
+        for row in table_rows:
+            if row.problem is not None:
+                print_note(f"damaged: {row.problem}")
     else:
         print_note(f"No runs{f' named {name}' if name else ''} in {runs_dir}. Train one: cnn train digits_lenet.")

@@ -16,6 +16,8 @@ images' own means; grey_share: share of images whose file shows no colour."""
 
 _LEAST_DIFFERENCE = 0.1
 
+_COMPARED = {"brightness", "deviation", "grey_share"}
+
 
 def image_statistics(facts: Facts) -> ImageStatistics:
     """Summarise images by their facts."""
@@ -36,6 +38,12 @@ def image_statistics(facts: Facts) -> ImageStatistics:
     }
 
 
+def training_look(passport: dict[str, Any]) -> ImageStatistics:
+    """Return how training images looked, as a run's passport has it; of no images where it does not say."""
+    found: ImageStatistics = passport.get("looks", {}).get("train", {"num_images": 0})
+    return found
+
+
 def differences(incoming: ImageStatistics, trained: ImageStatistics) -> tuple[str, ...]:
     """Say how images differ from those of training: one sentence for each difference, none if they fit.
 
@@ -43,7 +51,7 @@ def differences(incoming: ImageStatistics, trained: ImageStatistics) -> tuple[st
         incoming: `image_statistics` of the images that come in.
         trained: `image_statistics` of the training split, from the run's passport: `passport["looks"]["train"]`.
     """
-    if not incoming["num_images"] or not trained["num_images"]:
+    if not incoming["num_images"] or not trained["num_images"] or not trained.keys() >= _COMPARED:
         return ()
     differing = [_brightness(incoming, trained), _contrast(incoming, trained), _colour(incoming, trained)]
     return tuple(sentence for sentence in differing if sentence)

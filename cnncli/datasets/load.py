@@ -11,7 +11,7 @@ from cnncli.config.location import located, moved
 from cnncli.config.schema.schema import Config
 from cnncli.datasets.collection import BadFile, Collection, Part
 from cnncli.datasets.division import divide
-from cnncli.datasets.image_statistics import differences, image_statistics
+from cnncli.datasets.image_statistics import differences, image_statistics, training_look
 from cnncli.datasets.passport import content_change, content_hash, passport
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.sources import collect, from_path
@@ -147,5 +147,5 @@ def incoming(path: Path, config: Config, trained: dict[str, Any], watch: Watch |
     if collection.bad_files and config.data.on_bad_image == "error":
         raise DataError(_list(collection.bad_files), code="E401")
     part = _for_task(collection.parts.get("test", collection.parts["train"]), config.task)
-    doubts = differences(image_statistics(part.facts), trained["looks"]["train"])
+    doubts = differences(image_statistics(part.facts), training_look(trained))
     return Incoming(part.split.renamed("test"), doubts, collection.bad_files)

@@ -14,6 +14,9 @@ from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
+DEEPEST = 64
+"""Lists and mappings inside each other that a document may have: what reads it later calls itself for each."""
+
 KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -126,9 +129,23 @@ def parse_json(text: str | bytes) -> Any:
         ValueError: If it is not UTF-8 or not JSON, or nested too deeply.
     """
     try:
-        return json.loads(text)
+        document = json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    # Most documents have so few brackets that they need not be walked through.
+    brackets = ("[", "{") if isinstance(text, str) else (b"[", b"{")
+    if sum(map(text.count, brackets)) > DEEPEST and _depth(document) > DEEPEST:  # type: ignore[arg-type]
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    return document
+
+
+def _depth(document: Any) -> int:
+    """Return how many lists and mappings lie inside each other, without calls inside each other."""
+    depth, level = 0, [document]
+    while level := [part for part in level if isinstance(part, dict | list)]:
+        depth += 1
+        level = [item for part in level for item in (part.values() if isinstance(part, dict) else part)]
+    return depth
 
 
 def _refuse_other_kinds(descriptor: int, path: str) -> None:

@@ -140,7 +140,7 @@ def make_run(imported: Imported, runs_dir: Path) -> Run:
     arrays: dict[str, Any] = {f"model/{name}": array for name, array in imported.weights.items()}
     arrays |= _seeds(imported.config)
     run.checkpoints.save(0, arrays, {"imported": True}, weights=list(arrays), best=True)
-    run.write_json(run.data_file, _passport(imported))
+    run.write_sealed(run.data_file, _passport(imported))
     run.update(status="done")
     return run
 

@@ -46,8 +46,9 @@ def schedule_figure(config: Config, metrics: Sequence[dict[str, Any]] = ()) -> F
     figure = new_figure(7.5, 3.6, f"{config.name}: learning rate, {schedule.type_name()}")
     axes = figure.subplots()
     axes.plot([(step + 1) / POINTS for step in steps], rates, color=LINES[0], label="from the config")
-    if metrics:
-        seen = [line["epoch"] for line in metrics], [line["learning_rate"] for line in metrics]
+    known = [line for line in metrics if line.get("learning_rate") is not None]
+    if known:
+        seen = [line["epoch"] for line in known], [line["learning_rate"] for line in known]
         axes.plot(
             *seen, "o", color=LINES[1], markersize=4, clip_on=False, zorder=3, label="at the end of each trained epoch"
         )

@@ -90,7 +90,12 @@ class _Scale:
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+    largest = max(abs(low), abs(high))
+    # Numbers that differ by a rounding error, or by less than can be divided, are drawn as equal.
+    if high - low > max(1e-12 * largest, 1e-290):
+        return low, high
+    margin = max(0.5, 1e-3 * largest)
+    return low - margin, low + margin
 
 
 def ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:

@@ -84,7 +84,7 @@ def _take(buffer: npt.NDArray[np.uint8], entry: Entry) -> Array:
     """Return one array of the file as a view of its bytes."""
     try:
         return buffer[entry.offset : entry.offset + entry.num_bytes].view(_dtype(entry.dtype)).reshape(entry.shape)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, SyntaxError) as error:  # NumPy parses names of types.
         raise Damage(f"array {entry.name} does not match its description: {error}") from error
 
 

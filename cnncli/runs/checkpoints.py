@@ -9,7 +9,6 @@ overwritten in place. Older ones go only when the new one is safe.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain, count
@@ -21,12 +20,11 @@ from cnncli.errors import CheckpointError
 from cnncli.files import durable
 from cnncli.runs import checkpoint
 from cnncli.runs.checkpoint import Checkpoint, State
-from cnncli.runs.manifest import Damage
+from cnncli.runs.manifest import NAME, Damage
 
 if TYPE_CHECKING:
     from cnncli.runs.arrays import Array
 
-NAME = re.compile(r"step-(\d{8,})(?:-(\d+))?")
 log = logging.getLogger(__name__)
 
 
@@ -43,6 +41,7 @@ class CheckpointStore:
         self.directory = directory
         self._saving = Lock()
         self._made = False
+        self._told: set[str] = set()
 
     def names(self) -> list[str]:
         """Return the names of the checkpoints, oldest first."""
@@ -197,7 +196,10 @@ class CheckpointStore:
         """Return what one checkpoint calls the best, or None where it cannot be asked."""
         try:
             return checkpoint.read_manifest(self.directory / name).best
-        except Damage:
+        except Damage as damage:
+            if name not in self._told:
+                self._told.add(name)
+                log.warning("checkpoint %s is damaged: %s; asking the one before it", self.directory / name, damage)
             return None
 
     def _first_whole(self, candidates: Callable[[], Iterable[str]]) -> Checkpoint | None:

@@ -12,7 +12,10 @@ from statistics import mean, stdev
 from typing import Any, Protocol
 
 from cnncli.errors import CnnError, RunError
-from cnncli.runs.evaluations import KeptEvaluation, checkpoint_name, find_evaluation, measured_checkpoints
+from cnncli.files.form import number, optional
+from cnncli.files.form import record as record_form
+from cnncli.runs.documents import checked
+from cnncli.runs.evaluations import AGAIN, KeptEvaluation, checkpoint_name, find_evaluation, measured_checkpoints
 from cnncli.runs.metrics import best, names, primary
 from cnncli.runs.run import Run, reason
 
@@ -160,71 +163,76 @@ def compare(runs: Sequence[Run], test_of: Callable[[str], PairedTest], checkpoin
         checkpoint: Whose evaluation on the test split is taken: each run's "best", its "last", or one of that name.
 
     Raises:
-        RunError: If there are fewer than two, or one cannot be read.
-        ConfigError: If a stored config is not readable YAML.
+        CnnError: If there are fewer than two that can be read.
     """
     if len(runs) < 2:
         raise RunError(f"{len(runs)} run to compare, expected at least two", "cnn compare RUN RUN …")
-    sides, damaged = _readable(runs, _labels(runs), test_of, checkpoint)
-    labels, runs = tuple(side.label for side in sides), [side.run for side in sides]
-    configs, metrics = [side.config for side in sides], [side.metrics for side in sides]
-    kept = [side.kept for side in sides]
+    read, notes = _read_each(runs, test_of, checkpoint)
+    whole = [found.run for found in read]
+    labels = _labels(whole)
+    configs, metrics, kept = ([getattr(found, name) for found in read] for name in ("config", "metrics", "evaluation"))
     return Comparison(
         labels,
         _differing(configs),
         {key: tuple(run.get(key) for run in metrics) for key in _keys(metrics)},
         tuple(_groups(labels, configs, metrics)),
-        tuple(_pairs(sides, test_of)),
+        tuple(_pairs(labels, read)),
         checkpoint,
         tuple(None if evaluation is None else evaluation.document.get("checkpoint") for evaluation in kept),
-        (*damaged, *_notes(labels, runs, kept, checkpoint)),
+        (*notes, *_notes(labels, whole, kept, checkpoint)),
     )
 
 
 @dataclass(frozen=True)
-class _Side:
-    """What is compared of one run."""
+class _Read:
+    """What is known of a run.
 
-    label: str
+    Attributes:
+        run: The run.
+        config: Values of its config by their paths.
+        evaluation: The evaluation on test that is compared, or None.
+        metrics: What it came to.
+        test: The paired test of its task.
+        rows: Its predictions as that test reads them, or None.
+    """
+
     run: Run
     config: Mapping[str, Any]
-    kept: KeptEvaluation | None
+    evaluation: KeptEvaluation | None
     metrics: Mapping[str, float | int | None]
+    test: PairedTest
     rows: Any | None
 
-    @classmethod
-    def of(cls, label: str, run: Run, test_of: Callable[[str], PairedTest], checkpoint: str) -> _Side:
-        """Read a run; raises CnnError if that is not possible."""
-        config = _flat_config(run)
-        kept = find_evaluation(run, "test", checkpoint_name(run, checkpoint))
-        metrics, predictions = _metrics(run, kept), _predictions(run, kept)
-        rows = None if predictions is None else test_of(_task(config)).read_rows(predictions)
-        return cls(label, run, config, kept, metrics, rows)
 
-    @property
-    def task(self) -> str:
-        """Name of the run's task."""
-        return _task(self.config)
+def _read_each(
+    runs: Sequence[Run], test_of: Callable[[str], PairedTest], checkpoint: str
+) -> tuple[list[_Read], list[str]]:
+    """Read all runs; of three and more, those that are damaged are left out, and a note says so of each.
 
-
-def _task(config: Mapping[str, Any]) -> str:
-    return str(config.get("task", DEFAULT_TASK))
-
-
-def _readable(
-    runs: Sequence[Run], labels: Sequence[str], test_of: Callable[[str], PairedTest], checkpoint: str
-) -> tuple[list[_Side], list[str]]:
-    """Read the runs; return those that can be read, at least two, and a sentence for each other one."""
-    sides, damaged, errors = [], [], []
-    for label, run in zip(labels, runs, strict=True):
+    Raises:
+        CnnError: If fewer than two are left.
+    """
+    tests: dict[str, PairedTest] = {}
+    read, notes, errors = [], [], []
+    for run in runs:
         try:
-            sides.append(_Side.of(label, run, test_of, checkpoint))
+            read.append(_read(run, tests, test_of, checkpoint))
         except CnnError as error:
             errors.append(error)
-            damaged.append(f"{label} is left out: {error.message}")
-    if len(sides) < 2:
+            notes.append(f"{run.name}/{run.id} is left out, for it is damaged: {error.message}")
+    if len(read) < 2:
         raise errors[0]
-    return sides, damaged
+    return read, notes
+
+
+def _read(run: Run, tests: dict[str, PairedTest], test_of: Callable[[str], PairedTest], checkpoint: str) -> _Read:
+    config = _flat_config(run)
+    evaluation = find_evaluation(run, "test", checkpoint_name(run, checkpoint))
+    metrics = _metrics(run, evaluation)
+    task = str(config.get("task", DEFAULT_TASK))
+    test = tests[task] if task in tests else tests.setdefault(task, test_of(task))
+    file = _predictions(run, evaluation)
+    return _Read(run, config, evaluation, metrics, test, None if file is None else test.read_rows(file))
 
 
 def _labels(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -283,16 +291,15 @@ def _metrics(run: Run, evaluation: KeptEvaluation | None) -> dict[str, float | i
 
 def _test_metrics(run: Run, record: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, float | int | None]:
     """Return the metrics of an evaluation on the test split, the primary one first."""
-    try:
-        return {f"test_{name}": document[name] for name in dict.fromkeys((primary(record), *names(record)))}
-    except KeyError as error:
-        file = run.evaluation_file("test")
-        raise RunError(f"{file} cannot be read: it has no {error}", "`cnn eval` writes it again.") from error
+    wanted = tuple(dict.fromkeys((primary(record), *names(record))))
+    checked(document, record_form(dict.fromkeys(wanted, optional(number()))), str(run.evaluation_file("test")), AGAIN)
+    return {f"test_{name}": document[name] for name in wanted}
 
 
 def _predictions(run: Run, evaluation: KeptEvaluation | None) -> Path | None:
     """Return the predictions of an evaluation; without one, those that no other checkpoint's evaluation owns."""
     if evaluation is not None:
+        evaluation.check_predictions()
         return evaluation.predictions_file
     return None if run.evaluation_file("test").exists() else run.predictions_file("test")
 
@@ -330,11 +337,11 @@ def _groups(
             yield Group(tuple(labels[i] for i in indices), table)
 
 
-def _pairs(sides: Sequence[_Side], test_of: Callable[[str], PairedTest]) -> Iterator[Pair]:
+def _pairs(labels: Sequence[str], read: Sequence[_Read]) -> Iterator[Pair]:
     """Yield the test of each two runs of one task whose predictions are there and of the same examples."""
-    for first, second in combinations(sides, 2):
-        if first.task != second.task or first.rows is None or second.rows is None:
+    for (first, one), (second, other) in combinations(zip(labels, read, strict=True), 2):
+        if one.test is not other.test or one.rows is None or other.rows is None:
             continue
-        result = test_of(first.task).compare(first.rows, second.rows)
+        result = one.test.compare(one.rows, other.rows)
         if result is not None:
-            yield Pair(first.label, second.label, result)
+            yield Pair(first, second, result)

@@ -5,19 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnncli.errors import RunError, WriteError
 from cnncli.files import durable
-from cnncli.files.read import read_json
+from cnncli.files.read import read_bytes, read_json
+from cnncli.files.seal import unsealed
 from cnncli.runs import limits
+from cnncli.runs.documents import EVALUATION, checked
 from cnncli.runs.run import Run, reason
 
 log = logging.getLogger(__name__)
 
 Place = Callable[[str, str | None], Path]
 """Names a file by split and checkpoint: `Run.evaluation_file`, `predictions_file` or `invariance_file`."""
+
+
+AGAIN = "`cnn eval` writes it again."
 
 
 class KeptEvaluation(NamedTuple):
@@ -30,6 +36,24 @@ class KeptEvaluation(NamedTuple):
 
     document: dict[str, Any]
     predictions_file: Path
+
+    def check_predictions(self) -> None:
+        """Refuse predictions that were changed after they were written; those of an earlier version have no checksum.
+
+        Raises:
+            RunError: If they are not those that the evaluation counted.
+        """
+        expected = self.document.get("predictions_sha256")
+        try:
+            if expected is not None and _digest(read_bytes(self.predictions_file, limits.PREDICTIONS, follow=False)) != expected:
+                raise RunError(
+                    f"{self.predictions_file} cannot be read: its checksum differs from the one in the evaluation",
+                    AGAIN,
+                )
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise RunError(f"{self.predictions_file} cannot be read: {error.strerror}", AGAIN) from error
 
 
 @contextmanager
@@ -66,7 +90,10 @@ def find_evaluation(run: Run, split: str, checkpoint: str | None) -> KeptEvaluat
         RunError: If a file is there but cannot be read.
     """
     for suffix in (None, checkpoint)[: 1 if checkpoint is None else 2]:
-        document = _read(run.evaluation_file(split, suffix))
+        file = run.evaluation_file(split, suffix)
+        document = _read(file)
+        if document is not None and document.get("split", split) != split:
+            raise RunError(f"{file} cannot be read: it is the evaluation of {document['split']}", AGAIN)
         # Files without a checkpoint are from before it was recorded; they were the best one's.
         if document is not None and (checkpoint is None or document.get("checkpoint", checkpoint) == checkpoint):
             return KeptEvaluation(document, run.predictions_file(split, suffix))
@@ -87,7 +114,7 @@ def keep_evaluation(run: Run, document: dict[str, Any], csv: str) -> None:
     predictions = file_of(run, run.predictions_file, split, checkpoint)
     evaluation = file_of(run, run.evaluation_file, split, checkpoint)
     run.write_text(predictions, csv)
-    run.write_json(evaluation, document)
+    run.write_sealed(evaluation, {**document, "predictions_sha256": _digest(csv.encode("utf-8", "backslashreplace"))})
 
 
 def file_of(run: Run, place: Place, split: str, checkpoint: str) -> Path:
@@ -104,6 +131,10 @@ def file_of(run: Run, place: Place, split: str, checkpoint: str) -> Path:
     return plain
 
 
+def _digest(content: bytes) -> str:
+    return sha256(content).hexdigest()
+
+
 def _checkpoint_of(run: Run, place: Place, split: str) -> str | None:
     """Return the checkpoint of what has the plain name."""
     holder = run.evaluation_file if place == run.predictions_file else place
@@ -116,14 +147,11 @@ def _checkpoint_of(run: Run, place: Place, split: str) -> str | None:
 def _read(file: Path) -> dict[str, Any] | None:
     """Return the document of a file, or None where there is no file."""
     try:
-        document = read_json(file, limits.DOCUMENT, follow=False)
+        found: dict[str, Any] = unsealed(
+            checked(read_json(file, limits.DOCUMENT, follow=False), EVALUATION, str(file), AGAIN)
+        )
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise RunError(f"{file} cannot be read: {reason(error)}", "`cnn eval` writes it again.") from error
-    if not isinstance(document, dict):
-        raise RunError(
-            f"{file} cannot be read: it contains {type(document).__name__}, expected a mapping",
-            "`cnn eval` writes it again.",
-        )
-    return document
+        raise RunError(f"{file} cannot be read: {reason(error)}", AGAIN) from error
+    return found

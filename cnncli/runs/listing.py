@@ -28,6 +28,7 @@ class Row:
         best: Its best value on the validation split so far, or None.
         total_params: Number of weights of the network, or None where the run does not say.
         seconds: Training time of the completed epochs.
+        problem: Why the run is damaged, or None.
     """
 
     run: str
@@ -40,6 +41,7 @@ class Row:
     best: float | None
     total_params: int | None
     seconds: float
+    problem: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -53,6 +55,7 @@ class Row:
             f"best_validation_{self.metric}": self.best,
             "total_params": self.total_params,
             "seconds": self.seconds,
+            **({} if self.problem is None else {"problem": self.problem}),
         }
 
 
@@ -68,11 +71,12 @@ def rows(runs_dir: Path, name: str | None = None) -> list[Row]:
 
 
 def _row(run: Run) -> Row:
+    problem = None
     try:
         record, lines = run.record, run.metrics()
         status: str = run.status_of(record)
-    except RunError:
-        record, lines, status = {}, [], "damaged"
+    except RunError as error:
+        record, lines, status, problem = {}, [], "damaged", error.message
     return Row(
         run=str(run.path),
         name=run.name,
@@ -84,4 +88,5 @@ def _row(run: Run) -> Row:
         best=metrics.best(record, lines),
         total_params=record.get("total_params"),
         seconds=sum(line.get("seconds") or 0 for line in lines),
+        problem=problem,
     )

@@ -6,15 +6,34 @@ that its document can have: so one flipped bit anywhere in a checkpoint is seen.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
 from cnncli.files.durable import to_json
+from cnncli.files.form import anything, listed, mapped, matching, optional, record, text, whole
+from cnncli.files.read import parse_json
 
 FORMAT = 1
+
+NAME = re.compile(r"step-(\d{8,})(?:-(\d+))?")
+"""Of a checkpoint's directory."""
+
+_ENTRY = {"name": text(1), "dtype": text(1), "shape": listed(whole()), "offset": whole(), "num_bytes": whole()}
+_FORM = record(
+    {
+        "step": whole(),
+        "best": optional(matching(NAME)),
+        "written": text(),
+        "num_bytes": whole(),
+        "sha256": text(64, 64),
+        "entries": listed(record(_ENTRY)),
+        "meta": mapped(anything),
+    }
+)
+"""A manifest of this format; one made by somebody else may match its checksum and hold anything."""
 
 
 class Damage(Exception):  # noqa: N818 - a finding that the store answers, not an error for the user
@@ -75,17 +94,29 @@ class Manifest:
             Damage: If it is not, to the last bit, what `to_bytes` gave.
         """
         try:
-            document = json.loads(content)
-            whole = _encode(document) == content
+            document = parse_json(content)
+            is_whole = _encode(document) == content
             digest = document.pop("manifest_sha256")
-        except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise Damage("manifest.json is not readable") from error
-        if not whole or digest != _digest(document):
+        if not is_whole or digest != _digest(document):
             raise Damage("manifest.json does not match its own checksum")
-        if document.pop("format") != FORMAT:
+        if document.get("format") != FORMAT:
             raise Damage("it was written by another version of cnncli")
-        entries = tuple(Entry(**{**entry, "shape": tuple(entry["shape"])}) for entry in document.pop("entries"))
-        return cls(entries=entries, **document)
+        try:
+            _FORM(document)
+        except ValueError as error:
+            raise Damage(f"manifest.json: {error}") from error
+        entries = tuple(_entry(entry) for entry in document.pop("entries"))
+        return cls(entries=entries, **{name: document[name] for name in _REST})
+
+
+_REST = ("step", "best", "written", "num_bytes", "sha256", "meta")
+
+
+def _entry(document: Mapping[str, Any]) -> Entry:
+    shape = tuple(document["shape"])
+    return Entry(document["name"], document["dtype"], shape, document["offset"], document["num_bytes"])
 
 
 def _encode(document: Mapping[str, Any]) -> bytes:

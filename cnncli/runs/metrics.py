@@ -11,11 +11,14 @@ from typing import Any
 from cnncli.errors import RunError
 from cnncli.files import durable
 from cnncli.files.characters import json_safe
-from cnncli.files.read import parse_json, read_bytes
+from cnncli.files.read import DEEPEST, parse_json, read_bytes
 from cnncli.runs import limits
+from cnncli.runs.documents import METRICS_LINE, checked
 
 BEFORE = ({"name": "loss", "higher_is_better": False}, {"name": "accuracy", "higher_is_better": True, "primary": True})
 """The metrics of runs from before run.json named them: all were classifiers."""
+
+RESTORE = "Restore the file from a copy, or delete the line; `cnn resume` writes those after its checkpoint again."
 
 
 def append(path: Path, line: Mapping[str, Any]) -> None:
@@ -34,7 +37,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     """Return the lines; none where there is no file, and without a last one torn by a crash.
 
     Raises:
-        RunError: If another line is not JSON.
+        RunError: If another line is not JSON, or not what an epoch's line is.
     """
     try:
         texts = read_bytes(path, limits.METRICS, follow=False).decode(errors="replace").split("\n")
@@ -43,12 +46,18 @@ def read(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from error
     del texts[-1]  # What follows the last newline.
+    if any(text.count("{") + text.count("[") > DEEPEST for text in texts):
+        return _read_each(path, texts)
     try:
         # One call for all lines takes half the time.
-        lines: list[dict[str, Any]] = parse_json(f"[{','.join(texts)}]")
-    except ValueError:
-        return _read_each(path, texts)
-    return lines
+        lines: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
+        if len(lines) == len(texts):
+            for line in lines:
+                METRICS_LINE(line)
+            return lines
+    except ValueError:  # Also of a line that is not what it should be.
+        pass
+    return _read_each(path, texts)
 
 
 def _read_each(path: Path, texts: list[str]) -> list[dict[str, Any]]:
@@ -56,10 +65,12 @@ def _read_each(path: Path, texts: list[str]) -> list[dict[str, Any]]:
     lines = []
     for number, text in enumerate(texts, start=1):
         try:
-            lines.append(parse_json(text))
+            line = parse_json(text)
         except ValueError as error:
             if number < len(texts):
-                raise RunError(f"{path}:{number} is not JSON: {error}") from error
+                raise RunError(f"{path}:{number} is not JSON: {error}", RESTORE) from error
+        else:
+            lines.append(checked(line, METRICS_LINE, f"{path}:{number}", RESTORE))
     return lines
 
 
@@ -75,6 +86,17 @@ def strict(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [strict(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def require_primary(record: Mapping[str, Any], where: str, hint: str) -> None:
+    """Refuse a record whose metrics do not say how good a run is.
+
+    Raises:
+        RunError: Unless exactly one metric is the primary one.
+    """
+    found = sum(bool(metric.get("primary")) for metric in record.get("metrics", BEFORE))
+    if found != 1:
+        raise RunError(f"{where} cannot be read: {found} of its metrics are primary, expected 1", hint)
 
 
 def names(record: Mapping[str, Any]) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from cnncli.errors import RunError, WriteError
 from cnncli.files import durable, folders
 from cnncli.files.locks import alone
 from cnncli.files.read import open_file, read_bytes, read_json
-from cnncli.runs import limits, metrics
+from cnncli.files.seal import sealed, unsealed
+from cnncli.runs import documents, limits, metrics
 from cnncli.runs.environment import environment
 from cnncli.runs.lock import held, lock
 
@@ -29,6 +30,9 @@ UPDATE_PATIENCE = 60.0
 """Seconds to wait for other processes that change run.json: each takes a few milliseconds."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+
+RESTORE = "Restore the file from a copy, or remove the run's folder."
+"""What to do about a file of a run that nothing writes again."""
 
 
 class Run:
@@ -131,11 +135,11 @@ class Run:
             RunError: If it cannot be read.
         """
         try:
-            record = self.read_json(self.record_file, limits.RECORD)
+            document = self.read_json(self.record_file, limits.RECORD)
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.record_file} cannot be read: {reason(error)}") from error
-        if not isinstance(record, dict):
-            raise RunError(f"{self.record_file} contains {type(record).__name__}, expected a mapping")
+            raise RunError(f"{self.record_file} cannot be read: {reason(error)}", RESTORE) from error
+        record: dict[str, Any] = documents.checked(document, documents.RUN, str(self.record_file), RESTORE)
+        metrics.require_primary(record, str(self.record_file), RESTORE)
         return record
 
     @property
@@ -152,7 +156,7 @@ class Run:
         """Return when the run began, given what run.json holds."""
         try:
             return datetime.fromisoformat(record["started"]).astimezone()
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, OSError):
             return datetime.fromtimestamp(self.path.stat().st_mtime).astimezone()
 
     @property
@@ -304,12 +308,24 @@ class Run:
         """Write a document as JSON like `write_text`; NaN and infinities become null."""
         self.write_text(file, durable.to_json(metrics.strict(document)))
 
+    def write_sealed(self, file: Path, document: Mapping[str, Any]) -> None:
+        """Write a document like `write_json`, with a checksum by which a later change is seen."""
+        self.write_json(file, sealed(metrics.strict(document)))
+
     def origins(self) -> dict[str, str]:
-        """Return where each value of the config came from, as `cnn train` was told; nothing where nobody wrote it."""
+        """Return where each value of the config came from, as `cnn train` was told; nothing where nobody wrote it.
+
+        Raises:
+            RunError: If it cannot be read.
+        """
+        hint = "Remove the file: then nothing is said of where values came from."
         try:
-            found: dict[str, str] = self.read_json(self.origins_file, limits.RECORD)
-        except (OSError, ValueError):
+            document = self.read_json(self.origins_file, limits.RECORD)
+        except FileNotFoundError:
             return {}
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.origins_file} cannot be read: {error}", hint) from error
+        found: dict[str, str] = documents.checked(document, documents.ORIGINS, str(self.origins_file), hint)
         return found
 
     def passport(self) -> dict[str, Any]:
@@ -319,10 +335,12 @@ class Run:
             RunError: If it cannot be read.
         """
         try:
-            document: dict[str, Any] = self.read_json(self.data_file)
+            document = self.read_json(self.data_file)
+            documents.checked(document, documents.PASSPORT, str(self.data_file), RESTORE)
+            found: dict[str, Any] = unsealed(document)
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.data_file} cannot be read: {reason(error)}") from error
-        return document
+            raise RunError(f"{self.data_file} cannot be read: {reason(error)}", RESTORE) from error
+        return found
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Add an epoch's line to metrics.jsonl and wait until it is on the disk; NaN becomes null.
@@ -336,7 +354,7 @@ class Run:
         """Return the lines of metrics.jsonl; a last line torn by a crash is left out.
 
         Raises:
-            RunError: If another line is not JSON.
+            RunError: If another line is not JSON, or not what an epoch's line is.
         """
         return metrics.read(self.metrics_file)
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.serving.description import Description
+from cnncli.config.schema.tasks import TASKS
+from cnncli.errors import CnnError, ExportError
+from cnncli.serving.description import AGAIN, Description
 from cnncli.serving.preprocessing import to_size
 from cnncli.tasks.outputs import NamedOutputs
 
@@ -52,8 +54,22 @@ class Artifact:
         # No runtime computes a batch without images; of one, none is kept.
         some = images if len(images) else np.zeros((1, *images.shape[1:]), np.uint8)
         size = max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // (some.shape[1] * some.shape[2])))
-        parts = [self.runtime(some[start : start + size]) for start in range(0, len(some), size)]
+        parts = [self._computed(some[start : start + size]) for start in range(0, len(some), size)]
         return {name: np.concatenate([part[name] for part in parts])[: len(images)] for name in parts[0]}
+
+    def _computed(self, images: Pixels) -> NamedOutputs:
+        """Return the outputs for a batch, of the shapes that the artifact's task has."""
+        try:
+            found = {name: np.asarray(values) for name, values in self.runtime(images).items()}
+        except (CnnError, MemoryError):
+            raise
+        except Exception as error:  # Each runtime has its own, none of them documented.
+            raise ExportError(f"the exported network fails ({self.format}): {_first_line(error)}", AGAIN) from error
+        task, shapes = TASKS[self.description.task], {name: values.shape for name, values in found.items()}
+        problem = task.check_answer(shapes, len(images), len(self.classes)) or _not_numbers(found)
+        if problem is not None:
+            raise ExportError(f"the exported network's answer cannot be used ({self.format}): {problem}", AGAIN)
+        return found
 
     def takes(self, images: Pixels) -> bool:
         """Whether the artifact itself takes images of this shape."""
@@ -61,3 +77,15 @@ class Artifact:
         if images.shape[-1] != about.channels:
             return False
         return about.any_size or images.shape[1:3] == (about.height, about.width)
+
+
+def _not_numbers(found: NamedOutputs) -> str | None:
+    """Return which output holds something else than numbers, or None."""
+    for name, values in found.items():
+        if values.dtype.kind not in "fiub":
+            return f'its output "{name}" holds {values.dtype}, expected numbers'
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -11,6 +11,9 @@ from typing import Any
 from cnncli.config.schema.tasks import DEFAULT, TASKS
 from cnncli.errors import ExportError
 from cnncli.files.characters import json_safe
+from cnncli.files.form import Unexpected, listed, mapped, one_of, optional, record, text, whole
+from cnncli.files.read import parse_json
+from cnncli.runs.documents import LOOK
 
 VERSION = 2
 """Of the document; a reader refuses a newer one. Version 1 has no detector."""
@@ -23,6 +26,37 @@ MOST_BYTES = 2**23
 
 CLASSES_FILE = "classes.txt"
 """Name of the file with one class a line, for readers that know nothing of cnncli."""
+
+
+AGAIN = "`cnn export` writes it again."
+
+LARGEST = 16_384
+"""Pixels of a side."""
+
+FORM = record(
+    {
+        "name": text(1),
+        "classes": listed(text(1)),
+        "height": whole(1, LARGEST),
+        "width": whole(1, LARGEST),
+        "channels": one_of(1, 3),
+        "method": one_of("bilinear", "nearest", "bicubic", "area"),
+        "fit": one_of("stretch", "crop", "pad"),
+        "any_size": one_of(True, False),
+        "config": text(most=2**21),
+        "config_sha256": text(),
+        "data_content_hash": text(),
+        "data_split_hash": text(),
+        "look": LOOK,
+        "usual_size": listed(whole(1), 2, 2),
+        "run": text(),
+        "checkpoint": text(),
+        "precision": text(),
+        "versions": mapped(optional(text())),
+    },
+    {"task": text()},
+)
+"""What the document must look like."""
 
 
 @dataclass(frozen=True)
@@ -111,16 +145,20 @@ class Description:
             ExportError: If it is damaged, newer than this cnncli, or for a task that this one does not know.
         """
         try:
-            fields: dict[str, Any] = json.loads(text)
+            fields: dict[str, Any] = parse_json(text)
             version = fields.pop("version")
         except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ExportError(f"{where}: its embedded description is damaged") from error
+            raise ExportError(f"{where}: its embedded description is damaged", AGAIN) from error
         if version not in range(1, VERSION + 1):
             raise ExportError(f"{where}: its description has version {version}; this cnncli supports 1 to {VERSION}")
         try:
-            found = cls(**{**fields, **{key: tuple(fields[key]) for key in ("classes", "usual_size")}})
-        except (KeyError, TypeError) as error:
-            raise ExportError(f"{where}: its embedded description is damaged") from error
+            FORM(fields)
+        except Unexpected as error:
+            raise ExportError(f"{where}: its embedded description is damaged: {error}", AGAIN) from error
+        unknown = fields.keys() - cls.__dataclass_fields__.keys()
+        if unknown:
+            raise ExportError(f"{where}: its embedded description is damaged: it has the key {min(unknown)!r}", AGAIN)
+        found = cls(**{**fields, **{key: tuple(fields[key]) for key in ("classes", "usual_size")}})
         if found.task not in TASKS:
             raise ExportError(f'{where} is for the task "{found.task}", which this cnncli does not know')
         return found

@@ -10,7 +10,7 @@ from cnncli.files.archives import open_zip, read_member
 from cnncli.serving import runtimes
 from cnncli.serving.artifact import Artifact, Pixels
 from cnncli.serving.child import Child
-from cnncli.serving.description import CLASSES_FILE, FILE, MOST_BYTES, Description, missing
+from cnncli.serving.description import AGAIN, CLASSES_FILE, FILE, MOST_BYTES, Description, missing
 from cnncli.serving.packages import require
 from cnncli.serving.quiet import quiet
 from cnncli.tasks.outputs import NamedOutputs
@@ -59,7 +59,7 @@ def _named(outputs: runtimes.Named, description: Description, path: Path) -> Nam
     """Return outputs under their names: LiteRT does not keep these, only the order."""
     names = TASKS[description.task].output_names
     if len(names) != len(outputs):
-        raise ExportError(f"{path} has {len(outputs)} outputs; expected {', '.join(names)}")
+        raise ExportError(f"{path} has {len(outputs)} outputs; expected {', '.join(names)}", AGAIN)
     return {name: array for name, (_, array) in zip(names, outputs, strict=True)}
 
 

@@ -9,7 +9,7 @@ from cnncli.errors import ExportError
 from cnncli.serving import runtimes
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.child import Child
-from cnncli.serving.description import FILE, Description, missing
+from cnncli.serving.description import AGAIN, FILE, Description, missing
 from cnncli.serving.packages import require
 from cnncli.tasks.outputs import NamedOutputs
 
@@ -45,7 +45,8 @@ def _named(outputs: runtimes.Named, description: Description, path: Path) -> Nam
     found = dict(outputs)
     missing_names = [name for name in TASKS[description.task].output_names if name not in found]
     if missing_names:
-        raise ExportError(f"{path} has no output {', '.join(missing_names)}; it has {', '.join(found)[:100] or 'none'}")
+        has = ", ".join(found)[:100] or "none"
+        raise ExportError(f"{path} has no output {', '.join(missing_names)}; it has {has}", AGAIN)
     return found
 
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from cnncli.errors import ExportError
-from cnncli.files.read import read_bytes
+from cnncli.files.read import parse_json, read_bytes
 from cnncli.serving.artifact import Artifact, Pixels, Runtime
-from cnncli.serving.description import Description, missing
+from cnncli.serving.description import AGAIN, Description, missing
 from cnncli.tasks.outputs import NamedOutputs
 
 MOST_PAGE = 2**29
@@ -121,7 +121,13 @@ def open_web(path: Path) -> Artifact:
     found = re.search(r'<script type="application/json" id="network">(.*?)</script>', text, re.DOTALL)
     if found is None:
         raise missing(str(path))
-    description = Description.from_json(json.loads(found[1])["description"], str(path))
+    try:
+        network = parse_json(found[1])
+    except ValueError as damage:
+        raise ExportError(f"{path}: its embedded network is damaged: {damage}", AGAIN) from damage
+    if not isinstance(network, dict) or not isinstance(network.get("description"), str):
+        raise missing(str(path))
+    description = Description.from_json(network["description"], str(path))
     error = absent()
     if error is not None:
         raise error
@@ -200,6 +206,8 @@ def in_browser(path: Path) -> Runtime:
 
 def _probabilities(content: bytes, images: Pixels) -> NamedOutputs:
     """Return what a page wrote; it always shows classes."""
+    if not content or len(content) % (4 * len(images)):
+        raise ExportError(f"the page answered with {len(content)} bytes for {len(images)} images, expected 4 a number")
     return {"probabilities": np.frombuffer(content, "<f4").reshape(len(images), -1)}
 
 

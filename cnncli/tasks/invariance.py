@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from cnncli.files.form import Form, listed, number, record, share, text, whole
 from cnncli.tasks.distortion import DISTORTIONS, Distortion
 from cnncli.tasks.significance import wilson_interval
 
@@ -18,6 +19,26 @@ if TYPE_CHECKING:
     Predict = Callable[[Images], Labels]
 
 BATCH = 128
+
+
+_POINT = record(
+    {
+        "amount": number(-1e6, 1e6),
+        "accuracy": share,
+        "accuracy_interval": listed(share, 2, 2),
+        "agreement": share,
+    }
+)
+FORM: Form = record(
+    {
+        "split": text(1),
+        "num_examples": whole(),
+        "accuracy": share,
+        "curves": listed(record({"distortion": text(1), "unit": text(), "points": listed(_POINT, least=1)})),
+        "checkpoint": text(1),
+    }
+)
+"""What invariance-<split>.json must look like."""
 
 
 @dataclass(frozen=True)

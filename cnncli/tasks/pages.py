@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from cnncli.files.form import Form, anything
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -93,6 +95,11 @@ class Recalled(NamedTuple):
 
 class Pages(ABC):
     """Everything that a task shows. What is slow to import is imported by the method that needs it."""
+
+    @property
+    def form(self) -> Form:
+        """What a stored evaluation must look like to be shown."""
+        return anything
 
     @abstractmethod
     def page(self, document: Mapping[str, Any], width: int | None = None) -> Page:

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from PIL import Image
 from cnncli.cli.app import app
 from cnncli.cli.console import err, out, print_error
 from cnncli.errors import CnnError
+from cnncli.files.seal import unsealed
 
 pytestmark = pytest.mark.engine
 
@@ -102,7 +104,9 @@ def test_eval_prints_and_keeps(cnn: Cnn, runs_dir: Path, tmp_path: Path) -> None
     done = cnn("eval", "latest", "--split", "validation", "--csv", str(tmp_path / "p.csv"), "--json", runs_dir=runs_dir)
     document = json.loads(done.stdout)
     run = Path(document["run"])
-    assert json.loads((run / "evaluation-validation.json").read_text(encoding="utf-8")) == document
+    kept = unsealed(json.loads((run / "evaluation-validation.json").read_text(encoding="utf-8")))
+    assert kept.pop("predictions_sha256") == sha256((tmp_path / "p.csv").read_bytes()).hexdigest()
+    assert kept == document
     assert (tmp_path / "p.csv").read_bytes() == (run / "predictions-validation.csv").read_bytes()
     rows = rows_of(tmp_path / "p.csv")
     assert len(rows) == document["num_examples"] == 143

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from cnncli.errors import CnnError, DataError
+from cnncli.files.seal import unsealed
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 
@@ -93,8 +94,7 @@ def cnn(capsys: pytest.CaptureFixture[str]) -> Command:
 
 def evaluation(run: Path) -> dict[str, Any]:
     """Return what the run keeps of its validation split."""
-    document: dict[str, Any] = json.loads((run / "evaluation-validation.json").read_text(encoding="utf-8"))
-    return document
+    return unsealed(json.loads((run / "evaluation-validation.json").read_text(encoding="utf-8")))
 
 
 def test_found_where_the_run_was_trained(trained: Path, cnn: Command, tmp_path: Path, monkeypatch: Any) -> None:
@@ -280,7 +280,7 @@ def test_kept_examples_are_bounded(trained: Path, tmp_path: Path, monkeypatch: A
         config = load(trained / "photos.yaml", overrides)
         run.proof_file.unlink(missing_ok=True)
         proof_examples.save(run, load_splits(config), Preprocessing(config.data))
-        kept = proof_examples.load(run)
+        kept = proof_examples.load(run, config, tuple("0123456789"))
         assert (None if kept is None else len(kept)) == expected
         assert kept is None or np.asarray(kept.images).nbytes <= 4_000_000
     monkeypatch.chdir(trained)

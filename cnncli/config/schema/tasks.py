@@ -66,6 +66,26 @@ class TaskSpec(Spec):
         """
         raise NotImplementedError
 
+    def check_answer(
+        self,
+        shapes: Mapping[str, Shape],
+        num_images: int,
+        num_classes: int,  # noqa: ARG002 - for tasks that answer with classes
+    ) -> str | None:
+        """Return what is wrong with what an exported network computed, or None if it can be used.
+
+        Args:
+            shapes: Shapes of its outputs, by their names.
+            num_images: Number of images that it was asked about.
+            num_classes: Number of classes that it knows.
+        """
+        for name in self.output_names:
+            if name not in shapes:
+                return f'it has no output "{name}", only {", ".join(shapes) or "none"}'
+            if shapes[name][:1] != (num_images,):
+                return f'its output "{name}" has the shape {shapes[name]}, expected {num_images} images first'
+        return None
+
     @property
     def primary(self) -> Metric:
         """The metric that chooses the best epoch."""
@@ -123,6 +143,17 @@ class Classification(TaskSpec):
                 "Give the last layer as many outputs as there are classes.",
                 is_fatal=False,
             )
+        return None
+
+    def check_answer(self, shapes: Mapping[str, Shape], num_images: int, num_classes: int) -> str | None:
+        """Return what is wrong with an answer that is not a probability for each image and class, or None."""
+        problem = super().check_answer(shapes, num_images, num_classes)
+        if problem is not None:
+            return problem
+        # A network that an older version trained may have outputs to spare.
+        shape = shapes["probabilities"]
+        if len(shape) != 2 or shape[1] < max(num_classes, 1):
+            return f"its probabilities have the shape {shape}, expected {(num_images, num_classes)}"
         return None
 
 

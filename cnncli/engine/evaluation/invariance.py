@@ -30,7 +30,7 @@ def measure(run: Run | None, measured: Measurement, tell: Tell = log.warning) ->
         raise CnnError("the invariance profile needs a run, not an exported network", "Give the run.")
     document = _profile(measured)
     with kept_if_possible("the invariance profile", tell):
-        run.write_json(file_of(run, run.invariance_file, document["split"], document["checkpoint"]), document)
+        run.write_sealed(file_of(run, run.invariance_file, document["split"], document["checkpoint"]), document)
     return document
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.config.schema.schema import Config
 from cnncli.datasets.splits import Split, Splits
 from cnncli.datasets.splits import image as image_of
 from cnncli.datasets.targets import ClassNumbers
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.errors import RunError
+from cnncli.report.numbers import size
 from cnncli.runs import limits
 from cnncli.runs.run import Run
 
@@ -59,11 +62,16 @@ def _num_bytes(preprocessing: Preprocessing) -> int:
     return preprocessing.height * preprocessing.width * preprocessing.channels
 
 
-def load(run: Run) -> Split | None:
+def load(run: Run, config: Config, classes: Sequence[str]) -> Split | None:
     """Return the examples that a run keeps, or None where it keeps none.
 
+    Args:
+        run: The run.
+        config: Its config.
+        classes: Names of its classes.
+
     Raises:
-        RunError: If they cannot be read.
+        RunError: If they cannot be read, or are not images of the network's size with their classes.
     """
     if not run.proof_file.exists():
         return None
@@ -72,4 +80,13 @@ def load(run: Run) -> Split | None:
             arrays = {name: stored[name] for name in ("pixels", "labels", "ids", "split")}
     except Exception as error:
         raise RunError(f"{run.proof_file} cannot be read: {error}", "Give the data with --data PATH.") from error
-    return Split(str(arrays["split"]), arrays["pixels"], ClassNumbers(arrays["labels"]), arrays["ids"].tolist())
+    pixels, labels, ids = arrays["pixels"], arrays["labels"], arrays["ids"]
+    number, expected = len(np.atleast_1d(labels)), (*config.data.image_size, config.data.channels)
+    fits = pixels.dtype == np.uint8 and pixels.shape == (number, *expected) and number > 0
+    named = labels.shape == ids.shape == (number,) and labels.dtype.kind in "iu" and ids.dtype.kind == "U"
+    if not (fits and named and labels.min() >= 0 and labels.max() < len(classes) and arrays["split"].shape == ()):
+        raise RunError(
+            f"{run.proof_file} cannot be read: expected images of {size(expected)} with their classes",
+            "Remove the file, and give the data with --data PATH.",
+        )
+    return Split(str(arrays["split"]), pixels, ClassNumbers(labels.astype(np.int64)), ids.tolist())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from cnncli.errors import DataError, ExportError
 from cnncli.files import durable, folders
 from cnncli.plural import counted
 from cnncli.runs.run import Run
+from cnncli.serving.proven import digest, files_of, record_of
 
 Note = Callable[[str], None]
 """Hears what is left out, and why."""
@@ -123,7 +123,7 @@ def _source(run: Run, trained: Trained, data: Path | None, note: Note) -> Source
     except DataError as error:
         if data is not None:
             raise
-        kept = proof_examples.load(run)
+        kept = proof_examples.load(run, trained.config, trained.classes)
         if kept is None:
             raise DataError(f"{error.message}, and the run keeps no examples to prove an export", error.hint) from error
         note(f"{error.message}: the proof uses {counted(len(kept), 'example')} that the run keeps")
@@ -159,13 +159,15 @@ def write_one(run: Run, source: Source, kind: Format, proof: Proof) -> Kept:
             description = replace(source.description, any_size=kind.resizes(source.config.data))
             kind.write(source, description, folder / target.name)
             kept = prove(kind, folder / target.name, source, proof)
+            # A kill in between leaves an artifact without a record, never with another's.
+            record_of(target).unlink(missing_ok=True)
             folders.put(folder / target.name, target)
     except OSError as error:
         raise ExportError(
             f"{target} cannot be written: {error.strerror or error}", "Check that the disk is not full."
         ) from error
     kept = replace(kept, path=target)
-    run.write_json(target.with_name(f"{target.name}.parity.json"), _record(kept, source))
+    run.write_json(record_of(target), _record(kept, source))
     return kept
 
 
@@ -180,7 +182,7 @@ def prove(kind: Format, path: Path, source: Source, proof: Proof) -> Kept:
     parity.check_description(artifact.description, expected, kind.title)
     compared = parity.compare(artifact, proof, source.task.parity)
     parity.check(compared, kind.tolerance, kind.title)
-    return Kept(kind, path, _digest(path), _size(path), compared, source.kept)
+    return Kept(kind, path, digest(path), _size(path), compared, source.kept)
 
 
 def _record(kept: Kept, source: Source) -> dict[str, Any]:
@@ -189,19 +191,5 @@ def _record(kept: Kept, source: Source) -> dict[str, Any]:
     return {**kept.to_json(), **{field: getattr(about, field) for field in origin}}
 
 
-def _files(path: Path) -> Iterable[Path]:
-    return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-
-
-def _digest(path: Path) -> str:
-    total = hashlib.sha256()
-    for file in _files(path):
-        if path.is_dir():
-            total.update(f"{file.relative_to(path).as_posix()}\0".encode())
-        with file.open("rb") as opened:
-            total.update(hashlib.file_digest(opened, "sha256").digest() if path.is_dir() else opened.read())
-    return total.hexdigest()
-
-
 def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in _files(path))
+    return sum(file.stat().st_size for file in files_of(path))

@@ -15,7 +15,7 @@ from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
 from cnncli.files.read import read_bytes
 from cnncli.serving.artifact import Artifact, Pixels
-from cnncli.serving.description import CLASSES_FILE, FILE, MOST_BYTES, Description, missing
+from cnncli.serving.description import AGAIN, CLASSES_FILE, FILE, MOST_BYTES, Description, missing
 from cnncli.tasks.outputs import NamedOutputs
 
 MOST_GRAPH = 2**31 - 1
@@ -97,6 +97,8 @@ def open_saved_model(path: Path, *, trust: bool = True) -> Artifact:
         serve = loaded.signatures["serving_default"]
     except ExportError:
         raise
+    except (AttributeError, KeyError) as error:
+        raise ExportError(f"{path} has no signature serving_default", AGAIN) from error
     except Exception as error:
         raise ExportError(f"{path} cannot be loaded by TensorFlow: {str(error)[:200]}") from error
     if not trust:

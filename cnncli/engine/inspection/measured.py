@@ -17,10 +17,14 @@ from cnncli.engine.inspection.network import InspectedNetwork
 from cnncli.errors import CnnError, RunError
 from cnncli.files import durable
 from cnncli.files.read import read_json
+from cnncli.files.seal import unsealed
 from cnncli.runs import limits
+from cnncli.runs.documents import checked
 from cnncli.runs.evaluations import KeptEvaluation, find_evaluation
 from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
+from cnncli.tasks.invariance import FORM
+from cnncli.tasks.task import get_task
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def usual_split(run: Run, checkpoint: str = "best") -> str:
     wanted = find_checkpoint(run, checkpoint).path.name
     if _kept(run, "test", wanted) is not None:
         return "test"
-    return "validation" if "validation" in run.passport()["num_examples"] else "test"
+    return "validation" if "validation" in run.passport().get("num_examples", {}) else "test"
 
 
 def evaluation(run: Run, split: str, checkpoint: str = "best", data: Path | None = None) -> KeptEvaluation:
@@ -117,9 +121,13 @@ def _kept(run: Run, split: str, checkpoint: str) -> KeptEvaluation | None:
     """Return what the run keeps, or None where it cannot be used: without a checkpoint's name, or not readable."""
     try:
         kept = find_evaluation(run, split, checkpoint)
+        if kept is None or "checkpoint" not in kept.document:
+            return None
+        checked(kept.document, get_task(run.config().task).pages.form, split)
+        kept.check_predictions()
     except RunError:
         return None
-    return kept if kept is not None and "checkpoint" in kept.document else None
+    return kept
 
 
 def invariance_profile(run: Run, split: str, checkpoint: str = "best", data: Path | None = None) -> dict[str, Any]:
@@ -140,7 +148,8 @@ def known_profile(run: Run, split: str, checkpoint: str) -> dict[str, Any] | Non
 def _known(file: Path, checkpoint: str) -> dict[str, Any] | None:
     """Return what a file holds if it is of that checkpoint."""
     try:
-        document: dict[str, Any] = read_json(file, limits.DOCUMENT, follow=False)
-        return document if document["checkpoint"] == checkpoint else None
-    except (OSError, ValueError, KeyError, TypeError):
+        found = read_json(file, limits.DOCUMENT, follow=False)
+        document: dict[str, Any] = unsealed(checked(found, FORM, str(file)))
+    except (OSError, ValueError, RunError):
         return None
+    return document if document["checkpoint"] == checkpoint else None

@@ -11,6 +11,8 @@ import numpy as np
 from cnncli.config.schema.schedules import ReduceLROnPlateau
 from cnncli.config.schema.schema import Config, Train
 from cnncli.config.schema.tasks import VALIDATION
+from cnncli.errors import CheckpointError
+from cnncli.files.form import LARGEST, number, optional, real, record, text, whole
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,21 @@ class Watch:
         return Watch(self.value, self.waited + 1)
 
 
+_WATCH = record({"value": optional(real), "waited": whole(-LARGEST)})
+
+_FORM = record(
+    {
+        **dict.fromkeys(("epoch", "batch", "step"), whole()),
+        "seconds": number(0),
+        "best": optional(record({"epoch": whole(), "step": whole(), "monitor": text(), "value": real, "loss": real})),
+        "stopping": _WATCH,
+        "plateau": _WATCH,
+    },
+    {"plateau_cooling": whole(), "plateau_factor": number(0), "trained_seconds": number(0)},
+)
+"""What a checkpoint says of it; earlier versions said less."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """What cannot be derived from (config, epoch, step); part of every checkpoint.
@@ -86,15 +103,24 @@ class Progress:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Progress:
-        """Rebuild from `to_json`."""
+    def from_json(cls, document: Any) -> Progress:
+        """Rebuild from `to_json`.
+
+        Raises:
+            CheckpointError: If it is not what that returned.
+        """
+        try:
+            _FORM(document)
+        except ValueError as error:
+            raise CheckpointError(f"the checkpoint does not say how far its run had come: progress.{error}") from error
         best, plateau = document["best"], Watch(**document["plateau"])
         found = {
             **document,
-            "best": Best(**best) if best else None,
+            "best": Best(**{name: best[name] for name in Best.__dataclass_fields__}) if best else None,
             "stopping": Watch(**document["stopping"]),
             "plateau": plateau,
         }
+        found = {name: value for name, value in found.items() if name in cls.__dataclass_fields__}
         if plateau.waited < 0:  # Early checkpoints counted the cooldown so.
             found |= {"plateau": Watch(plateau.value, 0), "plateau_cooling": -plateau.waited}
         return cls(**found)

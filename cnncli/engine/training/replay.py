@@ -36,6 +36,8 @@ MOST_FILTERS = 64
 LARGEST = 32
 """Height and width beyond which feature maps are thinned out."""
 
+REMOVE = "Remove the run's replay/: the rest of its report needs no recording."
+
 NAME = re.compile(r"epoch-(\d{4,})\.npz")
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -155,8 +157,22 @@ class Replay:
 
 
 def read_examples(run: Run) -> Examples:
-    """Return the images that a run's recording is of; raises RunError if they cannot be read."""
-    return Examples(**_stored(run.own(run.replay_dir) / "examples.npz"))
+    """Return the images that a run's recording is of.
+
+    Raises:
+        RunError: If they cannot be read.
+    """
+    path = run.own(run.replay_dir) / "examples.npz"
+    arrays = _arrays(path)
+    pixels, ids, truths, labels = (arrays.get(name) for name in ("pixels", "ids", "truths", "labels"))
+    if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] not in (1, 3):
+        raise _damaged(path, "pixels of several images")
+    for name, found, kinds in (("ids", ids, "U"), ("truths", truths, "U"), ("labels", labels, "iu")):
+        if found is None and name != "ids":
+            continue
+        if found is None or found.shape != pixels.shape[:1] or found.dtype.kind not in kinds:
+            raise _damaged(path, f"{name} of {len(pixels)} images")
+    return Examples(pixels, np.asarray(ids), truths, labels)
 
 
 def read_frames(run: Run) -> Iterator[Frame]:
@@ -170,21 +186,35 @@ def read_frames(run: Run) -> Iterator[Frame]:
 
 
 def _frame(epoch: int, path: Path) -> Frame:
-    stored = _stored(path)
+    stored = _arrays(path)
     kernels = next((name for name in stored if name.startswith("kernels/")), None)
     maps = {name.removeprefix("maps/"): array for name, array in stored.items() if name.startswith("maps/")}
     weights = np.empty((0, 0, 0, 0), np.float32) if kernels is None else stored[kernels]
     others = {name: array for name, array in stored.items() if not name.startswith(("kernels/", "maps/"))}
+    drawn = [*maps.values(), *([] if kernels is None else [weights])]
+    if any(array.ndim != 4 or array.dtype.kind != "f" or not array.size for array in drawn):
+        raise _damaged(path, "filters and feature maps of four axes")
     return Frame(epoch, (kernels or "").removeprefix("kernels/"), weights, maps, others)
 
 
-def _stored(path: Path) -> dict[str, npt.NDArray[Any]]:
+def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a file.
+
+    Raises:
+        RunError: If it cannot be read.
+    """
     try:
         content = io.BytesIO(read_bytes(path, limits.ARRAYS, follow=False))
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from error
-    with np.load(content, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+        with np.load(content, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except MemoryError:
+        raise
+    except Exception as error:  # NumPy, zipfile and zlib each have their own.
+        raise RunError(f"{path} cannot be read: {error}", REMOVE) from error
+
+
+def _damaged(path: Path, expected: str) -> RunError:
+    return RunError(f"{path} cannot be read: expected {expected}", REMOVE)
 
 
 def _choose(splits: Splits, preprocessing: Preprocessing) -> Examples:

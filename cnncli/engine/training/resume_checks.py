@@ -100,4 +100,4 @@ def _flat(environment: Mapping[str, Any]) -> dict[str, str]:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return _text([f"{name}: {item}" for name, item in value.items()])
-    return (", ".join(value) or "none") if isinstance(value, list) else str(value)
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)

@@ -26,6 +26,9 @@ MOST_IMAGES = 16
 
 IMAGES_ACROSS = 4
 
+NEEDED = ("step", "train", "learning_rate", "images_per_second")
+"""What a line of metrics.jsonl must hold to be written."""
+
 Pictures = Callable[[int], Mapping[str, npt.NDArray[np.uint8]]]
 
 
@@ -68,13 +71,20 @@ class EventLog:
 
     def write(self, line: dict[str, Any]) -> None:
         """Write one epoch's scalars at its step and put them on disk."""
+        missing = [name for name in NEEDED if not isinstance(line.get(name), int | float | dict)]
+        if missing:
+            raise RunError(
+                f"metrics.jsonl: the line of epoch {line['epoch']} has no {' and no '.join(missing)}, "
+                "so the run's event files cannot be written again",
+                "Restore metrics.jsonl from a copy.",
+            )
         step = line["step"]
         with self._writing():
             with self._train.as_default():
                 _scalars(line["train"], step)
                 _scalars({name: line[name] for name in ("learning_rate", "images_per_second")}, step)
             self.write_pictures(step, self._pictures(line["epoch"]))
-            if line["validation"]:
+            if line.get("validation"):
                 with self._validation.as_default():
                     _scalars(line["validation"], step)
                 self._validation.flush()
@@ -145,4 +155,6 @@ def first_kernels(setup: Setup) -> dict[str, npt.NDArray[np.uint8]]:
 
 def _scalars(values: dict[str, float], step: int) -> None:
     for name, value in values.items():
+        if value is None:  # What was NaN.
+            continue
         tf.summary.scalar(name, value, step=step)

@@ -168,7 +168,7 @@ def _train(trainer: Trainer) -> Result:
     run, setup = trainer.recording.run, trainer.setup
     summary = summarize(setup.config)
     run.write_text(run.summary_file, summary_text(summary))
-    run.write_json(run.data_file, setup.splits.passport)
+    run.write_sealed(run.data_file, setup.splits.passport)
     if setup.config.train.keep_proof and setup.strategy.is_writer and not run.proof_file.exists():
         proof_examples.save(run, setup.splits, setup.loop.preprocessing)
     run.update(status="running", total_params=summary.total_params)

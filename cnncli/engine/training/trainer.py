@@ -68,7 +68,7 @@ class Trainer:
         """
         self._loop.restore(checkpoint.arrays)
         freeze_statistics(self.setup.model)
-        self.progress = Progress.from_json(checkpoint.meta["progress"])
+        self.progress = Progress.from_json(checkpoint.meta.get("progress"))
         self.recording.go_back(self.progress)
 
     def train(self, stop: StopRequest) -> None:

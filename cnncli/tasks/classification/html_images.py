@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from cnncli.datasets.images import thumbnail
 from cnncli.datasets.splits import Split
 from cnncli.datasets.splits import image as image_of
+from cnncli.errors import RunError
+from cnncli.plural import counted
 from cnncli.report.figures_pixels import photo
 from cnncli.report.html_material import Image
 from cnncli.tasks.classification.html import Cell, ExamplePictures
@@ -24,12 +26,28 @@ THUMBNAIL = 64
 
 def example_pictures(evaluated: EvaluatedSplit) -> ExamplePictures:
     """Return the pictures of a split's examples, with what was predicted for them."""
-    split, found = evaluated.examples, evaluated_examples(evaluated.predictions_file)
+    split, found = evaluated.examples, predictions_of(evaluated)
     return ExamplePictures(
         cells(split, found),
         tuple(examples(split, worst(found, MOST_GALLERY))),
         tuple(examples(split, best(found, MOST_GALLERY))),
     )
+
+
+def predictions_of(evaluated: EvaluatedSplit) -> list[EvaluatedExample]:
+    """Return what was predicted for a split, one line for each of its examples.
+
+    Raises:
+        RunError: If there are more or fewer, or they cannot be read.
+    """
+    found = evaluated_examples(evaluated.predictions_file)
+    if len(found) != len(evaluated.examples):
+        raise RunError(
+            f"{evaluated.predictions_file} cannot be read: it has {counted(len(found), 'line')}, "
+            f"expected {len(evaluated.examples)}, one for each example of {evaluated.split}",
+            "`cnn eval` writes it again.",
+        )
+    return found
 
 
 def cells(split: Split, found: Sequence[EvaluatedExample]) -> dict[tuple[str, str], Cell]:

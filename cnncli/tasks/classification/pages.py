@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cnncli.errors import CnnError
+from cnncli.errors import CnnError, RunError
 from cnncli.tasks.pages import Draw, EvaluatedSplit, Pages, Recalled, Score
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.figure import Figure
 
+    from cnncli.files.form import Form
     from cnncli.report.html_material import Tile
     from cnncli.report.html_page import Section
     from cnncli.report.page import Page
@@ -26,6 +27,13 @@ MOST_CLASSES = 20
 
 class ClassificationPages(Pages):
     """Confusions, mistakes, calibration: what there is to see of predictions that are one class each."""
+
+    @property
+    def form(self) -> Form:
+        """An evaluation with all that is shown of it."""
+        from cnncli.tasks.classification.form import EVALUATION
+
+        return EVALUATION
 
     def page(self, document: Mapping[str, Any], width: int | None = None) -> Page:
         """Return totals, scores of each class, and the confusion matrix."""
@@ -66,7 +74,12 @@ class ClassificationPages(Pages):
         self, recorded: Mapping[str, npt.NDArray[Any]], truths: Sequence[str], classes: Sequence[str]
     ) -> list[Recalled]:
         """Return the most probable class of each example with its probability."""
-        probabilities = recorded["probabilities"]
+        probabilities = recorded.get("probabilities")
+        if probabilities is None or probabilities.ndim != 2 or len(probabilities) != len(truths):
+            raise RunError(
+                f"the recorded training holds no probabilities of {len(truths)} examples",
+                "Remove the run's replay/: the rest of its report needs no recording.",
+            )
         names = [_name(classes, number) for number in probabilities.argmax(axis=1).tolist()]
         found = zip(names, probabilities.max(axis=1).tolist(), truths, strict=True)
         return [Recalled(_percent(name, share), name == truth) for name, share, truth in found]
@@ -125,10 +138,11 @@ def _confusion(evaluated: EvaluatedSplit, _: int) -> Figure:
 def _mistakes(evaluated: EvaluatedSplit, count: int) -> Figure:
     from cnncli.report.numbers import full
     from cnncli.tasks.classification.figures import gallery_figure, pictured
-    from cnncli.tasks.classification.predictions import evaluated_examples, worst
+    from cnncli.tasks.classification.html_images import predictions_of
+    from cnncli.tasks.classification.predictions import worst
 
     named = _checkpoint(evaluated)
-    found = evaluated_examples(evaluated.predictions_file)
+    found = predictions_of(evaluated)
     wrong = sum(not prediction.is_right for prediction in found)
     title = f"{named}: the most confident of {full(wrong)} mistakes on {evaluated.split}"
     return gallery_figure(pictured(evaluated.examples, worst(found, count)), title)
@@ -136,10 +150,11 @@ def _mistakes(evaluated: EvaluatedSplit, count: int) -> Figure:
 
 def _hits(evaluated: EvaluatedSplit, count: int) -> Figure:
     from cnncli.tasks.classification.figures import gallery_figure, pictured
-    from cnncli.tasks.classification.predictions import best, evaluated_examples
+    from cnncli.tasks.classification.html_images import predictions_of
+    from cnncli.tasks.classification.predictions import best
 
     title = f"{_checkpoint(evaluated)}: the most confident right predictions on {evaluated.split}, class by class"
-    found = best(evaluated_examples(evaluated.predictions_file), count)
+    found = best(predictions_of(evaluated), count)
     return gallery_figure(pictured(evaluated.examples, found), title)
 
 

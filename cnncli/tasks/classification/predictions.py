@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from cnncli.errors import RunError
 from cnncli.files.characters import from_csv_cell
+from cnncli.files.form import share
 from cnncli.files.read import open_text
 from cnncli.report.grid import Column
 from cnncli.runs import limits
@@ -51,23 +52,25 @@ def evaluated_examples(predictions_file: Path) -> list[EvaluatedExample]:
     """Return the lines of predictions-<split>.csv, in the order of the examples.
 
     Raises:
-        RunError: If the file cannot be read.
+        RunError: If the file is missing, or has other columns or values.
     """
     try:
         with open_text(predictions_file, limits.PREDICTIONS, follow=False) as file:
-            return [
-                EvaluatedExample(
-                    row,
-                    from_csv_cell(line[EXAMPLE]),
-                    from_csv_cell(line[TRUE]),
-                    from_csv_cell(line[PREDICTED]),
-                    float(line[PROBABILITY]),
-                    float(line[MARGIN]),
-                )
-                for row, line in enumerate(csv.DictReader(file))
-            ]
-    except OSError as error:
-        raise RunError(f"{predictions_file} cannot be read: {error.strerror}", "`cnn eval` writes it again.") from error
+            return [_example(row, line) for row, line in enumerate(csv.DictReader(file))]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        expected = ", ".join((EXAMPLE, TRUE, PREDICTED, PROBABILITY, MARGIN))
+        raise RunError(
+            f"{predictions_file} cannot be read: expected the columns {expected}, the last two from 0 to 1",
+            "`cnn eval` writes it again.",
+        ) from error
+
+
+def _example(row: int, line: Mapping[str, str]) -> EvaluatedExample:
+    example, true, predicted = (from_csv_cell(line[column]) for column in (EXAMPLE, TRUE, PREDICTED))
+    probability, margin = float(line[PROBABILITY]), float(line[MARGIN])
+    share(probability)
+    share(margin)
+    return EvaluatedExample(row, example, true, predicted, probability, margin)
 
 
 def worst(found: Sequence[EvaluatedExample], count: int) -> list[EvaluatedExample]:

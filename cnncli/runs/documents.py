@@ -1,0 +1,174 @@
+"""What the documents of a run must look like, so that no code that uses them can fail over them.
+
+Keys that older versions did not write may be missing. `checked` makes the error of whatever else is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnncli.errors import RunError
+from cnncli.files.form import (
+    Form,
+    Unexpected,
+    anything,
+    listed,
+    mapped,
+    number,
+    numbers,
+    one_of,
+    optional,
+    record,
+    share,
+    text,
+    whole,
+)
+
+MOST_THREADS = 1024
+
+METRICS = listed(record({"name": text(1), "higher_is_better": one_of(True, False)}, {"primary": one_of(True, False)}))
+
+RUN: Form = record(
+    {},
+    {
+        "name": text(),
+        "status": one_of("running", "done", "interrupted", "failed"),
+        "started": optional(text()),
+        "ended": optional(text()),
+        "command": optional(text(most=1_000_000)),
+        "directory": optional(text()),
+        "config_directory": optional(text()),
+        "host": optional(text()),
+        "platform": optional(text()),
+        "versions": mapped(optional(text())),
+        "git_commit": optional(text()),
+        "seed": whole(),
+        "fold": whole(),
+        "folds": whole(),
+        "metrics": METRICS,
+        "device": optional(text()),
+        "threads": optional(whole(1, MOST_THREADS)),
+        "parts": optional(whole(1, MOST_THREADS)),
+        "cpu_features": listed(text()),
+        "arithmetic": mapped(anything),
+        "total_params": optional(whole()),
+        "epochs": whole(),
+        "best": optional(record({"epoch": whole(), "monitor": text(), "value": number()})),
+        "test_uses": whole(),
+        "no_longer_exact": listed(anything),
+        "imported": one_of(True, False),
+    },
+)
+"""run.json."""
+
+_NUMBERS = numbers(-1e300, 1e300)
+
+METRICS_LINE: Form = record(
+    {"epoch": whole(1)},
+    {
+        "step": whole(),
+        "learning_rate": optional(number(-1e300, 1e300)),
+        "seconds": optional(number(0, 1e15)),
+        "images_per_second": optional(number(0, 1e300)),
+        "train": _NUMBERS,
+        "validation": _NUMBERS,
+    },
+)
+"""A line of metrics.jsonl."""
+
+_STATISTICS = {
+    "mean": listed(number(), least=1),
+    "deviation": listed(number(), least=1),
+    "brightness": record({"mean": number(), "deviation": number()}),
+    "grey_share": share,
+}
+
+
+LOOK: Form = record({"num_images": whole()}, _STATISTICS)
+"""How images look as a whole; of no images there is nothing to say."""
+
+_SIZE = listed(whole(1), 2, 2)
+_FOUND = record({"num_images": whole()})
+
+_CLASSES = {"classes": listed(text(1))}
+_MAY_BE_MISSING: dict[str, Form] = {
+    "looks": record({"train": LOOK}, {"validation": LOOK, "test": LOOK}),
+    "channels": one_of(1, 3),
+    "content_hash": text(64, 64),
+    "split_hash": text(64, 64),
+}
+_MEASURED: dict[str, Form] = {
+    "source": text(),
+    "path": optional(text()),
+    "num_examples": mapped(whole()),
+    "counts": mapped(mapped(whole())),
+    "sizes": record(
+        {"num_distinct": whole(), "smallest": _SIZE, "largest": _SIZE, "most_common": listed(record({"size": _SIZE}))}
+    ),
+    "modes": mapped(whole()),
+    "formats": mapped(whole()),
+    "mean": listed(number()),
+    "deviation": listed(number()),
+    "duplicates": record({"within": mapped(_FOUND), "across": mapped(_FOUND)}),
+    "near_duplicates": mapped(_FOUND),
+    "contradictions": _FOUND,
+    "constant": _FOUND,
+    "bad_files": listed(anything),
+    "ignored_files": whole(),
+    **_MAY_BE_MISSING,
+}
+
+
+def PASSPORT(value: Any) -> None:  # noqa: N802 - a form like the others
+    """data.json; that of an imported network knows no more than the classes."""
+    record(_CLASSES, _MAY_BE_MISSING)(value)
+    if "source" not in value:
+        return
+    record(_MEASURED)(value)
+    known = set(value["classes"])
+    for split, counts in value["counts"].items():
+        if split not in value["num_examples"]:
+            raise Unexpected(split, f"one of {', '.join(value['num_examples'])}, as num_examples has them")
+        if counts and not known <= counts.keys():
+            missing = min(known - counts.keys())
+            found = Unexpected(missing, "a key of the counts of every split")
+            found.place = ["classes", value["classes"].index(missing)]
+            raise found
+
+
+ORIGINS: Form = mapped(text())
+"""origins.json."""
+
+EVALUATION: Form = record(
+    {},
+    {
+        "split": text(1),
+        "checkpoint": text(1),
+        "num_examples": whole(),
+        "data": optional(text()),
+        "doubts": listed(text()),
+        "views": whole(1),
+        "test_uses": whole(),
+        "predictions_sha256": text(64, 64),
+    },
+)
+"""What evaluation-<split>.json holds whatever the task; `Pages.form` knows the rest."""
+
+
+def checked(document: Any, form: Form, where: str, hint: str | None = None) -> Any:
+    """Return a document that is of a form.
+
+    Args:
+        document: As parsed.
+        form: What it must look like.
+        where: What errors call it: its file, and the line where it has several.
+        hint: What to do where it is not.
+
+    Raises:
+        RunError: With the key, what it holds and what was expected.
+    """
+    try:
+        form(document)
+    except Unexpected as found:
+        raise RunError(f"{where} cannot be read: {found}", hint) from found
+    return document
