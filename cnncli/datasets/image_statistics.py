@@ -51,7 +51,7 @@ def differences(incoming: ImageStatistics, trained: ImageStatistics) -> tuple[st
         incoming: `image_statistics` of the images that come in.
         trained: `image_statistics` of the training split, from the run's passport: `passport["looks"]["train"]`.
     """
-    if not incoming["num_images"] or not trained["num_images"] or not trained.keys() >= _COMPARED:
+    if not incoming["num_images"] or not trained.get("num_images") or not trained.keys() >= _COMPARED:
         return ()
     differing = [_brightness(incoming, trained), _contrast(incoming, trained), _colour(incoming, trained)]
     return tuple(sentence for sentence in differing if sentence)

@@ -84,8 +84,8 @@ _STATISTICS = {
 }
 
 
-LOOK: Form = record({"num_images": whole()}, _STATISTICS)
-"""How images look as a whole; of no images there is nothing to say."""
+LOOK: Form = record({}, {"num_images": whole(), **_STATISTICS})
+"""How images look as a whole; of none, or where an artifact does not tell, there is nothing to say."""
 
 _SIZE = listed(whole(1), 2, 2)
 _FOUND = record({"num_images": whole()})

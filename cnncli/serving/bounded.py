@@ -1,7 +1,8 @@
 """Artifacts of strangers that are opened in this process, with a limit on the memory that they take.
 
 TensorFlow is slow to start and large, so its artifacts are not opened in a child as others are (`child.py`): they are
-bounded by what the system gives this process. Nothing limits their time.
+bounded by what the system gives this process. Nothing limits their time; TensorFlow itself asks again for ten seconds
+for memory that it was refused.
 """
 
 from __future__ import annotations

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -71,21 +69,18 @@ def test_other_errors_come_through(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 @pytest.mark.filterwarnings("ignore")
-def test_a_keras_file_of_great_width(tmp_path: Path) -> None:
-    """A layer of a billion units is refused its 12 GB."""
-    import keras
+def test_what_tensorflow_raises(tmp_path: Path) -> None:
+    """Its own error for memory that the system refused, also behind one of ours.
 
-    from cnncli.engine.exporting.keras_file import open_keras
+    Tensors of gigabytes would be waited for: TensorFlow tries again for ten seconds.
+    """
+    import tensorflow as tf
 
-    images = keras.Input((4, 6, 3), dtype="uint8")
-    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1.0)(images))
-    keras.Model(images, keras.layers.Dense(3)(pooled)).save(tmp_path / "small.keras")
-    path = tmp_path / "net.keras"
-    with zipfile.ZipFile(tmp_path / "small.keras") as small, zipfile.ZipFile(path, "w") as large:
-        config = json.loads(small.read("config.json"))
-        config["config"]["layers"][-1]["config"]["units"] = 10**9
-        large.writestr("config.json", json.dumps(config))
-        large.writestr("model.weights.h5", small.read("model.weights.h5"))
-        large.writestr("cnncli.json", DESCRIPTION.to_json())
-    with pytest.raises(ExportError, match=r"net\.keras took more than 0\.5 GB"):
-        bounded(path, open_keras)
+    def opened(path: Path) -> Artifact:
+        try:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[3,1000000000]")
+        except tf.errors.OpError as error:
+            raise ExportError("it cannot be loaded by Keras") from error
+
+    with pytest.raises(ExportError, match=r"took more than 0\.5 GB"):
+        bounded(tmp_path, opened)

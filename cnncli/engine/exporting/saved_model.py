@@ -18,9 +18,6 @@ from cnncli.serving.artifact import Artifact, Pixels
 from cnncli.serving.description import AGAIN, CLASSES_FILE, FILE, MOST_BYTES, Description, missing
 from cnncli.tasks.outputs import NamedOutputs
 
-MOST_GRAPH = 2**31 - 1
-"""Most bytes of saved_model.pb: protocol buffers have no more."""
-
 HINT = "Such a SavedModel can read and write files. Run it with --trust if you know who wrote it."
 
 
@@ -119,7 +116,9 @@ def _refuse_effects_of_loading(path: Path) -> None:
         ExportError: With what there is.
     """
     document = saved_model_pb2.SavedModel()
-    document.ParseFromString(read_bytes(path / "saved_model.pb", MOST_GRAPH))
+    file = path / "saved_model.pb"
+    # As much as it has, and no round number: the memory for it is taken before it is read.
+    document.ParseFromString(read_bytes(file, file.stat().st_size))
     graphs = document.meta_graphs
     if len(graphs) != 1 or not graphs[0].HasField("object_graph_def"):
         raise ExportError(f"{path} was not written by TensorFlow 2", HINT)

@@ -112,6 +112,6 @@ def test_keras_file_of_several_outputs(source: Any, tmp_path: Path) -> None:
         write_keras(source, source.description, path)
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), dtype=np.uint8)
     logits = np.asarray(source.trained.model(images / np.float32(255)))
-    for found in (keras.models.load_model(path)(images), open_keras(path).outputs(images)):
+    for found in (keras.models.load_model(path)(images), open_keras(path).runtime(images)):
         assert found.keys() == layers.keys()
         np.testing.assert_allclose(np.asarray(found["total"]), logits, atol=1e-5)
