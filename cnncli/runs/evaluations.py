@@ -45,7 +45,10 @@ class KeptEvaluation(NamedTuple):
         """
         expected = self.document.get("predictions_sha256")
         try:
-            if expected is not None and _digest(read_bytes(self.predictions_file, limits.PREDICTIONS, follow=False)) != expected:
+            if (
+                expected is not None
+                and _digest(read_bytes(self.predictions_file, limits.PREDICTIONS, follow=False)) != expected
+            ):
                 raise RunError(
                     f"{self.predictions_file} cannot be read: its checksum differs from the one in the evaluation",
                     AGAIN,

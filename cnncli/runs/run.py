@@ -324,7 +324,7 @@ class Run:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.origins_file} cannot be read: {error}", hint) from error
+            raise RunError(f"{self.origins_file} cannot be read: {reason(error)}", hint) from error
         found: dict[str, str] = documents.checked(document, documents.ORIGINS, str(self.origins_file), hint)
         return found
 

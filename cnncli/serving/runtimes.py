@@ -42,6 +42,9 @@ def onnx(path: str) -> Session:
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
+    inputs = [part.name for part in session.get_inputs()]
+    if inputs != ["images"]:
+        raise ValueError(f"it takes {', '.join(inputs) or 'nothing'}, expected images")
 
     def compute(images: Pixels) -> Named:
         return list(zip(names, session.run(names, {"images": images}), strict=True))

@@ -185,4 +185,4 @@ def test_standard_input_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert zeros.given == 5001
     with pytest.raises(DataError, match="more than 4,000 bytes of paths"):
         pictures.pictures(["-"], io.BytesIO(b"\0" * 4500))
-    assert pictures.pictures(["-"], io.BytesIO(b"\0" * 3000)) == []
+    assert list(pictures.pictures(["-"], io.BytesIO(b"\0" * 3000))) == []

@@ -32,6 +32,7 @@ ELSEWHERE = {
     "cnncli/report/figures.py": "fills memory, not a file",
     "cnncli/report/rate_figure.py": "fills memory, not a file",
     "cnncli/runs/lock.py": "writes who holds a run into the lock itself",
+    "cnncli/serving/runtimes.py": "answers its parent on stdout",
     "cnncli/serving/web_page.py": "writes into a temporary folder",
 }
 """Modules that may, and why."""

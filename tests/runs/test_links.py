@@ -108,14 +108,15 @@ def test_a_pipe_in_the_place_of_a_file_is_one_error(run: Run, name: str, use: Ca
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])
-def test_origins_that_are_no_file_are_none(run: Run, kind: str) -> None:
-    """They only say where values came from."""
+def test_origins_that_are_no_file_are_one_error(run: Run, kind: str) -> None:
+    """It says what to do; nothing but comments is lost."""
     precious = run.origins_file.rename(run.path.parent / "precious")
     if kind == "link":
         run.origins_file.symlink_to(precious)
     else:
         os.mkfifo(run.origins_file)
-    assert run.origins() == {}
+    with pytest.raises(RunError, match=f"it is a {kind}"):
+        run.origins()
 
 
 def test_predictions_that_are_no_file_are_one_error(run: Run) -> None:

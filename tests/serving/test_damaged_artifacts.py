@@ -104,10 +104,9 @@ def test_onnx_files_with_other_inputs_or_outputs(tmp_path: Path, inputs: tuple[s
     helper.set_model_props(made, {FILE: ABOUT.to_json()})
     path = tmp_path / "net.onnx"
     onnx.save(made, path)
-    with pytest.raises(
-        ExportError, match=f"takes {', '.join(inputs)} and returns {', '.join(outputs)}, expected images"
-    ):
-        open_artifact(path)
+    told = "has no output probabilities; it has other" if inputs == ("images",) else f"it takes {', '.join(inputs)}, "
+    with pytest.raises(ExportError, match=told):
+        open_artifact(path).outputs(np.zeros((2, 4, 6, 3), np.uint8))
 
 
 def test_an_onnx_file_that_takes_other_numbers(tmp_path: Path) -> None:
@@ -124,7 +123,7 @@ def test_an_onnx_file_that_takes_other_numbers(tmp_path: Path) -> None:
     helper.set_model_props(made, {FILE: ABOUT.to_json()})
     path = tmp_path / "net.onnx"
     onnx.save(made, path)
-    with pytest.raises(ExportError, match=r"the exported network fails \(onnx\)"):
+    with pytest.raises(ExportError, match="Unexpected input data type"):
         open_artifact(path).outputs(np.zeros((2, 4, 6, 3), np.uint8))
 
 

@@ -65,6 +65,9 @@ class EnergyDetector:
         """Return what `to_json` returned, or None for anything else."""
         if set(document) != {field.name for field in fields(cls)}:
             return None
+        numbers = [value for name, value in document.items() if name != "split"]
+        if not isinstance(document["split"], str) or not all(type(value) in (int, float) for value in numbers):
+            return None
         return cls(**document)
 
     def to_json(self) -> dict[str, Any]:

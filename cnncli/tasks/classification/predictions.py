@@ -57,7 +57,9 @@ def evaluated_examples(predictions_file: Path) -> list[EvaluatedExample]:
     try:
         with open_text(predictions_file, limits.PREDICTIONS, follow=False) as file:
             return [_example(row, line) for row, line in enumerate(csv.DictReader(file))]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+    except OSError as error:
+        raise RunError(f"{predictions_file} cannot be read: {error.strerror}", "`cnn eval` writes it again.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         expected = ", ".join((EXAMPLE, TRUE, PREDICTED, PROBABILITY, MARGIN))
         raise RunError(
             f"{predictions_file} cannot be read: expected the columns {expected}, the last two from 0 to 1",
