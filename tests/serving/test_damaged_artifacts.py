@@ -97,7 +97,7 @@ def test_onnx_files_with_other_inputs_or_outputs(tmp_path: Path, inputs: tuple[s
     from onnx import TensorProto, helper
 
     form = ["n", 4, 6, 3]
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, form) for name in (*inputs, *outputs)]
+    values = [helper.make_tensor_value_info(name, TensorProto.UINT8, form) for name in (*inputs, *outputs)]
     nodes = [helper.make_node("Identity", [inputs[0]], [outputs[0]])]
     graph = helper.make_graph(nodes, "g", values[: len(inputs)], values[len(inputs) :])
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
