@@ -27,6 +27,9 @@ MEMORY = 500_000_000
 PER_CORE = 64_000_000
 """Bytes for the stacks of the threads that it starts for each core, and for what the C library keeps for them."""
 
+DECODING, DECODING_PER_CORE = 1_000_000_000, 200_000_000
+"""Bytes that this process may take while the network computes: for the largest image, and for one on each core."""
+
 SIGNS = ("MemoryError", "ResourceExhaustedError")
 """Names of what is raised where memory is refused."""
 
@@ -42,16 +45,17 @@ def bounded(path: Path, opened: Callable[[Path], Artifact]) -> Artifact:
         artifact = opened(path)
 
     def compute(images: Pixels) -> NamedOutputs:
-        with _limited(path, Limits.of(size, int(np.prod(images.shape[:3])))):
+        beside = DECODING + DECODING_PER_CORE * (os.cpu_count() or 1)
+        with _limited(path, Limits.of(size, int(np.prod(images.shape[:3]))), beside):
             return artifact.runtime(images)
 
     return replace(artifact, runtime=compute)
 
 
 @contextmanager
-def _limited(path: Path, limits: Limits) -> Iterator[None]:
+def _limited(path: Path, limits: Limits, beside: int = 0) -> Iterator[None]:
     try:
-        with at_most(MEMORY + PER_CORE * (os.cpu_count() or 1) + limits.memory):
+        with at_most(MEMORY + PER_CORE * (os.cpu_count() or 1) + limits.memory + beside):
             yield
     except Exception as error:
         if _is_refusal(error):
