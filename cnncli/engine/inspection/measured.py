@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
 from cnncli.tasks.invariance import FORM
 from cnncli.tasks.task import get_task
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ def _kept(run: Run, split: str, checkpoint: str) -> KeptEvaluation | None:
             return None
         checked(kept.document, get_task(run.config().task).pages.form, split)
         kept.check_predictions()
-    except RunError:
+    except RunError as error:
+        _told(error)
         return None
     return kept
 
@@ -150,6 +154,17 @@ def _known(file: Path, checkpoint: str) -> dict[str, Any] | None:
     try:
         found = read_json(file, limits.DOCUMENT, follow=False)
         document: dict[str, Any] = unsealed(checked(found, FORM, str(file)))
-    except (OSError, ValueError, RunError):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        _told(RunError(f"{file} cannot be read: {error}"))
+        return None
+    except RunError as error:
+        _told(error)
         return None
     return document if document["checkpoint"] == checkpoint else None
+
+
+def _told(error: RunError) -> None:
+    """Tell that something is left out that the run keeps; the rest is shown all the same."""
+    log.warning("left out, for it is damaged: %s", error.message)

@@ -157,4 +157,4 @@ def _scalars(values: dict[str, float], step: int) -> None:
     for name, value in values.items():
         if value is None:  # What was NaN.
             continue
-        tf.summary.scalar(name, value, step=step)
+        tf.summary.scalar(name, float(value), step=step)
