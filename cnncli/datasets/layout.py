@@ -194,4 +194,5 @@ def _check_columns(columns: Sequence[str], path: Path, *others: str) -> None:
         if needed not in columns:
             near = get_close_matches(needed, columns, 1) or [c for c in columns if c.casefold() == needed]
             hint = f'Did you mean "{needed}" by "{near[0]}"?' if near else None
+            hint = hint or f'Name the column "{needed}".'
             raise DataError(f'{path} has the columns {", ".join(columns) or "—"}; "{needed}" is missing', hint=hint)

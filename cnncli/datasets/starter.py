@@ -124,18 +124,24 @@ def _colours(found: Survey) -> str:
 
 def _shares(found: Survey) -> Iterator[str]:
     """Yield which examples are kept from training."""
-    if "validation" in found.splits:
+    validation, test = _held_out(found)
+    if "test" not in found.splits:
+        if test:
+            yield _line(f"  test: {test}", "share of each class kept from training: what cnn eval measures")
+        else:
+            yield _line("  # test: 0.15", "with more images; until then: cnn eval latest --split validation")
+    if validation:
+        yield _line(f"  validation: {validation}", "share of what is left of each class; it chooses the best epoch")
+    else:
         yield _line("  validation: validation", "the data's own split; it chooses the best epoch")
-    else:
-        share = 0.2 if found.num_images < FEW else 0.1
-        yield _line(f"  validation: {share}", "share of each class kept from training; it chooses the best epoch")
-    if "test" in found.splits:
-        return
-    if found.counts[found.rarest] < LEAST_FOR_TEST:
-        yield _line("  # test: 0.15", "with more images: what chose no epoch; until then eval --split validation")
-    else:
-        share = 0.15 if found.num_images < FEW else 0.1
-        yield _line(f"  test: {share}", "share kept from training and from choosing: what cnn eval measures")
+
+
+def _held_out(found: Survey) -> tuple[float, float]:
+    """Return the shares for validation and test, 0 where the data have such a split or too few images for one."""
+    few = found.num_images < FEW
+    validation = 0.0 if "validation" in found.splits else 0.2 if few else 0.1
+    enough = "test" not in found.splits and found.counts[found.rarest] >= LEAST_FOR_TEST
+    return validation, (0.15 if few else 0.1) if enough else 0.0
 
 
 def _augmentation(found: Survey) -> Iterator[str]:
@@ -190,7 +196,8 @@ def _train(found: Survey) -> Iterator[str]:
     batch_size = 1 << floor(log2(min(max(found.num_images / 30, 16), 128)))
     yield "train:"
     yield _line(f"  epochs: {epochs}", "the fewer the images, the more epochs")
-    steps = counted(max(found.num_images // batch_size, 1), "step")
+    validation, test = _held_out(found)
+    steps = counted(max(round(found.num_images * (1 - test) * (1 - validation) / batch_size), 1), "step")
     yield _line(f"  batch_size: {batch_size}", f"about {steps} in an epoch")
     yield "  optimizer: {Adam: {learning_rate: 1e-3}}"
     yield "  schedule: {CosineDecay: {warmup_epochs: 1}}"

@@ -249,7 +249,7 @@ def test_export_from_the_run_alone(moved: Path, cnn: Command) -> None:
     with np.load(moved / "proof.npz") as kept:
         assert kept["pixels"].shape == (6, 12, 16, 3)
     text = cnn("export", str(moved), "--format", "saved_model")
-    assert "the proof uses 6 examples that the run keeps" in text
+    assert "checked on the 6 examples that the run keeps" in text
     assert "same predictions as the run on 6 kept examples" in text
     record = json.loads((moved / "export/photos_saved_model.parity.json").read_text(encoding="utf-8"))
     assert record["kept_examples"]

@@ -45,7 +45,7 @@ class Data(Section):
     )
     path: str | None = Field(
         default=None,
-        description="The npz file, folder or csv; for a built-in dataset a local copy, to avoid the download.",
+        description="The folder, .zip, .npz or .csv file; for a built-in dataset a local copy, to avoid the download.",
     )
     image_size: tuple[Pixels, Pixels] = Field(description="Height and width of the network's input, in pixels.")
     channels: Literal[1, 3] = Field(default=1, description="1 for grey, 3 for red, green and blue.")

@@ -126,7 +126,7 @@ def _source(run: Run, trained: Trained, data: Path | None, note: Note) -> Source
         kept = proof_examples.load(run, trained.config, trained.classes)
         if kept is None:
             raise DataError(f"{error.message}, and the run keeps no examples to prove an export", error.hint) from error
-        note(f"{error.message}: the proof uses {counted(len(kept), 'example')} that the run keeps")
+        note(f"{error.message}; checked on the {counted(len(kept), 'example')} that the run keeps")
     return Source.of(run, trained, Splits(trained.classes, kept, None, None), kept=True)
 
 
