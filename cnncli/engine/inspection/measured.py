@@ -124,14 +124,14 @@ def _kept(run: Run, split: str, checkpoint: str) -> KeptEvaluation | None:
     """Return what the run keeps, or None where it cannot be used: without a checkpoint's name, or not readable."""
     try:
         kept = find_evaluation(run, split, checkpoint)
-        if kept is None or "checkpoint" not in kept.document:
+        if kept is None:
             return None
-        checked(kept.document, get_task(run.config().task).pages.form, split)
+        checked(kept.document, get_task(run.config().task).pages.form, str(run.evaluation_file(split)))
         kept.check_predictions()
     except RunError as error:
         _told(error)
         return None
-    return kept
+    return kept if "checkpoint" in kept.document else None
 
 
 def invariance_profile(run: Run, split: str, checkpoint: str = "best", data: Path | None = None) -> dict[str, Any]:
