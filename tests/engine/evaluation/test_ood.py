@@ -68,7 +68,7 @@ def predicted(run: Run, images: Sequence[np.ndarray]) -> list[PredictedFile]:
         content = io.BytesIO()
         Image.fromarray(pixels).save(content, "PNG")
         pictures.append(Picture(str(number), content.getvalue()))
-    return list(predict(RunNetwork(load_trained(run)), pictures, run.passport()["looks"]["train"]))
+    return list(predict(RunNetwork(load_trained(run)), pictures))
 
 
 def test_unrelated_photos_are_told(run: Run) -> None:
