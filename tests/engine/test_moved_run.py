@@ -212,10 +212,11 @@ def test_a_set_that_has_changed(moved: Path, cnn: Command, monkeypatch: pytest.M
         (Path("photos") / name / "3.png").unlink()
     (shrunk,) = changes()
     assert shrunk.startswith(begun)
-    document = json.loads((moved / "data.json").read_text(encoding="utf-8"))
+    run = Run.open(moved)
+    document = run.passport()
     shutil.rmtree("photos")
     draw(Path("photos"))
-    (moved / "data.json").write_text(json.dumps({**document, "split_hash": "0" * 64}), encoding="utf-8")
+    run.write_sealed(run.data_file, {**document, "split_hash": "0" * 64})
     assert changes() == ["the run's examples are divided into other splits than those that it was trained with"]
 
 

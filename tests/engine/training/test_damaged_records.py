@@ -137,11 +137,14 @@ def test_a_progress_that_is_none() -> None:
 
 def test_metrics_that_event_files_cannot_be_made_of(tmp_path: Path) -> None:
     """A line without its step is an error; a number that was NaN is left out, and a huge integer is no error."""
+    from cnncli.analysis.summary import summarize
+    from cnncli.config.load import load
     from cnncli.engine.training.tensorboard import EventLog
 
+    summary = summarize(load("mnist_mlp"))
     train = {"loss": None, "accuracy": 10**30}
     line = {"epoch": 1, "step": 4, "learning_rate": 0.1, "images_per_second": 5.0, "train": train}
-    EventLog(tmp_path / "tensorboard", "", [line]).close()
+    EventLog(tmp_path / "tensorboard", summary, [line]).close()
     del line["step"]
     with pytest.raises(RunError, match=r"the line of epoch 1 has no step, so"):
-        EventLog(tmp_path / "tensorboard", "", [line])
+        EventLog(tmp_path / "tensorboard", summary, [line])
