@@ -29,7 +29,7 @@ train: {epochs: EPOCHS, batch_size: 64}
 
 
 def trained(folder: Path, epochs: int) -> Run:
-    """Train in this process, undisturbed."""
+    """Train in this process."""
     from typer.testing import CliRunner
 
     from cnncli.cli.app import app
@@ -73,10 +73,11 @@ def test_a_terminal_that_goes(tmp_path: Path) -> None:
 
 
 def _own(terminal: int) -> None:
-    """Make a terminal the controlling one of this session."""
+    """Make a terminal the controlling one of this session, whose end is heard though `nohup` runs the tests."""
     import fcntl
     import termios
 
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 
@@ -99,13 +100,17 @@ def test_suspended_with_a_full_log_and_a_full_temporary_folder(tmp_path: Path) -
     (tmp_path / "disturbed").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "missing")}
     with Path("/dev/full").open("wb") as full:
-        process = start(tmp_path / "disturbed", 40, stdout=subprocess.PIPE, stderr=full, env=environment)
+        process = start(tmp_path / "disturbed", 40, stdout=subprocess.DEVNULL, stderr=full, env=environment)
     run = wait_for_epoch(tmp_path / "disturbed", process, 2)
     process.send_signal(signal.SIGTSTP)
     time.sleep(0.2)
     process.send_signal(signal.SIGCONT)
     assert process.wait(GUARD) == 0
-    expected = trained(tmp_path, 40).checkpoints.latest()
+    # In a process of its own too: the tests before have left this one with other settings.
+    quiet = start(tmp_path, 40, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    undisturbed = wait_for_epoch(tmp_path, quiet, 1)
+    assert quiet.wait(GUARD) == 0
+    expected = undisturbed.checkpoints.latest()
     found = run.checkpoints.latest()
     assert expected is not None
     assert found is not None
