@@ -76,7 +76,7 @@ def test_encodings(encoding: str, folder: Path) -> None:
     assert "東" in json.dumps(json.loads(done.stdout.decode(encoding)), ensure_ascii=False)
 
 
-@pytest.mark.parametrize("columns", ["²", "-1", "1000000000", "9" * 5000])
+@pytest.mark.parametrize("columns", ["²", "9" * 5000])
 def test_columns_that_are_no_width(columns: str, folder: Path) -> None:
     """They are not there, then; neither our tables nor the help page's stumble over them."""
     for line, code in {"cnn summary net.yaml": 0, "cnn train --help": 0, "cnn summary none.yaml": 1}.items():

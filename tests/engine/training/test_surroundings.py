@@ -81,35 +81,29 @@ def _own(terminal: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 
-def test_nohup_is_respected(tmp_path: Path) -> None:
-    """A process that was started to outlive its terminal does."""
-    process = start(
-        tmp_path,
-        40,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
-    )
-    wait_for_epoch(tmp_path, process, 1)
-    process.send_signal(signal.SIGHUP)
-    assert process.wait(GUARD) == 0
-
-
 def test_suspended_with_a_full_log_and_a_full_temporary_folder(tmp_path: Path) -> None:
-    """SIGTSTP and SIGCONT, a stderr that takes nothing, no TMPDIR: the weights are those of an undisturbed training."""
+    """With SIGHUP under `nohup`, a stderr that takes nothing, no TMPDIR: the weights are those of a quiet training."""
     (tmp_path / "disturbed").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "missing")}
     with Path("/dev/full").open("wb") as full:
-        process = start(tmp_path / "disturbed", 40, stdout=subprocess.DEVNULL, stderr=full, env=environment)
+        process = start(
+            tmp_path / "disturbed",
+            40,
+            stdout=subprocess.DEVNULL,
+            stderr=full,
+            env=environment,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        )
+    # In a process of its own too: the tests before have left this one with other settings.
+    quiet = start(tmp_path, 40, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     run = wait_for_epoch(tmp_path / "disturbed", process, 2)
+    process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTSTP)
     time.sleep(0.2)
     process.send_signal(signal.SIGCONT)
     assert process.wait(GUARD) == 0
-    # In a process of its own too: the tests before have left this one with other settings.
-    quiet = start(tmp_path, 40, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    undisturbed = wait_for_epoch(tmp_path, quiet, 1)
     assert quiet.wait(GUARD) == 0
+    (undisturbed,) = (Run.open(path) for path in tmp_path.glob("runs/net/2*"))
     expected = undisturbed.checkpoints.latest()
     found = run.checkpoints.latest()
     assert expected is not None
