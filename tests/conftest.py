@@ -12,8 +12,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -53,6 +54,23 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note what collecting the tests has imported, before any of them runs."""
     session.config.stash[IMPORTED_BY_COLLECTING] = frozenset(sys.modules)
+
+
+@pytest.fixture(scope="session")
+def script() -> Callable[[str], ModuleType]:
+    """Return what imports a campaign or a benchmark by its path below tests/: "campaigns/bombs.py"."""
+
+    def imported(place: str) -> ModuleType:
+        path = Path(__file__).parent / place
+        spec = spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        sys.modules[path.stem] = module  # Its dataclasses look for their module.
+        spec.loader.exec_module(module)
+        return module
+
+    return imported
 
 
 @pytest.fixture

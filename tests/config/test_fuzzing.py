@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -13,19 +11,11 @@ import pytest
 from cnncli.analysis.check import check
 from cnncli.config.load import load
 
-CAMPAIGN = Path(__file__).parents[1] / "campaigns" / "fuzz_configs.py"
-
 
 @pytest.fixture(scope="module")
-def fuzzing() -> ModuleType:
+def fuzzing(script: Callable[[str], ModuleType]) -> ModuleType:
     """The campaign's module."""
-    spec = importlib.util.spec_from_file_location("fuzz_configs", CAMPAIGN)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fuzz_configs"] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("campaigns/fuzz_configs.py")
 
 
 def test_five_hundred_fuzzed_configs_end_in_a_config_or_in_problems(fuzzing: ModuleType) -> None:

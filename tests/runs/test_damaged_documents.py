@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +23,6 @@ from cnncli.runs.run import Run
 from cnncli.tasks.classification.predictions import evaluated_examples
 from cnncli.tasks.task import get_task
 
-CAMPAIGN = Path(__file__).parents[1] / "campaigns" / "mutate_records.py"
 PASSPORT = {
     "classes": ["a", "b"],
     "looks": {"train": {"num_images": 0}},
@@ -287,15 +285,9 @@ def test_a_damaged_newest_checkpoint_is_told(run: Run, caplog: pytest.LogCapture
 
 
 @pytest.fixture(scope="module")
-def mutations() -> ModuleType:
+def mutations(script: Callable[[str], ModuleType]) -> ModuleType:
     """Return the campaign."""
-    spec = importlib.util.spec_from_file_location("mutate_records", CAMPAIGN)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["mutate_records"] = module  # Its dataclasses look for their module.
-    spec.loader.exec_module(module)
-    return module
+    return script("campaigns/mutate_records.py")
 
 
 def test_short_campaign(tmp_path: Path, mutations: ModuleType) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-CAMPAIGN = Path(__file__).parents[1] / "campaigns" / "bombs.py"
 KINDS = ["csv", "standard input", "pipe", "ONNX, loop", "numbers", "deep JSON", "LiteRT, noise"]
 """Those that are made quickly; the others have tests of their own."""
 
@@ -17,15 +17,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, pi
 
 
 @pytest.fixture(scope="module")
-def bombs() -> Any:
+def bombs(script: Callable[[str], ModuleType]) -> Any:
     """Return the campaign's module."""
-    spec = importlib.util.spec_from_file_location("bombs", CAMPAIGN)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["bombs"] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("campaigns/bombs.py")
 
 
 @pytest.mark.needs("onnx", "litert")

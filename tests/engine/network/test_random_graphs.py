@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 
 pytestmark = pytest.mark.engine
 
-CAMPAIGN = Path(__file__).parents[2] / "campaigns" / "random_graphs.py"
-
 
 @pytest.fixture(scope="module")
-def campaign() -> ModuleType:
+def campaign(script: Callable[[str], ModuleType]) -> ModuleType:
     """The campaign's module."""
-    spec = importlib.util.spec_from_file_location("random_graphs", CAMPAIGN)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["random_graphs"] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("campaigns/random_graphs.py")
 
 
 def test_random_graphs_equal_keras(campaign: ModuleType) -> None:

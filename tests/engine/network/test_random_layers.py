@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,19 +10,11 @@ import pytest
 
 pytestmark = pytest.mark.engine
 
-CAMPAIGN = Path(__file__).parents[2] / "campaigns" / "train_random_layers.py"
-
 
 @pytest.fixture(scope="module")
-def campaign() -> ModuleType:
+def campaign(script: Callable[[str], ModuleType]) -> ModuleType:
     """The campaign's module."""
-    spec = importlib.util.spec_from_file_location("train_random_layers", CAMPAIGN)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["train_random_layers"] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("campaigns/train_random_layers.py")
 
 
 def test_what_is_checked_without_an_error_trains(campaign: ModuleType) -> None:

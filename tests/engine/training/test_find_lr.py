@@ -5,9 +5,7 @@ The large campaign is `tests/campaigns/find_lr.py`.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -81,16 +79,9 @@ def test_the_smallest_rate_that_is_as_good_is_chosen() -> None:
 
 
 @pytest.fixture(scope="module")
-def campaign() -> ModuleType:
+def campaign(script: Callable[[str], ModuleType]) -> ModuleType:
     """The campaign's module."""
-    path = Path(__file__).parents[2] / "campaigns" / "find_lr.py"
-    spec = importlib.util.spec_from_file_location("find_lr_campaign", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["find_lr_campaign"] = module
-    spec.loader.exec_module(module)
-    return module
+    return script("campaigns/find_lr.py")
 
 
 def test_advice_is_near_the_best_of_a_grid(campaign: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
