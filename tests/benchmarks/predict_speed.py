@@ -5,8 +5,10 @@
 Both classify the same files, of 500 × 400 pixels, with the same network, after a round of each to warm up; rounds
 alternate. Keras's is `image_dataset_from_directory` and `predict` with its own batch size. Ours also looks at each file
 for what must be turned or has colours of its own, and writes the CSV. Prints the median images per second of each, the
-median of the pairwise ratios, and the processor time an image. Then processes of their own predict for a folder and
-for one ten times as large: the peak memory of each, and by how much it grew.
+median of the pairwise ratios, and the processor time an image. A third line, "bare", is of TensorFlow's operations
+alone, by turns with Keras as well: read, decode exactly, resize, compute. No program that answers as training did can
+do with less, so its ratio is about the most that is to be had. Then processes of their own predict for a folder and for
+one ten times as large: the peak memory of each, and by how much it grew.
 """
 
 from __future__ import annotations
@@ -110,9 +112,37 @@ def keras_prediction(run: Path, photos: Path, image_size: int) -> Callable[[], i
     return predicted
 
 
-def compare(run: Path, photos: Path, image_size: int, rounds: int) -> dict[str, float]:
-    """Predict with both by turns."""
-    return in_turn(our_prediction(run, photos), keras_prediction(run, photos, image_size), rounds)
+def bare_prediction(run: Path, photos: Path) -> Callable[[], int]:
+    """Return a function that does nothing but the operations no prediction can do without."""
+    import tensorflow as tf
+
+    from cnncli.engine.evaluation.predictor import BATCH_SIZE
+    from cnncli.engine.evaluation.trained import load_trained
+    from cnncli.engine.input_pipeline.decoder import decode_jpeg
+    from cnncli.resources import available_threads
+    from cnncli.runs.find import find
+
+    trained = load_trained(find(str(run), run.parent), "best")
+    resize = trained.preprocessing.resize_uint8
+    forward = tf.function(lambda images: trained.model(trained.preprocessing.to_float(images), training=False))
+    paths = sorted(str(path) for path in photos.rglob("*.jpg"))
+
+    def image(path: tf.Tensor) -> tf.Tensor:
+        pixels = tf.ensure_shape(decode_jpeg(tf.io.read_file(path), 3), (*SIZE, 3))
+        return resize(pixels[tf.newaxis])[0]
+
+    def predicted() -> int:
+        threads = 2 * available_threads()
+        images = tf.data.Dataset.from_tensor_slices(paths).map(image, num_parallel_calls=threads)
+        return sum(len(forward(batch)) for batch in images.batch(BATCH_SIZE).prefetch(1))
+
+    return predicted
+
+
+def compare(run: Path, photos: Path, image_size: int, rounds: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Predict by turns: ours and Keras, then the bare operations and Keras."""
+    keras = keras_prediction(run, photos, image_size)
+    return in_turn(our_prediction(run, photos), keras, rounds), in_turn(bare_prediction(run, photos), keras, rounds)
 
 
 def peak_memory(run: Path, photos: Path) -> int:
@@ -142,8 +172,9 @@ def main() -> int:
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
         run = train(folder, given.image_size)
         write_photos(folder / "photos", given.number)
-        figures = compare(run, folder / "photos", given.image_size, given.rounds)
+        figures, bare = compare(run, folder / "photos", given.image_size, given.rounds)
         print_rates(figures, given.rounds)
+        print(f"bare    {bare['images_per_second']:,.0f} images/s  {bare['cpu_ms']:.2f} ms; ratio {bare['ratio']:.2f}")
         peaks = []
         for times in (1, 10):
             grown = folder / f"grown-{times}"
