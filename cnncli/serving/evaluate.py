@@ -21,6 +21,7 @@ from cnncli.runs.run import Run
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
 from cnncli.tasks.measurement import Measurement, Tell, count_use, name_of
+from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.task import Result, get_task
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,9 @@ def _run_of(path: Path, description: Description, runs_dir: Path) -> Run:
 
 
 def _measure(artifact: Artifact, split: Split) -> Result:
-    evaluator = get_task(artifact.description.task).evaluator(split.name, artifact.classes, split.ids)
+    about = artifact.description
+    options = PredictionOptions(artifact.classes, (about.height, about.width), about.fit)
+    evaluator = get_task(about.task).evaluator(split.name, options, split.ids)
     first = 0
     for images in _of_one_size(split):
         rows = np.arange(first, first + len(images))

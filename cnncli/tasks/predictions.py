@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from cnncli.datasets.images import Pixels
 from cnncli.files.characters import csv_cell
 from cnncli.report.grid import Column, Grid
 from cnncli.tasks.ood import OodScore
+
+if TYPE_CHECKING:
+    from cnncli.config.schema.schema import Data
 
 NO_PIXELS: Pixels = np.empty((0, 0, 1), np.uint8)
 """In place of an image that is not there."""
@@ -58,6 +61,11 @@ class PredictionOptions:
     image_size: tuple[int, int]
     fit: str
     top: int = 3
+
+    @classmethod
+    def of(cls, data: Data, classes: Sequence[str]) -> PredictionOptions:
+        """Return the options that follow from a config's `data` section."""
+        return cls(classes, data.image_size, str(data.resize.fit))
 
 
 @dataclass(frozen=True)

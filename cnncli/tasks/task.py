@@ -79,12 +79,12 @@ class Task(ABC):
     detects_ood = False
 
     @abstractmethod
-    def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
+    def evaluator(self, split: str, options: PredictionOptions, ids: Sequence[str] = ()) -> Evaluator:
         """Return an evaluator for a split.
 
         Args:
             split: Its name.
-            classes: Names of the classes.
+            options: The classes, and how images became the network's input.
             ids: File or index of each example, in the order of the batches; empty where they are not needed.
         """
 
@@ -108,10 +108,14 @@ class Task(ABC):
         """How far an artifact's outputs are from its run's."""
 
     @abstractmethod
-    def outputs(self, logits: Outputs) -> dict[str, Outputs]:
+    def outputs(self, logits: Outputs, image_size: tuple[int, int]) -> dict[str, npt.NDArray[Any]]:
         """Return what an exported network should return, by the names of its outputs, from what the network ends in.
 
         The objective's `outputs` computes the same in TensorFlow, and is checked against this.
+
+        Args:
+            logits: What the network ends in.
+            image_size: Height and width that the network reads.
         """
 
     @abstractmethod

@@ -156,7 +156,7 @@ class InkEvaluator:
 
     def update(self, outputs: Floats, targets: Any) -> None:
         """Add a batch of what the network ends in (examples, 1)."""
-        self.update_exported(InkTask().outputs(outputs), targets)
+        self.update_exported(InkTask().outputs(outputs, (8, 8)), targets)
 
     def update_exported(self, outputs: NamedOutputs, targets: Any) -> None:
         """Add a batch of "ink" (examples,)."""
@@ -212,7 +212,7 @@ class InkTask(Task):
 
     loss_name = "squared error"
 
-    def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
+    def evaluator(self, split: str, options: PredictionOptions, ids: Sequence[str] = ()) -> Evaluator:
         """Return what scores a split."""
         return InkEvaluator(split, ids)
 
@@ -245,7 +245,7 @@ class InkTask(Task):
         """How far amounts are from the run's."""
         return InkParity()
 
-    def outputs(self, logits: Floats) -> dict[str, Floats]:
+    def outputs(self, logits: Floats, image_size: tuple[int, int]) -> dict[str, Floats]:
         """Return the amounts."""
         return {"ink": logits[:, 0].astype(np.float64)}
 

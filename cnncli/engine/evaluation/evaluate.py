@@ -27,6 +27,7 @@ from cnncli.engine.tasks.objective import make_objective
 from cnncli.runs.evaluations import keep_evaluation, kept_if_possible
 from cnncli.runs.run import Run
 from cnncli.tasks.measurement import Measurement, Tell, count_use, name_of
+from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.task import Result, get_task
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,8 @@ def measure(trained: Trained, split: Split, views: Sequence[View] = ()) -> Resul
     Raises:
         DataError: If there is none, or a file can no longer be read.
     """
-    evaluator = get_task(trained.config.task).evaluator(split.name, trained.classes, split.ids)
+    options = PredictionOptions.of(trained.config.data, trained.classes)
+    evaluator = get_task(trained.config.task).evaluator(split.name, options, split.ids)
     predictor = Predictor(trained.model, trained.preprocessing)
     undo = make_objective(trained.config).undo
     images = readable(split, trained.preprocessing) if len(split) else ()

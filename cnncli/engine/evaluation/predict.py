@@ -63,7 +63,7 @@ class RunNetwork:
     def outputs(self, prepared: Sequence[Any]) -> NamedOutputs:
         """Return what an exported network returns, and the logits where a detector reads them."""
         logits = self._predictor.logits(tf.constant(np.stack(prepared)))
-        outputs = get_task(self.task).outputs(logits)
+        outputs = get_task(self.task).outputs(logits, self.image_size)
         return outputs if self.detector is None else {**outputs, "logits": logits}
 
     def is_blank(self, prepared: npt.NDArray[np.uint8]) -> bool:

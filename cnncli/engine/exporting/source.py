@@ -82,7 +82,9 @@ class Source:
     def outputs(self, images: Pixels) -> dict[str, Outputs]:
         """Return what the run itself computes for images of one size: the truth that artifacts are held against."""
         logits = self._predictor.logits(self.preprocessing.resize_uint8(images))
-        return {name: _single(values) for name, values in self.task.outputs(logits).items()}
+        return {
+            name: _single(values) for name, values in self.task.outputs(logits, self.config.data.image_size).items()
+        }
 
     @cached_property
     def _predictor(self) -> Predictor:

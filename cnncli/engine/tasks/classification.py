@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from cnncli.config.schema.schema import Config, Loss
 from cnncli.datasets.splits import Splits
+from cnncli.engine.input_pipeline.augmentation.mixing import Mixed
 from cnncli.engine.tasks.objective import Objective, Sums
 from cnncli.layers.graph import shapes
 from cnncli.tasks.classification.class_weights import class_weights
@@ -79,11 +80,11 @@ class CrossEntropy(Objective):
         """Return the accuracy."""
         return {"accuracy": sums["num_correct"] / num_examples}
 
-    def mix(self, targets: tf.Tensor, order: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    def mix(self, targets: tf.Tensor, mixed: Mixed) -> tf.Tensor:
         """Return class probabilities (batch, classes): a share of an example's own, the rest of the other's."""
         own = tf.one_hot(targets, self._num_classes) if targets.shape.rank == 1 else targets
-        other = tf.gather(own, order)
-        return other + share[:, tf.newaxis] * (own - other)
+        other = tf.gather(own, mixed.order)
+        return other + mixed.share[:, tf.newaxis] * (own - other)
 
     def outputs(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the probabilities of the classes."""

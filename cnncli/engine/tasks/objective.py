@@ -13,6 +13,7 @@ import tensorflow as tf
 from cnncli.config.schema.augmentation import Augmentation
 from cnncli.config.schema.schema import Config
 from cnncli.datasets.splits import Splits
+from cnncli.engine.input_pipeline.augmentation.mixing import Mixed
 from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
 
 Sums = Mapping[str, tf.Tensor]
@@ -67,8 +68,8 @@ class Objective(ABC):
         """Return targets moved as an augmentation moves the images, with the same draws; by default unchanged."""
         return targets
 
-    def mix(self, targets: tf.Tensor, order: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-        """Return targets mixed with those at `order`, of which `share` (batch,) is kept.
+    def mix(self, targets: tf.Tensor, mixed: Mixed) -> tf.Tensor:
+        """Return targets mixed as their images were.
 
         Raises:
             CnnError: If such targets cannot be mixed.

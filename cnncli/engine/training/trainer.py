@@ -23,6 +23,7 @@ from cnncli.engine.training.signals import StopRequest
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import EpochDone, Listener, Started, StepsDone
 from cnncli.tasks.ood import OodDetector
+from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.task import get_task
 
 
@@ -192,7 +193,8 @@ class Trainer:
         if self._validation is None:
             return _Validated({}, None)
         images, targets = self._validation.images, self._validation.targets
-        evaluator = self._task.evaluator("validation", self.setup.splits.classes)
+        options = PredictionOptions.of(self._config.data, self.setup.splits.classes)
+        evaluator = self._task.evaluator("validation", options)
         with self._loop.updates.averaged():
             for start in range(0, len(images), BATCH_SIZE):
                 if stop.signal is not None:

@@ -30,11 +30,11 @@ class ClassificationTask(Task):
     loss_name = "cross-entropy"
     detects_ood = True
 
-    def evaluator(self, split: str, classes: Sequence[str], ids: Sequence[str] = ()) -> Evaluator:
+    def evaluator(self, split: str, options: PredictionOptions, ids: Sequence[str] = ()) -> Evaluator:
         """Return what scores a split."""
         from cnncli.tasks.classification.evaluator import ClassificationEvaluator
 
-        return ClassificationEvaluator(split, tuple(classes), ids)
+        return ClassificationEvaluator(split, tuple(options.classes), ids)
 
     def progress(self, metrics: Mapping[str, float]) -> str:
         """Return loss and accuracy."""
@@ -55,7 +55,11 @@ class ClassificationTask(Task):
 
         return ClassificationParity()
 
-    def outputs(self, logits: Outputs) -> dict[str, Outputs]:
+    def outputs(
+        self,
+        logits: Outputs,
+        image_size: tuple[int, int],  # noqa: ARG002 - a class has no place in the image
+    ) -> dict[str, Outputs]:
         """Return the probabilities of the classes."""
         from cnncli.tasks.classification.evaluator import softmax
 

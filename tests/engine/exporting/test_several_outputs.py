@@ -32,10 +32,10 @@ class BothSpec(Classification):
 class BothTask(ClassificationTask):
     """Probabilities, the number of the most probable class, and the sum of the logits."""
 
-    def outputs(self, logits: np.ndarray) -> dict[str, np.ndarray]:
+    def outputs(self, logits: np.ndarray, image_size: tuple[int, int]) -> dict[str, np.ndarray]:
         """Return all three."""
         best = logits.argmax(axis=1).astype(np.int32)
-        return {**super().outputs(logits), "best": best, "total": logits.astype(np.float64).sum(axis=1)}
+        return {**super().outputs(logits, image_size), "best": best, "total": logits.astype(np.float64).sum(axis=1)}
 
 
 def make_objective(config: Any, splits: Any) -> Any:

@@ -262,13 +262,14 @@ def test_mixing_with_the_images_drawn(images: np.ndarray) -> None:
     from cnncli.engine.input_pipeline.augmentation import mixing
 
     told = Told(betas=(0.75,))
-    mixed, order, share = mixing.mix_up(specs.MixUp(alpha=0.3), tf.constant(images), told)
+    mixed, order, share, pasted = mixing.mix_up(specs.MixUp(alpha=0.3), tf.constant(images), told)
     assert told.alphas == [pytest.approx(0.3)]
     np.testing.assert_allclose(mixed, 0.75 * images + 0.25 * images[::-1], atol=1e-6)
     np.testing.assert_array_equal(order, np.arange(5)[::-1])
     np.testing.assert_allclose(share, np.full(5, 0.75), atol=1e-6)
+    assert pasted is None
     told = Told(0.5, 0.0, 1.0, betas=(0.75,))
-    mixed, order, share = mixing.cut_mix(specs.CutMix(factor=0.8), tf.constant(images), told)
+    mixed, order, share, pasted = mixing.cut_mix(specs.CutMix(factor=0.8), tf.constant(images), told)
     assert told.alphas == [pytest.approx(0.4)]
     assert told.ranges[0] == (0.0, 0.8, ())
     expected = images.copy()
@@ -276,6 +277,9 @@ def test_mixing_with_the_images_drawn(images: np.ndarray) -> None:
     np.testing.assert_array_equal(mixed, expected)
     np.testing.assert_array_equal(order, np.arange(5)[::-1])
     np.testing.assert_allclose(share, np.full(5, 1 - 15 / 63), atol=1e-6)
+    covered = np.zeros((5, HEIGHT, WIDTH, 1), bool)
+    covered[:, :5, 4:] = True
+    np.testing.assert_array_equal(pasted, covered)
 
 
 def test_class_numbers_are_mixed_as_shares() -> None:
@@ -283,12 +287,13 @@ def test_class_numbers_are_mixed_as_shares() -> None:
     import tensorflow as tf
 
     from cnncli.config.schema.schema import Loss
+    from cnncli.engine.input_pipeline.augmentation.mixing import Mixed
     from cnncli.engine.tasks.classification import CrossEntropy
 
     objective, order = CrossEntropy(Loss(), num_classes=3), tf.constant([1, 0])
-    once = objective.mix(tf.constant([0, 2]), order, tf.constant([0.75, 1.0]))
+    once = objective.mix(tf.constant([0, 2]), Mixed(tf.zeros(2), order, tf.constant([0.75, 1.0])))
     np.testing.assert_allclose(once, [[0.75, 0.0, 0.25], [0.0, 0.0, 1.0]], atol=1e-6)
-    again = objective.mix(once, order, tf.constant([0.5, 0.5]))
+    again = objective.mix(once, Mixed(tf.zeros(2), order, tf.constant([0.5, 0.5])))
     np.testing.assert_allclose(again, [[0.375, 0.0, 0.625], [0.375, 0.0, 0.625]], atol=1e-6)
 
 

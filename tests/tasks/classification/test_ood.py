@@ -11,6 +11,7 @@ from scipy import special
 from cnncli.tasks.classification.evaluator import evaluate_logits
 from cnncli.tasks.classification.ood import EnergyDetector, energies
 from cnncli.tasks.classification.task import ClassificationTask
+from cnncli.tasks.predictions import PredictionOptions
 
 CLASSES = ("a", "b", "c")
 
@@ -97,7 +98,7 @@ def test_too_little_to_go_by() -> None:
     infinite[3] = np.inf
     with np.errstate(invalid="ignore"):
         assert detector_of(infinite) is None
-    evaluator = ClassificationTask().evaluator("test", CLASSES)
+    evaluator = ClassificationTask().evaluator("test", PredictionOptions(CLASSES, (8, 8), "stretch"))
     from cnncli.datasets.targets import ClassNumbers
 
     evaluator.update_exported({"probabilities": np.full((30, 3), 1 / 3)}, ClassNumbers(np.zeros(30, np.int64)))

@@ -22,7 +22,7 @@ CLASSES = ("a", "b", "c", "d")
 def test_outputs_are_the_softmax() -> None:
     """What an exported network should return is SciPy's softmax in double precision, also of large logits."""
     logits = np.random.default_rng(0).normal(0, 30, (50, 4)).astype(np.float32)
-    found = ClassificationTask().outputs(logits)
+    found = ClassificationTask().outputs(logits, (8, 8))
     assert found.keys() == {"probabilities"}
     assert found["probabilities"].dtype == np.float64
     np.testing.assert_allclose(found["probabilities"], special.softmax(logits.astype(np.float64), axis=1), rtol=1e-12)
@@ -64,7 +64,9 @@ def test_csv_is_a_table() -> None:
 def test_names_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
     """They are written with an apostrophe, in both tables, and read back as they were."""
     names = ("=1+1", "@cat", "'-x", "-1")
-    evaluator = ClassificationTask().evaluator("test", names, ("=a", "+b", "-c", "\td"))
+    evaluator = ClassificationTask().evaluator(
+        "test", PredictionOptions(names, (8, 8), "stretch"), ("=a", "+b", "-c", "\td")
+    )
     evaluator.update(np.eye(4, dtype=np.float32), ClassNumbers(np.arange(4)))
     evaluation = evaluator.result()
     (tmp_path / "predictions.csv").write_text(evaluation.csv(), encoding="utf-8")

@@ -42,8 +42,8 @@ class TargetChanges(Protocol):
         """Return targets moved as a change moves the images, with the same draws."""
         ...
 
-    def mix(self, targets: tf.Tensor, order: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-        """Return targets mixed with those at `order`, of which `share` stays."""
+    def mix(self, targets: tf.Tensor, mixed: mixing.Mixed) -> tf.Tensor:
+        """Return targets mixed as their images were."""
         ...
 
 
@@ -54,7 +54,7 @@ class _NoTargets:
         """Return the targets."""
         return targets
 
-    def mix(self, targets: tf.Tensor, order: tf.Tensor, share: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
+    def mix(self, targets: tf.Tensor, mixed: mixing.Mixed) -> tf.Tensor:  # noqa: ARG002
         """Return the targets."""
         return targets
 
@@ -94,8 +94,8 @@ class Augmentation:
             number_of_images = tf.shape(images)[0]
             draws = Draws(own_seed, first, number_of_images)
             if type(change) in _MIXING_CHANGES:
-                images, order, share = _MIXING_CHANGES[type(change)](change, images, draws)
-                targets = self._targets.mix(targets, order, share)
+                mixed = _MIXING_CHANGES[type(change)](change, images, draws)
+                images, targets = mixed.images, self._targets.mix(targets, mixed)
             else:
                 images = _IMAGE_CHANGES[type(change)](change, images, draws)
                 targets = self._targets.transform(change, Draws(own_seed, first, number_of_images), targets)

@@ -22,11 +22,13 @@ class Mixed(NamedTuple):
         images: The mixed images.
         order: Place in the batch of the other image of each, int32 (images,).
         share: Share of each that is its own, float32 (images,).
+        pasted: Where the other image covers it, bool (images, height, width, 1); None where the two are blended.
     """
 
     images: tf.Tensor
     order: tf.Tensor
     share: tf.Tensor
+    pasted: tf.Tensor | None = None
 
 
 def mix_up(spec: specs.MixUp, images: tf.Tensor, draws: Draws) -> Mixed:
@@ -42,7 +44,7 @@ def cut_mix(spec: specs.CutMix, images: tf.Tensor, draws: Draws) -> Mixed:
     pasted = rectangle(images, side, side, draws)
     order = draws.order()
     kept = 1.0 - tf.reduce_mean(tf.cast(pasted, tf.float32), axis=(1, 2, 3))
-    return Mixed(tf.where(pasted, tf.gather(images, order), images), order, kept)
+    return Mixed(tf.where(pasted, tf.gather(images, order), images), order, kept, pasted)
 
 
 def _blend(first: tf.Tensor, second: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
