@@ -18,7 +18,7 @@ from cnncli.config.language.validation import Part, sentence
 from cnncli.config.schema.augmentation import AUGMENTATIONS
 from cnncli.config.schema.optimizers import OPTIMIZERS
 from cnncli.config.schema.schedules import SCHEDULES
-from cnncli.config.schema.schema import Config, Data, Document, Model, Section, Train
+from cnncli.config.schema.schema import MASKED, Config, Data, Document, Model, Section, Train
 from cnncli.config.schema.tasks import TASKS, VALIDATION, TaskSpec
 from cnncli.config.yaml.origins import Origins
 from cnncli.config.yaml.problems import Problems, problem
@@ -87,7 +87,12 @@ class _Builder:
             self.groups(train, network)
         if data is None or train is None or top is None or self.problems:
             raise ConfigError(tuple(self.problems))
-        train = _with_monitor(train, TASKS[top.task])
+        task = TASKS[top.task]
+        for found in task.conflicts(data.source in MASKED, train.loss.model_fields_set):
+            self.add("E019", found.message, found.path, found.hint)
+        if self.problems:
+            raise ConfigError(tuple(self.problems))
+        train = _with_monitor(train, task)
         return Config(
             name=top.name,
             task=top.task,

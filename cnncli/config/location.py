@@ -7,7 +7,7 @@ from pathlib import Path
 from cnncli.config.schema.schema import Config, Data
 from cnncli.errors import DataError
 
-WITHOUT_PATH = ("digits", "tfds")
+WITHOUT_PATH = ("digits", "digit_scenes", "tfds")
 """Sources that no path of the disk leads to."""
 
 GIVE = "Give the path where they are now: --set data.path=PATH."

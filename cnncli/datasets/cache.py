@@ -82,11 +82,11 @@ def load(identity: str, channels: int) -> Known | None:
         vocabulary = tuple(json.loads(stored["vocabulary"].tobytes()))
         columns = {name: stored[name] for name in Facts.columns()}
         known = Known(
-            names=_split(stored["names"]),
+            names=parted(stored["names"]),
             stamps=stored["stamps"],
             contents=stored["contents"],
             facts=Facts(**columns, vocabulary=vocabulary),
-            reasons=_split(stored["reasons"]),
+            reasons=parted(stored["reasons"]),
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
@@ -98,14 +98,38 @@ def save(identity: str, channels: int, known: Known) -> None:
     """Save the results; a cache that cannot be written is not an error: the next run scans again."""
     content = {name: getattr(known.facts, name) for name in Facts.columns()} | {
         "vocabulary": np.frombuffer(json.dumps(known.facts.vocabulary).encode(), np.uint8),
-        "names": _join(known.names),
-        "reasons": _join(known.reasons),
+        "names": joined(known.names),
+        "reasons": joined(known.reasons),
         "stamps": known.stamps,
         "contents": known.contents,
     }
     buffer = io.BytesIO()
     np.savez(buffer, **content)
     _write(_path(identity, channels), buffer.getbuffer())
+
+
+def load_arrays(identity: str) -> dict[str, npt.NDArray[Any]] | None:
+    """Return the arrays that `save_arrays` kept for an identity, or None."""
+    content = _read(_arrays_path(identity))
+    if content is None:
+        return None
+    try:
+        with np.load(content, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def save_arrays(identity: str, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Keep arrays for an identity."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    _write(_arrays_path(identity), buffer.getbuffer())
+
+
+def _arrays_path(identity: str) -> Path:
+    key = sha256(f"{_VERSION} {PIL.__version__} {identity}".encode("utf-8", "surrogateescape"))
+    return folder() / f"arrays-{key.hexdigest()[:32]}.sealed"
 
 
 def load_document(key: str) -> dict[str, Any] | None:
@@ -162,10 +186,12 @@ def _write(path: Path, content: bytes | memoryview) -> None:
             write(file, content)
 
 
-def _join(texts: Sequence[str]) -> npt.NDArray[np.uint8]:
+def joined(texts: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Return texts as bytes, each ended by a zero byte."""
     joined = "".join(text.replace("\0", " ") + "\0" for text in texts)
     return np.frombuffer(joined.encode("utf-8", "surrogateescape"), np.uint8)
 
 
-def _split(stored: npt.NDArray[np.uint8]) -> list[str]:
+def parted(stored: npt.NDArray[Any]) -> list[str]:
+    """Return the texts that `joined` was given."""
     return stored.tobytes().decode("utf-8", "surrogateescape").split("\0")[:-1]

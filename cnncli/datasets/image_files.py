@@ -35,7 +35,7 @@ def from_store(store: Store, origin: str, data: Data, classes: Classes | None, w
     found = layout.by_folders(listing, origin)
     collection = measured(store, listing, found, data, classes, watch)
     if not len(collection.parts["train"]):
-        raise DataError(f"{origin} contains no readable training images", hint=_first_reason(collection.bad_files))
+        raise DataError(f"{origin} contains no readable training images", hint=first_reason(collection.bad_files))
     return collection
 
 
@@ -68,7 +68,7 @@ def from_csv(path: Path, data: Data, classes: Classes | None, watch: Watch | Non
     )
     collection = measured(store, listing, found, data, classes, watch)
     if not len(collection.parts["train"]):
-        raise DataError(f"{path} lists no readable training images", hint=_first_reason(collection.bad_files))
+        raise DataError(f"{path} lists no readable training images", hint=first_reason(collection.bad_files))
     return collection
 
 
@@ -92,7 +92,7 @@ def measured(
         stamps=scanned.stamps,
         contents=scanned.contents,
     )
-    groups = found.groups if found.groups is not None else _groups(files.names, data.group)
+    groups = found.groups if found.groups is not None else groups_of(files.names, data.group)
     place = {name: number for number, name in enumerate(named)}
     labels = np.array([place[name] for name in found.classes], np.int64)
     split_of = np.array(found.splits)
@@ -102,18 +102,18 @@ def measured(
         chosen = np.flatnonzero((split_of == name) & good)
         images = files.take(chosen)
         parts[name] = Part(
-            Split(name, images, ClassNumbers(labels[chosen]), [_shown(n) for n in images.names]),
+            Split(name, images, ClassNumbers(labels[chosen]), [shown(n) for n in images.names]),
             scanned.facts.take(chosen),
             None if groups is None else [groups[row] for row in chosen.tolist()],
         )
-    bad = [BadFile(_shown(name), split, reason) for name, split, reason in found.bad]
+    bad = [BadFile(shown(name), split, reason) for name, split, reason in found.bad]
     for row in np.flatnonzero(~good).tolist():
-        bad.append(BadFile(_shown(files.names[row]), found.splits[row], scanned.reasons[row]))
+        bad.append(BadFile(shown(files.names[row]), found.splits[row], scanned.reasons[row]))
     bad.sort(key=lambda item: item.file)
     return Collection(named, parts, bad, found.ignored, found.ignored_folders)
 
 
-def _first_reason(bad_files: Sequence[BadFile]) -> str:
+def first_reason(bad_files: Sequence[BadFile]) -> str:
     """Say why the first of the files is not an image."""
     if not bad_files:
         return "There are no files in its class folders."
@@ -125,7 +125,7 @@ def is_pattern(group: str | None) -> bool:
     return group is not None and "(" in group
 
 
-def _groups(names: Sequence[str], group: str | None) -> list[str] | None:
+def groups_of(names: Sequence[str], group: str | None) -> list[str] | None:
     """Return what the pattern's one group matches in each file's name.
 
     Raises:
@@ -139,7 +139,7 @@ def _groups(names: Sequence[str], group: str | None) -> list[str] | None:
             hint="For a folder, give a pattern with one group, such as data.group: '^(.+)_[0-9]+'.",
         )
     found = [re.search(group, PurePosixPath(name).name) for name in names]
-    missing = [_shown(name) for name, match in zip(names, found, strict=True) if match is None or match[1] is None]
+    missing = [shown(name) for name, match in zip(names, found, strict=True) if match is None or match[1] is None]
     if missing:
         named = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
         raise DataError(f'data.group "{group}" does not match in {counted(len(missing), "file name")}: {named}')
@@ -156,6 +156,6 @@ def _refuse_unknown(found: Layout, classes: Classes) -> None:
         )
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """Return a name that can be written as UTF-8: bytes that are not UTF-8 appear as backslash escapes."""
     return name if name.isprintable() else name.encode("utf-8", "backslashreplace").decode()

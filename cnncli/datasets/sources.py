@@ -9,19 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from cnncli.config.schema.schema import Data
-from cnncli.datasets import arrays, builtin, cache, facts, tfds
+from cnncli.datasets import arrays, builtin, cache, digit_scenes, facts, tfds
 from cnncli.datasets.archive import Archive
 from cnncli.datasets.arrays import Arrays
 from cnncli.datasets.cache import Known
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.facts import Facts
 from cnncli.datasets.image_files import Classes, from_csv, from_store
+from cnncli.datasets.masks.collect import from_masks
 from cnncli.datasets.recalled import Recalled
 from cnncli.datasets.rehash import current
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.splits import Images, Split
 from cnncli.datasets.stamps import Stamp, settled, stamp_of
-from cnncli.datasets.store import Folder
+from cnncli.datasets.store import Folder, Store
 from cnncli.datasets.targets import ClassNumbers
 from cnncli.errors import DataError
 
@@ -40,6 +41,8 @@ def collect(data: Data, classes: Classes | None = None, watch: Watch | None = No
     known = classes or builtin.CLASSES.get(data.source)
     if data.source == "digits":
         return _from_arrays(arrays.read(builtin.EMBEDDED), data, known, None)
+    if data.source == "digit_scenes":
+        return digit_scenes.collect(data)
     if data.source == "tfds":
         return tfds.collect(data, known, watch)
     if data.path is None:  # the config has one for every other source
@@ -51,6 +54,8 @@ def from_path(path: Path, data: Data, classes: Classes | None, watch: Watch | No
     """Return what a file or folder holds: a folder or .zip of images, an .npz file, or a table in CSV."""
     if not path.exists():
         raise DataError(f"{path} does not exist", hint="Set data.path to the data.")
+    if data.source == "masks":
+        return from_masks(_store(path), str(path), data, classes, watch)
     if path.is_dir():
         return from_store(Folder(path), str(path), data, classes, watch)
     suffix = path.suffix.casefold()
@@ -65,6 +70,15 @@ def from_path(path: Path, data: Data, classes: Classes | None, watch: Watch | No
         file = ArrayFile.of(path)
         return _from_arrays(builtin.read_cifar(data.source, path), data, classes, file)
     raise DataError(f"{path} is not a folder, .zip, .npz or .csv file", hint="Set data.path to one of these.")
+
+
+def _store(path: Path) -> Store:
+    """Return the folder or archive of images and masks at a path."""
+    if path.is_dir():
+        return Folder(path)
+    if path.suffix.casefold() == ".zip":
+        return Archive(path)
+    raise DataError(f"{path} is not a folder or .zip file", hint="Set data.path to one that holds images and masks.")
 
 
 @dataclass(frozen=True)

@@ -120,5 +120,8 @@ class HasTargets(Protocol):
         ...
 
 
-TARGETS: dict[str, Callable[[HasTargets], Targets]] = {"classification": lambda split: split.targets}
+TARGETS: dict[str, Callable[[HasTargets], Targets]] = {
+    "classification": lambda split: split.targets,
+    "segmentation": lambda split: split.targets,
+}
 """By task: what makes its targets from a split, whose own targets are those of its source."""

@@ -162,6 +162,7 @@ class Task(ABC):
 
 TASKS: dict[str, str | Callable[[], Task]] = {
     "classification": "cnncli.tasks.classification.task:ClassificationTask",
+    "segmentation": "cnncli.tasks.segmentation.task:SegmentationTask",
 }
 """By name: what makes the task, or where to import it from."""
 

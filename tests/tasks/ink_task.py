@@ -271,7 +271,7 @@ def _objective() -> Any:
         """Squared error of one number."""
 
         target_spec = tf.TensorSpec([None], tf.float32)
-        sum_types = {"absolute_error": tf.float64}  # noqa: RUF012 - the base class says that nobody changes it
+        sum_specs = {"absolute_error": tf.TensorSpec([], tf.float64)}  # noqa: RUF012 - the base class says that nobody changes it
 
         def loss(self, targets: Any, outputs: Any) -> Any:
             """Return the squared error of each example."""

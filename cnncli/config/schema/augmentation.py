@@ -12,6 +12,7 @@ from cnncli.layers.base import Spec
 
 Share = Annotated[float, Field(ge=0, le=1)]
 SignedShare = Annotated[float, Field(ge=-1, le=1)]
+Scale = Annotated[float, Field(ge=0.1, le=10)]
 Shift = SignedShare | tuple[SignedShare, SignedShare]
 Range = Share | tuple[Share, Share]
 FillMode = Literal["reflect", "constant", "wrap", "nearest"]
@@ -58,6 +59,18 @@ class RandomZoom(Moved):
     width_factor: Shift | None = Field(
         default=None, description="Largest zoom along the width; null keeps the aspect ratio."
     )
+
+
+class RandomScale(Moved):
+    """Enlarge or shrink images and show a random part: what segmentation recipes call random scale and crop.
+
+    An image that was shrunk lies at a random place, the rest is filled.
+    """
+
+    factor: tuple[Scale, Scale] = Field(
+        default=(0.5, 2.0), description="Smallest and largest scale; below 1 the image shrinks."
+    )
+    fill_mode: FillMode = Field(default="constant", description="How to fill what a shrunken image leaves free.")
 
 
 class RandomCrop(Augmentation):
@@ -136,6 +149,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
         RandomTranslation,
         RandomRotation,
         RandomZoom,
+        RandomScale,
         RandomCrop,
         RandomBrightness,
         RandomContrast,

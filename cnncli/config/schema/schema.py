@@ -26,6 +26,29 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
 
 
+Source = Literal[
+    "digits",
+    "digit_scenes",
+    "mnist",
+    "fashion_mnist",
+    "cifar10",
+    "cifar100",
+    "npz",
+    "folder",
+    "csv",
+    "masks",
+    "tfds",
+]
+"""Where examples come from."""
+
+MASKED = ("masks", "digit_scenes")
+"""Sources with a class for every pixel."""
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+MaskValue = Annotated[int, Field(ge=0, le=65535)] | tuple[Byte, Byte, Byte]
+"""What a mask file holds for a class: a number, or red, green and blue."""
+
+
 class Resize(Section):
     """How an image of another size becomes `image_size`."""
 
@@ -40,12 +63,27 @@ class Resize(Section):
 class Data(Section):
     """The examples, and how they become arrays."""
 
-    source: Literal["digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "npz", "folder", "csv", "tfds"] = Field(
-        description="Source of the examples; digits come with cnncli."
+    source: Source = Field(
+        description="Source of the examples; digits and digit_scenes, digits pasted on backgrounds, come with cnncli."
     )
     path: str | None = Field(
         default=None,
         description="The folder, .zip, .npz or .csv file; for a built-in dataset a local copy, to avoid the download.",
+    )
+    images: str | None = Field(
+        default=None,
+        description="For masks: folder of the images, with {split} for train, validation and test; null: look for one.",
+    )
+    masks: str | None = Field(
+        default=None, description="For masks: folder of the masks, likewise; files are paired by their names."
+    )
+    classes: dict[str, MaskValue] | tuple[str, ...] | None = Field(
+        default=None,
+        description="For masks: value or [r, g, b] of each class, or their names in the order of their values; "
+        "null: the lines of classes.txt.",
+    )
+    ignore: MaskValue | tuple[MaskValue, ...] | None = Field(
+        default=None, description="For masks: value or values of pixels that count nowhere; null: none."
     )
     image_size: tuple[Pixels, Pixels] = Field(description="Height and width of the network's input, in pixels.")
     channels: Literal[1, 3] = Field(default=1, description="1 for grey, 3 for red, green and blue.")
@@ -79,10 +117,11 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.path is None and self.source in ("npz", "folder", "csv", "tfds"):
+        if self.path is None and self.source in ("npz", "folder", "csv", "masks", "tfds"):
             raise ValueError(f"The source {self.source} requires a path to the examples.")
         if self.fold is not None and self.fold > (self.folds or 0):
             raise ValueError(f"There is no fold {self.fold}: data.folds is {self.folds or 'null'}.")
+        self._check_masks()
         self._check_group()
         for change in self.augmentation:
             if isinstance(change, RandomCrop) and not change.fits(self.image_size):
@@ -90,11 +129,21 @@ class Data(Section):
                 raise ValueError(f"RandomCrop is larger than the image with its padding, {height}×{width}.")
         return self
 
+    def _check_masks(self) -> None:
+        """Raise ValueError if keys for masks are given without masks, or masks would lose pixels."""
+        given = [key for key in ("images", "masks", "classes", "ignore") if getattr(self, key) is not None]
+        if given and self.source != "masks":
+            raise ValueError(f"{given[0]} is for the source masks; the source is {self.source}.")
+        if (self.images is None) != (self.masks is None):
+            raise ValueError("images and masks belong together: give both folders, or neither.")
+        if self.source in MASKED and self.resize.fit == "crop":
+            raise ValueError("The fit crop would leave pixels without a prediction; use stretch or pad.")
+
     def _check_group(self) -> None:
         """Raise ValueError if files cannot be grouped so."""
         if self.group is None:
             return
-        if self.source not in ("folder", "csv"):
+        if self.source not in ("folder", "csv", "masks"):
             raise ValueError(f"The source {self.source} has no file names to group by.")
         if "(" not in self.group and self.source == "csv":
             return
@@ -118,14 +167,39 @@ class Model(Section):
 
 
 class Loss(Section):
-    """Sparse categorical cross-entropy and its adjustments."""
+    """Sparse categorical cross-entropy and its adjustments; of segmentation, over all pixels."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="Label smoothing: fraction of the probability distributed evenly over all classes."
     )
-    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0)]] = Field(
-        default="none", description="Weight of each class: none, balanced (inverse to its frequency), or by name."
+    class_weights: Literal["none", "balanced", "inverse_log"] | dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default="none",
+        description="Weight of each class: none, balanced (inverse to its frequency), for segmentation also "
+        "inverse_log (1 / ln(1.02 + frequency)), or by name.",
     )
+    dice: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0, description="For segmentation: share of the Dice loss in the loss."
+    )
+    boundary: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0, description="For segmentation: share of the cross-entropy of pixels next to another class."
+    )
+    focal: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="For segmentation: gamma of the focal loss; 0 is plain cross-entropy."
+    )
+    resolution: Literal["output", "image"] = Field(
+        default="output",
+        description="For segmentation: compare with the mask in the size of the network's output, or enlarge the "
+        "output to the image's size.",
+    )
+    auxiliary: Annotated[float, Field(ge=0)] = Field(
+        default=0.4, description="For segmentation: weight of the loss of each output besides the one named mask."
+    )
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if self.dice + self.boundary > 1:
+            raise ValueError(f"dice and boundary are shares; together they are {self.dice + self.boundary:g}.")
+        return self
 
 
 class EarlyStopping(Section):

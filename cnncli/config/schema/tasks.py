@@ -1,6 +1,6 @@
 """What a config needs to know about a task: its metrics, and what its network must end in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import AfterValidator, Field
@@ -45,8 +45,22 @@ class OutputProblem(NamedTuple):
     code: str = "E301"
 
 
+class Conflict(NamedTuple):
+    """What in a config does not go with its task: the key, what is wrong, what to do."""
+
+    path: str
+    message: str
+    hint: str
+
+
 class TaskSpec(Spec):
     """A task, as a config may name it: `task: classification`."""
+
+    reads_masks: ClassVar[bool] = False
+    """Whether its examples have a class for every pixel."""
+
+    has_places: ClassVar[bool] = False
+    """Whether what the network ends in has places in the image, so that moving the image moves it."""
 
     metrics: ClassVar[tuple[Metric, ...]]
     """All metrics; the first is "loss"."""
@@ -85,6 +99,25 @@ class TaskSpec(Spec):
             if shapes[name][:1] != (num_images,):
                 return f'its output "{name}" has the shape {shapes[name]}, expected {num_images} images first'
         return None
+
+    def conflicts(self, masked_source: bool, loss_keys: Collection[str]) -> Iterator[Conflict]:
+        """Yield what in a config does not go with the task.
+
+        Args:
+            masked_source: Whether the data has a class for every pixel.
+            loss_keys: Keys that the config gives below train.loss.
+        """
+        for key in ("dice", "boundary", "focal", "resolution", "auxiliary"):
+            if key in loss_keys and not self.reads_masks:
+                yield Conflict(f"train.loss.{key}", f"{key} is for task: segmentation.", "Remove the key.")
+        if masked_source and not self.reads_masks:
+            message = "The data has a class for every pixel; this task cannot use it."
+            yield Conflict("data.source", message, "Set task: segmentation, or choose another source.")
+        if self.reads_masks and not masked_source:
+            message = "Segmentation needs a class for every pixel of an image."
+            yield Conflict(
+                "data.source", message, "Set data.source: masks, or digit_scenes for the set that comes along."
+            )
 
     @property
     def primary(self) -> Metric:
@@ -157,7 +190,62 @@ class Classification(TaskSpec):
         return None
 
 
-TASKS: dict[str, TaskSpec] = {"classification": Classification()}
+MASK = "mask"
+"""Of several outputs, the one that is the prediction; the others only help training."""
+
+
+class Segmentation(TaskSpec):
+    """Every pixel is of one class: the network ends in one logit per class for each place of a plane."""
+
+    metrics = (Metric("loss", False), Metric("mean_iou", True, primary=True), Metric("pixel_accuracy", True))
+    output_names = ("mask", "probabilities")
+    reads_masks = True
+    has_places = True
+
+    def check_output(
+        self, shape: OutputShape, num_classes: int | None, image_size: tuple[int, int]
+    ) -> OutputProblem | None:
+        """Return why the output is not a plane with one number per class, or None if it is."""
+        if isinstance(shape, Mapping):
+            if MASK not in shape:
+                return OutputProblem(
+                    f"The network has the outputs {', '.join(shape)}; none is called {MASK}.",
+                    f"Name the output that is the prediction {MASK}; the others only help training.",
+                    code="E304",
+                )
+            found = (self.check_output(each, num_classes, image_size) for each in shape.values())
+            return next((problem for problem in found if problem is not None), None)
+        if len(shape) != 3:
+            return OutputProblem(
+                f"The network ends in {'×'.join(map(str, shape))} values; segmentation ends in a plane with one number "
+                "per class, height×width×classes.",
+                "Leave out Flatten, Dense and global pooling, and end with Conv2D: {filters: CLASSES, kernel_size: 1}.",
+            )
+        if num_classes is not None and shape[-1] != num_classes:
+            return OutputProblem(
+                f"The network ends in {shape[-1]:,} channels; the data has {num_classes:,} classes.",
+                f"Give the last layer {num_classes} filters: one logit per class.",
+            )
+        if shape[0] > image_size[0] or shape[1] > image_size[1]:
+            return OutputProblem(
+                f"The network ends in a plane of {shape[0]}×{shape[1]}, larger than the image, "
+                f"{image_size[0]}×{image_size[1]}.",
+                "Enlarge less: the output may be as large as the image, or smaller.",
+            )
+        return None
+
+    def check_answer(self, shapes: Mapping[str, Shape], num_images: int, num_classes: int) -> str | None:
+        """Return what is wrong with an answer that is not a class and probabilities for each pixel, or None."""
+        problem = super().check_answer(shapes, num_images, num_classes)
+        if problem is not None:
+            return problem
+        mask, probabilities = shapes["mask"], shapes["probabilities"]
+        if len(mask) != 3 or probabilities != (*mask, num_classes):
+            return f"its mask has the shape {mask}, its probabilities {probabilities}, for {num_classes} classes"
+        return None
+
+
+TASKS: dict[str, TaskSpec] = {"classification": Classification(), "segmentation": Segmentation()}
 """All tasks by the name that a config gives them."""
 
 DEFAULT = "classification"

@@ -52,7 +52,8 @@ def views_of(config: Config) -> tuple[View, ...]:
             "no test-time augmentation possible: training neither flipped nor shifted images",
             "It requires RandomFlip, RandomTranslation or RandomCrop in data.augmentation.",
         )
-    shifts = (STILL, *CORNERS) if moves else (STILL,)
+    # What has places in the image is moved with it, by less than a pixel of a smaller plane.
+    shifts = (STILL, *CORNERS) if moves and not config.task_spec.has_places else (STILL,)
     return tuple(View(shift, mirrored) for mirrored in ((False, True) if mirrors else (False,)) for shift in shifts)
 
 

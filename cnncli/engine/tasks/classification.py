@@ -15,7 +15,7 @@ from cnncli.datasets.splits import Splits
 from cnncli.engine.input_pipeline.augmentation.mixing import Mixed
 from cnncli.engine.tasks.objective import Objective, Sums
 from cnncli.layers.graph import shapes
-from cnncli.tasks.classification.class_weights import class_weights
+from cnncli.tasks.class_weights import class_weights
 
 
 class CrossEntropy(Objective):
@@ -28,7 +28,7 @@ class CrossEntropy(Objective):
     """
 
     target_spec = tf.TensorSpec([None], tf.int32)
-    sum_types = {"num_correct": tf.int64}  # noqa: RUF012 - the base class says that nobody changes it
+    sum_specs = {"num_correct": tf.TensorSpec([], tf.int64)}  # noqa: RUF012 - the base class says that nobody changes it
 
     def __init__(
         self, loss: Loss, weights: npt.NDArray[np.float32] | None = None, num_classes: int | None = None
@@ -48,7 +48,11 @@ class CrossEntropy(Objective):
         strata = None if splits is None else splits.train.targets.strata()
         if splits is None or strata is None:
             return cls(loss, None, num_classes)
-        return cls(loss, class_weights(loss.class_weights, splits.classes, strata), num_classes)
+        return cls(
+            loss,
+            class_weights(loss.class_weights, splits.classes, np.bincount(strata, minlength=len(splits.classes))),
+            num_classes,
+        )
 
     def loss(self, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
         """Return the loss of each example.

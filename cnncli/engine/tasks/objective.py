@@ -25,11 +25,11 @@ class Objective(ABC):
 
     Attributes:
         target_spec: Shape and type of a batch's targets as `Targets.fit` makes them, batch axis first.
-        sum_types: Types of the numbers that `sums` returns, by name.
+        sum_specs: Shapes and types of what `sums` returns, by name.
     """
 
     target_spec: tf.TensorSpec
-    sum_types: Mapping[str, tf.DType]
+    sum_specs: Mapping[str, tf.TensorSpec]
 
     @abstractmethod
     def loss(self, targets: tf.Tensor, outputs: Any) -> tf.Tensor:
@@ -45,12 +45,12 @@ class Objective(ABC):
         """Return what a batch adds to the epoch's sums.
 
         Args:
-            targets: As `target_spec` says; never mixed.
+            targets: As `target_spec` says: moved with the images, and mixed where that leaves targets of this kind.
             outputs: What the network ends in.
         """
 
     @abstractmethod
-    def means(self, sums: Mapping[str, float], num_examples: int) -> dict[str, float]:
+    def means(self, sums: Mapping[str, Any], num_examples: int) -> dict[str, float]:
         """Return the metrics besides the loss of an epoch, from its sums."""
 
     @abstractmethod
@@ -83,6 +83,7 @@ class Objective(ABC):
 
 OBJECTIVES: dict[str, str | Callable[[Config, Splits | None], Objective]] = {
     "classification": "cnncli.engine.tasks.classification:CrossEntropy.of",
+    "segmentation": "cnncli.engine.tasks.segmentation:PixelCrossEntropy.of",
 }
 """By task: what makes its objective from a config and the examples, if there are any; or where to import it from."""
 

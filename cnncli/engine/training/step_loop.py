@@ -86,7 +86,7 @@ class StepLoop:
         self._guards_gradients = config.train.precision != "mixed_float16"
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, name="loss_sum")
         self._task_sums = {
-            name: tf.Variable(tf.zeros([], kind), name=name) for name, kind in objective.sum_types.items()
+            name: tf.Variable(tf.zeros(spec.shape, spec.dtype), name=name) for name, spec in objective.sum_specs.items()
         }
         self._num_seen = tf.Variable(0, dtype=tf.int64, name="num_seen")
         self._sums = [self._loss_sum, *self._task_sums.values(), self._num_seen]
@@ -192,7 +192,8 @@ class StepLoop:
     def _count(self, batch: Batch, outputs: Any, losses: tf.Tensor, penalty: tf.Tensor) -> None:
         """Add a batch to the epoch's sums."""
         number = tf.shape(batch.unmixed, tf.int64)[0]
-        counted = self.objective.sums(batch.unmixed, outputs)
+        targets = batch.targets if self.objective.target_spec.is_compatible_with(batch.targets) else batch.unmixed
+        counted = self.objective.sums(targets, outputs)
         totals = [tf.cast(tf.reduce_sum(losses), tf.float64), *(counted[name] for name in self._task_sums), number]
         if self._penalty_sum is not None:
             totals.append(tf.cast(penalty, tf.float64) * tf.cast(number, tf.float64))
@@ -218,7 +219,7 @@ class StepLoop:
         seen = max(int(self._num_seen), 1)
         penalty = float("nan") if self._penalty_sum is None else float(self._penalty_sum) / seen
         known = None if math.isnan(penalty) else penalty
-        sums = {name: variable.numpy().item() for name, variable in self._task_sums.items()}
+        sums = {name: variable.numpy().tolist() for name, variable in self._task_sums.items()}
         return Means(float(self._loss_sum) / seen, self.objective.means(sums, seen), known)
 
     def penalty(self) -> float | None:

@@ -31,17 +31,27 @@ def _mirrored(length: int, draws: Draws) -> tf.Tensor:
     return tf.where(draws.uniform(0.0, 1.0)[:, tf.newaxis] < 0.5, length - 1 - places, places)
 
 
-def crop(spec: specs.RandomCrop, images: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """Cut a part out of each image at a place of its own, after a border of zeros; a smaller part is enlarged."""
+def crop(
+    spec: specs.RandomCrop, images: tf.Tensor, draws: Draws, fill: float = 0.0, method: str = "bilinear"
+) -> tf.Tensor:
+    """Cut a part out of each image at a place of its own, after a border of zeros; a smaller part is enlarged.
+
+    Args:
+        spec: Says how large the part is.
+        images: The images.
+        draws: Say where it is.
+        fill: Value of the border.
+        method: How the part is enlarged.
+    """
     size = images.shape[1:3]
     height, width = spec.height or size[0], spec.width or size[1]
     border = [spec.padding, spec.padding]
-    images = tf.pad(images, [[0, 0], border, border, [0, 0]])
+    images = tf.pad(images, [[0, 0], border, border, [0, 0]], constant_values=fill)
     for axis, part in ((1, height), (2, width)):
         room = images.shape[axis] - part
         start = tf.minimum(tf.cast(draws.uniform(0.0, room + 1.0), tf.int32), room)
         images = tf.gather(images, start[:, tf.newaxis] + tf.range(part), axis=axis, batch_dims=1)
-    return images if (height, width) == tuple(size) else tf.image.resize(images, size)
+    return images if (height, width) == tuple(size) else tf.image.resize(images, size, method)
 
 
 def translate(spec: specs.RandomTranslation, images: tf.Tensor, draws: Draws) -> tf.Tensor:
@@ -56,6 +66,18 @@ def zoom(spec: specs.RandomZoom, images: tf.Tensor, draws: Draws) -> tf.Tensor:
     tall = 1.0 + draws.uniform(*both_ways(spec.height_factor))
     wide = tall if spec.width_factor is None else 1.0 + draws.uniform(*both_ways(spec.width_factor))
     return _resample(spec, images, _zoomed(height, tall), _zoomed(width, wide))
+
+
+def scale(spec: specs.RandomScale, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Enlarge or shrink each image, and show a part of it, or all of it, at a place of its own."""
+    height, width = images.shape[1:3]
+    factor = draws.uniform(*spec.factor)[:, tf.newaxis]
+    lines = []
+    for length in (height, width):
+        # What is not shown of an enlarged image, in its own pixels; of a shrunken one, minus what stays free.
+        hidden = length - length / factor
+        lines.append((_line(length) + 0.5) / factor - 0.5 + draws.uniform(0.0, 1.0)[:, tf.newaxis] * hidden)
+    return _resample(spec, images, *lines)
 
 
 def rotate(spec: specs.RandomRotation, images: tf.Tensor, draws: Draws) -> tf.Tensor:

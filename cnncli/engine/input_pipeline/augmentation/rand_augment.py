@@ -21,11 +21,27 @@ _MAX_SHIFT = 0.45
 _MAX_TURN = 30 / 360
 _MAX_TONE = 0.9
 _MAX_BITS = 4.0
+_MOVES = 3
+"""Changes that move pixels; they come first."""
 
 
 def rand_augment(spec: specs.RandAugment, images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Make `num_ops` changes to each image, one after the other; a change is computed only where it was drawn."""
-    changes = _changes(specs.Moved(interpolation=spec.interpolation))
+    return _made(_changes(specs.Moved(interpolation=spec.interpolation)), spec, images, draws)
+
+
+def rand_augment_masks(spec: specs.RandAugment, masks: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Move masks as their images are moved; changes of pixel values leave them alone."""
+    moves = _changes(specs.Moved(interpolation="nearest"))
+    changes = (*moves[:_MOVES], *(_unchanged for _ in moves[_MOVES:]))
+    return _made(changes, spec, masks, draws)
+
+
+def _unchanged(images: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+    return images
+
+
+def _made(changes: tuple[Change, ...], spec: specs.RandAugment, images: tf.Tensor, draws: Draws) -> tf.Tensor:
     shape = images.shape
     for _ in range(spec.num_ops):
         chosen, strengths = draws.choice(len(changes)), draws.uniform(-spec.factor, spec.factor, (2,))

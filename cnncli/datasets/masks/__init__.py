@@ -1,0 +1,1 @@
+"""Masks: images whose values say the class of every pixel."""

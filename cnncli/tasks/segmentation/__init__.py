@@ -1,0 +1,1 @@
+"""Segmentation: every pixel of an image is of one class."""

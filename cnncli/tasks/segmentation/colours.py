@@ -1,0 +1,45 @@
+"""Colours of classes that the colour-blind can tell apart as far as colours go; a legend always names them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+# Okabe and Ito, Color Universal Design, 2008; then the same darker and lighter.
+_BASE = (
+    *((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167)),
+    *((86, 180, 233), (213, 94, 0), (240, 228, 66), (110, 110, 110)),
+)
+IGNORED_COLOUR = (0, 0, 0)
+
+
+def class_colours(number: int) -> npt.NDArray[np.uint8]:
+    """Return red, green and blue of each class: uint8 (classes, 3)."""
+    base = np.array(_BASE, np.float64)
+    rounds = [base, base * 0.55, base + (255 - base) * 0.55, base * 0.3]
+    every = np.concatenate(rounds)
+    return np.rint(every[np.arange(number) % len(every)]).astype(np.uint8)
+
+
+def painted(mask: npt.NDArray[np.uint8], number: int) -> npt.NDArray[np.uint8]:
+    """Return a mask in the classes' colours, black where there is no class: uint8 (height, width, 3)."""
+    table = np.zeros((256, 3), np.uint8)
+    table[:number] = class_colours(number)
+    return table[mask]
+
+
+def overlaid(
+    pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8], number: int, share: float = 0.55
+) -> npt.NDArray[np.uint8]:
+    """Return an image with the classes' colours laid over it.
+
+    Args:
+        pixels: The image (height, width, 1 or 3).
+        mask: Class numbers of the same size.
+        number: Number of classes.
+        share: How much of the colours is seen.
+    """
+    image = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).astype(np.float64)
+    mixed = (1 - share) * image + share * painted(mask, number)
+    shown = np.where((mask < number)[..., None], mixed, image)
+    return np.rint(shown).astype(np.uint8)

@@ -1,0 +1,139 @@
+"""Scores a split of segmented images batch by batch, in NumPy; of each image it keeps a few numbers a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.config.schema.tasks import MASK
+from cnncli.datasets.masks.coding import Mask
+from cnncli.datasets.masks.targets import Masks
+from cnncli.datasets.targets import Targets
+from cnncli.errors import DataError
+from cnncli.resources import available_threads
+from cnncli.tasks.predictions import PredictionOptions
+from cnncli.tasks.segmentation.boundaries import BoundaryCounts, boundary_counts
+from cnncli.tasks.segmentation.evaluation import NUM_BINS, Evaluation
+from cnncli.tasks.segmentation.planes import Planes, class_planes, resized, unpadded
+from cnncli.tasks.segmentation.scores import Counts, confusion_matrix
+
+_LEAST = np.float32(1e-30)
+
+
+class SegmentationEvaluator:
+    """Scores a split in the pixels of its original masks.
+
+    Args:
+        split: Name of the split.
+        options: The classes, and how images became the network's input.
+        ids: File or index of each example, in the order of the batches; without them boundaries are not scored, which
+            takes as long as all else.
+    """
+
+    def __init__(self, split: str, options: PredictionOptions, ids: Sequence[str] = ()) -> None:
+        self._split, self._options, self._ids = split, options, ids
+        self._rows: list[_Row] = []
+
+    def update(self, outputs: Any, targets: Targets) -> None:
+        """Add a batch of logits (examples, rows, columns, classes), or several by the names of the outputs."""
+        logits = outputs[MASK] if isinstance(outputs, Mapping) else outputs
+
+        def measure(row: int) -> _Row:
+            planes = resized(class_planes(logits[row]), self._options.image_size)
+            return self._row(_log_probabilities(planes), _mask(targets, row))
+
+        self._add(measure, len(logits))
+
+    def update_exported(self, outputs: Mapping[str, npt.NDArray[Any]], targets: Targets) -> None:
+        """Add a batch of "probabilities" (examples, height, width, classes)."""
+        probabilities = outputs["probabilities"]
+
+        def measure(row: int) -> _Row:
+            return self._row(np.log(np.maximum(class_planes(probabilities[row]), _LEAST)), _mask(targets, row))
+
+        self._add(measure, len(probabilities))
+
+    def _add(self, measure: Any, number: int) -> None:
+        with ThreadPoolExecutor(available_threads(), thread_name_prefix="score") as pool:
+            self._rows.extend(pool.map(measure, range(number)))
+
+    def _row(self, log_probabilities: Planes, mask: Mask) -> _Row:
+        """Score one image."""
+        if log_probabilities.shape[1:] != mask.shape:
+            log_probabilities = in_original(log_probabilities, mask.shape, self._options.fit)
+        number = len(self._options.classes)
+        predicted = log_probabilities.argmax(axis=0)
+        confusion = confusion_matrix(mask, predicted, number)
+        counted = mask < number
+        rows, columns = np.nonzero(counted)
+        truth = mask[counted].astype(np.int64)
+        losses = -log_probabilities[truth, rows, columns]
+        confidences = np.exp(log_probabilities.max(axis=0)[counted])
+        bins = np.minimum((confidences * NUM_BINS).astype(np.int64), NUM_BINS - 1)
+        right = predicted[counted] == truth
+        return _Row(
+            confusion,
+            float(losses.mean(dtype=np.float64)) if len(losses) else 0.0,
+            np.stack([np.bincount(bins, weights, minlength=NUM_BINS) for weights in (None, confidences, right)]),
+            boundary_counts(mask, predicted, number) if self._ids else None,
+        )
+
+    def result(self) -> Evaluation:
+        """Return the scores of all batches.
+
+        Raises:
+            DataError: If there was no example.
+        """
+        if not self._rows:
+            raise DataError(f"the {self._split} split has no examples", "Measure another split with --split.")
+        confusions: Counts = np.stack([row.confusion for row in self._rows])
+        boundaries = [row.boundaries for row in self._rows if row.boundaries is not None]
+        return Evaluation(
+            split=self._split,
+            classes=tuple(self._options.classes),
+            confusion=confusions.sum(axis=0),
+            shared=np.diagonal(confusions, axis1=1, axis2=2).copy(),
+            true=confusions.sum(axis=2),
+            predicted=confusions.sum(axis=1),
+            losses=np.array([row.loss for row in self._rows]),
+            bins=np.sum([row.bins for row in self._rows], axis=0),
+            boundaries=BoundaryCounts(*map(np.stack, zip(*boundaries, strict=True))) if boundaries else None,
+            ids=self._ids,
+        )
+
+
+class _Row(NamedTuple):
+    """What is kept of an image."""
+
+    confusion: Counts
+    loss: float
+    bins: npt.NDArray[np.float64]
+    boundaries: BoundaryCounts | None
+
+
+def _mask(targets: Targets, row: int) -> Mask:
+    return cast("Masks", targets).read(row)
+
+
+def in_original(log_probabilities: Planes, shape: tuple[int, ...], fit: str) -> Planes:
+    """Return log-probabilities of an image's own pixels: the probabilities are interpolated.
+
+    Args:
+        log_probabilities: (classes, height, width), as the network reads the image.
+        shape: Height and width of the image.
+        fit: How the image was fitted: "stretch" or "pad".
+    """
+    size = (shape[0], shape[1])
+    shown = unpadded(log_probabilities, size) if fit == "pad" else log_probabilities
+    found: Planes = np.log(np.maximum(resized(np.exp(shown), size), _LEAST))
+    return found
+
+
+def _log_probabilities(logits: Planes) -> Planes:
+    shifted = logits - logits.max(axis=0)
+    found: Planes = shifted - np.log(np.exp(shifted).sum(axis=0))
+    return found

@@ -1,0 +1,67 @@
+"""What a network predicts for the pixels of an image that nobody labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.datasets.masks.coding import Mask
+from cnncli.report.grid import Column
+from cnncli.tasks.predictions import PredictionOptions
+from cnncli.tasks.segmentation.evaluator import in_original
+from cnncli.tasks.segmentation.planes import class_planes
+
+_SMALLEST = np.float32(1e-30)
+
+
+@dataclass(frozen=True)
+class SegmentedImage:
+    """The class of every pixel of an image.
+
+    Attributes:
+        mask: Class numbers in the original image's pixels, uint8 (height, width).
+        classes: Names of the classes.
+        confidence: Mean probability of the predicted class over all pixels.
+        top: Number of classes to name.
+    """
+
+    mask: Mask = field(repr=False)
+    classes: Sequence[str]
+    confidence: float
+    top: int
+
+    columns: ClassVar[tuple[Column, ...]] = (Column("Largest classes", left=True), Column("Confidence"))
+
+    @classmethod
+    def of(
+        cls, probabilities: npt.NDArray[np.floating[Any]], size: tuple[int, int], options: PredictionOptions
+    ) -> SegmentedImage:
+        """Return what probabilities (height, width, classes) mean for an image of some size."""
+        planes = np.log(np.maximum(class_planes(probabilities), _SMALLEST))
+        if planes.shape[1:] != tuple(size):
+            planes = in_original(planes, size, options.fit)
+        mask = planes.argmax(axis=0).astype(np.uint8)
+        return cls(mask, options.classes, float(np.exp(planes.max(axis=0)).mean()), options.top)
+
+    def areas(self) -> list[tuple[str, int, float]]:
+        """Return name, pixels and share of the image of each class that is found, the largest first."""
+        pixels = np.bincount(self.mask.ravel(), minlength=len(self.classes))
+        order = [i for i in np.argsort(-pixels, kind="stable").tolist() if pixels[i]]
+        return [(self.classes[i], int(pixels[i]), float(pixels[i] / self.mask.size)) for i in order]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the area of each class that is found."""
+        return [{"class": name, "pixels": pixels, "share": share} for name, pixels, share in self.areas()]
+
+    def csv_rows(self) -> list[dict[str, str]]:
+        """Return a line for each class that is found."""
+        return [{"class": name, "pixels": str(pixels), "share": repr(share)} for name, pixels, share in self.areas()]
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the largest classes with their shares, and how certain the network is."""
+        largest = ", ".join(f"{name} {100 * share:.1f} %" for name, _, share in self.areas()[: self.top])
+        return largest, f"{100 * self.confidence:.1f} %"

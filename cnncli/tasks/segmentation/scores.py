@@ -1,0 +1,37 @@
+"""Scores of a segmentation from counts of pixels, in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def confusion_matrix(truth: npt.NDArray[Any], predicted: npt.NDArray[Any], num_classes: int) -> Counts:
+    """Count pixels by true class (row) and predicted class (column); a truth that is no class number is left out."""
+    counted = truth < num_classes
+    places = truth[counted].astype(np.int64) * num_classes + predicted[counted]
+    return np.bincount(places, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def intersection_over_union(shared: Counts, true: Counts, predicted: Counts) -> Floats:
+    """Return the IoU of each class: pixels of both over pixels of either; NaN for a class that is in neither."""
+    union = true + predicted - shared
+    found: Floats = np.divide(shared, union, out=np.full(union.shape, np.nan), where=union > 0)
+    return found
+
+
+def mean_iou(confusion: Counts) -> float:
+    """Return the mean IoU over the classes that occur or are predicted; 0 where there is none."""
+    found = intersection_over_union(np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0))
+    return 0.0 if np.isnan(found).all() else float(np.nanmean(found))
+
+
+def pixel_accuracy(confusion: Counts) -> float:
+    """Return the share of pixels of the right class; 0 where there is none."""
+    total = int(confusion.sum())
+    return float(np.trace(confusion) / total) if total else 0.0

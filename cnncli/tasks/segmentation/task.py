@@ -1,0 +1,95 @@
+"""Segmentation, in NumPy: one class a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import log
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnncli.tasks.segmentation.pages import SegmentationPages
+from cnncli.tasks.task import Evaluator, Task
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from cnncli.tasks.outputs import NamedOutputs
+    from cnncli.tasks.predictions import PredictionOptions
+    from cnncli.tasks.segmentation.parity import SegmentationParity
+    from cnncli.tasks.segmentation.permutation import ImageCounts, Permutation
+    from cnncli.tasks.segmentation.predictions import SegmentedImage
+
+OVERFIT = 0.99
+"""Share of right pixels from which a batch is overfit: outlines stay a pixel off for long."""
+
+
+class SegmentationTask(Task):
+    """One class a pixel."""
+
+    loss_name = "cross-entropy of the pixels"
+
+    def evaluator(self, split: str, options: PredictionOptions, ids: Sequence[str] = ()) -> Evaluator:
+        """Return what scores a split."""
+        from cnncli.tasks.segmentation.evaluator import SegmentationEvaluator
+
+        return SegmentationEvaluator(split, options, ids)
+
+    def progress(self, metrics: Mapping[str, float]) -> str:
+        """Return loss and mean IoU."""
+        return f"loss {metrics['loss']:.4f}, mean IoU {metrics['mean_iou']:.4f}"
+
+    def is_overfit(self, metrics: Mapping[str, float]) -> bool:
+        """Say whether nearly every pixel is right."""
+        return metrics["pixel_accuracy"] >= OVERFIT
+
+    def chance_loss(self, num_classes: int) -> float:
+        """Return the cross-entropy of equal probabilities."""
+        return log(num_classes)
+
+    @property
+    def parity(self) -> SegmentationParity:
+        """How far masks and probabilities are from the run's."""
+        from cnncli.tasks.segmentation.parity import SegmentationParity
+
+        return SegmentationParity()
+
+    def outputs(self, logits: Any, image_size: tuple[int, int]) -> dict[str, npt.NDArray[Any]]:
+        """Return the class of each pixel of the image, and the probabilities of all."""
+        import numpy as np
+
+        from cnncli.config.schema.tasks import MASK
+        from cnncli.tasks.segmentation.planes import class_planes, resized
+
+        planes = logits[MASK] if isinstance(logits, Mapping) else logits
+        probabilities = np.empty((len(planes), *image_size, planes.shape[-1]), np.float32)
+        for row, values in enumerate(planes):
+            found = resized(class_planes(values), image_size)
+            shares = np.exp(found - found.max(axis=0))
+            probabilities[row] = (shares / shares.sum(axis=0)).transpose(1, 2, 0)
+        return {"mask": probabilities.argmax(axis=-1).astype(np.uint8), "probabilities": probabilities}
+
+    def predictions(
+        self, outputs: NamedOutputs, sizes: Sequence[tuple[int, int]], options: PredictionOptions
+    ) -> list[SegmentedImage]:
+        """Return the mask of each image in its own pixels."""
+        from cnncli.tasks.segmentation.predictions import SegmentedImage
+
+        pairs = zip(outputs["probabilities"], sizes, strict=True)
+        return [SegmentedImage.of(probabilities, size, options) for probabilities, size in pairs]
+
+    @property
+    def pages(self) -> SegmentationPages:
+        """What is shown of a segmentation."""
+        return SegmentationPages()
+
+    def read_rows(self, path: Path) -> ImageCounts | None:
+        """Return the pixels of each image by class."""
+        from cnncli.tasks.segmentation.permutation import read_counts
+
+        return read_counts(path)
+
+    def compare(self, first: ImageCounts, second: ImageCounts) -> Permutation | None:
+        """Return a permutation test of the mean IoU."""
+        from cnncli.tasks.segmentation.permutation import permutation_test
+
+        return permutation_test(first, second)
