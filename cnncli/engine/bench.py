@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from cnncli.analysis.summary import summarize
 from cnncli.config.schema.schema import Config
-from cnncli.engine.evaluation.predictor import BATCH_SIZE, Predictor
+from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.fast_ops import batch_halves
 from cnncli.engine.input_pipeline.feed import Chunk
 from cnncli.engine.runtime import configure, device_name
@@ -81,7 +81,8 @@ def bench(config: Config) -> Bench:
     configure(config)
     loop = make_step_loop(config)
     step = _step_seconds(config, loop)
-    inference = _inference_seconds(config, Predictor(loop.model, loop.preprocessing))
+    predictor = Predictor(loop.model, loop.preprocessing)
+    inference = _inference_seconds(config, predictor)
     peak = _peak_flops(config.train.precision)
     batch = config.train.batch_size
     summary = summarize(config)
@@ -91,7 +92,7 @@ def bench(config: Config) -> Bench:
         precision=config.train.precision,
         batch_size=batch,
         images_per_second=batch / step,
-        inference_images_per_second=BATCH_SIZE / inference,
+        inference_images_per_second=predictor.batch_size / inference,
         step_ms=step * 1e3,
         peak_gflops=peak / 1e9,
         peak_share=3 * 2 * sum(macs.values()) * batch / step / peak,
@@ -117,7 +118,7 @@ def _step_seconds(config: Config, loop: StepLoop) -> float:
 
 
 def _inference_seconds(config: Config, predictor: Predictor) -> float:
-    images = _examples(BATCH_SIZE, config.input_shape)
+    images = _examples(predictor.batch_size, config.input_shape)
     return _seconds(lambda: predictor.logits(images), 3 * REPEATS)
 
 

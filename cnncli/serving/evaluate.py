@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.config.load import loads
+from cnncli.config.schema.tasks import TASKS
 from cnncli.datasets import incoming, own
 from cnncli.datasets.passport import data_change
 from cnncli.datasets.splits import Split
@@ -21,12 +22,14 @@ from cnncli.runs.run import Run
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
 from cnncli.tasks.measurement import Measurement, Tell, count_use, name_of
+from cnncli.tasks.outputs import images_together
 from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.task import Result, get_task
 
 log = logging.getLogger(__name__)
 
 BATCH = 64
+"""Most images that an artifact is given at once."""
 
 
 def evaluate_artifact(
@@ -96,19 +99,20 @@ def _measure(artifact: Artifact, split: Split) -> Result:
     options = PredictionOptions(artifact.classes, (about.height, about.width), about.fit)
     evaluator = get_task(about.task).evaluator(split.name, options, split.ids)
     first = 0
-    for images in _of_one_size(split):
+    together = min(BATCH, images_together((about.height, about.width), TASKS[about.task].has_places))
+    for images in _of_one_size(split, together):
         rows = np.arange(first, first + len(images))
         evaluator.update_exported(artifact.outputs(images), split.targets.take(rows))
         first += len(images)
     return evaluator.result()
 
 
-def _of_one_size(split: Split) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield the images in their order, as many neighbours of one size together as there are, up to a batch."""
+def _of_one_size(split: Split, most: int) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield the images in their order, as many neighbours of one size together as there are, at most `most`."""
     waiting: list[npt.NDArray[np.uint8]] = []
     for row in range(len(split)):
         pixels = image_of(split, row)
-        if waiting and (len(waiting) == BATCH or pixels.shape != waiting[0].shape):
+        if waiting and (len(waiting) == most or pixels.shape != waiting[0].shape):
             yield np.stack(waiting)
             waiting = []
         waiting.append(pixels)

@@ -12,18 +12,16 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from cnncli.config.schema.tasks import TASKS
 from cnncli.datasets.images import Pixels, decode, thumbnail
 from cnncli.datasets.pictures import Picture
 from cnncli.errors import DataError
 from cnncli.resources import available_threads
 from cnncli.serving.artifact import Artifact
 from cnncli.tasks.ood import BLANK, OodDetector, OodScore
-from cnncli.tasks.outputs import NamedOutputs
+from cnncli.tasks.outputs import NamedOutputs, images_together
 from cnncli.tasks.predictions import NO_PIXELS, PredictedFile, PredictionOptions
 from cnncli.tasks.task import get_task
-
-BATCH_SIZE = 256
-"""Images computed together; as many are decoded ahead of them."""
 
 Prepared = Any
 """What is kept of an image until its batch is computed."""
@@ -56,6 +54,7 @@ class Network(Protocol):
         image_size: Height and width that it reads.
         fit: What happens to images of another aspect ratio.
         detector: Tells images unlike those of training, or None.
+        batch_size: Images computed together; as many are decoded ahead of them.
     """
 
     task: str
@@ -64,6 +63,7 @@ class Network(Protocol):
     image_size: tuple[int, int]
     fit: str
     detector: OodDetector | None
+    batch_size: int
 
     def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
         """Yield each picture in order, decoded on all processors, at most a batch ahead.
@@ -88,12 +88,13 @@ class ArtifactNetwork:
         self.task, self.classes, self.channels = about.task, about.classes, about.channels
         self.image_size, self.fit = (about.height, about.width), about.fit
         self.detector = get_task(about.task).read_ood_detector(about.ood_detector or {})
+        self.batch_size = images_together(self.image_size, TASKS[about.task].has_places)
         self._artifact = artifact
         self._lock = threading.Lock()
 
     def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
         """Yield each picture in order, with its outputs."""
-        return read_by_pillow(pictures, self.channels, self._outputs, thumbnails=thumbnails)
+        return read_by_pillow(pictures, self.channels, self._outputs, self.batch_size, thumbnails=thumbnails)
 
     def _outputs(self, pixels: Pixels) -> _Computed:
         """Return the outputs of one image."""
@@ -142,7 +143,7 @@ def predict(
     """
     task, options = get_task(network.task), PredictionOptions(network.classes, network.image_size, network.fit, top)
     every = network.read(pictures, thumbnails=thumbnails)
-    while read := list(islice(every, BATCH_SIZE)):
+    while read := list(islice(every, network.batch_size)):
         images = [image for _, image in read if image is not None]
         outputs = network.outputs([image.prepared for image in images]) if images else {}
         predictions = iter(task.predictions(outputs, [image.size for image in images], options) if images else ())
@@ -161,7 +162,12 @@ def _doubts(blank: bool, score: OodScore | None) -> tuple[str, ...]:
 
 
 def read_by_pillow(
-    pictures: Iterable[Picture], channels: int, prepare: Callable[[Pixels], Prepared], *, thumbnails: bool
+    pictures: Iterable[Picture],
+    channels: int,
+    prepare: Callable[[Pixels], Prepared],
+    ahead: int,
+    *,
+    thumbnails: bool,
 ) -> Iterator[ReadFile]:
     """Yield each picture in order, decoded on all processors, a batch ahead.
 
@@ -169,6 +175,7 @@ def read_by_pillow(
         pictures: Images as they are stored.
         channels: 1 for grey, 3 for red, green and blue.
         prepare: Returns what is to be kept of an image; called in several threads.
+        ahead: Images that are read before they are asked for.
         thumbnails: Whether to keep a small image of each.
     """
 
@@ -181,7 +188,7 @@ def read_by_pillow(
         file = PredictedFile(picture.name, pixels=small)
         return file, ReadImage((pixels.shape[0], pixels.shape[1]), prepare(pixels))
 
-    return in_threads(read, pictures, BATCH_SIZE, available_threads())
+    return in_threads(read, pictures, ahead, available_threads())
 
 
 def in_threads(

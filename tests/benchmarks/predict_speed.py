@@ -116,11 +116,11 @@ def bare_prediction(run: Path, photos: Path) -> Callable[[], int]:
     """Return a function that does nothing but the operations no prediction can do without."""
     import tensorflow as tf
 
-    from cnncli.engine.evaluation.predictor import BATCH_SIZE
     from cnncli.engine.evaluation.trained import load_trained
     from cnncli.engine.input_pipeline.decoder import decode_jpeg
     from cnncli.resources import available_threads
     from cnncli.runs.find import find
+    from cnncli.tasks.outputs import BATCH_SIZE
 
     trained = load_trained(find(str(run), run.parent), "best")
     resize = trained.preprocessing.resize_uint8

@@ -30,14 +30,14 @@ class Echo:
 
     task, channels, image_size, fit = "classification", 1, (6, 5), "stretch"
 
-    def __init__(self, num_classes: int = 3, detector: Any = None) -> None:
+    def __init__(self, num_classes: int = 3, detector: Any = None, batch_size: int = 256) -> None:
         self.classes = tuple(f"class {i}" for i in range(num_classes))
-        self.detector = detector
+        self.detector, self.batch_size = detector, batch_size
         self.batches: list[int] = []
 
     def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
         """Keep the first pixel of each image."""
-        return read_by_pillow(pictures, 1, lambda pixels: pixels[0, 0], thumbnails=thumbnails)
+        return read_by_pillow(pictures, 1, lambda pixels: pixels[0, 0], self.batch_size, thumbnails=thumbnails)
 
     def outputs(self, prepared: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return numbers that differ from image to image."""
@@ -103,11 +103,10 @@ def test_ties_stay_in_the_order_of_the_classes() -> None:
     assert numbers == [*range(1, 100, 2), *range(0, 100, 2)]
 
 
-def test_files_that_cannot_be_read_keep_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_cannot_be_read_keep_their_place() -> None:
     """Every file has its own answer, in their order, over several batches and with damaged files in between."""
-    monkeypatch.setattr(module, "BATCH_SIZE", 3)
     values = [10, None, 20, None, 30, None, None, None, None, 40, 50]
-    network = Echo()
+    network = Echo(batch_size=3)
     files = [Picture(f"{i}", piped=b"no image") if v is None else picture(f"{i}", v) for i, v in enumerate(values)]
     found = list(predict(network, iter(files), thumbnails=True))
     assert [file.file for file in found] == [str(i) for i in range(11)]
@@ -129,11 +128,10 @@ def test_files_that_cannot_be_read_keep_their_place(monkeypatch: pytest.MonkeyPa
     assert network.batches == [2, 1, 2]
 
 
-def test_each_image_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_image_is_judged_by_itself() -> None:
     """Over batches and past damaged files, the image with the unusual score is the one with a warning."""
-    monkeypatch.setattr(module, "BATCH_SIZE", 2)
     files = [picture("a", 131), Picture("b", piped=b"no image"), picture("c", 1), picture("d", 131)]
-    found = list(predict(Echo(detector=Darkness()), files))
+    found = list(predict(Echo(detector=Darkness(), batch_size=2), files))
     assert [file.doubts for file in found] == [(), (), ("only 0.052",), ()]
     assert [file.ood and file.ood.unlike for file in found] == [False, None, True, False]
     assert [file.ood and round(file.ood.value, 3) for file in found] == [0.753, None, 0.052, 0.753]
@@ -194,9 +192,8 @@ def test_json() -> None:
     }  # fmt: skip
 
 
-def test_pictures_are_taken_a_batch_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_taken_a_batch_ahead() -> None:
     """However many files a folder has, only those of two batches are in memory."""
-    monkeypatch.setattr(module, "BATCH_SIZE", 3)
     taken: list[int] = []
 
     def endless() -> Iterator[Picture]:
@@ -204,7 +201,7 @@ def test_pictures_are_taken_a_batch_ahead(monkeypatch: pytest.MonkeyPatch) -> No
             taken.append(number)
             yield picture(str(number), number % 251)
 
-    found = predict(Echo(), endless())
+    found = predict(Echo(batch_size=3), endless())
     most = []
     for number in range(10):
         assert next(found).file == str(number)

@@ -17,7 +17,7 @@ from cnncli.datasets import incoming, own, recognized
 from cnncli.datasets.files import Files
 from cnncli.datasets.passport import data_change
 from cnncli.datasets.splits import Split
-from cnncli.engine.evaluation.predictor import BATCH_SIZE, Images, Predictor
+from cnncli.engine.evaluation.predictor import Images, Predictor
 from cnncli.engine.evaluation.trained import Trained, load_trained
 from cnncli.engine.evaluation.tta import View, views_of
 from cnncli.engine.input_pipeline.decoder import Decoder, FileImages
@@ -132,8 +132,8 @@ def measure(trained: Trained, split: Split, views: Sequence[View] = ()) -> Resul
     undo = make_objective(trained.config).undo
     images = readable(split, trained.preprocessing) if len(split) else ()
 
-    for start in range(0, len(split), BATCH_SIZE):
-        batch = images[start : start + BATCH_SIZE]
+    for start in range(0, len(split), predictor.batch_size):
+        batch = images[start : start + predictor.batch_size]
         if views:
             outputs = tf.nest.map_structure(_mean, *(undo(view, predictor.logits(view(batch))) for view in views))
         else:

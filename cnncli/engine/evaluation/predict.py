@@ -15,8 +15,8 @@ from cnncli.datasets.pictures import Picture
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.evaluation.trained import Trained
 from cnncli.engine.input_pipeline.picture_decoder import PictureDecoder
-from cnncli.serving.predict import BATCH_SIZE, ReadFile, ReadImage, in_threads, is_blank, read_by_pillow
-from cnncli.tasks.outputs import NamedOutputs
+from cnncli.serving.predict import ReadFile, ReadImage, in_threads, is_blank, read_by_pillow
+from cnncli.tasks.outputs import BATCH_SIZE, NamedOutputs
 from cnncli.tasks.predictions import PredictedFile
 from cnncli.tasks.task import get_task
 
@@ -37,12 +37,13 @@ class RunNetwork:
         self.detector = trained.detector
         self._preprocessing = trained.preprocessing
         self._predictor = Predictor(trained.model, trained.preprocessing)
+        self.batch_size = self._predictor.batch_size
         self._decoder = PictureDecoder(trained.preprocessing)
 
     def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
         """Yield each picture in order, in the network's size; those to be drawn are few, and Pillow decodes them."""
         if thumbnails:
-            return read_by_pillow(pictures, self.channels, self._prepare, thumbnails=True)
+            return read_by_pillow(pictures, self.channels, self._prepare, self.batch_size, thumbnails=True)
         remaining = iter(pictures)
         parts = iter(lambda: list(islice(remaining, TOGETHER)), [])
         read = in_threads(self._read, parts, BATCH_SIZE // TOGETHER, CALLS)

@@ -13,7 +13,7 @@ from cnncli.analysis.rehearsal import Forecast
 from cnncli.analysis.summary import summarize
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
-from cnncli.engine.evaluation.predictor import BATCH_SIZE, Predictor
+from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.input_pipeline.feed import cached
 from cnncli.engine.runtime import configure, device_name
 from cnncli.engine.training.setup import Setup
@@ -76,11 +76,11 @@ def _validation_seconds(setup: Setup) -> float:
     if split is None:
         return 0.0
     predictor = Predictor(setup.model, setup.loop.preprocessing)
-    images = cached(split, setup.loop.preprocessing).images[:BATCH_SIZE]
+    images = cached(split, setup.loop.preprocessing).images[: predictor.batch_size]
     predictor.logits(images)  # compiles
     begun = perf_counter()
     predictor.logits(images)
-    return (perf_counter() - begun) * math.ceil(len(split) / BATCH_SIZE)
+    return (perf_counter() - begun) * math.ceil(len(split) / predictor.batch_size)
 
 
 class _Memory:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnncli.engine import runtime
-from cnncli.engine.evaluation.predictor import BATCH_SIZE, Predictor
+from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.input_pipeline.feed import Chunk, cached
 from cnncli.engine.network.adapt import freeze_statistics
 from cnncli.engine.training import divergence
@@ -194,13 +194,13 @@ class Trainer:
             return _Validated({}, None)
         images, targets = self._validation.images, self._validation.targets
         options = PredictionOptions.of(self._config.data, self.setup.splits.classes)
-        evaluator = self._task.evaluator("validation", options)
+        evaluator, size = self._task.evaluator("validation", options), self._predictor.batch_size
         with self._loop.updates.averaged():
-            for start in range(0, len(images), BATCH_SIZE):
+            for start in range(0, len(images), size):
                 if stop.signal is not None:
                     return None
-                rows = np.arange(start, min(start + BATCH_SIZE, len(images)))
-                evaluator.update(self._predictor.logits(images[start : start + BATCH_SIZE]), targets.take(rows))
+                rows = np.arange(start, min(start + size, len(images)))
+                evaluator.update(self._predictor.logits(images[start : start + size]), targets.take(rows))
         result = evaluator.result()
         scalars = result.scalars()
         metrics = {metric.name: scalars[metric.name] for metric in self._config.task_spec.metrics}

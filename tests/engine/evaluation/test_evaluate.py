@@ -122,7 +122,7 @@ def test_pictures_are_read_a_batch_ahead(run: Run) -> None:
     from cnncli.datasets.pictures import Picture
     from cnncli.engine.evaluation.predict import TOGETHER, RunNetwork
     from cnncli.engine.evaluation.trained import load_trained
-    from cnncli.serving.predict import BATCH_SIZE
+    from cnncli.tasks.outputs import BATCH_SIZE
 
     taken: list[int] = []
 
