@@ -24,9 +24,6 @@ from cnncli.errors import CnnError
 from cnncli.tasks.class_weights import class_weights
 from cnncli.tasks.segmentation.scores import mean_iou, pixel_accuracy
 
-_SMOOTH = 1.0
-"""Pixels added to both sides of the Dice coefficient, so that a class that is absent has a gradient of no size."""
-
 _TINY = 1e-7
 """Least base of the focal loss's power, whose slope at 0 is infinite for a gamma below 1."""
 
@@ -188,13 +185,14 @@ def _at_boundary(labels: tf.Tensor) -> tf.Tensor:
 
 
 def _dice_loss(labels: tf.Tensor, counted: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Return 1 − the mean Dice coefficient over the classes, of each image: float32 (batch,).
+    """Return 1 − the mean Dice coefficient over the classes that an image has: float32 (batch,).
 
-    Reference: Milletari et al., V-Net, 3DV 2016 (arXiv 1606.04797), with the sum of squares as in their paper.
+    Reference: Milletari et al., V-Net, 3DV 2016 (arXiv 1606.04797); without squares, as Keras has it.
     """
     weight = tf.cast(counted, tf.float32)[..., tf.newaxis]
     truth = tf.one_hot(labels, logits.shape[-1]) * weight
-    predicted = tf.nn.softmax(logits) * weight
-    shared = tf.reduce_sum(truth * predicted, axis=(1, 2))
-    total = tf.reduce_sum(tf.square(truth) + tf.square(predicted), axis=(1, 2))
-    return 1.0 - tf.reduce_mean((2.0 * shared + _SMOOTH) / (total + _SMOOTH), axis=-1)
+    shared = tf.reduce_sum(truth * tf.nn.softmax(logits), axis=(1, 2))
+    true, predicted = (tf.reduce_sum(values * weight, axis=(1, 2)) for values in (truth, tf.nn.softmax(logits)))
+    present = tf.cast(true > 0, tf.float32)
+    losses = (1.0 - 2.0 * shared / (true + predicted + keras.config.epsilon())) * present
+    return tf.reduce_sum(losses, axis=-1) / tf.maximum(tf.reduce_sum(present, axis=-1), 1.0)
