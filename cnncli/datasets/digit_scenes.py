@@ -24,7 +24,7 @@ CLASSES = ("background", *builtin.CLASSES["digits"])
 SIZE = 48
 """Height and width of a scene in pixels."""
 
-NUMBERS = {"train": 600, "test": 200}
+NUMBERS = {"train": 1500, "test": 300}
 """Scenes by split; those of one split show digits of that split alone."""
 
 _MOST = 4
@@ -78,15 +78,15 @@ def draw(digits: Images, labels: Labels, number: int, seed: int) -> Scenes:
         for _ in range(int(generator.integers(1, _MOST + 1))):
             which = int(generator.integers(len(digits)))
             _paste(image, mask, digits[which, ..., 0], int(labels[which]) + 1, generator)
-        noise = generator.integers(-12, 13, image.shape)
-        image[:] = (image.astype(np.int16) + noise).clip(0, 255).astype(np.uint8)
+        noise = generator.integers(-12, 13, image.shape, np.int16)
+        image[:] = (image + noise).clip(0, 255).astype(np.uint8)
     return Scenes(images, masks)
 
 
 def _background(generator: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Return soft spots of dark colours: 6 × 6 random ones, enlarged."""
-    spots = generator.integers(0, 110, (6, 6, 3)).astype(np.float64)
-    places = (np.arange(SIZE) + 0.5) * 6 / SIZE - 0.5
+    spots = generator.integers(0, 110, (6, 6, 3)).astype(np.float32)
+    places = (np.arange(SIZE, dtype=np.float32) + 0.5) * 6 / SIZE - 0.5
     low = np.floor(places).clip(0, 4).astype(int)
     share = (places - low).clip(0, 1)
     rows = spots[low] * (1 - share)[:, None, None] + spots[low + 1] * share[:, None, None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from cnncli.config.load import load
 
 pytestmark = pytest.mark.engine
 
-GRAPHS = Path(__file__).parents[1] / "graphs"
 
 
 def count(weights: Any) -> int:
@@ -111,7 +109,7 @@ def test_unet_has_the_parameters_of_keras() -> None:
     """A U-Net written with `inputs` has the paper's count, and is layer by layer what Keras builds."""
     from cnncli.engine.network.model import build_network
 
-    config = load(GRAPHS / "unet.yaml", ["data.image_size=[64, 96]"])
+    config = load("unet", ["data.image_size=[64, 96]"])
     found = summarize(config)
     model = build_network(config.nodes, config.input_shape, config.seed)
     assert found.total_params == model.count_params() == 31_030_658
