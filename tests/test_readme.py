@@ -98,7 +98,7 @@ def test_the_manual_shows_the_blocks_of_the_u_net() -> None:
     import yaml
 
     shown = next(text for text in CONFIGS if "name: small_unet" in text)
-    whole = (ROOT / "tests" / "graphs" / "unet.yaml").read_text(encoding="utf-8")
+    whole = (ROOT / "configs" / "unet.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(shown)["model"]["blocks"] == yaml.safe_load(whole)["model"]["blocks"]
 
 

@@ -13,7 +13,15 @@ from cnncli.layers import VOCABULARY
 from cnncli.layers.base import Layer, Spec
 from cnncli.layers.named import written as written_argument
 
-_LATER = {"test": None, "folds": None, "fold": None, "group": None, "keep_proof": True}
+_LATER = {
+    **dict.fromkeys(("test", "folds", "fold", "group", "images", "masks", "classes", "ignore")),
+    "keep_proof": True,
+    "dice": 0.0,
+    "boundary": 0.0,
+    "focal": 0.0,
+    "resolution": "output",
+    "auxiliary": 0.4,
+}
 """Settings that came later, with their defaults: left out, so that the config of an older run stays what it was."""
 
 

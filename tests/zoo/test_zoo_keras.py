@@ -13,7 +13,6 @@ from cnncli.config.load import load
 pytestmark = pytest.mark.engine
 
 
-
 def count(weights: Any) -> int:
     """Count the values of Keras variables."""
     import math

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from cnncli.config import zoo
 from cnncli.config.dump import dump, resolved
 from cnncli.config.load import load_document, loads
 from cnncli.config.schema.schema import Config
 from cnncli.errors import ConfigError
 
 HEAD = "name: example\ndata: {source: mnist, image_size: [28, 28]}\n"
-UNET = (Path(__file__).parents[2] / "graphs" / "unet.yaml").read_text(encoding="utf-8")
+UNET = (zoo.directory() / "unet.yaml").read_text(encoding="utf-8")
 GATED = f"""{HEAD}
 model:
   blocks:
