@@ -121,7 +121,8 @@ _MEASURED: dict[str, Form] = {
 
 def PASSPORT(value: Any) -> None:  # noqa: N802 - a form like the others
     """data.json; that of an imported network knows no more than the classes."""
-    record(_CLASSES, _MAY_BE_MISSING)(value)
+    # Another document in its place, such as an evaluation, has classes too, but other things of the same names.
+    record(_CLASSES, _MEASURED)(value)
     if "source" not in value:
         return
     record(_MEASURED)(value)

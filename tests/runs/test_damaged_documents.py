@@ -299,3 +299,10 @@ def test_short_campaign(tmp_path: Path, mutations: ModuleType) -> None:
     assert problems == []
     assert sum(found.total() for found in counts.values()) == 150
     assert all(found["told"] > 10 for found in counts.values())
+
+
+def test_an_evaluation_is_no_passport(run: Run) -> None:
+    """Sealed as it is, another of our documents in the place of data.json is told: its counts are of another kind."""
+    run.write_sealed(run.data_file, {"split": "test", "classes": ["a", "b"], "num_examples": 355, "loss": 2.5})
+    with pytest.raises(RunError, match=r"data\.json.*num_examples"):
+        run.passport()
