@@ -51,6 +51,7 @@ RUN: Form = record(
         "parts": optional(whole(1, MOST_THREADS)),
         "cpu_features": listed(text()),
         "arithmetic": mapped(anything),
+        "variables": mapped(text()),
         "total_params": optional(whole()),
         "epochs": whole(),
         "best": optional(record({"epoch": whole(), "monitor": text(), "value": number()})),

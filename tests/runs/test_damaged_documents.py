@@ -91,6 +91,7 @@ def test_a_line_of_metrics_that_is_none(run: Run, line: str, before: str) -> Non
         ({"threads": "y"}, "threads is 'y', expected a whole number from 1 to 1024"),
         ({"threads": 100_000_000}, "threads is 100000000, expected a whole number from 1 to 1024"),
         ({"versions": 5}, "versions is 5, expected a mapping"),
+        ({"variables": "y"}, "variables is 'y', expected a mapping"),
         ({"versions": {"keras": 3}}, "versions.keras is 3, expected a text"),
         ({"status": "x"}, "status is 'x', expected one of 'running'"),
         ({"metrics": {}}, "metrics is an empty mapping, expected a list"),
