@@ -85,41 +85,6 @@ def _file_cache(group: Path) -> int:
 
 
 @contextmanager
-def at_most(more: float) -> Iterator[None]:
-    """Let this process take only so much more memory while a block runs: the system refuses what is beyond.
-
-    Only on Linux, which counts what is written to and not merely reserved.
-
-    Args:
-        more: Bytes.
-    """
-    held = _data_bytes() if sys.platform == "linux" else None
-    if held is None:
-        yield
-        return
-    import resource
-
-    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = held + int(more)
-    lower = (before == resource.RLIM_INFINITY or most < before) and (hard == resource.RLIM_INFINITY or most < hard)
-    if lower:
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
-    try:
-        yield
-    finally:
-        if lower:
-            resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
-
-
-def _data_bytes() -> int | None:
-    """Return what the limit of `at_most` counts."""
-    with suppress(OSError, StopIteration):
-        text = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
-        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("VmData"))
-    return None
-
-
-@contextmanager
 def warned_of_processor_limit() -> Iterator[None]:
     """Let the limit on processor time be told by SIGXCPU while a block runs, some seconds before the system kills.
 
