@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,37 @@ if TYPE_CHECKING:
 
     from cnncli.runs.checkpoint import Checkpoint
 
+log = logging.getLogger(__name__)
+
 
 def all_runs(runs_dir: Path) -> Iterator[Run]:
-    """Yield every run below a folder, in no order."""
-    for record in runs_dir.glob("[!.]*/[!.]*/run.json"):
-        yield Run(record.parent)
+    """Yield every run below a folder, in no order; also those of which this user may not read a file.
+
+    Raises:
+        PermissionError: If the folder itself may not be read.
+    """
+    for named in _inside(runs_dir):
+        try:
+            folders = _inside(named)
+        except PermissionError as error:
+            log.warning("the runs in %s are left out: %s", named, error.strerror)
+            continue
+        yield from (Run(folder) for folder in folders if _has_record(folder))
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Return what is in a folder and not hidden: nothing where there is no folder."""
+    try:
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _has_record(folder: Path) -> bool:
+    try:
+        return (folder / "run.json").exists()
+    except PermissionError:
+        return folder.is_dir()
 
 
 def find(reference: str, runs_dir: Path) -> Run:
