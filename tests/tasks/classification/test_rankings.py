@@ -55,10 +55,15 @@ def test_table() -> None:
 def test_csv_is_a_table() -> None:
     """Probabilities have every digit, and every line as many values as the header has columns."""
     long, short = Ranking((Place("a", 0.1 + 0.2), Place("b, c", 1 / 3))), Ranking((Place("a", 1.0),))
-    files = [PredictedFile("x", error="damaged"), PredictedFile("y", short), PredictedFile("z", long)]
+    doubtful = PredictedFile("y", short, doubts=("dark", "blank"))
+    files = [PredictedFile("x", error="damaged"), doubtful, PredictedFile("z", long)]
     header, *lines = csv.reader(io.StringIO(predictions_csv(files)))
-    assert header == ["file", "class_1", "probability_1", "class_2", "probability_2"]
-    assert lines == [["y", "a", "1.0", "", ""], ["z", "a", "0.30000000000000004", "b, c", "0.3333333333333333"]]
+    assert header == ["file", "class_1", "probability_1", "class_2", "probability_2", "warning", "error"]
+    assert lines == [
+        ["x", "", "", "", "", "", "damaged"],
+        ["y", "a", "1.0", "", "", "dark; blank", ""],
+        ["z", "a", "0.30000000000000004", "b, c", "0.3333333333333333", "", ""],
+    ]
 
 
 def test_names_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
