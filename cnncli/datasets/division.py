@@ -47,7 +47,7 @@ def _with_fold(parts: Mapping[str, Part], folds: int, fold: int | None, seed: in
     if fold is None:
         raise DataError(
             f"data.folds is {folds}, but no fold is chosen for validation",
-            hint=f"Choose one from 1 to {folds}: cnn train --fold 1, or --set data.fold=1.",
+            hint=f"Choose one from 1 to {folds}: --fold 1 (cnn train, cnn data), or --set data.fold=1.",
         )
     train = parts["train"]
     numbers = fold_numbers(_strata(train), related(train), _ranks(train.facts.digests, seed), folds)

@@ -121,6 +121,19 @@ def test_check_without_data_says_what_it_did_not_look_at(pets):
     assert "There are no examples on this machine: photos does not exist." in found.stdout
 
 
+def test_a_fold_is_chosen_as_for_training(pets):
+    """`cnn data --fold K` shows the split of `cnn train --fold K`; where there are no folds, it is said what to set."""
+    shutil.copytree(pets / "images/train", pets / "flat")
+    sets = ("--set", "data.path=flat", "--set", "data.folds=3")
+    found = json.loads(run("data", "pets.yaml", "--fold", "3", *sets, "--json").stdout)
+    assert found["num_examples"] == {"train": 10, "validation": 5}
+    chosen = json.loads(run("data", "pets.yaml", "--set", "data.fold=3", *sets, "--json").stdout)
+    assert found["split_hash"] == chosen["split_hash"]
+    (problem,) = run("data", "pets.yaml", "--fold", "2").exception.problems
+    assert "data.folds, the number of folds, is not set." in problem.message
+    assert "--set data.folds=5" in problem.message
+
+
 def test_the_head_must_fit_the_folder():
     """Outputs that are not as many as the folder's classes are an error at the last layer."""
     result = run("check", "pets.yaml", "--data", "--json", "--set", "model.layers[1].Dense.units=3")

@@ -52,7 +52,8 @@ class Data(Section):
     resize: Resize = Field(default=Resize(), description="How an image of another size becomes image_size.")
     validation: Annotated[float, Field(ge=0, lt=1)] | str = Field(
         default=0.1,
-        description="Fraction of the training examples held out (stratified, by the seed), or a split's name.",
+        description="Fraction of the training examples held out (stratified, by the seed), or a split's name; not used "
+        "with folds.",
     )
     test: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None,
@@ -82,13 +83,23 @@ class Data(Section):
         if self.path is None and self.source in ("npz", "folder", "csv", "tfds"):
             raise ValueError(f"The source {self.source} requires a path to the examples.")
         if self.fold is not None and self.fold > (self.folds or 0):
-            raise ValueError(f"There is no fold {self.fold}: data.folds is {self.folds or 'null'}.")
+            if self.folds is None:
+                raise ValueError(
+                    f"There is no fold {self.fold}: data.folds, the number of folds, is not set. Write it into the "
+                    "config (data.folds: 5), or add --set data.folds=5."
+                )
+            raise ValueError(f"There is no fold {self.fold}: data.folds is {self.folds}.")
         self._check_group()
         for change in self.augmentation:
             if isinstance(change, RandomCrop) and not change.fits(self.image_size):
                 height, width = (length + 2 * change.padding for length in self.image_size)
                 raise ValueError(f"RandomCrop is larger than the image with its padding, {height}×{width}.")
         return self
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is a validation split."""
+        return self.folds is not None or self.validation != 0
 
     def _check_group(self) -> None:
         """Raise ValueError if files cannot be grouped so."""
