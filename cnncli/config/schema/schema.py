@@ -3,7 +3,8 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, model_validator
+from pydantic_core import PydanticCustomError
 
 from cnncli.config.schema.augmentation import Augmentation, RandomCrop
 from cnncli.config.schema.optimizers import Adam, Optimizer
@@ -18,6 +19,16 @@ Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Pixels = Annotated[int, Field(ge=1, le=2**16)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=100)]
+
+
+def _not_a_number(name: str) -> str:
+    if re.fullmatch(r"[\d.,]+ ?%?", name):
+        raise PydanticCustomError("not_a_name", "Input should be the name of a split")
+    return name
+
+
+SplitName = Annotated[str, AfterValidator(_not_a_number)]
+"""A name that nobody can have meant as a number."""
 
 
 class Section(BaseModel):
@@ -50,15 +61,15 @@ class Data(Section):
     image_size: tuple[Pixels, Pixels] = Field(description="Height and width of the network's input, in pixels.")
     channels: Literal[1, 3] = Field(default=1, description="1 for grey, 3 for red, green and blue.")
     resize: Resize = Field(default=Resize(), description="How an image of another size becomes image_size.")
-    validation: Annotated[float, Field(ge=0, lt=1)] | str = Field(
+    validation: Annotated[float, Field(ge=0, lt=1)] | SplitName = Field(
         default=0.1,
         description="Fraction of the training examples held out (stratified, by the seed), or a split's name; not used "
         "with folds.",
     )
-    test: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    test: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None,
         description="Fraction of the examples held out for the test split, where the source has none of its own "
-        "(stratified, by the seed; near-duplicates stay together); null: none.",
+        "(stratified, by the seed; near-duplicates stay together); 0 or null: none.",
     )
     folds: Annotated[int, Field(ge=2)] | None = Field(
         default=None, description="Number of folds of the training examples for cross-validation; null: none."
