@@ -10,7 +10,7 @@ from cnncli.errors import DataError, Problem
 WITHOUT_PATH = ("digits", "tfds")
 """Sources that no path of the disk leads to."""
 
-GIVE = "Give the path where they are now: --set data.path=PATH."
+GIVE = "Give the path where they are now: --data PATH, or --set data.path=PATH where a command has no --data."
 
 
 def located(config: Config) -> Data:

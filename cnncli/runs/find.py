@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,16 @@ def find_checkpoint(run: Run, checkpoint: str) -> Checkpoint:
     checkpoint_found = run.checkpoints.best() if checkpoint == "best" else None
     checkpoint_found = checkpoint_found or run.checkpoints.latest()
     if checkpoint_found is None:
-        raise CheckpointError(f"{run.path} has no checkpoint yet.", "Wait for its first epoch, or train again.")
+        raise CheckpointError(f"{run.path} has no checkpoint yet", _without_checkpoint(run))
     return checkpoint_found
+
+
+def _without_checkpoint(run: Run) -> str:
+    """Say what to do with a run that has no checkpoint."""
+    status = run.status_of(run.record)
+    if status == "running":
+        return "Wait until its training begins."
+    return f"It was {status} before its training began. Train it: cnn resume {shlex.quote(str(run.path))}"
 
 
 def evaluated_weights(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
