@@ -274,7 +274,7 @@ def test_every_command_answers_without_photos(moved: Path, cnn: Command) -> None
     ):
         with pytest.raises(CnnError, match="the run's examples are missing: photos does not exist") as error:
             command(arguments[0], str(moved), *arguments[1:])
-        assert "--set data.path=PATH" in str(error.value.hint)
+        assert "--data PATH, or --set data.path=PATH" in str(error.value.hint)
 
 
 def test_export_from_the_run_alone(moved: Path, cnn: Command) -> None:

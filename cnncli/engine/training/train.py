@@ -186,9 +186,13 @@ def _train(trainer: Trainer) -> Result:
 
 @contextmanager
 def _failure_recorded(run: Run) -> Iterator[None]:
-    """Let run.json say so when a block fails; a signal is no failure."""
+    """Let run.json say so when a block fails, or is interrupted by a signal before training listens for signals."""
     try:
         yield
+    except (KeyboardInterrupt, SystemExit):
+        with suppress(CnnError):
+            run.update(status="interrupted", epochs=len(run.metrics()))
+        raise
     except Exception:
         # On a full disk run.json cannot be written either, and the first error is the one to tell.
         with suppress(CnnError):
