@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import special
 from sklearn.covariance import empirical_covariance, shrunk_covariance
 from sklearn.metrics import roc_auc_score
@@ -85,6 +85,29 @@ def crops(path: Path, folder: str, side: int = 64) -> Array:
 def grey(images: Array) -> Array:
     """Return images as the tool makes them grey."""
     return np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])[..., None]
+
+
+def noise(images: Array) -> Array:
+    """Return uniform noise in the shape of images."""
+    return np.random.default_rng(0).integers(0, 256, images.shape, np.uint8)
+
+
+def houses(in_colour: bool, side: int = 64) -> Array:
+    """Return drawings of a wall, a roof and a door: white lines on black, or areas of random colours on another."""
+    generator = np.random.default_rng(0)
+    found = []
+    for _ in range(NUMBER):
+        ground, *paints = generator.integers(0, 256, (4, 3)).tolist() if in_colour else [[0] * 3] * 4
+        image = Image.new("RGB", (side, side), tuple(ground))
+        draw, pen = ImageDraw.Draw(image), {} if in_colour else {"outline": (255,) * 3, "width": 4}
+        left, right, top = (int(generator.integers(*range_)) for range_ in ((4, 20), (44, 60), (24, 36)))
+        bottom, middle, door = side - 6, (left + right) // 2, int(generator.integers(6, 12))
+        parts = [(left, top), (right, top), (right, bottom), (left, bottom)], [(left, top), (middle, 6), (right, top)]
+        doorway = [(middle, bottom - 2 * door), (middle + door, bottom - 2 * door), (middle + door, bottom)]
+        for part, paint in zip((*parts, [*doorway, (middle, bottom)]), paints, strict=True):
+            draw.polygon(part, fill=tuple(paint), **pen)
+        found.append(np.asarray(image))
+    return np.stack(found)
 
 
 class Mahalanobis:
@@ -227,10 +250,21 @@ def pairs(data: Path, folder: Path, mnist_epochs: int, cifar_epochs: int) -> Ite
         "CamVid": grey(streets),
         "BCCD": grey(cells),
         "MNIST, inverted": 255 - digits,
+        "noise": noise(digits),
+        "houses in lines": grey(houses(in_colour=False)),
     }
     yield known, others
     known = Known("CIFAR-10", cifar_run(photos, list(range(10)), folder, cifar_epochs))
-    yield known, {"MNIST": digits.repeat(3, axis=-1), "CamVid": streets, "BCCD": cells}
+    photographs = known.test[:NUMBER]
+    others = {
+        "MNIST": digits.repeat(3, axis=-1),
+        "CamVid": streets,
+        "BCCD": cells,
+        "CIFAR-10, inverted": 255 - photographs,
+        "noise": noise(photographs),
+        "houses in colour": houses(in_colour=True),
+    }
+    yield known, others
     known = Known("CIFAR-10, 6 classes", cifar_run(photos, list(range(6)), folder, cifar_epochs))
     yield known, {"CIFAR-10, the other 4": photos.test[0][photos.test[1] >= 6]}
 
