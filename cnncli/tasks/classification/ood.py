@@ -29,7 +29,8 @@ class EnergyDetector:
 
     The energy is −log Σ exp(logit). A class that fits an image well has a large logit, and the energy is low; where no
     class finds evidence, it is high. Probabilities do not show that: they add up to 1 for any image. Where only they
-    are known, the confidence, the largest of them, stands in; it tells fewer of such images.
+    are known, the confidence, the largest of them, stands in; it tells fewer of such images. An energy far below the
+    usual is no reason: a second limit, there, would take half of the false alarms and tell fewer (`cnn help results`).
 
     Attributes:
         split: Held-out examples that the thresholds are from.
