@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP outside of training: a clean end with 128 and the signal, and never a traceback."""
+"""Ctrl-C, SIGTERM, SIGHUP and SIGXCPU outside of training: a clean end with 128 and the signal, never a traceback."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+PROCESSOR_TIME: signal.Signals | None = getattr(signal, "SIGXCPU", None)
+"""Says that the limit on processor time (`ulimit -S -t`) is reached, and again after each second from then on."""
+
 
 def stop_signals() -> tuple[signal.Signals, ...]:
     """Return the signals that ask to stop; that of a terminal that is gone is not among them under `nohup`."""
     hangup = getattr(signal, "SIGHUP", None)
-    return SIGNALS if hangup is None or signal.getsignal(hangup) == signal.SIG_IGN else (*SIGNALS, hangup)
+    is_heard = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
+    return (*SIGNALS, *filter(None, (hangup if is_heard else None, PROCESSOR_TIME)))
 
 
 def leave(number: int, _: FrameType | None = None) -> NoReturn:
@@ -26,7 +30,7 @@ def leave(number: int, _: FrameType | None = None) -> NoReturn:
 
 
 def raise_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end the process as Ctrl-C does: by an exception, so that temporary files are removed."""
+    """Let SIGTERM and its like end the process as Ctrl-C does: by an exception, so that temporary files are removed."""
     if _in_main_thread():
         for number in stop_signals():
             if number != signal.SIGINT:
@@ -63,6 +67,8 @@ def leaving_at_once() -> Iterator[None]:
 
 
 def _raise_exit(number: int, _: FrameType | None) -> NoReturn:
+    if number == PROCESSOR_TIME:
+        signal.signal(number, signal.SIG_IGN)  # It comes again while temporary files are removed.
     raise SystemExit(128 + number)
 
 

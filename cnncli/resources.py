@@ -1,4 +1,4 @@
-"""What this process may use of the machine, and what it has used: cores and memory."""
+"""What this process may use of the machine, and what it has used: cores, processor time and memory."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ THREADS_PER_CORE = 8
 
 ALWAYS_ALLOWED = 64
 """Threads that every machine bears: a run of a larger machine is evaluated on a smaller one with as many."""
+
+WARNING_PER_CORE = 10
+"""Seconds of processor time for each core that remain for a checkpoint when the limit on it is told."""
 
 
 def available_threads() -> int:
@@ -82,38 +85,28 @@ def _file_cache(group: Path) -> int:
 
 
 @contextmanager
-def at_most(more: float) -> Iterator[None]:
-    """Let this process take only so much more memory while a block runs: the system refuses what is beyond.
+def warned_of_processor_limit() -> Iterator[None]:
+    """Let the limit on processor time be told by SIGXCPU while a block runs, some seconds before the system kills.
 
-    Only on Linux, which counts what is written to and not merely reserved.
-
-    Args:
-        more: Bytes.
+    `ulimit -t` sets the limit that warns and the one that kills to the same value: then nothing would be heard of it.
     """
-    held = _data_bytes() if sys.platform == "linux" else None
-    if held is None:
+    if sys.platform == "win32":
         yield
         return
     import resource
 
-    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = held + int(more)
-    lower = (before == resource.RLIM_INFINITY or most < before) and (hard == resource.RLIM_INFINITY or most < hard)
+    before, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    left = hard - int(used.ru_utime + used.ru_stime)
+    early = hard - max(1, min(WARNING_PER_CORE * available_threads(), left // 2))
+    lower = hard != resource.RLIM_INFINITY and left > 1 and (before == resource.RLIM_INFINITY or early < before)
     if lower:
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+        resource.setrlimit(resource.RLIMIT_CPU, (early, hard))
     try:
         yield
     finally:
         if lower:
-            resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
-
-
-def _data_bytes() -> int | None:
-    """Return what the limit of `at_most` counts."""
-    with suppress(OSError, StopIteration):
-        text = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
-        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("VmData"))
-    return None
+            resource.setrlimit(resource.RLIMIT_CPU, (before, hard))
 
 
 def require_address_space() -> None:

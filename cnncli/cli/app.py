@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from keyword import iskeyword
@@ -21,6 +22,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 PANELS = {name: panel for panel, names in COMMANDS.items() for name in names}
 """The panel of each command, in the order of `cnn --help`."""
+
+_WRONG_CHOICE = re.compile(r"'(?P<value>.*)' is not one of (?P<choices>.+)\.", re.DOTALL)
 
 
 def module_name(command: str) -> str:
@@ -71,6 +74,24 @@ class _LazyGroup(TyperGroup):
             if name not in self.commands:
                 self.add_command(_command(name), name)
         return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _reworded(error.message)
+            raise
+
+
+def _reworded(message: str) -> str:
+    """Return what Typer says of a wrong value without pydantic's prefix; of a choice, with the nearest one."""
+    message = message.removeprefix("Value error, ")
+    found = _WRONG_CHOICE.match(message)
+    if found is None:
+        return message
+    from cnncli.config.language.suggestions import suggestion
+
+    return message + suggestion(found["value"], re.findall("'(.+?)'", found["choices"]))
 
 
 def _command(name: str) -> Any:

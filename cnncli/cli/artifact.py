@@ -1,8 +1,7 @@
-"""An exported network, opened for a command: without TensorFlow where its format allows."""
+"""An exported network, opened for a command: what a stranger may have made, in a child process."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ def open_artifact(path: Path, *, trust: bool = False) -> Artifact:
         from cnncli.serving.child import Child
 
         # The runtime is loaded there while the rest is here.
-        child = Child(kind, path)
+        child = Child(kind, path, trust=trust)
         from cnncli.serving.open import from_child
 
         return from_child(child, kind, path)
@@ -42,7 +41,6 @@ def open_artifact(path: Path, *, trust: bool = False) -> Artifact:
 
     if plain.opens(path):
         return plain.open_artifact(path)
-    from cnncli.engine.exporting.open import open_artifact as open_with_tensorflow
-    from cnncli.serving.bounded import bounded
+    from cnncli.engine.exporting.open import open_python
 
-    return bounded(path, partial(open_with_tensorflow, trust=trust))
+    return open_python(path)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
     from cnncli.errors import Problem
 
+UNREAD = """\
+The data were not read. `cnn check --data` also checks that every image can be read and that the outputs match the
+classes."""
+
 
 def check_cli(
     config: ConfigArgument,
@@ -34,9 +38,11 @@ def check_cli(
     except ConfigError as error:
         loaded, problems = None, error.problems
     if as_json:
-        print_json(_document(loaded, problems, resolved))
+        print_json({**_document(loaded, problems, resolved), "data_read": data and loaded is not None})
     else:
         _print(config, loaded, problems, resolved)
+        if loaded is not None and loaded.data.path is not None and not (data or resolved):
+            print_line(UNREAD)
     if any(problem.severity == "error" for problem in problems):
         raise typer.Exit(1)
 
@@ -50,7 +56,13 @@ def _checked(config: str, sets: list[str], data: bool) -> tuple[Config | None, t
     if data:
         from cnncli.cli.data import data_problems
 
-        problems = tuple(sorted({*problems, *data_problems(loaded)}, key=lambda p: (p.severity, p.code, p.path)))
+        more = data_problems(loaded)
+    else:
+        from cnncli.config.location import not_found
+
+        more = not_found(loaded)
+    if more:
+        problems = tuple(sorted({*problems, *more}, key=lambda p: (p.severity, p.code, p.path)))
     return loaded, problems
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnncli.cli.console import err, measuring, print_json, print_note, print_page
-from cnncli.cli.options import Json, RunsDir, Sets
+from cnncli.cli.options import Fold, Json, RunsDir, Sets
 from cnncli.cli.reference import load_reference
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def data_cli(
         bool,
         typer.Option("--rehash", help="Read every file again, whatever the cache knows, and say where they differ."),
     ] = False,
+    fold: Fold = None,
     sets: Sets = None,
     as_json: Json = False,
     runs_dir: RunsDir = Path("runs"),
@@ -43,7 +44,8 @@ def data_cli(
     Example: cnn data photos/
     Example: cnn data digits_lenet --samples samples.png
     """
-    loaded = _config(config, runs_dir, list(sets or ()))
+    chosen = [] if fold is None else [f"data.fold={fold}"]
+    loaded = _config(config, runs_dir, [*(sets or ()), *chosen])
     from cnncli.datasets import inspect
     from cnncli.datasets.problems import problems
     from cnncli.datasets.rehash import rehashing

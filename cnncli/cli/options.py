@@ -30,6 +30,11 @@ class DeviceName(StrEnum):
 Device = Annotated[DeviceName, typer.Option("--device", help="auto uses a GPU if there is one.")]
 
 
+Fold = Annotated[
+    int | None, typer.Option("--fold", min=1, metavar="K", help="Cross-validation: validate on fold K of data.folds.")
+]
+
+
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")]
 
 

@@ -33,4 +33,14 @@ def runs_cli(
             if row.problem is not None:
                 print_note(f"damaged: {row.problem}")
     else:
-        print_note(f"No runs{f' named {name}' if name else ''} in {runs_dir}. Train one: cnn train digits_lenet.")
+        print_note(_nothing(runs_dir, name))
+
+
+def _nothing(runs_dir: Path, name: str | None) -> str:
+    """Say that there is no such run, and what to do."""
+    from cnncli.runs.find import TRAIN_ONE, all_runs, near
+
+    runs = [] if name is None else list(all_runs(runs_dir))
+    if name is None or not runs:
+        return f"No runs in {runs_dir}. {TRAIN_ONE}"
+    return f"No runs named {name} in {runs_dir}. {near(name, runs)}"

@@ -33,11 +33,11 @@ def tensorboard_cli(
     Example: cnn tensorboard
     """
     from cnncli.errors import RunError
-    from cnncli.runs.find import find
+    from cnncli.runs.find import TRAIN_ONE, find
 
     folder = runs_dir if run is None else find(run, runs_dir).tensorboard_dir
     if not folder.is_dir():
-        raise RunError(f"no runs in {folder}", "Train one: cnn train digits_lenet.")
+        raise RunError(f"no runs in {folder}", TRAIN_ONE)
     print_note(f"TensorBoard on {folder}: http://{HOST}:{port} (stop it with Ctrl-C)")
     options = ["--logdir", str(folder), "--host", HOST, "--port", str(port)]
     try:

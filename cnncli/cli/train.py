@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnncli.cli.console import loading_tensorflow, print_json, print_line, print_note
-from cnncli.cli.options import ConfigArgument, Device, DeviceName, Json, RunsDir, Sets
+from cnncli.cli.options import ConfigArgument, Device, DeviceName, Fold, Json, RunsDir, Sets
 from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
 
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ def train_cli(
     config: ConfigArgument,
     sets: Sets = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; the config's by default.")] = None,
-    fold: Annotated[
-        int | None, typer.Option(min=1, metavar="K", help="Cross-validation: validate on fold K of data.folds.")
-    ] = None,
+    fold: Fold = None,
     runs_dir: RunsDir = Path("runs"),
     device: Device = DeviceName.auto,
     as_json: Json = False,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnncli.config.schema.schema import Config, Data
-from cnncli.errors import DataError
+from cnncli.errors import DataError, Problem
 
 WITHOUT_PATH = ("digits", "digit_scenes", "tfds")
 """Sources that no path of the disk leads to."""
 
-GIVE = "Give the path where they are now: --set data.path=PATH."
+GIVE = "Give the path where they are now: --data PATH, or --set data.path=PATH where a command has no --data."
 
 
 def located(config: Config) -> Data:
@@ -37,6 +37,19 @@ def located(config: Config) -> Data:
     if config.origins.trained_in:
         raise DataError(f"the run's examples are missing: {path} does not exist", f"{GIVE}{searched}")
     raise DataError(f"{path} does not exist", f"Set data.path to the data.{searched}")
+
+
+def not_found(config: Config) -> tuple[Problem, ...]:
+    """Return a warning where there is nothing at the path of a config's examples, and none where there is.
+
+    No error: a config may be checked on another machine than it is trained on.
+    """
+    try:
+        located(config)
+    except DataError as error:
+        message = f"There are no examples on this machine: {error.message}."
+        return (config.origins.problem("W411", message, "data.path", error.hint),)
+    return ()
 
 
 def moved(config: Config, path: Path) -> Config:

@@ -20,7 +20,8 @@ def divide(parts: Mapping[str, Part], data: Data, seed: int) -> dict[str, Part]:
     """Return train, validation and test.
 
     A source's own test and validation splits are used as they are, whatever share is named; a share of 0 means no
-    validation. The test split is never used for it. The test share is taken first.
+    validation, and no test split but the source's own. The test split is never used for validation. The test share is
+    taken first.
 
     Args:
         parts: The source's own splits.
@@ -30,10 +31,10 @@ def divide(parts: Mapping[str, Part], data: Data, seed: int) -> dict[str, Part]:
     Raises:
         DataError: If there is no such split, or the share leaves nothing to train on.
     """
-    if data.test is not None and "test" not in parts:
+    if data.test and "test" not in parts:
         train = parts["train"]
         chosen = held_out_groups(_strata(train), related(train), _ranks(train.facts.digests, seed), data.test)
-        kept, test = _taken(train, chosen, "test", "data.test: null")
+        kept, test = _taken(train, chosen, "test", "data.test: 0")
         parts = {**parts, "train": kept, "test": test}
     if data.folds is not None:
         return _with_fold(parts, data.folds, data.fold, seed)
@@ -47,7 +48,7 @@ def _with_fold(parts: Mapping[str, Part], folds: int, fold: int | None, seed: in
     if fold is None:
         raise DataError(
             f"data.folds is {folds}, but no fold is chosen for validation",
-            hint=f"Choose one from 1 to {folds}: cnn train --fold 1, or --set data.fold=1.",
+            hint=f"Choose one from 1 to {folds}: --fold 1 (cnn train, cnn data), or --set data.fold=1.",
         )
     train = parts["train"]
     numbers = fold_numbers(_strata(train), related(train), _ranks(train.facts.digests, seed), folds)
@@ -68,7 +69,7 @@ def _with_validation(parts: Mapping[str, Part], data: Data, seed: int) -> dict[s
         return fixed
     if "validation" in parts:
         return fixed | {"validation": parts["validation"]}
-    if data.test is None and data.group is None:
+    if not data.test and data.group is None:
         chosen = held_out(_strata(train), train.facts.digests, validation, seed)
     else:
         chosen = held_out_groups(_strata(train), related(train), _ranks(train.facts.digests, seed), validation)

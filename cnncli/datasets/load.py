@@ -20,6 +20,12 @@ from cnncli.datasets.targets import TARGETS
 from cnncli.errors import DataError
 from cnncli.plural import counted
 
+TRAINED_WITH = (
+    "these are the examples that the network was trained with, so it does worse on others; "
+    "`cnn eval RUN` measures its run's test split alone"
+)
+"""What is told of examples that are a run's own, training split and all."""
+
 _NAMED = 20
 """Most bad files that an error names one by one."""
 
@@ -146,6 +152,9 @@ def incoming(path: Path, config: Config, trained: dict[str, Any], watch: Watch |
     collection = from_path(path, config.data, tuple(trained["classes"]), watch)
     if collection.bad_files and config.data.on_bad_image == "error":
         raise DataError(_list(collection.bad_files), code="E401")
-    part = _for_task(collection.parts.get("test", collection.parts["train"]), config.task)
+    ready = {name: _for_task(part, config.task) for name, part in collection.parts.items()}
+    part = ready.get("test", ready["train"])
     doubts = differences(image_statistics(part.facts), training_look(trained))
+    if "test" not in ready and content_hash(ready.values()) == trained.get("content_hash"):
+        doubts = (TRAINED_WITH, *doubts)
     return Incoming(part.split.renamed("test"), doubts, collection.bad_files)

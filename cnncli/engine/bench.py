@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from math import prod
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -20,10 +21,16 @@ from cnncli.engine.input_pipeline.feed import Chunk
 from cnncli.engine.runtime import configure, device_name
 from cnncli.engine.training.setup import make_step_loop
 from cnncli.engine.training.step_loop import StepLoop
+from cnncli.layers.graph import INPUT
 
 REPEATS = 7
 SECONDS = 0.5
-MATRIX_SIZE = 2048
+PRODUCTS = ((512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048), (16_384, 512, 64))
+"""Rows, inner size and columns of matrix products, of which the fastest shows a processor's peak.
+
+Which it is depends on the caches; the last has the shape of a convolution's.
+"""
+GPU_PRODUCTS = ((2048, 2048, 2048), (8192, 8192, 8192))
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,8 @@ class Bench:
         images_per_second: In training.
         inference_images_per_second: In evaluation.
         step_ms: Milliseconds of a training step.
-        peak_gflops: Billions of operations a second of a large matrix product in the same precision.
-        peak_share: Operations of the training step (three times the forward pass's) as a share of that peak.
+        peak_gflops: Billions of operations a second of the fastest of several matrix products in the same precision.
+        peak_share: Operations of the training step as a share of that peak.
         layers: Each layer alone, its images not folded: their sum can exceed the step's time.
     """
 
@@ -80,24 +87,43 @@ def bench(config: Config) -> Bench:
     """Measure a config's network on random images; nothing is written."""
     configure(config)
     loop = make_step_loop(config)
+    precision = config.train.precision
+    before = _peak_flops(precision)  # and after: other programs may slow down one of them
     step = _step_seconds(config, loop)
     predictor = Predictor(loop.model, loop.preprocessing)
     inference = _inference_seconds(config, predictor)
-    peak = _peak_flops(config.train.precision)
+    peak = max(before, _peak_flops(precision))
     batch = config.train.batch_size
     summary = summarize(config)
     macs = {row.name: row.macs for row in summary.rows}
     return Bench(
         device=device_name(),
-        precision=config.train.precision,
+        precision=precision,
         batch_size=batch,
         images_per_second=batch / step,
         inference_images_per_second=predictor.batch_size / inference,
         step_ms=step * 1e3,
         peak_gflops=peak / 1e9,
-        peak_share=3 * 2 * sum(macs.values()) * batch / step / peak,
+        peak_share=2 * _step_macs(config, macs, loop.model) * batch / step / peak,
         layers=tuple(_layer_time(layer, batch, macs.get(layer.name, 0)) for layer in loop.model.layers[1:]),
     )
+
+
+def _step_macs(config: Config, macs: Mapping[str, int], model: keras.Model) -> int:
+    """Return the multiply-accumulate operations of a training step for one example.
+
+    Those of the forward pass, and as many for each gradient that is computed: of a layer's weights where they are
+    trained, of its input where something before it is trained. No gradient reaches the images.
+    """
+    trained = {layer.name for layer in model.layers if layer.trainable_variables}
+    receives: list[bool] = []
+    total = 0
+    for node in config.nodes:
+        of_input = any(source != INPUT and receives[source] for source in node.inputs)
+        of_weights = node.name in trained
+        receives.append(of_input or of_weights)
+        total += macs.get(node.name, 0) * (1 + of_input + of_weights)
+    return total
 
 
 def _step_seconds(config: Config, loop: StepLoop) -> float:
@@ -146,11 +172,20 @@ def _layer_time(layer: keras.layers.Layer, batch_size: int, macs: int) -> LayerT
 
 
 def _peak_flops(precision: str) -> float:
-    """Return the operations a second of a large matrix product: the best of several."""
+    """Return the operations a second of a matrix product: the best of several shapes and times."""
     kind = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}.get(precision, tf.float32)
-    matrices = [tf.cast(tf.random.normal((MATRIX_SIZE, MATRIX_SIZE)), kind) for _ in range(batch_halves.number())]
-    multiply = tf.function(lambda: [tf.matmul(matrix, matrix) for matrix in matrices])
-    return 2 * MATRIX_SIZE**3 * len(matrices) / min(_times(multiply, REPEATS))
+    products = GPU_PRODUCTS if tf.config.get_visible_devices("GPU") else PRODUCTS
+    most = max(map(prod, products))
+    return max(_product_flops(shape, kind, REPEATS * min(most // prod(shape), 8)) for shape in products)
+
+
+def _product_flops(shape: tuple[int, int, int], kind: tf.DType, repeats: int) -> float:
+    pairs = [
+        [tf.cast(tf.random.normal(size), kind) for size in (shape[:2], shape[1:])] for _ in range(batch_halves.number())
+    ]
+    # One element of each is read: from a GPU, the whole product would take longer to copy than to compute.
+    multiply = tf.function(lambda: [tf.matmul(left, right)[0, 0] for left, right in pairs])
+    return 2 * prod(shape) * len(pairs) / min(_times(multiply, repeats))
 
 
 def _examples(number: int, shape: tuple[int, int, int]) -> tf.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,6 +100,14 @@ def tile_ticks(axes: Axes, across: Sequence[str], down: Sequence[str], size: tup
     axes.set_yticks([(height - 1) / 2 + i * (height + 1) for i in range(len(down))], down, parse_math=False)
     axes.tick_params(length=0, labelsize=8)
     axes.set_frame_on(False)
+
+
+def wrapped(text: str, width: int, most: int = 3) -> str:
+    """Return a text in lines; where there are more than `most`, the last ends with "…"."""
+    lines = textwrap.wrap(text, width, break_on_hyphens=False)
+    return "\n".join(
+        lines if len(lines) <= most else [*lines[: most - 1], shortened(" ".join(lines[most - 1 :]), width)]
+    )
 
 
 def shortened(text: str, length: int = 18) -> str:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cnncli.report.figures import AMOUNT, new_figure, shortened, show_pixels
+from cnncli.report.figures import AMOUNT, new_figure, show_pixels, wrapped
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from matplotlib.figure import Figure
+
+LINE = 0.14
+"""Height of a further line of a caption, in inches."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,9 @@ def heat_figure(heated: Sequence[Heated], title: str, meaning: str) -> Figure:
     """
     pairs = 2 if len(heated) > 4 else 1
     rows = -(-len(heated) // pairs)
-    figure = new_figure(4.6 * pairs + 0.8, 1.75 * rows + 0.9, title)
+    captions = [wrapped(item.caption, 50) for item in heated]
+    extra = LINE * max((caption.count("\n") for caption in captions), default=0)
+    figure = new_figure(4.6 * pairs + 0.8, (1.75 + extra) * rows + 0.9, title)
     grid = figure.subplots(rows, 3 * pairs, squeeze=False)
     drawn = None
     for place, item in enumerate(heated):
@@ -49,7 +54,7 @@ def heat_figure(heated: Sequence[Heated], title: str, meaning: str) -> Figure:
         drawn = alone.imshow(item.heat, cmap=AMOUNT, vmin=0, vmax=1)
         show_pixels(over, item.pixels)
         over.imshow(item.heat, cmap=AMOUNT, vmin=0, vmax=1, alpha=0.15 + 0.6 * item.heat)
-        alone.set_title(shortened(item.caption, 50), fontsize=8, parse_math=False)
+        alone.set_title(captions[place], fontsize=8, parse_math=False)
     for axes in grid.reshape(-1)[3 * len(heated) :]:
         axes.set_visible(False)
     if drawn is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH = 100
-"""Columns that a problem takes: in files and pipes always, on a terminal at most."""
+"""Columns that a problem takes at most, and where neither a terminal nor COLUMNS says how many there are."""
+LEAST_WIDTH = 20
 _STYLES = {"place": "bold", "error": "bold red", "warning": "bold yellow", "caret": "bold red", "hint": "cyan"}
 
 Line = tuple[str, str]
@@ -30,10 +32,11 @@ def problems_text(problems: Iterable[Problem], width: int = WIDTH) -> str:
 
 
 def print_problems(problems: Iterable[Problem], console: Console) -> None:
-    """Print problems, on a terminal in its width and with colours where it has them."""
+    """Print problems in the width of the terminal or of COLUMNS, with colours where a terminal has them."""
     from rich.text import Text
 
-    width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+    is_known = console.is_terminal or "COLUMNS" in os.environ
+    width = max(min(WIDTH, console.width), LEAST_WIDTH) if is_known else WIDTH
     for number, problem in enumerate(problems):
         if number:
             console.print()
@@ -42,7 +45,7 @@ def print_problems(problems: Iterable[Problem], console: Console) -> None:
 
 
 def _lines(problem: Problem, width: int) -> Iterator[Line]:
-    yield _header(problem, width), problem.severity
+    yield from ((line, problem.severity) for line in _header(problem, width))
     yield from ((line, "") for line in _wrapped(problem.message, width))
     if problem.excerpt is not None and problem.line is not None:
         yield from _excerpt(problem, width)
@@ -50,10 +53,15 @@ def _lines(problem: Problem, width: int) -> Iterator[Line]:
         yield from ((line, "hint") for line in _wrapped(problem.hint, width))
 
 
-def _header(problem: Problem, width: int) -> str:
+def _header(problem: Problem, width: int) -> Iterator[str]:
+    """Yield where it is and its code; in a narrow terminal the path in a line of its own."""
     place = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part is not None)
-    left = printable(f"{place}  {problem.path}".strip())
-    return f"{left:<{width - len(problem.code) - 1}} {problem.code}"
+    left, room = printable(f"{place}  {problem.path}".strip()), width - len(problem.code) - 1
+    if len(left) <= room or width == WIDTH or not place:
+        yield f"{left:<{room}} {problem.code}"
+        return
+    yield f"{printable(place):<{room}} {problem.code}"
+    yield f"  {printable(problem.path)}"
 
 
 def _wrapped(text: str, width: int) -> list[str]:

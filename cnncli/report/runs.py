@@ -21,9 +21,10 @@ SHORT = {"accuracy": "acc."}
 
 def runs_table(rows: Sequence[Row]) -> Grid:
     """Return the table of `cnn runs`."""
-    one_metric = len({row.metric for row in rows}) == 1
+    one_metric, folds = len({row.metric for row in rows}) == 1, any(row.fold for row in rows)
     columns = (
         Column("run", left=True),
+        *([Column("fold")] if folds else ()),
         Column("status", left=True, rank=1),
         Column("epochs", rank=2),
         Column(f"best val. {SHORT.get(rows[0].metric, rows[0].metric)}" if one_metric else "best val."),
@@ -33,6 +34,7 @@ def runs_table(rows: Sequence[Row]) -> Grid:
     cells = [
         (
             f"{row.name}/{row.id}",
+            *([f"{row.fold}/{row.folds}" if row.fold else NOTHING] if folds else ()),
             row.status,
             str(row.epochs),
             _cell(row.best) if one_metric else f"{row.metric} {_cell(row.best)}",

@@ -15,7 +15,7 @@ from cnncli.errors import CheckpointError
 from cnncli.files import durable
 from cnncli.files.read import read_bytes
 from cnncli.runs import limits
-from cnncli.runs.manifest import Damage, Manifest
+from cnncli.runs.manifest import NAME, Damage, Manifest
 
 if TYPE_CHECKING:
     from cnncli.runs.arrays import Array
@@ -105,7 +105,12 @@ def read_manifest(directory: Path) -> Manifest:
         CheckpointError: If this process may not or cannot read it, whole or not.
     """
     with _reading(directory / MANIFEST) as path:
-        return Manifest.from_bytes(read_bytes(path, limits.MANIFEST, follow=False))
+        manifest = Manifest.from_bytes(read_bytes(path, limits.MANIFEST, follow=False))
+    named = NAME.fullmatch(directory.name)
+    if named is not None and int(named[1]) != manifest.step:
+        # Whole, but another checkpoint's: it would name another best one without a word.
+        raise Damage(f"{MANIFEST} is that of step {manifest.step}")
+    return manifest
 
 
 @contextmanager

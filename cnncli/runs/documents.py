@@ -51,6 +51,7 @@ RUN: Form = record(
         "parts": optional(whole(1, MOST_THREADS)),
         "cpu_features": listed(text()),
         "arithmetic": mapped(anything),
+        "variables": mapped(text()),
         "total_params": optional(whole()),
         "epochs": whole(),
         "best": optional(record({"epoch": whole(), "monitor": text(), "value": number()})),
@@ -121,7 +122,8 @@ _MEASURED: dict[str, Form] = {
 
 def PASSPORT(value: Any) -> None:  # noqa: N802 - a form like the others
     """data.json; that of an imported network knows no more than the classes."""
-    record(_CLASSES, _MAY_BE_MISSING)(value)
+    # Another document in its place, such as an evaluation, has classes too, but other things of the same names.
+    record(_CLASSES, _MEASURED)(value)
     if "source" not in value:
         return
     record(_MEASURED)(value)

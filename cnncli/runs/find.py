@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping
+import logging
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnncli.config.language.suggestions import suggestion
 from cnncli.errors import CheckpointError, RunError
 from cnncli.runs.run import Run
 
@@ -15,11 +17,43 @@ if TYPE_CHECKING:
 
     from cnncli.runs.checkpoint import Checkpoint
 
+log = logging.getLogger(__name__)
+
+
+LATEST = "latest"
+"""What stands for the run that began last."""
+TRAIN_ONE = "Train one: cnn train CONFIG (`cnn init` writes a config; cnn train digits_lenet needs none)."
+"""What to do where there is no run yet."""
+
 
 def all_runs(runs_dir: Path) -> Iterator[Run]:
-    """Yield every run below a folder, in no order."""
-    for record in runs_dir.glob("[!.]*/[!.]*/run.json"):
-        yield Run(record.parent)
+    """Yield every run below a folder, in no order; also those of which this user may not read a file.
+
+    Raises:
+        PermissionError: If the folder itself may not be read.
+    """
+    for named in _inside(runs_dir):
+        try:
+            folders = _inside(named)
+        except PermissionError as error:
+            log.warning("the runs in %s are left out: %s", named, error.strerror)
+            continue
+        yield from (Run(folder) for folder in folders if _has_record(folder))
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Return what is in a folder and not hidden: nothing where there is no folder."""
+    try:
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _has_record(folder: Path) -> bool:
+    try:
+        return (folder / "run.json").exists()
+    except PermissionError:
+        return folder.is_dir()
 
 
 def find(reference: str, runs_dir: Path) -> Run:
@@ -30,7 +64,7 @@ def find(reference: str, runs_dir: Path) -> Run:
         runs_dir: Folder of all runs.
 
     Raises:
-        RunError: If there is none, with the nearest names.
+        RunError: If there is none, with the nearest name.
     """
     return max(find_all(reference, runs_dir), key=lambda run: run.started)
 
@@ -43,29 +77,28 @@ def find_all(reference: str, runs_dir: Path) -> list[Run]:
         runs_dir: Folder of all runs.
 
     Raises:
-        RunError: If there is none, with the nearest names.
+        RunError: If there is none, with the nearest name.
     """
     path = Path(reference)
     if (path / "run.json").is_file():
         return [Run(path)]
     runs = list(all_runs(runs_dir))
     if not runs:
-        raise RunError(f"no runs in {runs_dir}", "Train one: cnn train digits_lenet.")
-    matching = [run for run in runs if reference in ("latest", run.name, run.id, f"{run.name}/{run.id}")]
+        raise RunError(f"no runs in {runs_dir}", TRAIN_ONE)
+    matching = [run for run in runs if reference in (LATEST, run.name, run.id, f"{run.name}/{run.id}")]
     if not matching:
         # A path to the folder of a name's runs, as the shell completes it.
         matching = [run for run in runs if path.resolve() == run.path.parent.resolve()]
     if not matching:
-        raise RunError(f"no run {reference!r} in {runs_dir}", _near(reference, runs))
+        raise RunError(f"no run {reference!r} in {runs_dir}", near(reference, runs))
     ordered = sorted(matching, key=lambda run: run.started)
-    return ordered[-1:] if reference == "latest" else ordered
+    return ordered[-1:] if reference == LATEST else ordered
 
 
-def _near(reference: str, runs: list[Run]) -> str:
-    """Return a hint with the names nearest to what was read."""
-    names = {text for run in runs for text in (run.name, f"{run.name}/{run.id}")}
-    near = difflib.get_close_matches(reference, sorted(names), n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(near)}?" if near else "`cnn runs` lists them."
+def near(reference: str, runs: Iterable[Run]) -> str:
+    """Return a hint with the name nearest to what was read."""
+    names = dict.fromkeys(text for run in runs for text in (run.name, f"{run.name}/{run.id}"))
+    return suggestion(reference, (LATEST, *names)).strip() or "`cnn runs` lists them."
 
 
 def find_checkpoint(run: Run, checkpoint: str) -> Checkpoint:
@@ -83,8 +116,16 @@ def find_checkpoint(run: Run, checkpoint: str) -> Checkpoint:
     checkpoint_found = run.checkpoints.best() if checkpoint == "best" else None
     checkpoint_found = checkpoint_found or run.checkpoints.latest()
     if checkpoint_found is None:
-        raise CheckpointError(f"{run.path} has no checkpoint yet.", "Wait for its first epoch, or train again.")
+        raise CheckpointError(f"{run.path} has no checkpoint yet", _without_checkpoint(run))
     return checkpoint_found
+
+
+def _without_checkpoint(run: Run) -> str:
+    """Say what to do with a run that has no checkpoint."""
+    status = run.status_of(run.record)
+    if status == "running":
+        return "Wait until its training begins."
+    return f"It was {status} before its training began. Train it: cnn resume {shlex.quote(str(run.path))}"
 
 
 def evaluated_weights(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

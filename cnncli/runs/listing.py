@@ -29,6 +29,8 @@ class Row:
         total_params: Number of weights of the network, or None where the run does not say.
         seconds: Training time of the completed epochs.
         problem: Why the run is damaged, or None.
+        fold: The fold that was its validation split, or None.
+        folds: Of how many.
     """
 
     run: str
@@ -42,6 +44,8 @@ class Row:
     total_params: int | None
     seconds: float
     problem: str | None = None
+    fold: int | None = None
+    folds: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -55,6 +59,7 @@ class Row:
             f"best_validation_{self.metric}": self.best,
             "total_params": self.total_params,
             "seconds": self.seconds,
+            **({} if self.fold is None else {"fold": self.fold, "folds": self.folds}),
             **({} if self.problem is None else {"problem": self.problem}),
         }
 
@@ -89,4 +94,6 @@ def _row(run: Run) -> Row:
         total_params=record.get("total_params"),
         seconds=sum(line.get("seconds") or 0 for line in lines),
         problem=problem,
+        fold=record.get("fold"),
+        folds=record.get("folds"),
     )

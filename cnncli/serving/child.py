@@ -8,9 +8,11 @@ child that takes more, does not answer or crashes is one `ExportError`.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import weakref
@@ -40,6 +42,16 @@ MOST_FOR_PIXELS = 4_000_000_000
 
 SECONDS = 7.0
 """Time for opening the file, and for each batch."""
+
+TENSORFLOW = ("keras", "saved_model")
+"""Kinds whose runtime is TensorFlow."""
+
+TENSORFLOW_MEMORY, TENSORFLOW_PER_CORE = 500_000_000, 64_000_000
+"""Bytes that it may take beside the artifact and what it holds before: for the graphs that it makes of a network, and
+for the stacks of the threads that it starts for each core."""
+
+TENSORFLOW_SECONDS_PER_BYTE = 1e-6
+"""More time for each byte of an artifact, for it builds a network of layers and makes a graph of them."""
 
 OPERATIONS_PER_SECOND = 2e10
 MOST_FOR_OPERATIONS = 60.0
@@ -76,19 +88,20 @@ class Limits:
     seconds: float
 
     @classmethod
-    def of(cls, file_size: int, pixels: int = 0) -> Limits:
+    def of(cls, file_size: int, pixels: int = 0, more_seconds: float = 0) -> Limits:
         """Return the limits for an artifact.
 
         Args:
             file_size: Its bytes.
             pixels: Of all images of a batch.
+            more_seconds: Time beside what the others say.
         """
         weights = file_size / 4
         images = min(max(0, pixels - PIXELS_INCLUDED) * BYTES_PER_PIXEL, MOST_FOR_PIXELS)
         return cls(
             memory=_setting(MEMORY_VARIABLE, 1e9) or MEMORY + FILE_COPIES * file_size + images,
             seconds=_setting(SECONDS_VARIABLE, 1)
-            or SECONDS + min(weights * pixels / OPERATIONS_PER_SECOND, MOST_FOR_OPERATIONS),
+            or SECONDS + min(weights * pixels / OPERATIONS_PER_SECOND, MOST_FOR_OPERATIONS) + more_seconds,
         )
 
 
@@ -109,24 +122,30 @@ class Child:
     """An artifact in a process of its own, which ends with this object.
 
     Args:
-        kind: "onnx" or "litert".
-        path: The file.
+        kind: "onnx", "litert", or one of `TENSORFLOW`.
+        path: The file or folder.
         command: What to start instead of the runtime; for tests.
+        trust: Whether a SavedModel may do more than compute.
 
     Raises:
         ExportError: If it cannot be opened.
     """
 
-    def __init__(self, kind: str, path: Path, command: list[str] | None = None) -> None:
+    def __init__(self, kind: str, path: Path, command: list[str] | None = None, *, trust: bool = False) -> None:
         self._path = path
-        self._file_size = path.stat().st_size
-        # Neither the folder of the script nor the current one is a place for modules: a numpy.py could lie there.
-        command = command or [sys.executable, "-P", runtimes.__file__, kind, str(path)]
+        self._file_size = sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*")) if f.is_file())
+        self._is_large = kind in TENSORFLOW
+        # What is killed while it reads weights leaves a temporary file there.
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._process = subprocess.Popen(  # noqa: S603 - our own script
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command or _command(kind, path, trust),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": self._folder.name},
         )
         self._watch = _Watch(self._process)
-        weakref.finalize(self, _end, self._process, self._watch)
+        weakref.finalize(self, _end, self._process, self._watch, self._folder)
 
     def open(self) -> str | None:
         """Open the file; return what an ONNX file says about itself, if it does.
@@ -134,8 +153,10 @@ class Child:
         Raises:
             ExportError: If the runtime refuses it or crashes, or it takes more than it may.
         """
-        self._ask(b"", Limits(MEMORY, START))
-        heard = self._ask(b"\n", Limits.of(self._file_size))
+        self._ask(b"", Limits(math.inf if self._is_large else MEMORY, START))
+        if self._is_large:
+            self._watch.allow_beside(TENSORFLOW_MEMORY + TENSORFLOW_PER_CORE * (os.cpu_count() or 1))
+        heard = self._ask(b"\n", self._limits())
         description = heard.get("description")
         return description if isinstance(description, str) else None
 
@@ -147,7 +168,7 @@ class Child:
         """
         pixels = int(np.prod(images.shape[:3]))
         head = json.dumps({"shape": images.shape}).encode() + b"\n"
-        limits = Limits.of(self._file_size, pixels)
+        limits = self._limits(pixels)
         heard = self._ask(head + np.ascontiguousarray(images).tobytes(), limits, answer=True)
         outputs: runtimes.Named = heard["arrays"]
         for name, array in outputs:
@@ -156,6 +177,10 @@ class Child:
                     f"{self._path}: its output {name[:60]!r} has the shape {array.shape} for {len(images)} images"
                 )
         return outputs
+
+    def _limits(self, pixels: int = 0) -> Limits:
+        more = TENSORFLOW_SECONDS_PER_BYTE * self._file_size if self._is_large else 0
+        return Limits.of(self._file_size, pixels, more)
 
     def _ask(self, content: bytes, limits: Limits, *, answer: bool = False) -> dict[str, Any]:
         with self._watch.over(limits):
@@ -175,8 +200,10 @@ class Child:
             raise self._failure(limits)
         if "error" in heard:
             reason = str(heard["error"])
-            if "alloc" in reason.lower():
+            if heard.get("memory") or "alloc" in reason.lower():
                 raise too_much(self._path, limits)
+            if heard.get("known"):
+                raise ExportError(reason[:2000], None if heard.get("hint") is None else str(heard["hint"])[:2000])
             raise ExportError(f"its runtime cannot run {self._path}: {reason[:200]}")
         return heard
 
@@ -206,6 +233,14 @@ class Child:
         return ExportError(f"the runtime crashed on {self._path} ({how})", "The file is damaged, or not what it says.")
 
 
+def _command(kind: str, path: Path, trust: bool) -> list[str]:
+    # Neither the folder of the script nor the current one is a place for modules: a numpy.py could lie there.
+    python = [sys.executable, "-P"]
+    if kind in TENSORFLOW:
+        return [*python, "-m", "cnncli.engine.exporting.child", str(path), "trust" if trust else "doubt"]
+    return [*python, runtimes.__file__, kind, str(path)]
+
+
 def too_much(path: Path, limits: Limits) -> ExportError:
     """Return the error for an artifact that takes more memory than it may."""
     hint = f"If it is to be trusted and large, allow more: {MEMORY_VARIABLE}=8."
@@ -225,14 +260,20 @@ class _Watch:
         self._lock = threading.Lock()
         self._busy, self._closed = threading.Event(), False
         self._limits, self._began, self._used = Limits(0, 0), 0.0, 0.0
+        self._resident, self._data = 0, 0
         threading.Thread(target=self._look, daemon=True, name="watch").start()
+
+    def allow_beside(self, memory: int) -> None:
+        """Count from now on only what is taken beyond what is held already and a number of bytes."""
+        self._resident = _status_bytes(self._process.pid, "VmRSS") + memory
+        self._data = _status_bytes(self._process.pid, "VmData") + memory
 
     def over(self, limits: Limits) -> _Watch:
         """Set the limits of what happens in a `with` block."""
         with self._lock:
             self._limits, self._began = limits, time.monotonic()
             self._used = _cpu_seconds(self._process.pid)
-        _limit_data(self._process.pid, limits.memory)
+        _limit_data(self._process.pid, self._data + limits.memory)
         return self
 
     def __enter__(self) -> None:
@@ -259,7 +300,7 @@ class _Watch:
                     return
 
     def _exceeded(self) -> str | None:
-        if _resident_bytes(self._process.pid) > self._limits.memory:
+        if _status_bytes(self._process.pid, "VmRSS") > self._resident + self._limits.memory:
             return "memory"
         waited = time.monotonic() - self._began
         if waited < self._limits.seconds:
@@ -269,10 +310,10 @@ class _Watch:
         return None if starved else "time"
 
 
-def _resident_bytes(pid: int) -> int:
+def _status_bytes(pid: int, name: str) -> int:
     with suppress(OSError, ValueError, StopIteration):
         text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("VmRSS"))
+        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(f"{name}:"))
     return 0
 
 
@@ -286,7 +327,7 @@ def _cpu_seconds(pid: int) -> float:
 
 def _limit_data(pid: int, memory: float) -> None:
     """Let the kernel refuse memory that would be taken at one stroke, between two looks."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or memory == math.inf:
         return
     import resource
 
@@ -301,7 +342,7 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _end(process: subprocess.Popen[bytes], watch: _Watch) -> None:
+def _end(process: subprocess.Popen[bytes], watch: _Watch, folder: tempfile.TemporaryDirectory[str]) -> None:
     watch.close()
     process.kill()
     for pipe in (process.stdin, process.stdout):
@@ -309,3 +350,4 @@ def _end(process: subprocess.Popen[bytes], watch: _Watch) -> None:
             with suppress(OSError):
                 pipe.close()
     process.wait()
+    folder.cleanup()

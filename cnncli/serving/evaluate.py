@@ -61,7 +61,9 @@ def evaluate_artifact(
     doubts: tuple[str, ...] = ()
     if data is not None:
         config = loads(artifact.description.config, str(path))
-        found = incoming(data, config, {"classes": artifact.classes, "looks": {"train": artifact.description.look}})
+        about = artifact.description
+        known = {"looks": {"train": about.look}, "content_hash": about.data_content_hash}
+        found = incoming(data, config, {"classes": artifact.classes, **known})
         examples, doubts, uses = found.split.renamed(name_of(data)), found.doubts, 0
     else:
         run = _run_of(path, artifact.description, runs_dir)

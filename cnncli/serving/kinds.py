@@ -24,7 +24,7 @@ PROGRAMS = {"web": "its JavaScript", "python": "its network.py"}
 """Kinds that are run to be asked, by a runtime that lets them do whatever the user may, and what of them is run."""
 
 
-APART = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
+APART = {"onnx": "onnxruntime", "litert": "ai_edge_litert", "keras": "tensorflow", "saved_model": "tensorflow"}
 """Kinds of which a stranger's file is opened in a child process, and the package of their runtime."""
 
 

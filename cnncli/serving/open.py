@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnncli.serving.artifact import Artifact
-from cnncli.serving.child import Child
+from cnncli.serving.child import TENSORFLOW, Child
+from cnncli.serving.description import Description
 from cnncli.serving.kinds import PLAIN, require_kind
 
 
@@ -20,6 +21,9 @@ def from_child(child: Child, kind: str, path: Path) -> Artifact:
     Raises:
         ExportError: If it cannot be opened, or takes more than it may.
     """
+    if kind in TENSORFLOW:
+        description = Description.from_json(child.open() or "", str(path))
+        return Artifact(kind, description, lambda images: dict(child.compute(images)))
     if kind == "onnx":
         from cnncli.serving import onnx_file
 

@@ -83,38 +83,62 @@ RUNTIMES: dict[str, tuple[str, Callable[[str], Session]]] = {
 
 
 def main(kind: str, path: str) -> None:
-    """Open a file and answer batches until the parent goes: lines of JSON, with bytes behind them."""
+    """Open a file and answer batches until the parent goes."""
+    module, opened = RUNTIMES[kind]
+
+    def load() -> Callable[[str], Session]:
+        __import__(module)
+        return opened
+
+    serve(load, path)
+
+
+def _reason(error: Exception) -> dict[str, Any]:
+    return {"error": str(error)[:300] or type(error).__name__}
+
+
+def serve(
+    load: Callable[[], Callable[[str], Session]],
+    path: str,
+    told: Callable[[Exception], dict[str, Any]] = _reason,
+    *,
+    writes: bool = False,
+) -> None:
+    """Open a file and answer batches until the parent goes: lines of JSON, with bytes behind them.
+
+    Args:
+        load: Loads the runtime, which takes time that is not the file's, and returns what opens a file.
+        path: The file.
+        told: Returns what the parent hears of an error.
+        writes: Whether files may be written and many be open.
+    """
     # What native code prints must not come between the answers.
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent hears Ctrl-C too, and ends this process.
-    module, opened = RUNTIMES[kind]
-    __import__(module)
-    _limit()
+    opened = load()
+    _limit(writes)
     _say(answers, {"ready": True})
     asked.readline()
     try:
         session = opened(path)
     except Exception as error:  # noqa: BLE001 - whatever a native runtime raises
-        _say(answers, {"error": str(error)[:300] or type(error).__name__})
+        _say(answers, told(error))
         return
     _say(answers, {"description": session.description})
     while line := asked.readline():
-        _answer(answers, session, _images(asked, json.loads(line)["shape"]))
+        images = _images(asked, json.loads(line)["shape"])
+        try:
+            outputs = [(name, np.ascontiguousarray(array)) for name, array in session.compute(images)]
+        except Exception as error:  # noqa: BLE001 - whatever a native runtime raises
+            _say(answers, told(error))
+            continue
+        head = [[name, array.dtype.name, list(array.shape)] for name, array in outputs]
+        _say(answers, {"outputs": head}, *(array.tobytes() for _, array in outputs))
 
 
 def _images(asked: BinaryIO, shape: list[int]) -> Pixels:
     return np.frombuffer(asked.read(int(np.prod(shape))), np.uint8).reshape(shape)
-
-
-def _answer(answers: BinaryIO, session: Session, images: Pixels) -> None:
-    try:
-        outputs = [(name, np.ascontiguousarray(array)) for name, array in session.compute(images)]
-    except Exception as error:  # noqa: BLE001 - whatever a native runtime raises
-        _say(answers, {"error": str(error)[:300] or type(error).__name__})
-        return
-    head = [[name, array.dtype.name, list(array.shape)] for name, array in outputs]
-    _say(answers, {"outputs": head}, *(array.tobytes() for _, array in outputs))
 
 
 def _say(answers: BinaryIO, document: Any, *content: bytes) -> None:
@@ -122,13 +146,14 @@ def _say(answers: BinaryIO, document: Any, *content: bytes) -> None:
     answers.flush()
 
 
-def _limit() -> None:
+def _limit(writes: bool = False) -> None:
     """Let this process write no file, open few and leave no core; memory and time the parent limits and watches."""
     if sys.platform == "win32":
         return
     import resource
 
-    for what, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CORE, 0)):
+    files = () if writes else ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 64))
+    for what, most in ((resource.RLIMIT_CORE, 0), *files):
         _, hard = resource.getrlimit(what)
         resource.setrlimit(what, (most, hard) if hard == resource.RLIM_INFINITY else (min(most, hard), hard))
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NO_PIXELS: Pixels = np.empty((0, 0, 1), np.uint8)
 """In place of an image that is not there."""
 
+NOTES = ("warning", "error")
+"""The last columns of the CSV: how an image differs from those of training, and why a file cannot be read."""
+
 
 class Prediction(Protocol):
     """What a network predicts for one image.
@@ -101,9 +104,10 @@ class PredictedFile:
 
 
 class PredictionsCsv:
-    """Writes predictions as they come; files that cannot be read have no line.
+    """Writes predictions as they come: the file, the columns of its task, `warning` and `error`.
 
-    The header is that of the first file. Where a later one has more columns, `close` writes all lines anew.
+    A file that cannot be read has a line of its own, without a prediction. The header is that of the first file.
+    Where a later one has more columns, `close` writes all lines anew.
 
     Args:
         file: Where to write; it can also be read, unless all files have the same columns.
@@ -112,16 +116,16 @@ class PredictionsCsv:
     def __init__(self, file: TextIO) -> None:
         self._file = file
         self._writer = csv.writer(file, lineterminator="\n")
-        self._columns = ["file"]
+        self._columns: list[str] = []
         self._written: int | None = None
 
     def add(self, predicted: PredictedFile) -> None:
         """Write the lines of one file."""
-        rows = [] if predicted.prediction is None else predicted.prediction.csv_rows()
-        for row in rows:
+        notes = "; ".join(predicted.doubts), predicted.error or ""
+        for row in [{}] if predicted.prediction is None else predicted.prediction.csv_rows():
             self._columns += [column for column in row if column not in self._columns]
             self._write_header()
-            cells = [predicted.file, *(row.get(column, "") for column in self._columns[1:])]
+            cells = [predicted.file, *(row.get(column, "") for column in self._columns), *notes]
             self._writer.writerow(map(csv_cell, cells))
 
     def close(self) -> None:
@@ -136,17 +140,21 @@ class PredictionsCsv:
             self._file.seek(0)
             rows = csv.reader(copy)
             next(rows)
-            self._writer.writerow(map(csv_cell, self._columns))
-            self._writer.writerows([*row, *[""] * (len(self._columns) - len(row))] for row in rows)
+            self._writer.writerow(self._header())
+            most, notes = len(self._header()), len(NOTES)
+            self._writer.writerows([*row[:-notes], *[""] * (most - len(row)), *row[-notes:]] for row in rows)
 
     def _write_header(self) -> None:
         if self._written is None:
             self._written = len(self._columns)
-            self._writer.writerow(map(csv_cell, self._columns))
+            self._writer.writerow(self._header())
+
+    def _header(self) -> list[str]:
+        return [csv_cell(column) for column in ("file", *self._columns, *NOTES)]
 
 
 def predictions_csv(files: Iterable[PredictedFile]) -> str:
-    """Return the predictions for all files that could be read, with every column that any of them has."""
+    """Return the predictions for all files, with every column that any of them has."""
     text = io.StringIO(newline="")
     table = PredictionsCsv(text)
     for file in files:

@@ -213,6 +213,38 @@ def deep_json(folder: Path, generator: Generator) -> Bomb:
     return Bomb(("import", str(path), "-o", str(folder / "out.yaml")))
 
 
+def keras_size(folder: Path, generator: Generator) -> Bomb:
+    """Write a `.keras` file that makes billions of weights, or of numbers out of each image."""
+    number = int(generator.integers(10**5, 10**6))
+    wide = _keras_layer("Dense", units=number * 10**4)
+    padded = _keras_layer("ZeroPadding2D", padding=[[number, number], [number, number]])
+    repeated = _keras_layer("UpSampling2D", size=[number, number])
+    return _keras(folder, ([wide], [padded], [repeated])[int(generator.integers(0, 3))])
+
+
+def keras_time(folder: Path, generator: Generator) -> Bomb:
+    """Write a `.keras` file of tens of thousands of layers, or one that computes for hours."""
+    number = int(generator.integers(20_000, 60_000))
+    if generator.integers(0, 2):
+        return _keras(folder, [_keras_layer("ReLU", name=f"relu{i}") for i in range(number)])
+    large = _keras_layer("AveragePooling2D", pool_size=[999, 999], strides=[1, 1], padding="same")
+    padded = _keras_layer("ZeroPadding2D", padding=[[1500, 1500], [1500, 1500]])
+    return _keras(folder, [padded, *(large | {"config": large["config"] | {"name": f"p{i}"}} for i in range(9))])
+
+
+def keras_weights(folder: Path, generator: Generator) -> Bomb:
+    """Write a `.keras` file whose weights inflate a thousandfold."""
+    path = folder / "x.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        config = _keras_config([_keras_layer("Flatten"), _keras_layer("Dense", units=10)])
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("cnncli.json", _bombs().DESCRIPTION.to_json())
+        with archive.open("model.weights.h5", "w", force_zip64=True) as weights:
+            for _ in range(int(generator.integers(100, 500))):
+                weights.write(bytes(10_000_000))
+    return Bomb(("predict", str(path), str(_image(folder))))
+
+
 def threads(folder: Path, generator: Generator) -> Bomb:
     """Ask for millions of threads."""
     number = int(10 ** generator.uniform(3.1, 12))
@@ -237,6 +269,9 @@ KINDS: dict[str, Callable[[Path, Generator], Bomb]] = {
     "LiteRT, noise": litert,
     "deep JSON": deep_json,
     "threads": threads,
+    "Keras, size": keras_size,
+    "Keras, time": keras_time,
+    "Keras, weights": keras_weights,
 }
 
 
@@ -299,6 +334,32 @@ def _asked(folder: Path, name: str, number: int) -> Bomb:
 def _imported(path: Path, text: str) -> Bomb:
     path.write_text(text, encoding="utf-8")
     return Bomb(("import", str(path), "-o", str(path.with_suffix(".yaml"))))
+
+
+def _keras(folder: Path, layers: list[dict[str, Any]]) -> Bomb:
+    """Write a `.keras` file of layers without weights, as `cnn export` writes it."""
+    import h5py
+
+    with h5py.File(folder / "weights", "w") as weights:
+        weights.create_group("layers")
+        weights.create_group("vars")
+    path = folder / "x.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", json.dumps(_keras_config(layers)))
+        archive.writestr("cnncli.json", _bombs().DESCRIPTION.to_json())
+        archive.write(folder / "weights", "model.weights.h5")
+    return Bomb(("predict", str(path), str(_image(folder))))
+
+
+def _keras_layer(kind: str, **config: Any) -> dict[str, Any]:
+    return {"module": "keras.layers", "class_name": kind, "config": {"name": kind.lower(), **config}}
+
+
+def _keras_config(layers: list[dict[str, Any]]) -> dict[str, Any]:
+    about = _bombs().DESCRIPTION
+    given = {"batch_shape": [None, about.height, about.width, about.channels], "dtype": "float32"}
+    first = _keras_layer("InputLayer", **given)
+    return {"module": "keras", "class_name": "Sequential", "config": {"name": "net", "layers": [first, *layers]}}
 
 
 def _image(folder: Path) -> Path:

@@ -375,9 +375,10 @@ def _ending(heard: Heard, expected: Any, is_whole: bool, sealed: bool) -> str:
 
 
 def _has_notes(text: str) -> bool:
-    """Say whether a command told something about a run beside its numbers."""
+    """Say whether a command told something about a run or its examples beside its numbers."""
     try:
-        return bool(json.loads(text).get("notes"))
+        document = json.loads(text)
+        return bool(document.get("notes") or document.get("doubts"))
     except (ValueError, AttributeError):
         return False
 

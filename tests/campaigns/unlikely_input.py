@@ -9,12 +9,13 @@ split and 1,000 images (or all there are) of something else. Prints for each suc
 
 * the confidence: 1 minus the largest probability,
 * the energy: −log Σ exp(logit), what `cnn predict` uses,
+* the energy by both sides: how far its rank among those of the validation examples is from the middle,
 * the Mahalanobis distance of the last layer's input from the nearest class mean, with one covariance of all classes,
 * the relative one: less the distance from the mean of all classes, with the covariance about that;
 
-then the share of the other images that is told, by the run's own thresholds, with the energy, with the confidence, and
-with the comparison of brightness, contrast and colour that `cnn predict` made before; and for each network the share of
-its test split that is.
+then the share of the other images that is told, by the run's own thresholds, with the energy, with the energy and a
+limit on both sides, each for half of the false alarms, with the confidence, and with the comparison of brightness,
+contrast and colour that `cnn predict` made before; and for each network the share of its test split that is.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import special
 from sklearn.covariance import empirical_covariance, shrunk_covariance
 from sklearn.metrics import roc_auc_score
@@ -36,6 +37,8 @@ from sklearn.metrics import roc_auc_score
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 CIFAR_NET = Path(__file__).parents[1] / "benchmarks" / "cifar_net.yaml"
 NUMBER = 1000
+SCORES = ("confidence", "energy", "both sides", "Mahalanobis", "relative")
+WARNINGS = ("energy", "both sides", "confidence", "statistics")
 SHRINKAGE = 1e-3
 """Share of the identity in a covariance, so that it can be inverted where a feature is always 0."""
 
@@ -85,6 +88,29 @@ def crops(path: Path, folder: str, side: int = 64) -> Array:
 def grey(images: Array) -> Array:
     """Return images as the tool makes them grey."""
     return np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])[..., None]
+
+
+def noise(images: Array) -> Array:
+    """Return uniform noise in the shape of images."""
+    return np.random.default_rng(0).integers(0, 256, images.shape, np.uint8)
+
+
+def houses(in_colour: bool, side: int = 64) -> Array:
+    """Return drawings of a wall, a roof and a door: white lines on black, or areas of random colours on another."""
+    generator = np.random.default_rng(0)
+    found = []
+    for _ in range(NUMBER):
+        ground, *paints = generator.integers(0, 256, (4, 3)).tolist() if in_colour else [[0] * 3] * 4
+        image = Image.new("RGB", (side, side), tuple(ground))
+        draw, pen = ImageDraw.Draw(image), {} if in_colour else {"outline": (255,) * 3, "width": 4}
+        left, right, top = (int(generator.integers(*range_)) for range_ in ((4, 20), (44, 60), (24, 36)))
+        bottom, middle, door = side - 6, (left + right) // 2, int(generator.integers(6, 12))
+        parts = [(left, top), (right, top), (right, bottom), (left, bottom)], [(left, top), (middle, 6), (right, top)]
+        doorway = [(middle, bottom - 2 * door), (middle + door, bottom - 2 * door), (middle + door, bottom)]
+        for part, paint in zip((*parts, [*doorway, (middle, bottom)]), paints, strict=True):
+            draw.polygon(part, fill=tuple(paint), **pen)
+        found.append(np.asarray(image))
+    return np.stack(found)
 
 
 class Mahalanobis:
@@ -150,10 +176,13 @@ class Known:
         splits = own(self._trained.config, run.passport())
         features, _ = self._computed(splits.train.images)
         labels = splits.train.targets.labels
+        _, logits = self._computed(splits.validation.images)
+        self._usual = np.sort(-special.logsumexp(logits, axis=1))
         distance, relative = Mahalanobis(features, labels), Mahalanobis(features, labels, relative=True)
         self._scores: dict[str, Callable[[Array, Array], Array]] = {
             "confidence": lambda _, logits: 1 - special.softmax(logits, axis=1).max(axis=1),
             "energy": lambda _, logits: -special.logsumexp(logits, axis=1),
+            "both sides": lambda _, logits: np.abs(2 * self._rank(-special.logsumexp(logits, axis=1)) - 1),
             "Mahalanobis": lambda features, _: distance(features),
             "relative": lambda features, _: relative(features),
         }
@@ -168,6 +197,17 @@ class Known:
         features, logits = self._model.predict(read, batch_size=256, verbose=0)
         return features.astype(np.float64), logits.astype(np.float64)
 
+    def _rank(self, energies: Array) -> Array:
+        """Return the share of the validation examples whose energy is lower."""
+        return np.searchsorted(self._usual, energies) / len(self._usual)
+
+    def _outside(self, energies: Array) -> Array:
+        """Return which energies are beyond either of two limits; as many examples lie beyond both as beyond one."""
+        beyond = round(self._trained.detector.false_alarm_rate * (len(self._usual) + 1))
+        below = beyond // 2
+        outside: Array = energies > self._usual[below - beyond]
+        return outside | (energies < self._usual[below - 1]) if below else outside
+
     def aurocs(self, images: Array) -> dict[str, float]:
         """Return how well each score tells images from the test split."""
         features, logits = self._computed(images)
@@ -179,7 +219,7 @@ class Known:
         return found
 
     def told(self, images: Array) -> dict[str, float]:
-        """Return the share of images that get a warning: by energy, by confidence, by brightness, contrast, colour."""
+        """Return the share of images that get a warning: by each of `WARNINGS`."""
         from cnncli.datasets.facts import of_array
         from cnncli.datasets.image_statistics import differences, image_statistics
 
@@ -188,7 +228,8 @@ class Known:
         outputs = {"logits": logits}, {"probabilities": special.softmax(logits, axis=1)}
         energy, confidence = (np.mean([score.unlike for score in detector.scores(one)]) for one in outputs)
         warned = [bool(differences(image_statistics(of_array(image[None])), self._look)) for image in images[:NUMBER]]
-        return {"energy": float(energy), "confidence": float(confidence), "statistics": float(np.mean(warned))}
+        outside = np.mean(self._outside(-special.logsumexp(logits, axis=1)))
+        return dict(zip(WARNINGS, map(float, (energy, outside, confidence, np.mean(warned))), strict=True))
 
 
 def trained(config: str, folder: Path, *overrides: str) -> Any:
@@ -227,10 +268,21 @@ def pairs(data: Path, folder: Path, mnist_epochs: int, cifar_epochs: int) -> Ite
         "CamVid": grey(streets),
         "BCCD": grey(cells),
         "MNIST, inverted": 255 - digits,
+        "noise": noise(digits),
+        "houses in lines": grey(houses(in_colour=False)),
     }
     yield known, others
     known = Known("CIFAR-10", cifar_run(photos, list(range(10)), folder, cifar_epochs))
-    yield known, {"MNIST": digits.repeat(3, axis=-1), "CamVid": streets, "BCCD": cells}
+    photographs = known.test[:NUMBER]
+    others = {
+        "MNIST": digits.repeat(3, axis=-1),
+        "CamVid": streets,
+        "BCCD": cells,
+        "CIFAR-10, inverted": 255 - photographs,
+        "noise": noise(photographs),
+        "houses in colour": houses(in_colour=True),
+    }
+    yield known, others
     known = Known("CIFAR-10, 6 classes", cifar_run(photos, list(range(6)), folder, cifar_epochs))
     yield known, {"CIFAR-10, the other 4": photos.test[0][photos.test[1] >= 6]}
 
@@ -242,25 +294,26 @@ def main() -> None:
     parser.add_argument("--mnist-epochs", type=int, default=10)
     parser.add_argument("--cifar-epochs", type=int, default=5)
     options = parser.parse_args()
-    scores, warnings = ("confidence", "energy", "Mahalanobis", "relative"), ("energy", "confidence", "statistics")
-    print(f"{'':44}{'AUROC':>44}{'told':>36}")
-    print(f"{'trained on':20}{'shown':24}" + "".join(f"{name:>11}" for name in scores), end="")
-    print("".join(f"{name:>12}" for name in warnings))
+    print(f"{'':44}{'AUROC':>{12 * len(SCORES)}}{'told':>{12 * len(WARNINGS)}}")
+    print(f"{'trained on':20}{'shown':24}" + "".join(f"{name:>12}" for name in SCORES), end="")
+    print("".join(f"{name:>12}" for name in WARNINGS))
     rows = []
     with TemporaryDirectory() as folder:
         for known, others in pairs(options.data, Path(folder), options.mnist_epochs, options.cifar_epochs):
             told = known.told(known.test)
-            alarms = "".join(f"{told[name]:12.1%}" for name in warnings)
-            print(f"{known.title:20}{'its test split':24}{f'(accuracy {known.accuracy:.1%})':>44}{alarms}")
+            alarms = "".join(f"{told[name]:12.1%}" for name in WARNINGS)
+            accuracy = f"(accuracy {known.accuracy:.1%})"
+            print(f"{known.title:20}{'its test split':24}{accuracy:>{12 * len(SCORES)}}{alarms}")
             for name, images in others.items():
                 aurocs, told = known.aurocs(images), known.told(images)
-                rows.append([aurocs[score] for score in scores] + [told[warning] for warning in warnings])
-                figures = "".join(f"{aurocs[score]:11.4f}" for score in scores)
-                figures += "".join(f"{told[warning]:12.1%}" for warning in warnings)
+                rows.append([aurocs[score] for score in SCORES] + [told[warning] for warning in WARNINGS])
+                figures = "".join(f"{aurocs[score]:12.4f}" for score in SCORES)
+                figures += "".join(f"{told[warning]:12.1%}" for warning in WARNINGS)
                 print(f"{known.title:20}{name:24}{figures}", flush=True)
     mean = np.mean(rows, axis=0)
     print(f"{f'mean of {len(rows)} pairs':44}", end="")
-    print("".join(f"{value:11.4f}" for value in mean[:4]) + "".join(f"{value:12.1%}" for value in mean[4:]))
+    print("".join(f"{value:12.4f}" for value in mean[: len(SCORES)]), end="")
+    print("".join(f"{value:12.1%}" for value in mean[len(SCORES) :]))
 
 
 if __name__ == "__main__":

@@ -107,6 +107,33 @@ def test_check_with_data_looks_at_the_examples(pets):
     assert "W406" not in {p["code"] for p in json.loads(run("check", "pets.yaml", "--json").stdout)["problems"]}
 
 
+def test_check_without_data_says_what_it_did_not_look_at(pets):
+    """Only with --data is nothing left open; a path that leads nowhere is a warning all the same."""
+    result, read = run("check", "pets.yaml", "--set", "data.path=images/train"), run("check", "pets.yaml", "--data")
+    assert result.stdout.startswith("pets.yaml: no problems\nThe data were not read. `cnn check --data` also checks")
+    assert "not read" not in read.stdout
+    assert "not read" not in run("check", "digits_lenet").stdout
+    assert json.loads(run("check", "pets.yaml", "--json").stdout)["data_read"] is False
+    assert json.loads(run("check", "pets.yaml", "--json", "--data").stdout)["data_read"] is True
+    found = run("check", "pets.yaml", "--set", "data.path=photos")
+    assert found.exit_code == 0
+    assert "W411" in found.stdout
+    assert "There are no examples on this machine: photos does not exist." in found.stdout
+
+
+def test_a_fold_is_chosen_as_for_training(pets):
+    """`cnn data --fold K` shows the split of `cnn train --fold K`; where there are no folds, it is said what to set."""
+    shutil.copytree(pets / "images/train", pets / "flat")
+    sets = ("--set", "data.path=flat", "--set", "data.folds=3")
+    found = json.loads(run("data", "pets.yaml", "--fold", "3", *sets, "--json").stdout)
+    assert found["num_examples"] == {"train": 10, "validation": 5}
+    chosen = json.loads(run("data", "pets.yaml", "--set", "data.fold=3", *sets, "--json").stdout)
+    assert found["split_hash"] == chosen["split_hash"]
+    (problem,) = run("data", "pets.yaml", "--fold", "2").exception.problems
+    assert "data.folds, the number of folds, is not set." in problem.message
+    assert "--set data.folds=5" in problem.message
+
+
 def test_the_head_must_fit_the_folder():
     """Outputs that are not as many as the folder's classes are an error at the last layer."""
     result = run("check", "pets.yaml", "--data", "--json", "--set", "model.layers[1].Dense.units=3")
@@ -206,7 +233,7 @@ def test_init_with_data_tells_what_it_found():
         "images: 15 images of 2 classes, in colour, usually 6×9.",
         "Check it: cnn check new.yaml. Train it: cnn train new.yaml.",
     ]
-    assert run("check", "new.yaml").stdout == "new.yaml: no problems\n"
+    assert run("check", "new.yaml").stdout.startswith("new.yaml: no problems\n")
     assert "use it without --from" in run("init", "x.yaml", "--data", "images", "--from", "lenet5").exception.message
 
 

@@ -76,6 +76,23 @@ def test_a_misspelt_command_gets_the_nearest() -> None:
     assert "No such command 'sumary'. Did you mean 'summary'?" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        ("show digits_lenet kernel", "kernels"),
+        ("export latest --format onx", "onnx"),
+        ("train digits_lenet --device gppu", "gpu"),
+    ],
+)
+def test_a_misspelt_choice_gets_the_nearest(words: str, near: str) -> None:
+    """A value that is none of the choices is a usage error that suggests one, without pydantic's words for it."""
+    result = CliRunner().invoke(app, words.split(), env={"COLUMNS": "400"})
+    assert result.exit_code == 2
+    assert f"'{words.split()[-1]}' is not one of" in result.stderr
+    assert f'. Did you mean "{near}"?' in result.stderr
+    assert "Value error" not in result.stderr
+
+
 @pytest.mark.parametrize(("words", "expected"), [("cnn su", "summary"), ("cnn summary --wh", "--what-if")])
 def test_the_shell_completes(words: str, expected: str) -> None:
     """Bash completes commands, and the options of a command."""

@@ -134,7 +134,7 @@ def test_predict_answers_and_warns(cnn: Cnn, runs_dir: Path, photos: Path, tmp_p
     done = cnn(
         "predict", "latest", str(photos), "--top", "2", "--csv", str(table), "--json", runs_dir=runs_dir, expect=1
     )
-    one, three, two = json.loads(done.stdout)
+    found = one, three, two = json.loads(done.stdout)
     assert one["file"] == str(photos / "one.png")
     assert [len(one["predictions"]), len(three["predictions"])] == [2, 0]
     assert sum(p["probability"] for p in one["predictions"]) <= 1
@@ -147,7 +147,9 @@ def test_predict_answers_and_warns(cnn: Cnn, runs_dir: Path, photos: Path, tmp_p
     assert "two.png: the image is blank" in done.stderr
     assert "no warnings about" not in done.stderr
     rows = rows_of(table)
-    assert [row["class_1"] for row in rows] == [one["predictions"][0]["class"], two["predictions"][0]["class"]]
+    assert [row["class_1"] for row in rows] == [p["predictions"][0]["class"] if p["predictions"] else "" for p in found]
+    notes = [("; ".join(p["doubts"]), p["error"] or "") for p in found]
+    assert [(row["warning"], row["error"]) for row in rows] == notes
     assert float(rows[0]["probability_2"]) == one["predictions"][1]["probability"]
 
 

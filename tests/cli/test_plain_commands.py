@@ -164,6 +164,20 @@ def test_check_of_a_config_with_errors() -> None:
     assert found["problems"][0]["line"] == 3
 
 
+@pytest.mark.parametrize("columns", [40, 60])
+def test_problems_obey_columns(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no terminal, COLUMNS says how wide the lines of a problem may be; what it is stays the same."""
+    Path("bad.yaml").write_text(BAD)
+    wide = run("check", "bad.yaml").stdout
+    monkeypatch.setenv("COLUMNS", str(columns))
+    narrow = run("check", "bad.yaml").stdout
+    assert max(map(len, wide.splitlines())) == 100
+    assert max(map(len, narrow.splitlines())) <= columns
+    words = [text for text in narrow.split() if "…" not in text]
+    assert set(words) <= set(wide.split())
+    assert {"E012", "model.layers[0].Conv2D.filter"} <= set(words)
+
+
 def test_check_of_a_config_with_a_warning() -> None:
     """Warnings are reported and do not fail the command; an error of the static check does."""
     Path("softmax.yaml").write_text(SOFTMAX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -90,14 +91,17 @@ def test_lines_tell_the_progress(folder: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_csv_of_a_folder(folder: Path, tmp_path: Path) -> None:
-    """The file has a line for each readable file."""
+    """The file has a line for each file: with a warning for one unlike the training images, why for a damaged one."""
     assert ask(folder, csv=tmp_path / "out" / "p.csv") == 1
-    lines = (tmp_path / "out" / "p.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "file,class_1,probability_1,class_2,probability_2,class_3,probability_3"
-    assert [Path(line.split(",")[0]).name for line in lines[1:]] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
+    with (tmp_path / "out" / "p.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert ",".join(header) == "file,class_1,probability_1,class_2,probability_2,class_3,probability_3,warning,error"
+    found = [(Path(row[0]).name, bool(row[1]), row[-2][:5], row[-1][:12]) for row in rows]
+    right = [(f"{number}.png", True, "only ", "") for number in range(5)]
+    assert found == [*right[:4], ("3x.png", False, "", "not an image"), right[4]]
 
 
 def test_csv_of_damaged_files_has_a_header(folder: Path, tmp_path: Path) -> None:
     """Where no file can be read, what is written is a table all the same: it is finished when the last is done."""
     assert ask(folder / "3x.png", csv=tmp_path / "p.csv") == 1
-    assert (tmp_path / "p.csv").read_text(encoding="utf-8") == "file\n"
+    assert (tmp_path / "p.csv").read_text(encoding="utf-8").startswith("file,warning,error\n")

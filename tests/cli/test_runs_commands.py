@@ -68,7 +68,9 @@ def test_no_runs_are_no_error(tmp_path: Path) -> None:
     """What to do is said on stderr; the JSON is empty."""
     done = cnn("runs", "--runs-dir", str(tmp_path / "none"))
     assert done.stdout == ""
-    assert "cnn train" in done.stderr
+    assert "cnn train CONFIG" in done.stderr
+    make(tmp_path / "some", "lenet")
+    assert 'Did you mean "lenet"?' in cnn("runs", "lenett", "--runs-dir", str(tmp_path / "some")).stderr
     assert json.loads(cnn("runs", "--json", "--runs-dir", str(tmp_path)).stdout) == {"rows": []}
 
 
@@ -135,7 +137,7 @@ def test_mistakes_are_short_errors(tmp_path: Path) -> None:
     """A run that is not there, too few runs, nothing to show."""
     make(tmp_path, "lenet")
     folder = ("--runs-dir", str(tmp_path))
-    assert "Did you mean lenet" in cnn("compare", "lenet", "lenett", *folder, expect=1).stderr
+    assert 'Did you mean "lenet"?' in cnn("compare", "lenet", "lenett", *folder, expect=1).stderr
     assert "at least two" in cnn("compare", "lenet", *folder, expect=1).stderr
     cnn("compare", *folder, expect=2)
     assert "no runs in" in cnn("tensorboard", "--runs-dir", str(tmp_path / "none"), expect=1).stderr

@@ -101,6 +101,16 @@ def test_a_test_split_of_the_source_is_kept(make_config, make_folder):
     assert splits.passport["num_examples"] == {"train": 18, "validation": 2, "test": 6}
 
 
+def test_a_share_of_0_holds_nothing_out(make_config, make_folder):
+    """For the test as for validation: 0 is null, to the last example; a test split of the source stays."""
+    folder = {"source": "folder", "path": str(make_folder({"cat": 12, "dog": 9})), "channels": 3}
+    none, zero = (datasets.load(make_config(**folder, test=share)) for share in (None, 0))
+    assert zero.passport["num_examples"] == none.passport["num_examples"]
+    assert zero.passport["split_hash"] == none.passport["split_hash"]
+    assert datasets.load(make_config(**folder, test=0, validation=0)).passport["num_examples"] == {"train": 21}
+    assert datasets.load(make_config(source="digits", test=0)).test is not None
+
+
 def test_near_duplicates_are_on_one_side(make_config, tmp_path):
     """Five exposures of each scene, all a little different, are in one split, and the passport finds no other."""
     generator = np.random.default_rng(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -220,6 +221,38 @@ def test_a_set_that_has_changed(moved: Path, cnn: Command, monkeypatch: pytest.M
     assert changes() == ["the run's examples are divided into other splits than those that it was trained with"]
 
 
+@pytest.mark.parametrize("option", [(), ("--set", "data.path=photos")], ids=["where they were", "told where"])
+def test_photos_that_change_places(
+    moved: Path, cnn: Command, option: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photos of equal size and time moved to each other's class by `mv` are told by eval and refused by resume."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    monkeypatch.setattr("cnncli.datasets.stamps.MARGIN", 0)  # As if the photos were older than two seconds.
+    photos = Path("album").rename("photos")
+    largest = max(file.stat().st_size for file in photos.rglob("*.png"))
+    for file in photos.rglob("*.png"):
+        file.write_bytes(file.read_bytes().ljust(largest, b"\0"))
+        os.utime(file, ns=(10**18, 10**18))
+    evaluate = ("eval", str(moved), "--split", "validation", *option)
+    assert "not the examples" not in cnn(*evaluate)
+    before = evaluation(moved)
+    for number in range(5):
+        first, second = photos / f"ash/{number}.png", photos / f"cedar/{number}.png"
+        first.rename("moving")
+        second.rename(first)
+        Path("moving").rename(second)
+    if option:
+        with pytest.raises(DataError, match="photos does not hold the run's own examples: their content_hash is"):
+            cnn(*evaluate)
+        assert evaluation(moved) == before
+    else:
+        assert "warning: these are not the examples that the run was trained with: their content" in cnn(*evaluate)
+    metrics = (moved / "metrics.jsonl").read_bytes()
+    with pytest.raises(DataError, match="the examples differ from those that the run started with"):
+        command("resume", str(moved), "--set", "train.epochs=2", *option)
+    assert (moved / "metrics.jsonl").read_bytes() == metrics
+
+
 def test_every_command_answers_without_photos(moved: Path, cnn: Command) -> None:
     """Where the photos are gone, what does not need them works, and the rest says how to give them."""
     shutil.rmtree("album")
@@ -241,7 +274,7 @@ def test_every_command_answers_without_photos(moved: Path, cnn: Command) -> None
     ):
         with pytest.raises(CnnError, match="the run's examples are missing: photos does not exist") as error:
             command(arguments[0], str(moved), *arguments[1:])
-        assert "--set data.path=PATH" in str(error.value.hint)
+        assert "--data PATH, or --set data.path=PATH" in str(error.value.hint)
 
 
 def test_export_from_the_run_alone(moved: Path, cnn: Command) -> None:

@@ -178,7 +178,8 @@ def test_augmentations_and_fields(golden: Golden) -> None:
 def test_heat(golden: Golden) -> None:
     """One pair of columns for few images, two for more."""
     items = [
-        Heated(noise(4, 4, 1, seed=i), np.linspace(0, 1, 16).reshape(4, 4), "$caption$ " * (i + 3)) for i in range(5)
+        Heated(noise(4, 4, 1, seed=i), np.linspace(0, 1, 16).reshape(4, 4), "$caption$ " * (4 * i + 3))
+        for i in range(5)
     ]
     golden("figure_heat", "\n\n".join(described(heat_figure(part, "T", "meaning")) for part in (items, items[:3])))
 

@@ -232,7 +232,7 @@ def test_speeds(golden: Golden) -> None:
     }  # fmt: skip
     quantized = {**artifact, "quantize": "int8", "tolerance": None, "peak_memory_bytes": None}
     said = io.StringIO()
-    for empty in (document, {**document, "layers": []}):
+    for empty in (document, {**document, "layers": [], "peak_share": 1.01}):
         Console(file=said, width=100).print(bench_table(empty))
     lines = [f"{title(row)}: {artifact_line(row)}" for row in (artifact, quantized)]
     page = bench_page([artifact, quantized])

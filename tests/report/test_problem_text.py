@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from cnncli.errors import Problem
@@ -66,8 +67,9 @@ def test_a_problem_without_a_place_is_printed_without_an_excerpt() -> None:
     ]
 
 
-def test_colours_change_nothing_of_the_text() -> None:
+def test_colours_change_nothing_of_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rich console prints what the plain text is, markup in it left alone."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     found = [problem(message="[bold]not markup[/bold]"), problem()]
     plain, coloured = io.StringIO(), io.StringIO()
     print_problems(found, Console(file=plain, width=60))

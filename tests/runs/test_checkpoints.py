@@ -230,6 +230,18 @@ def test_damage_to_the_best_leads_to_the_best_before(store: CheckpointStore) -> 
     assert best.step == 10
 
 
+def test_another_checkpoints_manifest_is_damage(store: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
+    """Whole as it is, it belongs to another step, whose best one would be taken without a word."""
+    save(store, 1, best=(1,))
+    save(store, 2, best=(2,))
+    first, second = (store.directory / f"step-0000000{step}" / "manifest.json" for step in (1, 2))
+    second.write_bytes(first.read_bytes())
+    assert store.best().step == 1
+    assert "manifest.json is that of step 1" in caplog.text
+    with pytest.raises(CheckpointError, match="that of step 1"):
+        store.load("step-00000002")
+
+
 def test_nothing_whole_is_an_error(store: CheckpointStore) -> None:
     """While an empty folder is none."""
     assert store.latest() is None

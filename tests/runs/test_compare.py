@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 from statistics import stdev
 
 import pytest
+from PIL import Image
 
+from cnncli.config.load import load
+from cnncli.config.schema.schema import Data
+from cnncli.datasets import load as load_splits
 from cnncli.errors import ConfigError, RunError
 from cnncli.report.runs import comparison_lines
 from cnncli.runs.compare import Comparison
@@ -120,6 +125,32 @@ def test_mcnemar_counts_where_two_runs_differ(tmp_path: Path) -> None:
     second.write_text(second.predictions_file("test"), lines.format("d,0,1\nc,0,1\nb,1,1\na,1,1"))
     (pair,) = compare([first, second, other]).pairs
     assert (pair.result.only_first, pair.result.only_second, pair.result.p_value) == (2, 1, 1.0)
+
+
+def test_a_zip_has_the_examples_of_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archive of a folder holds that folder, so its names are longer: McNemar's test takes them for the same."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for number in range(12):
+        file = tmp_path / "photos" / ("cat", "dog")[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), 20 * number).save(file)
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "photos")
+    outcomes, named = [], []
+    for path in (str(tmp_path / "photos"), archive):
+        data = Data(source="folder", path=path, image_size=(4, 4), test=0.4, validation=0)
+        config = load("digits_lenet").model_copy(update={"data": data, "nodes": ()})
+        test = load_splits(config).named("test")
+        lines = [f"{name},{Path(name).parent.name},{('cat', 'dog')[len(outcomes)]}" for name in test.ids]
+        (tmp_path / "predictions.csv").write_text("\n".join(["example,true,predicted", *lines]), encoding="utf-8")
+        outcomes.append(read_outcomes(tmp_path / "predictions.csv"))
+        named.append(test.ids)
+    assert [f"photos/{name}" for name in named[0]] == list(named[1])
+    first, second = outcomes
+    assert first is not None
+    assert second is not None
+    result = mcnemar(first, second)
+    assert result is not None
+    assert result.only_first + result.only_second == len(named[0])  # one always says cat, the other dog
 
 
 def test_predictions_without_the_columns_are_reported(tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ def test_a_line_of_metrics_that_is_none(run: Run, line: str, before: str) -> Non
         ({"threads": "y"}, "threads is 'y', expected a whole number from 1 to 1024"),
         ({"threads": 100_000_000}, "threads is 100000000, expected a whole number from 1 to 1024"),
         ({"versions": 5}, "versions is 5, expected a mapping"),
+        ({"variables": "y"}, "variables is 'y', expected a mapping"),
         ({"versions": {"keras": 3}}, "versions.keras is 3, expected a text"),
         ({"status": "x"}, "status is 'x', expected one of 'running'"),
         ({"metrics": {}}, "metrics is an empty mapping, expected a list"),
@@ -299,3 +300,10 @@ def test_short_campaign(tmp_path: Path, mutations: ModuleType) -> None:
     assert problems == []
     assert sum(found.total() for found in counts.values()) == 150
     assert all(found["told"] > 10 for found in counts.values())
+
+
+def test_an_evaluation_is_no_passport(run: Run) -> None:
+    """Sealed as it is, another of our documents in the place of data.json is told: its counts are of another kind."""
+    run.write_sealed(run.data_file, {"split": "test", "classes": ["a", "b"], "num_examples": 355, "loss": 2.5})
+    with pytest.raises(RunError, match=r"data\.json.*num_examples"):
+        run.passport()

@@ -54,7 +54,10 @@ def test_near_names_are_offered(runs_dir: Path) -> None:
     """For a misspelt one."""
     with pytest.raises(RunError, match="no run 'lennet'") as caught:
         find("lennet", runs_dir)
-    assert str(caught.value.hint).startswith("Did you mean lenet")
+    assert caught.value.hint == 'Did you mean "lenet"?'
+    with pytest.raises(RunError) as caught:
+        find("latset", runs_dir)
+    assert caught.value.hint == 'Did you mean "latest"?'
     with pytest.raises(RunError) as caught:
         find("something else", runs_dir)
     assert caught.value.hint == "`cnn runs` lists them."

@@ -36,6 +36,18 @@ def test_a_row_says_what_a_run_came_to(tmp_path: Path) -> None:
     }
 
 
+def test_folds_can_be_told_apart(tmp_path: Path) -> None:
+    """Where a run is of one fold, there is a column for it, and fields of the document."""
+    make(tmp_path, "whole", 0.5)
+    for fold in (1, 2):
+        Run.create(tmp_path, "net", "", {"fold": fold, "folds": 5})
+    found = rows(tmp_path)
+    table = [line.split() for line in runs_table(found).lines()]
+    assert table[0][:3] == ["run", "fold", "status"]
+    assert [line[1] for line in table[2:]] == ["–", "1/5", "2/5"]
+    assert [(row.to_json().get("fold"), row.to_json().get("folds")) for row in found] == [(None, None), (1, 5), (2, 5)]
+
+
 def test_a_dead_run_is_interrupted(tmp_path: Path) -> None:
     """Though its record says running; a living one is not."""
     dead, living = make(tmp_path, "dead"), make(tmp_path, "living")

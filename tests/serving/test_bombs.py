@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-KINDS = ["csv", "standard input", "pipe", "ONNX, loop", "numbers", "deep JSON", "LiteRT, noise"]
+KINDS = ["csv", "standard input", "pipe", "ONNX, loop", "numbers", "deep JSON", "LiteRT, noise", "Keras, time"]
 """Those that are made quickly; the others have tests of their own."""
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, pipes and devices")

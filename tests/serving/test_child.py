@@ -151,6 +151,50 @@ def test_what_the_child_may_not(tmp_path: Path, child: Callable[[str], Child]) -
     assert child(code).open() == "27"
 
 
+@pytest.fixture
+def large(tmp_path: Path) -> Callable[[str], Child]:
+    """Return a function that starts a child as TensorFlow's, which holds 300 MB before it opens a file."""
+    path = tmp_path / "net.keras"
+    path.write_bytes(b"network")
+    held = CHILD.replace("say({", "held = bytearray(b'x') * 300_000_000\nsay({", 1)
+    return lambda code: Child("keras", path, [sys.executable, "-c", held + code])
+
+
+@linux
+def test_what_tensorflow_holds_is_not_the_artifacts(
+    large: Callable[[str], Child], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory that is taken before the file is opened does not count; a refusal and a kill are one error."""
+    monkeypatch.setenv("CNN_ARTIFACT_GB", "0.1")
+    monkeypatch.setattr("cnncli.serving.child.TENSORFLOW_MEMORY", 0)
+    monkeypatch.setattr("cnncli.serving.child.TENSORFLOW_PER_CORE", 0)
+    assert large("more = bytearray(b'x') * 50_000_000\n" + OPENED).open() == "d"
+    taking = "try: more = bytearray(b'x') * 9_000_000_000\nexcept MemoryError: say({'error': 'e', 'memory': True})"
+    shared = "p = mmap.mmap(-1, 2**33)\nfor i in range(2**9): p[i << 24 : i + 1 << 24] = bytes(2**24)\ntime.sleep(99)"
+    for code in (taking, shared):
+        with pytest.raises(ExportError, match=r"net\.keras took more than 0\.1 GB of memory"):
+            large(code).open()
+
+
+def test_errors_of_ours_come_through(large: Callable[[str], Child]) -> None:
+    """What TensorFlow's child knows of an error, its hint included; a large file has more time."""
+    with pytest.raises(ExportError, match=r"^what is wrong$") as error:
+        large("say({'error': 'what is wrong', 'hint': 'what to do', 'known': True})").open()
+    assert error.value.hint == "what to do"
+    assert Limits.of(10**6, more_seconds=1).seconds == Limits.of(10**6).seconds + 1
+
+
+def test_a_killed_child_leaves_no_file(large: Callable[[str], Child]) -> None:
+    """Temporary files of a child that never ends go with it."""
+    code = "import tempfile\nfile = tempfile.mkstemp()[1]\nsay({'description': file})\ntime.sleep(99)"
+    child = large(code)
+    file = child.open()
+    assert file is not None
+    assert Path(file).exists()
+    del child
+    assert not Path(file).parent.exists()
+
+
 def test_modules_of_the_current_folder_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A numpy.py that lies where the command is typed would run with the user's rights."""
     pytest.importorskip("onnxruntime")

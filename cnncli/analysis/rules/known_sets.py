@@ -29,4 +29,6 @@ def num_training_examples(data: Data) -> int | None:
     known, held = KNOWN_SETS.get(data.source), data.validation
     if known is None:
         return None
+    if data.folds is not None:
+        held = 1 / data.folds
     return round(known.num_train * (1 - held)) if isinstance(held, float) else known.num_train

@@ -19,7 +19,7 @@ STALE = 0.05
 
 def monitors_exist(network: CheckedNetwork) -> Iterator[Finding]:
     """What is watched must be among the metrics."""
-    train, has_validation = network.config.train, network.config.data.validation != 0
+    train, has_validation = network.config.train, network.config.data.has_validation
     metrics = network.config.task_spec.monitors(has_validation)
     watched = {"early_stopping": train.early_stopping, f"schedule.{train.schedule.type_name()}": train.schedule}
     for name, owner in watched.items():
@@ -37,6 +37,21 @@ def _why(monitor: str, has_validation: bool) -> str:
     if monitor.startswith("validation_") and not has_validation:
         return "with data.validation: 0 there is no validation split."
     return "training does not compute it."
+
+
+def folds_replace_the_share(network: CheckedNetwork) -> Iterator[Finding]:
+    """With folds, validation is one of them: a share that is written beside them is not used."""
+    data, origins = network.config.data, network.config.origins
+    # A run's own config names every value, also those that nobody wrote.
+    is_written = origins.get("data.validation") is not None and not origins.trained_in
+    if data.folds is not None and is_written:
+        yield Finding(
+            "W317",
+            "data.validation",
+            f"data.validation: {data.validation} is not used: with data.folds: {data.folds} the validation split is "
+            "one fold of the training examples.",
+            "Remove data.validation, or data.folds. `cnn train --fold K` chooses the fold.",
+        )
 
 
 def batch_fits_the_split(network: CheckedNetwork) -> Iterator[Finding]:
@@ -103,4 +118,11 @@ def processor_has_the_precision(network: CheckedNetwork) -> Iterator[Finding]:
         )
 
 
-RULES = (monitors_exist, something_learns, batch_fits_the_split, running_means_arrive, processor_has_the_precision)
+RULES = (
+    monitors_exist,
+    something_learns,
+    folds_replace_the_share,
+    batch_fits_the_split,
+    running_means_arrive,
+    processor_has_the_precision,
+)

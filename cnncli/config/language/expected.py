@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from cnncli.config.yaml.tree import Mapping, Scalar, Sequence, Value
@@ -113,8 +114,7 @@ def _one_spelling(names: list[str]) -> list[str]:
 
 
 def _list(part: Fragment) -> str:
-    places = part.get("prefixItems")
-    number = len(places) if places else part.get("minItems") if part.get("minItems") == part.get("maxItems") else None
+    places, number = part.get("prefixItems"), _num_items(part)
     item = places[0] if places else part.get("items")
     if not number:
         return (
@@ -126,6 +126,14 @@ def _list(part: Fragment) -> str:
         )
     each = phrase(item) if isinstance(item, dict) and item.get("type") not in (None, "object") else ""
     return f"a list of {counted(number, 'item')}, each {each}" if each else f"a list of {counted(number, 'item')}"
+
+
+def _num_items(part: Fragment) -> int | None:
+    """Return the number of items of a list, where it is fixed."""
+    if "prefixItems" in part:
+        return len(part["prefixItems"])
+    least, most = part.get("minItems"), part.get("maxItems")
+    return least if least == most else None
 
 
 def _is_list(part: Any) -> bool:
@@ -158,17 +166,62 @@ def shortened(text: str) -> str:
 
 def advice(value: Value, part: Fragment) -> str | None:
     """Say how to write what was probably meant, for the usual slips."""
-    if not isinstance(value, Scalar) or not isinstance(value.value, str):
+    if not isinstance(value, Scalar):
         return None
-    text, wanted = value.value, {option.get("type") for option in [part, *part.get("anyOf", ())]}
+    options = [part, *part.get("anyOf", ())]
+    if isinstance(value.value, str):
+        return _advice_on_text(value.value, value.quoted, options)
+    if isinstance(value.value, (int, float)) and not isinstance(value.value, bool):
+        return _advice_on_number(value.value, options)
+    return None
+
+
+def _advice_on_text(text: str, quoted: bool, options: list[Fragment]) -> str | None:
+    wanted = {option.get("type") for option in options}
     if "boolean" in wanted and text.lower() in ("yes", "on", "no", "off", "y", "n"):
         return f"Write {'true' if text.lower() in ('yes', 'on', 'y') else 'false'}; in YAML 1.2, {text} is a string."
     if "null" in wanted and text.lower() in ("none", "nil"):
         return "Write null for no value."
-    if value.quoted and wanted & {"integer", "number"} and text.replace(".", "", 1).isdigit():
+    if quoted and wanted & {"integer", "number"} and text.replace(".", "", 1).isdigit():
         return f"Write {text} without quotes."
     if "array" in wanted and text[:1] == "(":
         return f"Write a list in square brackets{': [' + text[1:-1] + ']' if text.endswith(')') else ''}."
-    if wanted & {"integer", "number"} and text.replace("_", "").replace(",", "").isdigit():
-        return f"Write {text.replace('_', '').replace(',', '')}."
+    sides = re.fullmatch(r"(\d+) ?[,x×*] ?(\d+)", text)
+    if sides and _takes_pair(options):
+        return f"Write a list in square brackets: [{sides[1]}, {sides[2]}]."
+    if wanted & {"integer", "number"}:
+        return _advice_on_digits(text, options)
     return None
+
+
+def _advice_on_digits(text: str, options: list[Fragment]) -> str | None:
+    """Say how to write a number with a decimal comma, separators or a percent sign, which is a string in YAML."""
+    percent = re.fullmatch(r"(\d+(?:[.,]\d+)?) ?%", text)
+    if percent and _is_share(options):
+        return _share(float(percent[1].replace(",", ".")))
+    if re.fullmatch(r"[1-9]\d{0,2}([,_]\d{3})+|\d+(_\d+)+", text):
+        return f"Write {text.replace('_', '').replace(',', '')}."
+    if re.fullmatch(r"\d+,\d+", text) and any(option.get("type") == "number" for option in options):
+        return f"Write {text.replace(',', '.')}: decimals are written with a point."
+    return None
+
+
+def _advice_on_number(number: float, options: list[Fragment]) -> str | None:
+    if _is_share(options) and 2 <= number <= 100:
+        return _share(number)
+    takes_numbers = any(option.get("type") in ("integer", "number") for option in options)
+    if isinstance(number, int) and not takes_numbers and _takes_pair(options):
+        return f"Write [{number}, {number}]."
+    return None
+
+
+def _takes_pair(options: list[Fragment]) -> bool:
+    return any(option.get("type") == "array" and _num_items(option) == 2 for option in options)
+
+
+def _is_share(options: list[Fragment]) -> bool:
+    return any(1 in (option.get("maximum"), option.get("exclusiveMaximum")) for option in options)
+
+
+def _share(percent: float) -> str:
+    return f"Write {percent / 100:g} for {percent:g} %: the value is a share, from 0 to 1."

@@ -116,7 +116,7 @@ class _Complaint:
         """Word one complaint."""
         if detail["type"] == "extra_forbidden":
             return self.unknown_key(location)
-        if detail["type"] == "missing":
+        if detail["type"] == "missing" and self.entry(location) is None:  # else an item of a list is missing
             return self.missing_key(location)
         if not location or detail["type"] in ("value_error", "assertion_error"):
             message = sentence(detail["msg"].removeprefix("Value error, "))

@@ -3,7 +3,8 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, model_validator
+from pydantic_core import PydanticCustomError
 
 from cnncli.config.schema.augmentation import Augmentation, RandomCrop
 from cnncli.config.schema.optimizers import Adam, Optimizer
@@ -18,6 +19,16 @@ Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Pixels = Annotated[int, Field(ge=1, le=2**16)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=100)]
+
+
+def _not_a_number(name: str) -> str:
+    if re.fullmatch(r"[\d.,]+ ?%?", name):
+        raise PydanticCustomError("not_a_name", "Input should be the name of a split")
+    return name
+
+
+SplitName = Annotated[str, AfterValidator(_not_a_number)]
+"""A name that nobody can have meant as a number."""
 
 
 class Section(BaseModel):
@@ -88,14 +99,15 @@ class Data(Section):
     image_size: tuple[Pixels, Pixels] = Field(description="Height and width of the network's input, in pixels.")
     channels: Literal[1, 3] = Field(default=1, description="1 for grey, 3 for red, green and blue.")
     resize: Resize = Field(default=Resize(), description="How an image of another size becomes image_size.")
-    validation: Annotated[float, Field(ge=0, lt=1)] | str = Field(
+    validation: Annotated[float, Field(ge=0, lt=1)] | SplitName = Field(
         default=0.1,
-        description="Fraction of the training examples held out (stratified, by the seed), or a split's name.",
+        description="Fraction of the training examples held out (stratified, by the seed), or a split's name; not used "
+        "with folds.",
     )
-    test: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    test: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None,
         description="Fraction of the examples held out for the test split, where the source has none of its own "
-        "(stratified, by the seed; near-duplicates stay together); null: none.",
+        "(stratified, by the seed; near-duplicates stay together); 0 or null: none.",
     )
     folds: Annotated[int, Field(ge=2)] | None = Field(
         default=None, description="Number of folds of the training examples for cross-validation; null: none."
@@ -120,7 +132,12 @@ class Data(Section):
         if self.path is None and self.source in ("npz", "folder", "csv", "masks", "tfds"):
             raise ValueError(f"The source {self.source} requires a path to the examples.")
         if self.fold is not None and self.fold > (self.folds or 0):
-            raise ValueError(f"There is no fold {self.fold}: data.folds is {self.folds or 'null'}.")
+            if self.folds is None:
+                raise ValueError(
+                    f"There is no fold {self.fold}: data.folds, the number of folds, is not set. Write it into the "
+                    "config (data.folds: 5), or add --set data.folds=5."
+                )
+            raise ValueError(f"There is no fold {self.fold}: data.folds is {self.folds}.")
         self._check_masks()
         self._check_group()
         for change in self.augmentation:
@@ -128,6 +145,11 @@ class Data(Section):
                 height, width = (length + 2 * change.padding for length in self.image_size)
                 raise ValueError(f"RandomCrop is larger than the image with its padding, {height}×{width}.")
         return self
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is a validation split."""
+        return self.folds is not None or self.validation != 0
 
     def _check_masks(self) -> None:
         """Raise ValueError if keys for masks are given without masks, or masks would lose pixels."""

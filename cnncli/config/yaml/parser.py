@@ -165,7 +165,7 @@ class _Composer:
     def key(self, key: Value, entries: dict[str, Entry]) -> str:
         """Return a key's text, or fail if it is not a string, is a merge key, or appears twice."""
         if not isinstance(key, Scalar) or not isinstance(key.value, str):
-            fail("E006", "A key must be a string.", key.origin, "Put it in quotes if you mean a string.", self.dotted())
+            fail("E006", "A key must be a string.", key.origin, _advice_on_key(key.origin), self.dotted())
         if key.value == "<<" and not key.quoted:
             hint = "Use extends, a block or ${values.name} for repeated values."
             fail("E005", "Merge keys (<<) are not allowed.", key.origin, hint, self.dotted())
@@ -208,3 +208,12 @@ class _Composer:
         offset = self.source.offset if start.line == 0 else 0
         length = end.column - start.column if end.line == start.line else 1
         return Origin(self.source, start.line + 1, start.column + 1 + offset, max(length, 1))
+
+
+def _advice_on_key(origin: Origin) -> str:
+    """Say how to write what was probably meant: in braces, the digits after a decimal comma are a key of their own."""
+    before, rest = origin.excerpt[: origin.column - 1], origin.excerpt[origin.column - 1 :]
+    whole, decimals = re.search(r"(\d+),$", before), re.match(r"\d+", rest)
+    if whole and decimals:
+        return f"Write {whole[1]}.{decimals[0]} if you mean a decimal number: a comma separates keys."
+    return "Put it in quotes if you mean a string."

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP while training: heard at once, obeyed after the running steps."""
+"""Ctrl-C, SIGTERM, SIGHUP and SIGXCPU while training: heard at once, obeyed after the running steps."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from threading import Thread
 from types import FrameType, TracebackType
 from typing import Any
 
-from cnncli.interrupts import leave, stop_signals
+from cnncli.interrupts import PROCESSOR_TIME, leave, stop_signals
+
+STOPPING = "Stopping after the current steps, with a checkpoint; press again to stop immediately."
+OUT_OF_TIME = "The limit on processor time is reached: stopping after the current steps, with a checkpoint."
 
 
 class StopRequest:
     """While open, the first of these signals is remembered; the second one ends the process at once.
+
+    SIGXCPU is only ever the first: it comes again after each second.
 
     A thread listens: Python itself runs a handler only between two of its instructions, and a
     single one of those can be minutes of training.
@@ -46,7 +51,9 @@ class StopRequest:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            # What is left to do takes less than the system's patience, though it goes on to send this one.
+            is_over = number == self.signal == PROCESSOR_TIME
+            signal.signal(number, signal.SIG_IGN if is_over else handler)
         signal.set_wakeup_fd(self._previous_wakeup)
         self._written.close()
         self._thread.join()
@@ -63,8 +70,9 @@ class StopRequest:
         self._remember(first, None)
         if self._tell is not None:
             with suppress(OSError, ValueError):  # Whoever read what we tell may be gone.
-                self._tell("Stopping after the current steps, with a checkpoint; press again to stop immediately.")
-        second = self._next_signal()
+                self._tell(OUT_OF_TIME if first == PROCESSOR_TIME else STOPPING)
+        while (second := self._next_signal()) == PROCESSOR_TIME:
+            pass
         if second is not None:
             _show_cursor()
             # Nothing is cleaned up: what is on the disk is resumable at any moment.

@@ -24,6 +24,7 @@ from cnncli.engine.training.trainer import Trainer
 from cnncli.errors import CnnError, DataError, RunError
 from cnncli.report.resolved import origins
 from cnncli.report.tables import summary_text
+from cnncli.resources import warned_of_processor_limit
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import Listener, told_if_slow
 from cnncli.runs.find import find, find_checkpoint
@@ -172,7 +173,11 @@ def _train(trainer: Trainer) -> Result:
     if setup.config.train.keep_proof and setup.strategy.is_writer and not run.proof_file.exists():
         proof_examples.save(run, setup.splits, setup.loop.preprocessing)
     run.update(status="running", total_params=summary.total_params)
-    with StopRequest(trainer.listener.noted) as stop, trainer.recording.opened(summary):
+    with (
+        StopRequest(trainer.listener.noted) as stop,
+        warned_of_processor_limit(),
+        trainer.recording.opened(summary),
+    ):
         trainer.train(stop)
         result = _result(trainer, stop)
         run.update(status=result.status, epochs=result.epochs, best=result.best)
@@ -181,9 +186,13 @@ def _train(trainer: Trainer) -> Result:
 
 @contextmanager
 def _failure_recorded(run: Run) -> Iterator[None]:
-    """Let run.json say so when a block fails; a signal is no failure."""
+    """Let run.json say so when a block fails, or is interrupted by a signal before training listens for signals."""
     try:
         yield
+    except (KeyboardInterrupt, SystemExit):
+        with suppress(CnnError):
+            run.update(status="interrupted", epochs=len(run.metrics()))
+        raise
     except Exception:
         # On a full disk run.json cannot be written either, and the first error is the one to tell.
         with suppress(CnnError):

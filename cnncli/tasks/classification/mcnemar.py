@@ -13,6 +13,7 @@ from cnncli.files.read import open_text
 from cnncli.report.numbers import full
 from cnncli.runs import limits
 from cnncli.tasks.classification.columns import PREDICTED, TRUE
+from cnncli.tasks.examples import below_shared_folder
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Outcomes:
     """Which examples a run classified correctly.
 
     Attributes:
-        examples: The examples' files or indices, and their true classes.
+        examples: The examples' files below the folder that all lie in, or indices, and their true classes.
         right: Whether each was classified correctly.
     """
 
@@ -77,7 +78,8 @@ def read_outcomes(path: Path) -> Outcomes | None:
     except (ValueError, IndexError, csv.Error) as error:
         expected = f'a header with the columns "{TRUE}" and "{PREDICTED}", and as many values in each line'
         raise RunError(f"{path} cannot be read: expected {expected}", "`cnn eval` writes it again.") from error
-    rows.sort()
+    examples = below_shared_folder([example for example, _, _ in rows])
+    rows = sorted((example, true, predicted) for example, (_, true, predicted) in zip(examples, rows, strict=True))
     return Outcomes(tuple((example, true) for example, true, _ in rows), tuple(t == p for _, t, p in rows))
 
 

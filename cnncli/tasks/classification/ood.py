@@ -16,6 +16,9 @@ from cnncli.tasks.outputs import NamedOutputs
 FALSE_ALARM_RATE = 0.01
 """Share of images like those of training that may be warned about."""
 
+MOST_DECIMALS = 17
+"""Of a number in a warning: about as many as a float64 has."""
+
 LEAST_EXAMPLES = 20
 """Fewest examples that thresholds are taken from: with n of them, no rate below 1 / (n + 1) can be stated."""
 
@@ -26,7 +29,8 @@ class EnergyDetector:
 
     The energy is −log Σ exp(logit). A class that fits an image well has a large logit, and the energy is low; where no
     class finds evidence, it is high. Probabilities do not show that: they add up to 1 for any image. Where only they
-    are known, the confidence, the largest of them, stands in; it tells fewer of such images.
+    are known, the confidence, the largest of them, stands in; it tells fewer of such images. An energy far below the
+    usual is no reason: a second limit, there, would take half of the false alarms and tell fewer (`cnn help results`).
 
     Attributes:
         split: Held-out examples that the thresholds are from.
@@ -81,15 +85,17 @@ class EnergyDetector:
         return [self._confidence(value) for value in outputs["probabilities"].max(axis=1).tolist()]
 
     def _energy(self, value: float) -> OodScore:
-        what = f"its energy is {value:.2f}, above {self.energy:.2f}"
+        found, limit = told_apart(value, self.energy, 2)
+        what = f"its energy is {found}, above {limit}"
         return OodScore("energy", value, self.energy, not value <= self.energy, self._warning(what))
 
     def _confidence(self, value: float) -> OodScore:
-        what = f"the confidence is {value:.1%}, below {self.confidence:.1%}"
+        found, limit = told_apart(100 * value, 100 * self.confidence, 1)
+        what = f"the confidence is {found} %, below {limit} %"
         return OodScore("confidence", value, self.confidence, not value >= self.confidence, self._warning(what))
 
     def _warning(self, what: str) -> str:
-        usual = f"so is that of only {self.false_alarm_rate:.1%} of the {self.split} images"
+        usual = f"so is that of only {100 * self.false_alarm_rate:.1f} % of the {self.split} images"
         return f"it looks unlike the training images: {what}; {usual}"
 
 
@@ -98,3 +104,12 @@ def energies(logits: npt.NDArray[np.floating[Any]]) -> Floats:
     largest = logits.max(axis=1, keepdims=True).astype(np.float64)
     total: Floats = largest[:, 0] + np.log(np.exp(logits - largest).sum(axis=1))
     return -total
+
+
+def told_apart(value: float, limit: float, decimals: int) -> tuple[str, str]:
+    """Return two numbers with some decimals, or with as many more as it takes to see that they differ."""
+    for number in range(decimals, MOST_DECIMALS):
+        texts = f"{value:.{number}f}", f"{limit:.{number}f}"
+        if texts[0] != texts[1]:
+            return texts
+    return f"{value:.{decimals}f}", f"{limit:.{decimals}f}"

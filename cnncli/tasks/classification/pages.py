@@ -144,6 +144,12 @@ def _mistakes(evaluated: EvaluatedSplit, count: int) -> Figure:
     named = _checkpoint(evaluated)
     found = predictions_of(evaluated)
     wrong = sum(not prediction.is_right for prediction in found)
+    if not wrong:
+        raise CnnError(
+            f"there are no mistakes to show: {named} classifies all {full(len(found))} examples of {evaluated.split} "
+            "correctly",
+            "Look at another split with --split, or at the right predictions: cnn show RUN hits.",
+        )
     title = f"{named}: the most confident of {full(wrong)} mistakes on {evaluated.split}"
     return gallery_figure(pictured(evaluated.examples, worst(found, count)), title)
 

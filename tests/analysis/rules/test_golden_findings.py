@@ -128,6 +128,9 @@ NETWORKS: dict[str, list[tuple[str, list[str]]]] = {
         (LOGITS, ["train.early_stopping={monitor: validation_loss}", "data.validation=0.0"]),
         (LOGITS, ["train.early_stopping={monitor: loss}", "data.validation=0.0"]),
         (LOGITS, ["train.schedule=ReduceLROnPlateau", "data.validation=0.0"]),
+        (LOGITS, ["train.schedule=ReduceLROnPlateau", "data.validation=0.0", "data.folds=5"]),
+        (LOGITS, ["train.batch_size=1154", "data.folds=5"]),
+        (LOGITS, ["train.batch_size=1155", "data.folds=5"]),
     ],
 }
 """Layers and settings, by what they are about."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def conv(filters: int = 8, size: int = 3, **arguments: object) -> str:
 SEVERAL = ", ".join([conv(), "MaxPooling2D"] * 3)
 """Layers whose receptive field is about as large as the image."""
 GOOD = f"{SEVERAL}, Flatten, {{Dense: {{units: 10}}}}"
+
+
+def test_a_run_names_every_value() -> None:
+    """A share beside folds is a finding in a config that somebody wrote, not in the resolved one of a run."""
+    written = loads(config(GOOD, 30, ", validation: 0.1, folds: 5, fold: 1"))
+    of_a_run = written.model_copy(update={"origins": replace(written.origins, trained_in=(Path("runs"),))})
+    assert [[problem.code for problem in check(each)] for each in (written, of_a_run)] == [["W317"], []]
 
 
 def test_a_good_network_has_no_findings() -> None:

@@ -37,6 +37,7 @@ def printed(name: str) -> str:
 def test_the_text_of_an_error_is_the_golden_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is printed for a bad config is exactly what its text file holds."""
     monkeypatch.chdir(GOLDEN)
+    monkeypatch.delenv("COLUMNS", raising=False)
     text, file = printed(name), GOLDEN / f"{name}.txt"
     if os.environ.get("CNN_REGENERATE"):
         file.write_text(text, encoding="utf-8")

@@ -86,3 +86,19 @@ def test_predict_ends_with_an_exit_code(whole: Path, tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "net.keras cannot be loaded by Keras" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_tensorflow_raises() -> None:
+    """Its own error for memory that the system refused, also behind one of ours; others with their hint."""
+    import tensorflow as tf
+
+    from cnncli.engine.exporting.child import told
+    from cnncli.errors import ExportError
+
+    refused = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[3,1000000000]")
+    ours = ExportError("it cannot be loaded by Keras", "Export it again.")
+    known = {"error": ours.message, "hint": ours.hint, "known": True}
+    assert (told(refused)["memory"], told(MemoryError())["memory"], told(ours)) == (True, True, known)
+    ours.__cause__ = refused
+    assert told(ours)["memory"]
+    assert told(ValueError("first\nsecond")) == {"error": "first"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,13 @@ def test_artifact_is_measured_on_files(run: Any, tmp_path: Path) -> None:
         found, _ = evaluate_artifact(artifact, kept.path, "test", data, Path("nowhere"))
         assert found.result.accuracy == plain.accuracy
         assert found.result.loss == pytest.approx(plain.loss, abs=1e-5)
+        assert found.doubts == ()
+    everything = tmp_path / "everything"
+    for file in Path(run.config().data.path).rglob("*.png"):
+        (everything / file.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, everything / file.parent.name / f"{file.parent.parent.name}-{file.name}")
+    found, document = evaluate_artifact(artifact, kept.path, "test", everything, Path("nowhere"))
+    assert document["num_examples"] == 60
+    assert "the examples that the network was trained with" in document["doubts"][0]
+    next(everything.rglob("*.png")).unlink()
+    assert evaluate_artifact(artifact, kept.path, "test", everything, Path("nowhere"))[0].doubts == ()

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cnncli
 from cnncli.datasets.facts import Facts
 from cnncli.datasets.image_statistics import ImageStatistics, image_statistics
 from cnncli.datasets.images import decode, examine
@@ -34,6 +35,7 @@ pytestmark = [
 ]
 BROWSER = web_page._first(web_page.BROWSERS)
 needs_browser = pytest.mark.needs("chromium")
+NETWORK = Path(cnncli.__file__).parent / "engine" / "exporting" / "templates" / "web_network.js"
 Make = Callable[..., Any]
 
 NETS = {
@@ -289,6 +291,22 @@ def test_colour_profiles_agree(make_source: Make, tmp_path: Path) -> None:
     assert [tuple(one["doubts"]) for one in seen] == [file.doubts for file in reference]
     assert {len(file.doubts) for file in reference} == {0, 1}
     np.testing.assert_allclose([one["energy"] for one in seen], energies, atol=1e-4)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
+def test_the_page_warns_in_the_words_of_predict() -> None:
+    """Of energies above the limit, one of them just above it, and of one that is the limit itself."""
+    detector = EnergyDetector("validation", 250, 2 / 251, energy=-2.4706, confidence=0.5)
+    energies = [3.25, -2.47, -2.4698, -2.4705999, -2.4706, -64.03]
+    program = {"layers": [], "channels": 1, "ood_detector": detector.to_json()}
+    code = NETWORK.read_text(encoding="utf-8")
+    code += f"const network = makeNetwork({json.dumps(program)}, new ArrayBuffer(0));"
+    code += f"console.log(JSON.stringify({energies}.map((energy) => network.doubts([0, 1], energy))));"
+    done = subprocess.run(["node", "-"], input=code, capture_output=True, text=True, check=True)
+    scores = detector.scores({"logits": -np.array(energies)[:, None]})
+    assert [score.value for score in scores] == energies
+    assert json.loads(done.stdout) == [[score.warning] if score.unlike else [] for score in scores]
+    assert [score.unlike for score in scores] == [True, True, True, True, False, False]
 
 
 def browse(page: Path, folder: Path, seconds: int = 3) -> tuple[Any, set[str]]:

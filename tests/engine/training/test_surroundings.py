@@ -113,6 +113,50 @@ def test_suspended_with_a_full_log_and_a_full_temporary_folder(tmp_path: Path) -
     }
 
 
+def test_processor_time_that_is_used_up(tmp_path: Path) -> None:
+    """At the limit that the system warns of the training stops with a checkpoint; later warnings change nothing."""
+    import resource
+
+    process = start(tmp_path, 5000, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    run = wait_for_epoch(tmp_path, process, 1)
+    # Below what it has used: it is told within a second, and then after each further one.
+    resource.prlimit(process.pid, resource.RLIMIT_CPU, (1, resource.RLIM_INFINITY))
+    printed = process.communicate(timeout=GUARD)[0].decode()
+    assert process.returncode == 128 + signal.SIGXCPU, printed
+    assert "The limit on processor time is reached: stopping after the current steps, with a checkpoint." in printed
+    assert f"Continue with: cnn resume {run.path.relative_to(tmp_path)}" in printed
+    assert run.status == "interrupted"
+    newest = run.checkpoints.latest()
+    assert newest is not None
+    assert newest.meta["progress"]["step"] == newest.step > 0
+
+
+LIMITED = """
+import resource, time
+from cnncli.engine.training.signals import StopRequest
+from cnncli.resources import warned_of_processor_limit
+
+limit = int(time.process_time()) + 6
+resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+with StopRequest(print) as stop, warned_of_processor_limit():
+    while stop.signal is None:
+        pass
+    used = time.process_time()
+    while time.process_time() < used + 1.5:
+        pass
+print(stop.signal.name, used < limit - 1, resource.getrlimit(resource.RLIMIT_CPU) == (limit, limit))
+"""
+"""Computes until the limit is told, and on past the next warning."""
+
+
+def test_a_limit_on_processor_time_that_kills_is_told_before() -> None:
+    """`ulimit -t 6`: the system itself would kill without a word; it is told in time, and as it was afterwards."""
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=False)
+    told, after = done.stdout.splitlines()
+    assert told.startswith("The limit on processor time is reached")
+    assert (after, done.returncode) == ("SIGXCPU True True", 0)
+
+
 def test_a_clock_that_jumps_back_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs stay apart, the latest is the one that began last by its own clock, and no duration is negative."""
     first = trained(tmp_path, 1)

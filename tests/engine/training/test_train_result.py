@@ -29,3 +29,38 @@ def test_result_is_what_the_files_say(small_config: Callable[..., Any], tmp_path
     best = max(epochs, key=lambda epoch: (epoch["validation"]["accuracy"], -epoch["validation"]["loss"]))
     assert result.best is not None
     assert result.best["epoch"] == best["epoch"]
+
+
+def test_a_run_that_is_interrupted_while_it_is_prepared(
+    small_config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C before the first step: the record and the list say interrupted, and resume trains the run."""
+    from cnncli.engine.training import train as training
+    from cnncli.errors import CheckpointError
+    from cnncli.report.runs import runs_table
+    from cnncli.runs.find import find, find_checkpoint
+    from cnncli.runs.listing import rows
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    config = small_config("train.epochs=1")
+    with monkeypatch.context() as patched:
+        patched.setattr(training.Setup, "of", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(config, tmp_path / "runs", Silence())
+    run = find("latest", tmp_path / "runs")
+    assert (run.record["status"], run.record["epochs"]) == ("interrupted", 0)
+    assert run.record["ended"] is not None
+    (row,) = rows(tmp_path / "runs")
+    assert runs_table([row]).lines()[-1].split()[1:] == ["interrupted", "0", "–", "–", "0"]
+    with pytest.raises(CheckpointError, match="no checkpoint yet") as caught:
+        find_checkpoint(run, "best")
+    assert caught.value.hint == f"It was interrupted before its training began. Train it: cnn resume {run.path}"
+    with run.lock():
+        run.update(status="running")
+        with pytest.raises(CheckpointError) as caught:
+            find_checkpoint(run, "best")
+        assert caught.value.hint == "Wait until its training begins."
+        assert training.resume(run, run.config(), Silence()).status == "done"
+    assert run.record["status"] == "done"

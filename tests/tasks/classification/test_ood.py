@@ -70,14 +70,26 @@ def test_what_is_said() -> None:
     assert one.unlike
     assert one.warning == (
         "it looks unlike the training images: its energy is -2.10, above -5.50; "
-        "so is that of only 1.0% of the validation images"
+        "so is that of only 1.0 % of the validation images"
     )
     assert (two.score, two.threshold, two.unlike) == ("energy", -5.5, False)
     assert two.value == pytest.approx(-special.logsumexp([9, 0, 0]))
     (three,) = detector.scores({"probabilities": np.array([[0.4, 0.3, 0.3]])})
     assert three.unlike
-    assert "the confidence is 40.0%, below 56.0%; so is" in three.warning
+    assert "the confidence is 40.0 %, below 56.0 %; so is" in three.warning
     assert three.to_json() == {"score": "confidence", "value": 0.4, "threshold": 0.56, "unlike": True}
+
+
+def test_the_two_numbers_of_a_warning_differ() -> None:
+    """A value just beyond its limit is written with as many decimals as it takes to see that."""
+    detector = EnergyDetector("validation", 5999, 0.01, -2.4706, 0.5)
+    (energy,) = detector.scores({"logits": np.array([[2.4698, -900.0]])})
+    assert "its energy is -2.470, above -2.471; so is" in energy.warning
+    (confidence,) = detector.scores({"probabilities": np.array([[0.49999, 0.4]])})
+    assert "the confidence is 49.999 %, below 50.000 %; so is" in confidence.warning
+    least = np.nextafter(0.5, 0)
+    (confidence,) = detector.scores({"probabilities": np.array([[least, 0.4]])})
+    assert f"is {100 * least:.14f} %, below 50.00000000000000 %" in confidence.warning
 
 
 def test_not_a_number_is_unlike_everything() -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pytest
 from scipy import special
 
 from cnncli.datasets.targets import ClassNumbers
+from cnncli.errors import CnnError
 from cnncli.report.grid import Column
 from cnncli.tasks.classification.mcnemar import read_outcomes
+from cnncli.tasks.classification.pages import ClassificationPages
 from cnncli.tasks.classification.predictions import Place, Ranking, evaluated_examples
 from cnncli.tasks.classification.task import ClassificationTask
 from cnncli.tasks.predictions import PredictedFile, PredictionOptions, predictions_csv, predictions_table
@@ -55,10 +60,15 @@ def test_table() -> None:
 def test_csv_is_a_table() -> None:
     """Probabilities have every digit, and every line as many values as the header has columns."""
     long, short = Ranking((Place("a", 0.1 + 0.2), Place("b, c", 1 / 3))), Ranking((Place("a", 1.0),))
-    files = [PredictedFile("x", error="damaged"), PredictedFile("y", short), PredictedFile("z", long)]
+    doubtful = PredictedFile("y", short, doubts=("dark", "blank"))
+    files = [PredictedFile("x", error="damaged"), doubtful, PredictedFile("z", long)]
     header, *lines = csv.reader(io.StringIO(predictions_csv(files)))
-    assert header == ["file", "class_1", "probability_1", "class_2", "probability_2"]
-    assert lines == [["y", "a", "1.0", "", ""], ["z", "a", "0.30000000000000004", "b, c", "0.3333333333333333"]]
+    assert header == ["file", "class_1", "probability_1", "class_2", "probability_2", "warning", "error"]
+    assert lines == [
+        ["x", "", "", "", "", "", "damaged"],
+        ["y", "a", "1.0", "", "", "dark; blank", ""],
+        ["z", "a", "0.30000000000000004", "b, c", "0.3333333333333333", "", ""],
+    ]
 
 
 def test_names_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
@@ -78,3 +88,16 @@ def test_names_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
     outcomes = read_outcomes(tmp_path / "predictions.csv")
     assert outcomes is not None
     assert sorted(outcomes.examples) == sorted(zip(("=a", "+b", "-c", "\td"), names, strict=True))
+
+
+def test_no_mistakes_are_said_in_words(tmp_path: Path) -> None:
+    """A network without mistakes has no gallery of them: an empty picture would look like a failure."""
+    file = tmp_path / "predictions.csv"
+    lines = [f"{number},a,a,0.75,0.5" for number in range(1200)]
+    file.write_text("\n".join(["example,true,predicted,probability,margin", *lines]) + "\n", encoding="utf-8")
+    run, document = SimpleNamespace(name="net"), {"checkpoint": "step-00000010"}
+    evaluated: Any = SimpleNamespace(
+        run=run, split="test", document=document, predictions_file=file, examples=range(1200)
+    )
+    with pytest.raises(CnnError, match="no mistakes to show: net, step-00000010 classifies all 1,200 examples of test"):
+        ClassificationPages().figures()["mistakes"](evaluated, 24)

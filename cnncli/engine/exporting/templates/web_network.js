@@ -449,6 +449,15 @@ function makeNetwork(program, buffer) {
     return program.fit === "pad" ? pad(own) : scale(own, program.height, program.width);
   }
 
+  // Two numbers with some decimals, or with as many more as it takes to see that they differ.
+  function toldApart(value, limit, decimals) {
+    for (let number = decimals; number < 17; number++) {
+      const texts = [value.toFixed(number), limit.toFixed(number)];
+      if (texts[0] !== texts[1]) return texts;
+    }
+    return [value.toFixed(decimals), limit.toFixed(decimals)];
+  }
+
   // Says what is unusual about an image of the network's size, by the rules and in the words of `cnn predict`.
   function doubts(pixels, energy) {
     const found = [];
@@ -457,8 +466,10 @@ function makeNetwork(program, buffer) {
       found.push("the image is blank: all its pixels have the same value");
     }
     if (detector && !(energy <= detector.energy)) {
-      const what = `its energy is ${energy.toFixed(2)}, above ${detector.energy.toFixed(2)}`;
-      const usual = `so is that of only ${(100 * detector.false_alarm_rate).toFixed(1)}% of the ${detector.split} images`;
+      const [value, limit] = toldApart(energy, detector.energy, 2);
+      const rate = (100 * detector.false_alarm_rate).toFixed(1);
+      const what = `its energy is ${value}, above ${limit}`;
+      const usual = `so is that of only ${rate} % of the ${detector.split} images`;
       found.push(`it looks unlike the training images: ${what}; ${usual}`);
     }
     return found;
