@@ -27,6 +27,8 @@ _MOVES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws], tf.Tens
 }
 
 
+# Nothing here branches on tensors, and AutoGraph warns of what it cannot read: a copy of a setting.
+@tf.autograph.experimental.do_not_convert
 def move(change: specs.Augmentation, masks: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Return masks moved as a change moves their images.
 
