@@ -171,3 +171,29 @@ def test_resumed_metrics_have_the_tasks_names(run: Run) -> None:
         assert set(line["train"]) >= {"loss", "mean_iou", "pixel_accuracy"}
         assert set(line["validation"]) == {"loss", "mean_iou", "pixel_accuracy"}
     assert run.record["best"]["monitor"] == "validation_mean_iou"
+
+
+def test_training_counts_masks_where_their_images_are() -> None:
+    """A network that reads the class from the grey value is right everywhere, however its images are moved and cut."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.feed import Chunk
+    from cnncli.engine.training.setup import make_step_loop
+
+    text = CONFIG.format(path="nowhere").replace("mixed_bfloat16", "float32").replace("strides: 2, ", "")
+    layers = "[{Conv2D: {filters: 3, kernel_size: 1, name: reader}}]"
+    changes = (
+        "[RandomFlip, {RandomTranslation: {height_factor: 0.4, width_factor: 0.4, interpolation: nearest}}, CutMix]"
+    )
+    config = loads(text, overrides=[f"model={{layers: {layers}}}", f"data.augmentation={changes}"])
+    loop = make_step_loop(config)
+    levels = np.array([0.0, 0.5, 1.0], np.float32)
+    kernel, bias = 20 * 2 * levels, -20 * levels**2
+    loop.model.get_layer("reader").set_weights([kernel.reshape(1, 1, 1, 3), bias])
+    masks = np.random.default_rng(0).integers(0, 3, (12, 4, 5)).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
+    images = np.rint(levels[masks][..., None] * 255).astype(np.uint8)
+    loop.run(
+        Chunk(tf.constant(images), tf.constant(masks), np.arange(12, dtype=np.int32).reshape(2, 6)), np.zeros((2, 1)), 0
+    )
+    assert loop.means().metrics["pixel_accuracy"] == 1.0
+    assert loop.means().metrics["mean_iou"] == 1.0
