@@ -1,9 +1,12 @@
 """An example of every key, optimizer, schedule and augmentation: one line of YAML each, as `cnn help` shows it.
 
-Every line can be part of a config as it is. A test loads them all, and finds what has none.
+Every one can be part of a config as it is; those of segmentation say so in a line before. A test loads them all, and finds what has none.
 """
 
 from __future__ import annotations
+
+_SCENES = "task: segmentation\ndata: {source: digit_scenes}\n"
+_MASKS = "task: segmentation\n"
 
 KEYS: dict[str, str] = {
     "extends": "extends: base.yaml",
@@ -16,10 +19,10 @@ KEYS: dict[str, str] = {
     "data.path": "data: {source: folder, path: photos.zip}",
     "data.image_size": "data: {image_size: [96, 128]}",
     "data.channels": "data: {channels: 3}",
-    "data.images": 'data: {source: masks, path: cells, images: "{split}/photos", masks: "{split}/classes"}',
-    "data.masks": 'data: {source: masks, path: cells, images: "{split}/photos", masks: "{split}/classes"}',
-    "data.classes": "data: {source: masks, path: cells, classes: {background: 0, cell: 255}}",
-    "data.ignore": "data: {source: masks, path: streets, classes: {road: [128, 64, 128]}, ignore: [0, 0, 0]}",
+    "data.images": _MASKS + 'data: {source: masks, path: cells, images: "{split}/photos", masks: "{split}/classes"}',
+    "data.masks": _MASKS + 'data: {source: masks, path: cells, images: "{split}/photos", masks: "{split}/classes"}',
+    "data.classes": _MASKS + "data: {source: masks, path: cells, classes: {background: 0, cell: 255}}",
+    "data.ignore": _MASKS + "data: {source: masks, path: streets, classes: {road: [128, 64, 128]}, ignore: [0, 0, 0]}",
     "data.resize": "data: {resize: {method: area, fit: crop}}",
     "data.resize.method": "data: {resize: {method: area}}",
     "data.resize.fit": "data: {resize: {fit: pad}}",
@@ -43,11 +46,11 @@ KEYS: dict[str, str] = {
     "train.loss": "train: {loss: {label_smoothing: 0.1, class_weights: balanced}}",
     "train.loss.label_smoothing": "train: {loss: {label_smoothing: 0.1}}",
     "train.loss.class_weights": "train: {loss: {class_weights: {cat: 1.0, dog: 2.5}}}",
-    "train.loss.dice": "train: {loss: {dice: 0.3}}",
-    "train.loss.boundary": "train: {loss: {boundary: 0.2}}",
-    "train.loss.focal": "train: {loss: {focal: 2.0}}",
-    "train.loss.resolution": "train: {loss: {resolution: image}}",
-    "train.loss.auxiliary": "train: {loss: {auxiliary: 0.4}}",
+    "train.loss.dice": _SCENES + "train: {loss: {dice: 0.3}}",
+    "train.loss.boundary": _SCENES + "train: {loss: {boundary: 0.2}}",
+    "train.loss.focal": _SCENES + "train: {loss: {focal: 2.0}}",
+    "train.loss.resolution": _SCENES + "train: {loss: {resolution: image}}",
+    "train.loss.auxiliary": _SCENES + "train: {loss: {auxiliary: 0.4}}",
     "train.precision": "train: {precision: mixed_bfloat16}",
     "train.ema": "train: {ema: 0.999}",
     "train.clip_norm": "train: {clip_norm: 1.0}",

@@ -73,8 +73,12 @@ def key_table(found: Iterable[Argument]) -> str:
     return "\n\n".join(filter(None, (_table(rows, "key"), _families(rows))))
 
 
-def _code(line: str) -> str:
-    """Return a line of a config as code, on several lines where it is long: YAML allows them after a comma."""
+def _code(text: str) -> str:
+    """Return lines of a config as code, a long one on several lines: YAML allows them after a comma."""
+    return "\n".join(map(_code_line, text.splitlines()))
+
+
+def _code_line(line: str) -> str:
     lines = [""]
     for part in line.split(", "):
         longer = f"{lines[-1]}, {part}" if lines[-1] else part
