@@ -47,6 +47,15 @@ class Targets(Protocol):
         """Return the number of examples of each class; empty where targets have no classes."""
         ...
 
+    def passport(self, classes: Sequence[str], ids: Sequence[str]) -> dict[str, Any]:
+        """Return what a passport tells of them besides the counts, as plain data for JSON; often nothing.
+
+        Args:
+            classes: Names of the classes.
+            ids: What each example is called.
+        """
+        ...
+
     def strata(self) -> Labels | None:
         """Return the group of each example, by which a division is stratified; None where there are none."""
         ...
@@ -96,6 +105,10 @@ class ClassNumbers:
     def counts(self, classes: Sequence[str]) -> dict[str, int]:
         """Return the number of examples of each class."""
         return dict(zip(classes, np.bincount(self.labels, minlength=len(classes)).tolist(), strict=True))
+
+    def passport(self, classes: Sequence[str], ids: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002 - nothing to tell
+        """Return nothing: the counts say all of it."""
+        return {}
 
     def strata(self) -> Labels:
         """Return the class numbers."""

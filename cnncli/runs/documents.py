@@ -90,12 +90,16 @@ LOOK: Form = record({}, {"num_images": whole(), **_STATISTICS})
 _SIZE = listed(whole(1), 2, 2)
 _FOUND = record({"num_images": whole()})
 
+_TARGETS = record({"pixels": mapped(whole()), "ignored_pixels": whole(), "void": _FOUND, "turned_alone": _FOUND})
+"""What a passport tells of a split's masks."""
+
 _CLASSES = {"classes": listed(text(1))}
 _MAY_BE_MISSING: dict[str, Form] = {
     "looks": record({"train": LOOK}, {"validation": LOOK, "test": LOOK}),
     "channels": one_of(1, 3),
     "content_hash": text(64, 64),
     "split_hash": text(64, 64),
+    "targets": mapped(_TARGETS),
 }
 _MEASURED: dict[str, Form] = {
     "source": text(),

@@ -133,9 +133,9 @@ class Data(Section):
         """Raise ValueError if keys for masks are given without masks, or masks would lose pixels."""
         given = [key for key in ("images", "masks", "classes", "ignore") if getattr(self, key) is not None]
         if given and self.source != "masks":
-            raise ValueError(f"{given[0]} is for the source masks; the source is {self.source}.")
+            raise ValueError(f"data.{given[0]} is for the source masks; the source is {self.source}.")
         if (self.images is None) != (self.masks is None):
-            raise ValueError("images and masks belong together: give both folders, or neither.")
+            raise ValueError("data.images and data.masks belong together: give both folders, or neither.")
         if self.source in MASKED and self.resize.fit == "crop":
             raise ValueError("The fit crop would leave pixels without a prediction; use stretch or pad.")
 
