@@ -99,7 +99,6 @@ _MAY_BE_MISSING: dict[str, Form] = {
     "channels": one_of(1, 3),
     "content_hash": text(64, 64),
     "split_hash": text(64, 64),
-    "targets": mapped(_TARGETS),
 }
 _MEASURED: dict[str, Form] = {
     "source": text(),
@@ -128,7 +127,7 @@ def PASSPORT(value: Any) -> None:  # noqa: N802 - a form like the others
     record(_CLASSES, _MAY_BE_MISSING)(value)
     if "source" not in value:
         return
-    record(_MEASURED)(value)
+    record(_MEASURED, {"targets": mapped(_TARGETS)})(value)
     known = set(value["classes"])
     for split, counts in value["counts"].items():
         if split not in value["num_examples"]:

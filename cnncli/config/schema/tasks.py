@@ -105,7 +105,7 @@ class TaskSpec(Spec):
 
         Args:
             masked_source: Whether the data has a class for every pixel.
-            loss_keys: Keys that the config gives below train.loss.
+            loss_keys: Keys below train.loss that the config gives another value than the default.
         """
         for key in ("dice", "boundary", "focal", "resolution", "auxiliary"):
             if key in loss_keys and not self.reads_masks:
