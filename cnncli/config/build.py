@@ -18,7 +18,7 @@ from cnncli.config.language.validation import Part, sentence
 from cnncli.config.schema.augmentation import AUGMENTATIONS
 from cnncli.config.schema.optimizers import OPTIMIZERS
 from cnncli.config.schema.schedules import SCHEDULES
-from cnncli.config.schema.schema import MASKED, Config, Data, Document, Model, Section, Train
+from cnncli.config.schema.schema import Config, Data, Document, Model, Section, Train
 from cnncli.config.schema.tasks import TASKS, VALIDATION, TaskSpec
 from cnncli.config.yaml.origins import Origins
 from cnncli.config.yaml.problems import Problems, problem
@@ -94,7 +94,7 @@ class _Builder:
         if data is None or train is None or top is None or self.problems:
             raise ConfigError(tuple(self.problems))
         task = TASKS[top.task]
-        for found in task.conflicts(data.source in MASKED, _changed(train.loss)):
+        for found in task.conflicts(data.has_masks, _changed(train.loss)):
             self.add("E019", found.message, found.path, found.hint)
         if self.problems:
             raise ConfigError(tuple(self.problems))

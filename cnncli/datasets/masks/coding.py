@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ import numpy.typing as npt
 from cnncli.datasets.masks.values import Stored, Value, read_values, shown, unpacked
 from cnncli.errors import DataError
 from cnncli.plural import counted
+
+if TYPE_CHECKING:
+    from cnncli.config.schema.schema import Data
 
 Mask = npt.NDArray[np.uint8]
 """Class number of each pixel, (height, width); `IGNORED` where there is none."""
@@ -63,6 +67,19 @@ class Coding:
                 "data.classes and data.ignore mix numbers and colours", "Give each value the same way: 3, or [r, g, b]."
             )
         return cls(tuple(values), tuple(values.values()), tuple(ignored))
+
+    @classmethod
+    def of_names(cls, names: Sequence[str], ignored: Sequence[Value]) -> Coding:
+        """Return the coding of names in the order of their values, from 0 on; an ignored value may have a name too.
+
+        Raises:
+            DataError: If a name is there twice, or as `of`.
+        """
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise DataError(f"data.classes names {', '.join(repeated)} twice", "Give each class once.")
+        # "void" often ends a list of classes, and is then ignored by its value.
+        return cls.of({name: number for number, name in enumerate(names) if number not in ignored}, ignored)
 
     @property
     def identity(self) -> str:
@@ -166,6 +183,19 @@ class Coding:
 
     def _named(self, packed: int) -> str:
         return shown(unpacked(packed, self.is_coloured))
+
+
+def ignored_values(data: Data) -> tuple[Value, ...]:
+    """Return the values to ignore: none, one, or several; three numbers are a colour where classes are colours."""
+    given, classes = data.ignore, data.classes
+    if given is None:
+        return ()
+    if isinstance(given, int):
+        return (given,)
+    coloured = isinstance(classes, dict) and any(not isinstance(value, int) for value in classes.values())
+    if coloured and len(given) == 3 and all(isinstance(value, int) for value in given):
+        return (cast("Value", given),)
+    return tuple(given)
 
 
 def _packed(value: Value) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +12,11 @@ from cnncli.config.schema.schema import Data
 from cnncli.datasets.collection import BadFile, Collection, Part
 from cnncli.datasets.files import Files
 from cnncli.datasets.image_files import Classes, groups_of, shown
-from cnncli.datasets.masks.coding import Coding
+from cnncli.datasets.masks.coding import Coding, ignored_values
 from cnncli.datasets.masks.layout import Pair, Pairs, pairs
 from cnncli.datasets.masks.scan import MaskFacts, scan_masks
 from cnncli.datasets.masks.targets import MaskFiles, Masks
-from cnncli.datasets.masks.values import Value, suggested_classes
+from cnncli.datasets.masks.values import suggested_classes
 from cnncli.datasets.scan import Scan, Watch, scan
 from cnncli.datasets.splits import Split
 from cnncli.datasets.store import Listing, Store
@@ -135,15 +134,9 @@ def _coding(store: Store, listing: Listing, data: Data, found: Pairs) -> Coding:
     Raises:
         DataError: If neither says it.
     """
-    given = data.classes
-    if isinstance(given, dict):
-        return Coding.of(given, _ignored(data, any(not isinstance(value, int) for value in given.values())))
-    # A list counts all values, so that one of them may be among those to ignore: "void" at the end of a classes.txt.
-    names, ignored = given or _from_file(store, listing, found), _ignored(data, coloured=False)
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise DataError(f"data.classes names {', '.join(repeated)} twice", "Give each class once.")
-    return Coding.of({name: number for number, name in enumerate(names) if number not in ignored}, ignored)
+    if isinstance(data.classes, dict):
+        return Coding.of(data.classes, ignored_values(data))
+    return Coding.of_names(data.classes or _from_file(store, listing, found), ignored_values(data))
 
 
 def _from_file(store: Store, listing: Listing, found: Pairs) -> tuple[str, ...]:
@@ -184,15 +177,3 @@ def _lines(content: bytes, name: str) -> tuple[str, ...]:
     if not found or len(set(found)) != len(found):
         raise DataError(f"{name}: expected the name of a class on each line, each once")
     return tuple(found)
-
-
-def _ignored(data: Data, coloured: bool) -> tuple[Value, ...]:
-    """Return the values to ignore: none, one, or several; three numbers are a colour where classes are colours."""
-    given = data.ignore
-    if given is None:
-        return ()
-    if isinstance(given, int):
-        return (given,)
-    if coloured and len(given) == 3 and all(isinstance(value, int) for value in given):
-        return (cast("Value", given),)
-    return tuple(given)
