@@ -75,7 +75,8 @@ class Data(Section):
         description="For masks: folder of the images, with {split} for train, validation and test; null: look for one.",
     )
     masks: str | None = Field(
-        default=None, description="For masks: folder of the masks, likewise; files are paired by their names."
+        default=None,
+        description="For masks: folder of the masks, likewise, paired by their names; or a .json of COCO's form.",
     )
     classes: dict[str, MaskValue] | tuple[str, ...] | None = Field(
         default=None,

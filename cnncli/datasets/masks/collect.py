@@ -12,9 +12,10 @@ from cnncli.config.schema.schema import Data
 from cnncli.datasets.collection import BadFile, Collection, Part
 from cnncli.datasets.files import Files
 from cnncli.datasets.image_files import Classes, groups_of, shown
+from cnncli.datasets.masks.annotations import ANNOTATIONS, from_annotations
 from cnncli.datasets.masks.coding import Coding, ignored_values
-from cnncli.datasets.masks.layout import Pair, Pairs, pairs
-from cnncli.datasets.masks.scan import MaskFacts, scan_masks
+from cnncli.datasets.masks.layout import Pairs, pairs
+from cnncli.datasets.masks.scan import MaskFacts, MaskSet, scan_masks
 from cnncli.datasets.masks.targets import MaskFiles, Masks
 from cnncli.datasets.masks.values import suggested_classes
 from cnncli.datasets.scan import Scan, Watch, scan
@@ -39,23 +40,20 @@ def from_masks(store: Store, origin: str, data: Data, classes: Classes | None, w
         DataError: If there are no images with masks, or other classes than `classes`.
     """
     listing = store.listing()
-    found = pairs(listing.names, origin, data.images, data.masks)
-    coding = _coding(store, listing, data, found)
-    if classes is not None and coding.classes != classes:
-        raise DataError(f"{origin} has the classes {', '.join(coding.classes)}; expected {', '.join(classes)}")
-    ordered = sorted(found.found, key=lambda pair: listing.names[pair.image])
-    images = [pair.image for pair in ordered]
-    masks = [pair.mask for pair in ordered]
+    if data.masks is not None and data.masks.endswith(ANNOTATIONS):
+        found = from_annotations(store, listing, origin, data, watch)
+    else:
+        found = _from_files(store, listing, origin, data, watch)
+    if classes is not None and found.coding.classes != classes:
+        raise DataError(f"{origin} has the classes {', '.join(found.coding.classes)}; expected {', '.join(classes)}")
+    images = list(found.images)
     files = Files.of(store, [listing.names[row] for row in images], data.channels)
     scanned = scan(files, listing.stamps[images], watch)
-    mask_files = MaskFiles(store, [listing.names[row] for row in masks], coding)
-    facts = scan_masks(mask_files, listing.stamps[masks], watch)
-    mask_files = replace(mask_files, contents=facts.contents)
     bad = [BadFile(shown(name), split, reason) for name, split, reason in found.unpaired]
     bad += [BadFile(shown(name), "", reason) for name, reason in listing.bad]
-    bad += _bad(ordered, files, scanned, mask_files, facts)
+    bad += _bad(found, files, scanned)
     names = {item.file for item in bad}
-    good = [row for row, name in enumerate(files.names) if not {shown(name), shown(mask_files.names[row])} & names]
+    good = [row for row, name in enumerate(files.names) if not {shown(name), shown(found.names[row])} & names]
     files = replace(
         files,
         plain=scanned.facts.plain,
@@ -63,21 +61,43 @@ def from_masks(store: Store, origin: str, data: Data, classes: Classes | None, w
         stamps=scanned.stamps,
         contents=scanned.contents,
     )
-    turned = _turned_alone(scanned, facts)
-    parts = _parts(ordered, good, files, scanned, Masks(mask_files, facts.pixels, facts.hashes, turned), data)
+    parts = _parts(found, good, files, scanned, data)
     bad.sort(key=lambda item: item.file)
     if not len(parts["train"]):
         raise DataError(f"{origin} contains no readable training images with masks", hint=_why_none(bad))
-    return Collection(coding.classes, parts, bad, listing.ignored + found.ignored)
+    return Collection(found.coding.classes, parts, bad, listing.ignored + found.ignored)
 
 
-def _parts(
-    ordered: Sequence[Pair], good: Sequence[int], files: Files, scanned: Scan, masks: Masks, data: Data
-) -> dict[str, Part]:
+def _from_files(store: Store, listing: Listing, origin: str, data: Data, watch: Watch | None) -> MaskSet:
+    """Return masks that are images.
+
+    Raises:
+        DataError: If there are none, or it is not known what their values mean.
+    """
+    found = pairs(listing.names, origin, data.images, data.masks)
+    coding = _coding(store, listing, data, found)
+    ordered = sorted(found.found, key=lambda pair: listing.names[pair.image])
+    masks = [pair.mask for pair in ordered]
+    files = MaskFiles(store, [listing.names[row] for row in masks], coding)
+    facts = scan_masks(files, listing.stamps[masks], watch)
+    return MaskSet(
+        coding=coding,
+        splits=[pair.split for pair in ordered],
+        images=[pair.image for pair in ordered],
+        names=files.names,
+        source=replace(files, contents=facts.contents),
+        facts=facts,
+        unpaired=found.unpaired,
+        ignored=found.ignored,
+    )
+
+
+def _parts(found: MaskSet, good: Sequence[int], files: Files, scanned: Scan, data: Data) -> dict[str, Part]:
     groups = groups_of(files.names, data.group)
+    masks = Masks(found.source, found.facts.pixels, found.facts.hashes, _turned_alone(scanned, found.facts))
     parts = {}
-    for name in dict.fromkeys(("train", *(pair.split for pair in ordered))):
-        rows = np.array([row for row in good if ordered[row].split == name], np.int64)
+    for name in dict.fromkeys(("train", *found.splits)):
+        rows = np.array([row for row in good if found.splits[row] == name], np.int64)
         images = files.take(rows)
         parts[name] = Part(
             Split(name, images, masks.take(rows), [shown(each) for each in images.names]),
@@ -87,20 +107,21 @@ def _parts(
     return parts
 
 
-def _bad(ordered: Sequence[Pair], files: Files, scanned: Scan, masks: MaskFiles, facts: MaskFacts) -> Iterator[BadFile]:
+def _bad(found: MaskSet, files: Files, scanned: Scan) -> Iterator[BadFile]:
     """Yield what cannot be read, and masks of another size than their images."""
-    for row, pair in enumerate(ordered):
-        image, mask = shown(files.names[row]), shown(masks.names[row])
+    facts = found.facts
+    for row, split in enumerate(found.splits):
+        image, mask = shown(files.names[row]), shown(found.names[row])
         if scanned.reasons[row]:
-            yield BadFile(image, pair.split, scanned.reasons[row])
+            yield BadFile(image, split, scanned.reasons[row])
         if facts.reasons[row]:
-            yield BadFile(mask, pair.split, facts.reasons[row])
+            yield BadFile(mask, split, facts.reasons[row])
         if scanned.reasons[row] or facts.reasons[row]:
             continue
         size, of_mask = scanned.facts.sizes[row].tolist(), facts.sizes[row].tolist()
         turns = int(scanned.facts.orientations[row]), int(facts.orientations[row])
         if size != of_mask:
-            yield BadFile(mask, pair.split, _sizes_differ(size, of_mask, turns))
+            yield BadFile(mask, split, _sizes_differ(size, of_mask, turns))
 
 
 def _turned_alone(scanned: Scan, facts: MaskFacts) -> npt.NDArray[np.bool_]:

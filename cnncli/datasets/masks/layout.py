@@ -121,7 +121,7 @@ def _folders(names: Sequence[str], origin: str, images: str | None, masks: str |
     for start in _starts(names):
         inner = [name[len(start) :] if name.startswith(start) else "" for name in names]
         for image_pattern, mask_pattern in _candidates(images, masks):
-            of_images, of_masks = _below(inner, image_pattern), _below(inner, mask_pattern)
+            of_images, of_masks = below(inner, image_pattern), below(inner, mask_pattern)
             of_masks = {split: _without_other_codings(own) for split, own in of_masks.items()}
             if any(of_images.values()) and any(of_masks.values()):
                 return _Folders(image_pattern, mask_pattern, of_images, of_masks)
@@ -137,12 +137,9 @@ def _candidates(images: str | None, masks: str | None) -> Iterator[tuple[str, st
             yield pair
 
 
-def _below(names: Sequence[str], pattern: str) -> Mapping[str, dict[int, str]]:
+def below(names: Sequence[str], pattern: str) -> Mapping[str, dict[int, str]]:
     """Return by split the files below a pattern's folder: place in the listing, and the rest of the path."""
-    split_name = f"(?P<split>{'|'.join(SPLITS)})"
-    # A pattern may have {split} twice, "{split}/{split}_images": both stand for the same.
-    expression = re.escape(pattern).replace(re.escape(_SPLIT), split_name, 1).replace(re.escape(_SPLIT), "(?P=split)")
-    matcher = re.compile(expression + "/(?P<rest>.+)", re.IGNORECASE)
+    matcher = re.compile(_expression(pattern.strip("/")) + "/(?P<rest>.+)", re.IGNORECASE)
     found: dict[str, dict[int, str]] = {}
     for place, name in enumerate(names):
         match = matcher.fullmatch(name)
@@ -151,6 +148,24 @@ def _below(names: Sequence[str], pattern: str) -> Mapping[str, dict[int, str]]:
         split = SPLITS[match["split"].casefold()] if _SPLIT in pattern else "train"
         found.setdefault(split, {})[place] = match["rest"]
     return found
+
+
+def split_files(names: Sequence[str], pattern: str) -> dict[str, int]:
+    """Return by split the file that a pattern names: its place in the listing."""
+    matcher = re.compile(_expression(pattern.strip("/")), re.IGNORECASE)
+    found: dict[str, int] = {}
+    for place, name in enumerate(names):
+        match = matcher.fullmatch(name)
+        if match is not None:
+            found.setdefault(SPLITS[match["split"].casefold()] if _SPLIT in pattern else "train", place)
+    return found
+
+
+def _expression(pattern: str) -> str:
+    """Return the regular expression of a pattern."""
+    split_name = f"(?P<split>{'|'.join(SPLITS)})"
+    # A pattern may have {split} twice, "{split}/{split}_images": both stand for the same.
+    return re.escape(pattern).replace(re.escape(_SPLIT), split_name, 1).replace(re.escape(_SPLIT), "(?P=split)")
 
 
 def _key(rest: str, suffixes: str) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets import cache
-from cnncli.datasets.masks.coding import IGNORED, Mask
-from cnncli.datasets.masks.targets import MaskFiles
+from cnncli.datasets.masks.coding import IGNORED, Coding, Mask
+from cnncli.datasets.masks.targets import MaskFiles, MaskSource
 from cnncli.datasets.masks.values import read_values
 from cnncli.datasets.rehash import current
 from cnncli.datasets.scan import Watch
@@ -74,6 +74,30 @@ class MaskFacts:
         self.orientations[row] = orientation
 
 
+class MaskSet(NamedTuple):
+    """All masks of a source, one for each image.
+
+    Attributes:
+        coding: What their values mean.
+        splits: Split of each.
+        images: Place of each image in the listing.
+        names: What errors call each.
+        source: The masks.
+        facts: What is known of each.
+        unpaired: File, split and reason of what has no partner.
+        ignored: Number of files that are neither images nor masks.
+    """
+
+    coding: Coding
+    splits: Sequence[str]
+    images: Sequence[int]
+    names: Sequence[str]
+    source: MaskSource
+    facts: MaskFacts
+    unpaired: Sequence[tuple[str, str, str]]
+    ignored: int
+
+
 def mask_hash(mask: Mask) -> bytes:
     """Return 16 bytes that tell masks of any size apart."""
     return blake2b(mask.tobytes(), digest_size=_HASH_BYTES, salt=f"{mask.shape[0]}x{mask.shape[1]}".encode()).digest()
@@ -90,13 +114,16 @@ def scan_masks(files: MaskFiles, stamps: Stamps, watch: Watch | None = None) -> 
     begun = time.time_ns()
     facts = MaskFacts.empty(len(files), len(files.coding.classes))
     identity = f"masks {_VERSION}:{files.coding.identity}:{files.store.identity}"
-    known = _Known.of(None if current() is not None else cache.load_arrays(identity), files.names)
+    known, rehash = _Known.of(cache.load_arrays(identity), files.names), current()
     believed = known.believed(stamps)
-    known.copy(np.flatnonzero(believed), facts)
-    unread = np.flatnonzero(~believed).tolist()
+    if rehash is None:
+        known.copy(np.flatnonzero(believed), facts)
+    unread = np.flatnonzero(~believed if rehash is None else np.ones_like(believed)).tolist()
     if not unread:
         return facts
-    _measure(files, unread, known, facts, watch)
+    _measure(files, unread, known if rehash is None else _Known.of(None, files.names), facts, watch)
+    if rehash is not None:
+        rehash.different += known.differences(np.flatnonzero(believed), files.names, facts)
     trusted = settled(stamps, begun)
     # What is bad is looked at again next time, whatever its stamp is.
     trusted[[bool(reason) for reason in facts.reasons]] = -1
@@ -130,6 +157,15 @@ class _Known(NamedTuple):
         for name, column in facts.columns().items():
             if len(rows):
                 column[rows] = self.arrays[name][self.places[rows]]
+
+    def differences(self, rows: npt.NDArray[np.int64], names: Sequence[str], facts: MaskFacts) -> list[str]:
+        """Name those among some masks of which the cache says something else than what was found."""
+        differ = np.zeros(len(rows), np.bool_)
+        for name, column in facts.columns().items():
+            if len(rows):
+                was = self.arrays[name][self.places[rows]]
+                differ |= (was != column[rows]).reshape(len(rows), -1).any(axis=1)
+        return [names[row] for row in rows[differ].tolist()]
 
     def contains(self, row: int, content: bytes) -> bool:
         """Say whether a good mask contained the same when the cache came to know it."""

@@ -10,6 +10,8 @@ from PIL import Image
 
 from cnncli.datasets import cache
 from cnncli.datasets.masks import scan
+from cnncli.datasets.rehash import rehashing
+from cnncli.datasets.store import Folder
 from cnncli.errors import DataError
 
 
@@ -134,6 +136,25 @@ def test_a_bad_mask_is_bad_again(make_masks, load_masks, decoded):
     assert decoded == ["train/masks/01.png"]
     place.write_bytes(good)
     assert load_masks(folder).passport["bad_files"] == []
+
+
+@pytest.mark.usefixtures("settled")
+def test_masks_are_read_again_when_asked(make_masks, load_masks, decoded, monkeypatch, encode):
+    """`cnn data --rehash` believes nothing, and names the mask of which the cache was wrong."""
+    folder = make_masks({"train": 3})
+    load_masks(folder)
+    decoded.clear()
+    with rehashing() as found:
+        load_masks(folder)
+    assert (len(decoded), found.different) == (3, [])
+    listing = Folder(folder).listing()
+    monkeypatch.setattr(Folder, "listing", lambda self: listing)
+    (folder / "train/masks/01.png").write_bytes(encode(np.zeros((6, 8), np.uint8)))
+    before = load_masks(folder).train.targets.pixels
+    with rehashing() as found:
+        after = load_masks(folder).train.targets.pixels
+    assert found.different == ["train/masks/01.png"]
+    assert (before[1] != after[1]).any()
 
 
 def test_a_mask_replaced_after_the_scan_is_noticed(make_masks, load_masks, encode):
