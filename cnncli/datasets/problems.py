@@ -101,14 +101,14 @@ def _masks(passport: dict[str, Any]) -> Iterator[Finding]:
         if void["num_images"]:
             number, named = counted(void["num_images"], "image"), _some(void["examples"], void["num_images"])
             yield Finding(
-                "W411",
+                "W412",
                 f"no pixel of the mask counts in {number} of the {split} split: {named}",
                 "Nothing is learned from them and nothing is measured. Remove them, or check data.ignore.",
             )
         if turned["num_images"]:
             number, named = counted(turned["num_images"], "image"), _some(turned["examples"], turned["num_images"])
             yield Finding(
-                "W412",
+                "W413",
                 f"EXIF turns the image or its mask, but not both, in {number} of the {split} split: {named}",
                 "Look at them with `cnn data --samples`; if they do not fit, remove the orientation from the file.",
             )
