@@ -28,7 +28,10 @@ def data_cli(
         ),
     ],
     samples: Annotated[
-        Path | None, typer.Option("--samples", metavar="PNG", help="Write a grid of labelled examples to this file.")
+        Path | None,
+        typer.Option(
+            "--samples", metavar="PNG", help="Write a grid of examples with their labels or masks to this file."
+        ),
     ] = None,
     rehash: Annotated[
         bool,
@@ -56,9 +59,9 @@ def data_cli(
     if not loaded.nodes:  # there is no file with a line to show
         detected = tuple(replace(each, line=None, column=None, excerpt=None) for each in detected)
     if samples is not None:
-        from cnncli.datasets.samples import draw
+        from cnncli.tasks.task import get_task
 
-        draw(splits, samples)
+        get_task(loaded.task).draw_samples(splits, samples)
     if as_json:
         print_json({**_document(splits.passport, detected, samples), "rehash": reread and reread.to_json()})
     else:

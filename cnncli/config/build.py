@@ -18,7 +18,7 @@ from cnncli.config.language.validation import Part, sentence
 from cnncli.config.schema.augmentation import AUGMENTATIONS
 from cnncli.config.schema.optimizers import OPTIMIZERS
 from cnncli.config.schema.schedules import SCHEDULES
-from cnncli.config.schema.schema import MASKED, Config, Data, Document, Model, Section, Train
+from cnncli.config.schema.schema import Config, Data, Document, Model, Section, Train
 from cnncli.config.schema.tasks import TASKS, VALIDATION, TaskSpec
 from cnncli.config.yaml.origins import Origins
 from cnncli.config.yaml.problems import Problems, problem
@@ -68,6 +68,12 @@ def _with_monitor(train: Train, task: TaskSpec) -> Train:
     return train.model_copy(update={"early_stopping": watching})
 
 
+def _changed(section: Section) -> set[str]:
+    """Return the keys that a config gives another value than the default; that of a run gives all keys."""
+    fields = type(section).model_fields
+    return {key for key in section.model_fields_set if getattr(section, key) != fields[key].default}
+
+
 class _Builder:
     """One document on its way to a Config."""
 
@@ -88,7 +94,7 @@ class _Builder:
         if data is None or train is None or top is None or self.problems:
             raise ConfigError(tuple(self.problems))
         task = TASKS[top.task]
-        for found in task.conflicts(data.source in MASKED, train.loss.model_fields_set):
+        for found in task.conflicts(data.has_masks, _changed(train.loss)):
             self.add("E019", found.message, found.path, found.hint)
         if self.problems:
             raise ConfigError(tuple(self.problems))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,16 @@ class Arrays:
     """Images and labels by split name, as a source has them.
 
     Attributes:
+        images: uint8 (examples, height, width, channels).
+        labels: Class numbers, one an image; nothing where there are masks.
         classes: Class names in the order of the labels, or None if the source names none.
+        masks: Values of every pixel, whole numbers (examples, height, width); nothing where there are labels.
     """
 
     images: dict[str, Images]
     labels: dict[str, Labels]
     classes: tuple[str, ...] | None = None
+    masks: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 def read(path: Path) -> Arrays:
@@ -113,7 +117,11 @@ def from_mapping(content: dict[str, npt.NDArray[Any]], origin: str) -> Arrays:
         if label_key not in content:
             raise DataError(f'{origin} has "{key}" but no "{label_key}"; expected {_LAYOUT}')
         images[split] = as_images(content[key], f"{origin}: {key}")
-        raw[split] = _flat(content[label_key], len(images[split]), f"{origin}: {label_key}")
+        raw[split] = content[label_key]
+    if raw["train"].ndim == 3:
+        masks = {name: _as_masks(array, images[name], f"{origin}: {name}") for name, array in raw.items()}
+        return Arrays(images, {}, _classes(content, masks, origin), masks)
+    raw = {name: _flat(array, len(images[name]), f"{origin}: y{found[name][1:]}") for name, array in raw.items()}
     classes = _classes(content, raw, origin)
     return Arrays(
         images, {name: _as_labels(labels, classes, f"{origin}: {name}") for name, labels in raw.items()}, classes
@@ -159,6 +167,17 @@ def to_channels(images: Images, channels: int) -> Images:
         rows = slice(start, start + _BLOCK)
         grey[rows, ..., 0] = (images[rows].astype(np.uint32) @ _LUMA + 32768) >> 16
     return grey
+
+
+def _as_masks(array: npt.NDArray[Any], images: Images, origin: str) -> npt.NDArray[Any]:
+    if array.shape != images.shape[:3]:
+        raise DataError(
+            f"{origin} has labels of the shape {array.shape}; expected one label for each of {len(images):,} images, "
+            f"or masks of their size, {images.shape[:3]}"
+        )
+    if array.dtype.kind not in "biu":
+        raise DataError(f"{origin} has masks of type {array.dtype}; expected integers")
+    return array
 
 
 def _flat(array: npt.NDArray[Any], count: int, origin: str) -> npt.NDArray[Any]:

@@ -32,6 +32,7 @@ class Facts:
         plain: (number,) bool, whether it is a file that any libjpeg decodes alike.
         thumbs: (number, 16, 16) uint8, grey thumbnails.
         kinds: (number,) uint8, place in `vocabulary`.
+        orientations: (number,) uint8, 1 to 8 as in EXIF; 0 for those that were never in a file.
         vocabulary: "FORMAT MODE" of the stored images; "array" for those that were never in a file.
     """
 
@@ -44,6 +45,7 @@ class Facts:
     plain: npt.NDArray[np.bool_]
     thumbs: npt.NDArray[np.uint8]
     kinds: npt.NDArray[np.uint8]
+    orientations: npt.NDArray[np.uint8]
     vocabulary: tuple[str, ...]
 
     @classmethod
@@ -59,6 +61,7 @@ class Facts:
             plain=np.zeros(number, np.bool_),
             thumbs=np.zeros((number, THUMB, THUMB), np.uint8),
             kinds=np.zeros(number, np.uint8),
+            orientations=np.zeros(number, np.uint8),
             vocabulary=vocabulary,
         )
 
@@ -83,6 +86,7 @@ class Facts:
         small = decoded.image.convert("L").resize((THUMB, THUMB), Image.Resampling.BOX)
         self.thumbs[row] = np.asarray(small)
         self.kinds[row] = kind
+        self.orientations[row] = decoded.orientation
 
     def set_statistics(self, row: int, decoded: Decoded) -> None:
         """Fill in what `image_statistics` reads, in a fraction of the time that all of a row takes."""

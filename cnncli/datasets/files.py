@@ -72,10 +72,7 @@ class Files:
                 continue
             now = time.time_ns()
             if content_hash(self.read(index)) != self.contents[index].tobytes():
-                raise DataError(
-                    f"{self.names[index]} has changed since the examples were read",
-                    "Restore it and go on with `cnn resume`, or begin anew with the data as they are now.",
-                )
+                raise changed(self.names[index])
             self.stamps[index] = settled(table([stamp]), now)[0]
 
     def _stamp(self, index: int) -> Stamp:
@@ -95,3 +92,11 @@ class Files:
     def of(cls, store: Store, names: Sequence[str], channels: int) -> Files:
         """Return files of which nothing is known yet."""
         return cls(store, names, channels, np.zeros(len(names), np.bool_), np.zeros((len(names), 2), np.int32))
+
+
+def changed(name: str) -> DataError:
+    """Return the error that a file contains something else than when it was scanned."""
+    return DataError(
+        f"{name} has changed since the examples were read",
+        "Restore it and go on with `cnn resume`, or begin anew with the data as they are now.",
+    )

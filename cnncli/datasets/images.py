@@ -53,6 +53,13 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
+class Turn(NamedTuple):
+    """How an image is stored, 1 to 8 as in EXIF, and what makes it upright: None for 1."""
+
+    orientation: int
+    change: Image.Transpose | None
+
+
 class Decoded(NamedTuple):
     """An image and what its file said of it.
 
@@ -62,6 +69,7 @@ class Decoded(NamedTuple):
         mode: Pillow's name of the stored mode, "RGB", "L", "P", "CMYK", "I;16", …
         format: Pillow's name of the file format.
         is_plain: Whether any libjpeg gives these very pixels: an upright JPEG of common make.
+        orientation: By which it was turned, 1 to 8 as in EXIF; 1 for an image that is stored upright.
     """
 
     image: Image.Image
@@ -69,6 +77,7 @@ class Decoded(NamedTuple):
     mode: str
     format: str
     is_plain: bool
+    orientation: int = 1
 
     @property
     def pixels(self) -> Pixels:
@@ -124,7 +133,7 @@ def is_plain(file: BinaryIO, channels: int) -> bool:
     """
     try:
         with Image.open(file, formats=("JPEG",)) as image:
-            if image.width * image.height > _LARGE or _turn(image) is not None:
+            if image.width * image.height > _LARGE or turn_of(image).change is not None:
                 return False
             return _is_plain(image, "L" if channels == 1 else "RGB") and _is_whole(file)
     except Exception:  # noqa: BLE001 - whatever is wrong with the file is said when it is decoded
@@ -154,10 +163,10 @@ def _convert(image: Image.Image, target: str) -> Decoded:
     if changes_colours(image):
         converted = _converted(image, image.info["icc_profile"])
     turned = converted if converted.mode == target else converted.convert(target)
-    turn = _turn(image)
-    if turn is not None:
-        turned = turned.transpose(turn)
-    return Decoded(turned, stored, mode, file_format, turn is None and _is_plain(image, target))
+    orientation, change = turn_of(image)
+    if change is not None:
+        turned = turned.transpose(change)
+    return Decoded(turned, stored, mode, file_format, change is None and _is_plain(image, target), orientation)
 
 
 def _converted(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -214,13 +223,13 @@ def _shows_no_colour(image: Image.Image) -> bool:
     return bool((pixels[..., :1] == pixels[..., 1:]).all())
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
+def turn_of(image: Image.Image) -> Turn:
     """Return what makes an image upright, as its EXIF data say."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001 - damaged metadata leave the image as it is stored
-        return None
-    return _TURNS.get(orientation)
+        return Turn(1, None)
+    return Turn(orientation, _TURNS[orientation]) if orientation in _TURNS else Turn(1, None)
 
 
 def _is_plain(image: Image.Image, target: str) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.config.location import located, moved
-from cnncli.config.schema.schema import Config
+from cnncli.config.schema.schema import Config, Data
 from cnncli.datasets.collection import BadFile, Collection, Part
 from cnncli.datasets.division import divide
 from cnncli.datasets.image_statistics import differences, image_statistics, training_look
 from cnncli.datasets.passport import content_change, content_hash, passport
+from cnncli.datasets.problems import cannot_be_used
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.sources import collect, from_path
 from cnncli.datasets.splits import Split, Splits
@@ -46,7 +47,7 @@ def load(config: Config, classes: Sequence[str] | None = None, watch: Watch | No
     splits, bad_files = _load(config, classes, watch)
     if bad_files and config.data.on_bad_image == "error":
         raise DataError(
-            _list(bad_files),
+            _list(bad_files, config.data),
             hint="Fix or remove them, or skip them with data.on_bad_image: skip. `cnn data` lists them all.",
             code="E401",
         )
@@ -110,8 +111,8 @@ def _for_task(part: Part, task: str) -> Part:
     return replace(part, split=replace(part.split, targets=TARGETS[task](part.split)))
 
 
-def _list(bad_files: Sequence[BadFile]) -> str:
-    lines = [f"{counted(len(bad_files), 'file')} cannot be read:"]
+def _list(bad_files: Sequence[BadFile], data: Data) -> str:
+    lines = [f"{counted(len(bad_files), 'file')} {cannot_be_used(data)}:"]
     lines += [f"  {bad.file}: {bad.reason}" for bad in bad_files[:_NAMED]]
     if len(bad_files) > _NAMED:
         lines.append(f"  … and {len(bad_files) - _NAMED} more")
@@ -151,7 +152,7 @@ def incoming(path: Path, config: Config, trained: dict[str, Any], watch: Watch |
     """
     collection = from_path(path, config.data, tuple(trained["classes"]), watch)
     if collection.bad_files and config.data.on_bad_image == "error":
-        raise DataError(_list(collection.bad_files), code="E401")
+        raise DataError(_list(collection.bad_files, config.data), code="E401")
     ready = {name: _for_task(part, config.task) for name, part in collection.parts.items()}
     part = ready.get("test", ready["train"])
     doubts = differences(image_statistics(part.facts), training_look(trained))

@@ -33,7 +33,8 @@ def passport(data: Data, collection: Collection, parts: Mapping[str, Part]) -> d
         source, path, classes, counts {split: {class: number}}, num_examples {split: number},
         missing_classes {split: [class]}, content_hash, split_hash, sizes, modes and formats {name: number},
         mean and deviation (of the training pixels, by channel, 0 to 1), looks {split: …},
-        duplicates, near_duplicates, contradictions, constant, bad_files, ignored_files, ignored_folders.
+        duplicates, near_duplicates, contradictions, constant, bad_files, ignored_files, ignored_folders;
+        targets {split: …} where they have more to tell than their counts.
     """
     ordered = {name: parts[name] for name in ("train", "validation", "test") if name in parts}
     key = _key(collection.classes, ordered)
@@ -49,7 +50,14 @@ def passport(data: Data, collection: Collection, parts: Mapping[str, Part]) -> d
         "bad_files": [{"file": bad.file, "split": bad.split, "reason": bad.reason} for bad in collection.bad_files],
         "ignored_files": collection.ignored_files,
         "ignored_folders": list(collection.ignored_folders),
+        **_of_targets(collection.classes, ordered),
     }
+
+
+def _of_targets(classes: tuple[str, ...], parts: Mapping[str, Part]) -> dict[str, Any]:
+    """Return what targets tell besides their counts; it is not kept, for it is quickly found."""
+    told = {name: part.split.targets.passport(classes, part.split.ids) for name, part in parts.items()}
+    return {"targets": told} if any(told.values()) else {}
 
 
 def _key(classes: tuple[str, ...], parts: Mapping[str, Part]) -> str:

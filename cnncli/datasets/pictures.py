@@ -112,7 +112,7 @@ def _from_reference(reference: str) -> _Group:
     kind = _kind(reference)
     if kind is not None and stat.S_ISDIR(kind):
         folder = Path(reference)
-        names = [_native(name) for name in Folder(folder).names() if not _is_something_else(name)]
+        names = [_native(name) for name in Folder(folder).names() if not is_something_else(name)]
         found, where = _Group(str(folder / "x")[:-1], names), f"the folder {reference} contains no images"
     elif kind is not None:
         found, where = _Group("", [reference]), ""
@@ -173,7 +173,8 @@ def _is_image(content: bytes) -> bool:
         return True
 
 
-def _is_something_else(name: str) -> bool:
+def is_something_else(name: str) -> bool:
+    """Say whether a file's name says that it is not an image."""
     suffix = posixpath.splitext(name)[1]
     return _names_something_else(name if suffix in mimetypes.encodings_map else "x" + suffix)
 

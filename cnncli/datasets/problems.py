@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cnncli.config.schema.schema import Config
+from cnncli.config.schema.schema import Config, Data
 from cnncli.config.yaml.problems import problem
 from cnncli.datasets.image_statistics import differences
 from cnncli.errors import Problem
@@ -13,6 +13,7 @@ from cnncli.plural import counted
 
 _NAMED = 5
 _RATIO = 10
+_NONE: dict[str, Any] = {"num_images": 0, "examples": []}
 
 
 class Finding(NamedTuple):
@@ -39,6 +40,7 @@ def findings(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
     """Yield errors and warnings about the data, without places."""
     yield from _files(config, passport)
     yield from _classes(passport)
+    yield from _masks(passport)
     yield from _repetitions(passport)
     yield from _statistics(passport)
 
@@ -55,11 +57,12 @@ def _files(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
     bad = passport["bad_files"]
     if bad:
         named = _some([f"{item['file']} ({item['reason']})" for item in bad])
+        message = f"{counted(len(bad), 'file')} {cannot_be_used(config.data)}: {named}"
         if config.data.on_bad_image == "error":
             hint = "Fix or remove them, or skip them with data.on_bad_image: skip."
-            yield Finding("E401", f"{counted(len(bad), 'file')} cannot be read: {named}", hint)
+            yield Finding("E401", message, hint)
         else:
-            yield Finding("W401", f"{counted(len(bad), 'file')} cannot be read: {named}", "They are skipped.")
+            yield Finding("W401", message, "They are skipped.")
     if passport["ignored_folders"]:
         named = _some(passport["ignored_folders"])
         hint = "Next to a train folder, only validation and test folders are read."
@@ -90,6 +93,30 @@ def _classes(passport: dict[str, Any]) -> Iterator[Finding]:
             f"the classes are imbalanced in training: {counts[common]:,} of {common}, {counts[rare]:,} of {rare}",
             "Consider train.loss.class_weights: balanced, and look at the accuracy of each class.",
         )
+
+
+def _masks(passport: dict[str, Any]) -> Iterator[Finding]:
+    for split, found in passport.get("targets", {}).items():
+        void, turned = found.get("void", _NONE), found.get("turned_alone", _NONE)
+        if void["num_images"]:
+            number, named = counted(void["num_images"], "image"), _some(void["examples"], void["num_images"])
+            yield Finding(
+                "W412",
+                f"no pixel of the mask counts in {number} of the {split} split: {named}",
+                "Nothing is learned from them and nothing is measured. Remove them, or check data.ignore.",
+            )
+        if turned["num_images"]:
+            number, named = counted(turned["num_images"], "image"), _some(turned["examples"], turned["num_images"])
+            yield Finding(
+                "W413",
+                f"EXIF turns the image or its mask, but not both, in {number} of the {split} split: {named}",
+                "Look at them with `cnn data --samples`; if they do not fit, remove the orientation from the file.",
+            )
+
+
+def cannot_be_used(data: Data) -> str:
+    """Return what is wrong with bad files in words: of masks, some can be read, but fit no image."""
+    return "cannot be used" if data.source == "masks" else "cannot be read"
 
 
 def _repetitions(passport: dict[str, Any]) -> Iterator[Finding]:

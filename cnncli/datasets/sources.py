@@ -16,6 +16,7 @@ from cnncli.datasets.cache import Known
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.facts import Facts
 from cnncli.datasets.image_files import Classes, from_csv, from_store
+from cnncli.datasets.masks.arrays import array_coding, array_masks
 from cnncli.datasets.masks.collect import from_masks
 from cnncli.datasets.recalled import Recalled
 from cnncli.datasets.rehash import current
@@ -102,6 +103,13 @@ class ArrayFile:
 
 
 def _from_arrays(found: Arrays, data: Data, classes: Classes | None, file: ArrayFile | None) -> Collection:
+    if found.masks and file is not None:
+        return _from_mask_arrays(found, data, classes, file)
+    if data.classes is not None or data.ignore is not None:
+        raise DataError(
+            "data.classes and data.ignore are for masks; the data has a class for each image",
+            'Masks are an array "y" of the shape (examples, height, width).',
+        )
     path = None if file is None else file.path
     named = found.classes
     if named is None:
@@ -121,6 +129,19 @@ def _from_arrays(found: Arrays, data: Data, classes: Classes | None, file: Array
         split = Split(name, converted, ClassNumbers(labels), ids)
         parts[name] = Part(split, facts.of_array(converted) if file is None else _array_facts(converted, name, file))
     return Collection(named, parts)
+
+
+def _from_mask_arrays(found: Arrays, data: Data, classes: Classes | None, file: ArrayFile) -> Collection:
+    coding = array_coding(data, found.classes or classes, found.masks)
+    if classes is not None and coding.classes != classes:
+        raise DataError(f"{file.path} has the classes {', '.join(coding.classes)}; expected {', '.join(classes)}")
+    parts = {}
+    for name, images in found.images.items():
+        converted = arrays.to_channels(images, data.channels)
+        targets = array_masks(found.masks[name], coding, f"{file.path}: {name}")
+        split = Split(name, converted, targets, [str(number) for number in range(len(images))])
+        parts[name] = Part(split, _array_facts(converted, name, file))
+    return Collection(coding.classes, parts)
 
 
 def _array_facts(images: Images, name: str, file: ArrayFile) -> Facts:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.errors import DataError
+
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Data
 
@@ -45,6 +47,15 @@ class Targets(Protocol):
 
     def counts(self, classes: Sequence[str]) -> dict[str, int]:
         """Return the number of examples of each class; empty where targets have no classes."""
+        ...
+
+    def passport(self, classes: Sequence[str], ids: Sequence[str]) -> dict[str, Any]:
+        """Return what a passport tells of them besides the counts, as plain data for JSON; often nothing.
+
+        Args:
+            classes: Names of the classes.
+            ids: What each example is called.
+        """
         ...
 
     def strata(self) -> Labels | None:
@@ -97,6 +108,10 @@ class ClassNumbers:
         """Return the number of examples of each class."""
         return dict(zip(classes, np.bincount(self.labels, minlength=len(classes)).tolist(), strict=True))
 
+    def passport(self, classes: Sequence[str], ids: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002 - nothing to tell
+        """Return nothing: the counts say all of it."""
+        return {}
+
     def strata(self) -> Labels:
         """Return the class numbers."""
         return self.labels
@@ -120,8 +135,33 @@ class HasTargets(Protocol):
         ...
 
 
+def _class_numbers(split: HasTargets) -> Targets:
+    """Return the class of each image.
+
+    Raises:
+        DataError: If a split has masks.
+    """
+    if not isinstance(split.targets, ClassNumbers):
+        raise DataError("the data has a class for every pixel, not one for each image", "Set task: segmentation.")
+    return split.targets
+
+
+def _masks(split: HasTargets) -> Targets:
+    """Return the class of each pixel.
+
+    Raises:
+        DataError: If a split has a class for each image.
+    """
+    if isinstance(split.targets, ClassNumbers):
+        raise DataError(
+            "the data has a class for each image; segmentation needs one for every pixel",
+            'Masks are an array "y" of the shape (examples, height, width); or set data.source: masks.',
+        )
+    return split.targets
+
+
 TARGETS: dict[str, Callable[[HasTargets], Targets]] = {
-    "classification": lambda split: split.targets,
-    "segmentation": lambda split: split.targets,
+    "classification": _class_numbers,
+    "segmentation": _masks,
 }
 """By task: what makes its targets from a split, whose own targets are those of its source."""

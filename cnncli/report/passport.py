@@ -43,25 +43,45 @@ def _has_counts(passport: dict[str, Any]) -> bool:
 
 
 def _grid(passport: dict[str, Any]) -> Grid:
-    counts = passport["counts"]
+    counts, shares = passport["counts"], _pixel_shares(passport)
     names = passport["classes"] if _has_counts(passport) else []
     columns = [Column("Class" if names else "Examples", left=True)]
     for split in counts:
         columns += [Column(split.capitalize()), Column("", left=True, rank=1)]
+        if split in shares:
+            columns.append(Column("Pixels"))
     most = {split: max(of.values(), default=0) for split, of in counts.items()}
     rows = []
     for name in names[:_MAX_ROWS]:
         row = [name]
         for split, of in counts.items():
             row += [f"{of[name]:,}", bar(of[name] / most[split] if most[split] else 0)]
+            if split in shares:
+                row.append(f"{100 * shares[split].get(name, 0):.2f} %")
         rows.append(tuple(row))
     total = ["Total"]
     for split in counts:
-        total += [f"{passport['num_examples'][split]:,}", ""]
+        total += [f"{passport['num_examples'][split]:,}", "", *([""] if split in shares else [])]
     left_out = len(names) - _MAX_ROWS
     if left_out > 0:
         rows.append((f"… and {left_out:,} more", *[""] * (len(columns) - 1)))
     return Grid(tuple(columns), rows, (tuple(total),))
+
+
+def _pixel_shares(passport: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return by split the share of each class in the pixels that count; empty where pixels have no classes."""
+    found = {}
+    for split, told in passport.get("targets", {}).items():
+        if told:
+            total = max(sum(told["pixels"].values()), 1)
+            found[split] = {name: number / total for name, number in told["pixels"].items()}
+    return found
+
+
+def _ignored(told: dict[str, Any]) -> str:
+    """Return the share of a split's pixels that belong to no class."""
+    total = told["ignored_pixels"] + sum(told["pixels"].values())
+    return f"{100 * told['ignored_pixels'] / max(total, 1):.2f} %"
 
 
 def _entries(passport: dict[str, Any]) -> Iterator[Entry]:
@@ -72,6 +92,11 @@ def _entries(passport: dict[str, Any]) -> Iterator[Entry]:
     yield Entry("Stored as", f"{_counted(passport['formats'])}; modes {_counted(passport['modes'])}")
     pixels = f"mean {_numbers(passport['mean'])}, deviation {_numbers(passport['deviation'])}"
     yield Entry("Pixels", f"{pixels} (training, 0 to 1, by channel)")
+    masks = {split: told for split, told in passport.get("targets", {}).items() if told}
+    if masks:
+        void = sum(told["void"]["num_images"] for told in masks.values())
+        shares = ", ".join(f"{_ignored(told)} of {split}" for split, told in masks.items())
+        yield Entry("Ignored", f"{shares}; {counted(void, 'mask')} in which no pixel counts")
     within = sum(found["num_images"] for found in passport["duplicates"]["within"].values())
     across = sum(found["num_images"] for found in passport["duplicates"]["across"].values())
     near = sum(found["num_images"] for found in passport["near_duplicates"].values())

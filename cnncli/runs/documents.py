@@ -91,6 +91,9 @@ LOOK: Form = record({}, {"num_images": whole(), **_STATISTICS})
 _SIZE = listed(whole(1), 2, 2)
 _FOUND = record({"num_images": whole()})
 
+_TARGETS = record({"pixels": mapped(whole()), "ignored_pixels": whole(), "void": _FOUND, "turned_alone": _FOUND})
+"""What a passport tells of a split's masks."""
+
 _CLASSES = {"classes": listed(text(1))}
 _MAY_BE_MISSING: dict[str, Form] = {
     "looks": record({"train": LOOK}, {"validation": LOOK, "test": LOOK}),
@@ -126,7 +129,7 @@ def PASSPORT(value: Any) -> None:  # noqa: N802 - a form like the others
     record(_CLASSES, _MEASURED)(value)
     if "source" not in value:
         return
-    record(_MEASURED)(value)
+    record(_MEASURED, {"targets": mapped(_TARGETS)})(value)
     known = set(value["classes"])
     for split, counts in value["counts"].items():
         if split not in value["num_examples"]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from cnncli.datasets.splits import Splits
     from cnncli.datasets.targets import Targets
     from cnncli.runs.compare import PairedResult
     from cnncli.tasks.ood import OodDetector
@@ -129,6 +130,16 @@ class Task(ABC):
             sizes: Height and width of each original image; places are given in its pixels.
             options: What else is needed.
         """
+
+    def draw_samples(self, splits: Splits, path: Path) -> Path:
+        """Write a picture of training examples with their targets: `cnn data --samples`.
+
+        Raises:
+            CnnError: If the file cannot be written.
+        """
+        from cnncli.datasets.samples import draw
+
+        return draw(splits, path)
 
     # Which images are unlike those of training, for tasks that can tell.
 

@@ -103,6 +103,10 @@ class Ink:
         """Amounts are of no class."""
         return {}
 
+    def passport(self, classes: Sequence[str], ids: Sequence[str]) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
     def strata(self) -> None:
         """Amounts are in no group."""
 

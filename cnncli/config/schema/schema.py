@@ -86,7 +86,8 @@ class Data(Section):
         description="For masks: folder of the images, with {split} for train, validation and test; null: look for one.",
     )
     masks: str | None = Field(
-        default=None, description="For masks: folder of the masks, likewise; files are paired by their names."
+        default=None,
+        description="For masks: folder of the masks, likewise, paired by their names; or a .json of COCO's form.",
     )
     classes: dict[str, MaskValue] | tuple[str, ...] | None = Field(
         default=None,
@@ -127,6 +128,11 @@ class Data(Section):
         default="error", description="What to do with an unreadable image: stop with an error, or skip and count it."
     )
 
+    @property
+    def has_masks(self) -> bool | None:
+        """Whether the source has a class for every pixel; None where only its files tell."""
+        return None if self.source == "npz" else self.source in MASKED
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.path is None and self.source in ("npz", "folder", "csv", "masks", "tfds"):
@@ -153,11 +159,14 @@ class Data(Section):
 
     def _check_masks(self) -> None:
         """Raise ValueError if keys for masks are given without masks, or masks would lose pixels."""
-        given = [key for key in ("images", "masks", "classes", "ignore") if getattr(self, key) is not None]
-        if given and self.source != "masks":
-            raise ValueError(f"{given[0]} is for the source masks; the source is {self.source}.")
+        for key in ("images", "masks", "classes", "ignore"):
+            sources = ("masks", "npz") if key in ("classes", "ignore") else ("masks",)
+            if getattr(self, key) is not None and self.source not in sources:
+                raise ValueError(
+                    f"The key {key} is for the source {' or '.join(sources)}; the source is {self.source}."
+                )
         if (self.images is None) != (self.masks is None):
-            raise ValueError("images and masks belong together: give both folders, or neither.")
+            raise ValueError("The keys images and masks belong together: give both folders, or neither.")
         if self.source in MASKED and self.resize.fit == "crop":
             raise ValueError("The fit crop would leave pixels without a prediction; use stretch or pad.")
 

@@ -100,12 +100,12 @@ class TaskSpec(Spec):
                 return f'its output "{name}" has the shape {shapes[name]}, expected {num_images} images first'
         return None
 
-    def conflicts(self, masked_source: bool, loss_keys: Collection[str]) -> Iterator[Conflict]:
+    def conflicts(self, masked_source: bool | None, loss_keys: Collection[str]) -> Iterator[Conflict]:
         """Yield what in a config does not go with the task.
 
         Args:
-            masked_source: Whether the data has a class for every pixel.
-            loss_keys: Keys that the config gives below train.loss.
+            masked_source: Whether the data has a class for every pixel; None where that is not known yet.
+            loss_keys: Keys below train.loss that the config gives another value than the default.
         """
         for key in ("dice", "boundary", "focal", "resolution", "auxiliary"):
             if key in loss_keys and not self.reads_masks:
@@ -113,10 +113,10 @@ class TaskSpec(Spec):
         if masked_source and not self.reads_masks:
             message = "The data has a class for every pixel; this task cannot use it."
             yield Conflict("data.source", message, "Set task: segmentation, or choose another source.")
-        if self.reads_masks and not masked_source:
+        if self.reads_masks and masked_source is False:
             message = "Segmentation needs a class for every pixel of an image."
             yield Conflict(
-                "data.source", message, "Set data.source: masks, or digit_scenes for the set that comes along."
+                "data.source", message, "Set data.source: masks, npz, or digit_scenes for the set that comes along."
             )
 
     @property

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
-from cnncli.datasets.images import FORMATS, MAX_BYTES, MAX_PIXELS
+from cnncli.datasets.masks.values import Stored, Value, read_values, shown, unpacked
 from cnncli.errors import DataError
 from cnncli.plural import counted
+
+if TYPE_CHECKING:
+    from cnncli.config.schema.schema import Data
 
 Mask = npt.NDArray[np.uint8]
 """Class number of each pixel, (height, width); `IGNORED` where there is none."""
@@ -25,11 +27,6 @@ IGNORED = 255
 MOST_CLASSES = 255
 """Class numbers from 0 to 254 fit beside it in a byte."""
 
-Colour = tuple[int, int, int]
-Value = int | Colour
-
-_LOSSY = ("JPEG", "MPO", "WEBP")
-_INDICES = ("L", "P", "1", "I;16", "I;16L", "I;16B", "I;16N", "I")
 _NAMED = 3
 
 
@@ -52,20 +49,37 @@ class Coding:
         """Return the coding of named values.
 
         Raises:
-            DataError: If two classes share a value, if numbers and colours are mixed, or if there are too many.
+            DataError: If two classes share a value, if numbers and colours are mixed, or if there are too few or too
+                many classes.
         """
-        if len(values) > MOST_CLASSES:
-            raise DataError(f"data.classes has {len(values)} classes; masks can have {MOST_CLASSES}")
+        if not 2 <= len(values) <= MOST_CLASSES:
+            raise DataError(
+                f"data.classes has {counted(len(values), 'class')}; masks can have 2 to {MOST_CLASSES}",
+                "The background counts as a class too: data.classes: {background: 0, cell: 1}.",
+            )
         owners: dict[Value, str] = {}
         for name, value in (*values.items(), *(("data.ignore", value) for value in ignored)):
             if value in owners:
-                raise DataError(f"{name} and {owners[value]} have the same value in masks, {_shown(value)}")
+                raise DataError(f"{name} and {owners[value]} have the same value in masks, {shown(value)}")
             owners[value] = name
         if len({isinstance(value, int) for value in owners}) > 1:
             raise DataError(
                 "data.classes and data.ignore mix numbers and colours", "Give each value the same way: 3, or [r, g, b]."
             )
         return cls(tuple(values), tuple(values.values()), tuple(ignored))
+
+    @classmethod
+    def of_names(cls, names: Sequence[str], ignored: Sequence[Value]) -> Coding:
+        """Return the coding of names in the order of their values, from 0 on; an ignored value may have a name too.
+
+        Raises:
+            DataError: If a name is there twice, or as `of`.
+        """
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise DataError(f"data.classes names {', '.join(repeated)} twice", "Give each class once.")
+        # "void" often ends a list of classes, and is then ignored by its value.
+        return cls.of({name: number for number, name in enumerate(names) if number not in ignored}, ignored)
 
     @property
     def identity(self) -> str:
@@ -78,12 +92,12 @@ class Coding:
         return not isinstance(self.values[0], int)
 
     @cached_property
-    def _known(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    def _known(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
         """All values in ascending order, and the class number of each."""
         pairs = [(_packed(value), number) for number, value in enumerate(self.values)]
         pairs += [(_packed(value), IGNORED) for value in self.ignored]
         values, numbers = zip(*sorted(pairs), strict=True)
-        return np.array(values, np.int32), np.array(numbers, np.uint8)
+        return np.array(values, np.int64), np.array(numbers, np.uint8)
 
     def decode(self, content: bytes, name: str) -> Mask:
         """Decode a mask file.
@@ -96,7 +110,18 @@ class Coding:
             DataError: If it is not an image, lossy, of another kind than the classes' values, or has a value that is
                 no class's.
         """
-        values = self._values(content, name)
+        return self.meant(read_values(content, name, self.is_coloured), name)
+
+    def meant(self, stored: Stored, name: str) -> Mask:
+        """Return the class numbers that stored values mean.
+
+        Raises:
+            DataError: If they are of another kind than the classes' values, or one is no class's.
+        """
+        self._require_kind(stored, name)
+        values = stored.values
+        if stored.mode == "1" and self._one_means_255:
+            values = values * 255
         known, numbers = self._known
         places = np.searchsorted(known, values).clip(max=len(known) - 1)
         wrong = known[places] != values
@@ -105,45 +130,31 @@ class Coding:
         found: Mask = numbers[places]
         return found
 
-    def _values(self, content: bytes, name: str) -> npt.NDArray[np.int32]:
-        """Return the value of each pixel; colours as one number."""
-        if len(content) > MAX_BYTES:
-            raise DataError(f"{name}: the file has {len(content):,} bytes; the limit is {MAX_BYTES:,}")
-        try:
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise DataError(f"{name}: {image.width:,} × {image.height:,} pixels; the limit is {MAX_PIXELS:,}")
-                self._require_kind(image, name)
-                image.load()
-                if self.is_coloured:
-                    return _packed_colours(np.asarray(image.convert("RGB")))
-                values = np.asarray(image).astype(np.int32)
-                return values * 255 if image.mode == "1" and _uses_255(self) else values
-        except UnidentifiedImageError as error:
-            raise DataError(f"{name}: not an image of a known format ({', '.join(FORMATS)})") from error
-        except DataError:
-            raise
-        except Exception as error:
-            raise DataError(f"{name}: {str(error).strip() or type(error).__name__}") from error
+    @property
+    def _one_means_255(self) -> bool:
+        """Whether the 1 of a mask of one bit stands for 255: where that has a meaning, and 1 itself has none."""
+        known = (*self.values, *self.ignored)
+        return 255 in known and 1 not in known
 
-    def _require_kind(self, image: Image.Image, name: str) -> None:
+    def _require_kind(self, stored: Stored, name: str) -> None:
         """Refuse a file whose pixels cannot be what the classes' values say.
 
         Raises:
             DataError: Which names what it is, and what was expected.
         """
-        if image.format in _LOSSY:
+        if self.is_coloured and not stored.is_coloured:
             raise DataError(
-                f"{name}: {image.format} changes values when it is saved, so it cannot hold a mask; save masks as PNG"
+                f"{name}: the mask has one channel ({stored.mode}) with the values {_first(stored)}, but data.classes "
+                "are colours [r, g, b]"
             )
-        if image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
-            raise DataError(f"{name}: the mask has an alpha channel ({image.mode}); save it without one")
-        if self.is_coloured and image.mode not in ("RGB", "P"):
-            raise DataError(f"{name}: the mask has one channel ({image.mode}), but data.classes are colours [r, g, b]")
-        if not self.is_coloured and image.mode not in _INDICES:
-            equal = image.mode == "RGB" and _is_grey(image)
-            how = "its three channels are equal: save one of them" if equal else "give data.classes as [r, g, b]"
-            raise DataError(f"{name}: the mask is in colour ({image.mode}), but data.classes are numbers; {how}")
+        if not self.is_coloured and stored.is_coloured:
+            how = (
+                "its three channels are equal: save one of them" if stored.is_grey else "give each class its [r, g, b]"
+            )
+            raise DataError(
+                f"{name}: the mask is in colour ({stored.mode}) with the colours {_first(stored)}, but data.classes "
+                f"are numbers; {how}"
+            )
 
     def _about_unknown(self, values: npt.NDArray[np.int32], wrong: npt.NDArray[np.bool_]) -> str:
         """Say which values have no class, how many pixels have them, and where."""
@@ -155,9 +166,9 @@ class Coding:
             f"y {rows[first[i]]})"
             for i in order.tolist()
         ]
-        more = f", and {len(unknown) - _NAMED} more values" if len(unknown) > _NAMED else ""
-        what = "colours" if self.is_coloured else "values"
-        return f"{what} without a class: {', '.join(named)}{more}{self._advice(values, unknown)}"
+        more = f", and {counted(len(unknown) - _NAMED, 'more value')}" if len(unknown) > _NAMED else ""
+        what = "colour" if self.is_coloured else "value"
+        return f"{what}s without a class: {', '.join(named)}{more}{self._advice(values, unknown)}"
 
     def _advice(self, values: npt.NDArray[np.int32], unknown: npt.NDArray[np.int32]) -> str:
         """Return the likely cause of unknown values, or ""."""
@@ -171,27 +182,27 @@ class Coding:
         return ""
 
     def _named(self, packed: int) -> str:
-        return _shown((packed >> 16, packed >> 8 & 255, packed & 255) if self.is_coloured else packed)
+        return shown(unpacked(packed, self.is_coloured))
 
 
-def _uses_255(coding: Coding) -> bool:
-    """Whether 255 stands for something: then the 1 of a mask of one bit means it."""
-    return 255 in (*coding.values, *coding.ignored)
+def ignored_values(data: Data) -> tuple[Value, ...]:
+    """Return the values to ignore: none, one, or several; three numbers are a colour where classes are colours."""
+    given, classes = data.ignore, data.classes
+    if given is None:
+        return ()
+    if isinstance(given, int):
+        return (given,)
+    coloured = isinstance(classes, dict) and any(not isinstance(value, int) for value in classes.values())
+    if coloured and len(given) == 3 and all(isinstance(value, int) for value in given):
+        return (cast("Value", given),)
+    return tuple(given)
 
 
 def _packed(value: Value) -> int:
     return value if isinstance(value, int) else value[0] << 16 | value[1] << 8 | value[2]
 
 
-def _packed_colours(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-    red, green, blue = (pixels[..., channel].astype(np.int32) for channel in range(3))
-    return red << 16 | green << 8 | blue
-
-
-def _shown(value: Value) -> str:
-    return str(value) if isinstance(value, int) else f"[{', '.join(map(str, value))}]"
-
-
-def _is_grey(image: Image.Image) -> bool:
-    pixels = np.asarray(image)
-    return bool((pixels == pixels[..., :1]).all())
+def _first(stored: Stored) -> str:
+    """Name the first values of a mask in ascending order."""
+    values = [shown(value) for value in stored.different()]
+    return ", ".join(values[:_NAMED]) + (", …" if len(values) > _NAMED else "")

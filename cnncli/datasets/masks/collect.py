@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from cnncli.config.schema.schema import Data
 from cnncli.datasets.collection import BadFile, Collection, Part
 from cnncli.datasets.files import Files
-from cnncli.datasets.image_files import Classes, first_reason, groups_of, shown
-from cnncli.datasets.masks.coding import Coding, Value
-from cnncli.datasets.masks.layout import Pair, pairs
-from cnncli.datasets.masks.scan import MaskFacts, scan_masks
+from cnncli.datasets.image_files import Classes, groups_of, shown
+from cnncli.datasets.masks.annotations import ANNOTATIONS, from_annotations
+from cnncli.datasets.masks.coding import Coding, ignored_values
+from cnncli.datasets.masks.layout import Pairs, pairs
+from cnncli.datasets.masks.scan import MaskFacts, MaskSet, scan_masks
 from cnncli.datasets.masks.targets import MaskFiles, Masks
+from cnncli.datasets.masks.values import suggested_classes
 from cnncli.datasets.scan import Scan, Watch, scan
 from cnncli.datasets.splits import Split
 from cnncli.datasets.store import Listing, Store
 from cnncli.errors import DataError
+from cnncli.plural import counted
 
 CLASSES_FILE = "classes.txt"
 """Names of the classes of masks, a line each, where the config names none."""
 
 _MOST_LINES = 1 << 16
+
+_MOST_LOOKED_AT = 20
+"""Masks from whose values classes are suggested."""
 
 
 def from_masks(store: Store, origin: str, data: Data, classes: Classes | None, watch: Watch | None) -> Collection:
@@ -34,22 +40,20 @@ def from_masks(store: Store, origin: str, data: Data, classes: Classes | None, w
         DataError: If there are no images with masks, or other classes than `classes`.
     """
     listing = store.listing()
-    coding = _coding(store, listing, data)
-    if classes is not None and coding.classes != classes:
-        raise DataError(f"{origin} has the classes {', '.join(coding.classes)}; expected {', '.join(classes)}")
-    found = pairs(listing.names, origin, data.images, data.masks)
-    ordered = sorted(found.found, key=lambda pair: listing.names[pair.image])
-    images = [pair.image for pair in ordered]
-    masks = [pair.mask for pair in ordered]
+    if data.masks is not None and data.masks.endswith(ANNOTATIONS):
+        found = from_annotations(store, listing, origin, data, watch)
+    else:
+        found = _from_files(store, listing, origin, data, watch)
+    if classes is not None and found.coding.classes != classes:
+        raise DataError(f"{origin} has the classes {', '.join(found.coding.classes)}; expected {', '.join(classes)}")
+    images = list(found.images)
     files = Files.of(store, [listing.names[row] for row in images], data.channels)
     scanned = scan(files, listing.stamps[images], watch)
-    mask_files = MaskFiles(store, [listing.names[row] for row in masks], coding)
-    facts = scan_masks(mask_files, listing.stamps[masks])
     bad = [BadFile(shown(name), split, reason) for name, split, reason in found.unpaired]
     bad += [BadFile(shown(name), "", reason) for name, reason in listing.bad]
-    bad += _bad(ordered, files, scanned, mask_files, facts)
+    bad += _bad(found, files, scanned)
     names = {item.file for item in bad}
-    good = [row for row, name in enumerate(files.names) if not {shown(name), shown(mask_files.names[row])} & names]
+    good = [row for row, name in enumerate(files.names) if not {shown(name), shown(found.names[row])} & names]
     files = replace(
         files,
         plain=scanned.facts.plain,
@@ -57,20 +61,43 @@ def from_masks(store: Store, origin: str, data: Data, classes: Classes | None, w
         stamps=scanned.stamps,
         contents=scanned.contents,
     )
-    parts = _parts(ordered, good, files, scanned, Masks(mask_files, facts.pixels, facts.hashes), data)
+    parts = _parts(found, good, files, scanned, data)
     bad.sort(key=lambda item: item.file)
     if not len(parts["train"]):
-        raise DataError(f"{origin} contains no readable training images with masks", hint=first_reason(bad))
-    return Collection(coding.classes, parts, bad, listing.ignored)
+        raise DataError(f"{origin} contains no readable training images with masks", hint=_why_none(bad))
+    return Collection(found.coding.classes, parts, bad, listing.ignored + found.ignored)
 
 
-def _parts(
-    ordered: Sequence[Pair], good: Sequence[int], files: Files, scanned: Scan, masks: Masks, data: Data
-) -> dict[str, Part]:
+def _from_files(store: Store, listing: Listing, origin: str, data: Data, watch: Watch | None) -> MaskSet:
+    """Return masks that are images.
+
+    Raises:
+        DataError: If there are none, or it is not known what their values mean.
+    """
+    found = pairs(listing.names, origin, data.images, data.masks)
+    coding = _coding(store, listing, data, found)
+    ordered = sorted(found.found, key=lambda pair: listing.names[pair.image])
+    masks = [pair.mask for pair in ordered]
+    files = MaskFiles(store, [listing.names[row] for row in masks], coding)
+    facts = scan_masks(files, listing.stamps[masks], watch)
+    return MaskSet(
+        coding=coding,
+        splits=[pair.split for pair in ordered],
+        images=[pair.image for pair in ordered],
+        names=files.names,
+        source=replace(files, contents=facts.contents),
+        facts=facts,
+        unpaired=found.unpaired,
+        ignored=found.ignored,
+    )
+
+
+def _parts(found: MaskSet, good: Sequence[int], files: Files, scanned: Scan, data: Data) -> dict[str, Part]:
     groups = groups_of(files.names, data.group)
+    masks = Masks(found.source, found.facts.pixels, found.facts.hashes, _turned_alone(scanned, found.facts))
     parts = {}
-    for name in dict.fromkeys(("train", *(pair.split for pair in ordered))):
-        rows = np.array([row for row in good if ordered[row].split == name], np.int64)
+    for name in dict.fromkeys(("train", *found.splits)):
+        rows = np.array([row for row in good if found.splits[row] == name], np.int64)
         images = files.take(rows)
         parts[name] = Part(
             Split(name, images, masks.take(rows), [shown(each) for each in images.names]),
@@ -80,56 +107,84 @@ def _parts(
     return parts
 
 
-def _bad(ordered: Sequence[Pair], files: Files, scanned: Scan, masks: MaskFiles, facts: MaskFacts) -> Iterator[BadFile]:
+def _bad(found: MaskSet, files: Files, scanned: Scan) -> Iterator[BadFile]:
     """Yield what cannot be read, and masks of another size than their images."""
-    for row, pair in enumerate(ordered):
-        image, mask = shown(files.names[row]), shown(masks.names[row])
+    facts = found.facts
+    for row, split in enumerate(found.splits):
+        image, mask = shown(files.names[row]), shown(found.names[row])
         if scanned.reasons[row]:
-            yield BadFile(image, pair.split, scanned.reasons[row])
+            yield BadFile(image, split, scanned.reasons[row])
         if facts.reasons[row]:
-            yield BadFile(mask, pair.split, facts.reasons[row])
+            yield BadFile(mask, split, facts.reasons[row])
         if scanned.reasons[row] or facts.reasons[row]:
             continue
         size, of_mask = scanned.facts.sizes[row].tolist(), facts.sizes[row].tolist()
+        turns = int(scanned.facts.orientations[row]), int(facts.orientations[row])
         if size != of_mask:
-            yield BadFile(mask, pair.split, _sizes_differ(size, of_mask))
+            yield BadFile(mask, split, _sizes_differ(size, of_mask, turns))
 
 
-def _sizes_differ(size: list[int], of_mask: list[int]) -> str:
+def _turned_alone(scanned: Scan, facts: MaskFacts) -> npt.NDArray[np.bool_]:
+    """Say where the EXIF orientation of one of two files turned it, and their sizes do not tell whether it should."""
+    of_images, of_masks = (np.maximum(turns, 1) for turns in (scanned.facts.orientations, facts.orientations))
+    square = facts.sizes[:, 0] == facts.sizes[:, 1]
+    # From 5 on an orientation exchanges height and width.
+    alone: npt.NDArray[np.bool_] = (of_images != of_masks) & (square | (np.maximum(of_images, of_masks) < 5))
+    return alone
+
+
+def _why_none(bad: Sequence[BadFile]) -> str:
+    """Say why there is no image with a mask."""
+    if not bad:
+        return "None of the folders that are known by name is for training."
+    return f"{counted(len(bad), 'file')} cannot be used, the first of them {bad[0].file}: {bad[0].reason}."
+
+
+def _sizes_differ(size: list[int], of_mask: list[int], orientations: tuple[int, int]) -> str:
+    """Say how image and mask differ, and whether EXIF is the reason."""
     reason = f"the mask has {of_mask[0]}×{of_mask[1]} pixels, its image {size[0]}×{size[1]}"
-    if size == of_mask[::-1]:
-        reason += "; the image may be turned by its EXIF orientation, which the mask does not follow"
+    of_image, of_its_mask = (max(orientation, 1) for orientation in orientations)
+    if size == of_mask[::-1] and of_image != of_its_mask:
+        reason += f"; the image has EXIF orientation {of_image}, the mask {of_its_mask}"
     return reason
 
 
-def _coding(store: Store, listing: Listing, data: Data) -> Coding:
+def _coding(store: Store, listing: Listing, data: Data, found: Pairs) -> Coding:
     """Return what the values of masks mean: as the config says, or classes.txt.
 
     Raises:
         DataError: If neither says it.
     """
-    given = data.classes
-    if isinstance(given, dict):
-        return Coding.of(given, _ignored(data, any(not isinstance(value, int) for value in given.values())))
-    # A list counts all values, so that one of them may be among those to ignore: "void" at the end of a classes.txt.
-    names, ignored = given or _from_file(store, listing), _ignored(data, coloured=False)
-    return Coding.of({name: number for number, name in enumerate(names) if number not in ignored}, ignored)
+    if isinstance(data.classes, dict):
+        return Coding.of(data.classes, ignored_values(data))
+    return Coding.of_names(data.classes or _from_file(store, listing, found), ignored_values(data))
 
 
-def _from_file(store: Store, listing: Listing) -> tuple[str, ...]:
+def _from_file(store: Store, listing: Listing, found: Pairs) -> tuple[str, ...]:
     """Return the lines of classes.txt.
 
     Raises:
         DataError: If there is none, or it is not that.
     """
     file = next((name for name in listing.names if name.rsplit("/", 1)[-1] == CLASSES_FILE), None)
-    if file is None:
-        raise DataError(
-            "the classes of the masks are not known",
-            "Give the value of each: data.classes: {background: 0, cell: 1}, or their names in the order of their "
-            "values, in data.classes or a file classes.txt beside the images.",
-        )
-    return _lines(store.read(file), file)
+    if file is not None:
+        return _lines(store.read(file), file)
+    first = [listing.names[pair.mask] for pair in found.found[:_MOST_LOOKED_AT]]
+    values = suggested_classes({name: _content(store, name) for name in first})
+    how = f"The first {counted(len(first), 'mask')} would be read with: {values}\n" if values else ""
+    raise DataError(
+        "the classes of the masks are not known",
+        f"{how}Give the value of each class, data.classes: {{background: 0, cell: 1}}, or their names in the order of "
+        f"their values, in data.classes or in a file {CLASSES_FILE} beside the images.",
+    )
+
+
+def _content(store: Store, name: str) -> bytes:
+    """Return a file's content; of one that cannot be read, nothing."""
+    try:
+        return store.read(name)
+    except DataError:
+        return b""
 
 
 def _lines(content: bytes, name: str) -> tuple[str, ...]:
@@ -143,15 +198,3 @@ def _lines(content: bytes, name: str) -> tuple[str, ...]:
     if not found or len(set(found)) != len(found):
         raise DataError(f"{name}: expected the name of a class on each line, each once")
     return tuple(found)
-
-
-def _ignored(data: Data, coloured: bool) -> tuple[Value, ...]:
-    """Return the values to ignore: none, one, or several; three numbers are a colour where classes are colours."""
-    given = data.ignore
-    if given is None:
-        return ()
-    if isinstance(given, int):
-        return (given,)
-    if coloured and len(given) == 3 and all(isinstance(value, int) for value in given):
-        return (cast("Value", given),)
-    return tuple(given)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.datasets.files import changed
 from cnncli.datasets.masks.coding import IGNORED, Coding, Mask
+from cnncli.datasets.stamps import Hashes, content_hash
 from cnncli.datasets.store import Store
 from cnncli.resources import available_threads
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from cnncli.config.schema.schema import Data
 
 _MOST_NAMED = 3
+_MOST_LISTED = 20
 
 
 class MaskSource(Protocol):
@@ -40,22 +43,33 @@ class MaskFiles:
         store: The folder or archive that holds them.
         names: Path of each file in the store.
         coding: What their values mean.
+        contents: Hash of what each contained when it was scanned; None before.
     """
 
     store: Store
     names: Sequence[str]
     coding: Coding
+    contents: Hashes | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     def read(self, row: int) -> Mask:
-        """Return one mask; errors as `Coding.decode`."""
-        return self.coding.decode(self.store.read(self.names[row]), self.names[row])
+        """Return one mask; errors as `Coding.decode`.
+
+        Raises:
+            DataError: If it can no longer be read, or contains something else than when it was scanned.
+        """
+        content = self.store.read(self.names[row])
+        # A hash takes a hundredth of the time that decoding takes, and tells more than a stamp.
+        if self.contents is not None and content_hash(content) != self.contents[row].tobytes():
+            raise changed(self.names[row])
+        return self.coding.decode(content, self.names[row])
 
     def take(self, rows: npt.NDArray[np.int64]) -> MaskFiles:
         """Return the files at `rows`."""
-        return MaskFiles(self.store, [self.names[row] for row in rows.tolist()], self.coding)
+        contents = None if self.contents is None else self.contents[rows]
+        return MaskFiles(self.store, [self.names[row] for row in rows.tolist()], self.coding, contents)
 
 
 @dataclass(frozen=True)
@@ -89,18 +103,22 @@ class Masks:
         source: The masks.
         pixels: Pixels of each class in each mask, those that are ignored last: int64 (examples, classes + 1).
         hashes: Hash of each mask's class numbers, uint8 (examples, 16).
+        turned_alone: Whether EXIF turned image or mask, but not both, and their sizes do not tell whether it should;
+            None where that cannot be.
     """
 
     source: MaskSource
     pixels: npt.NDArray[np.int64]
     hashes: npt.NDArray[np.uint8]
+    turned_alone: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Masks:
         """Return the masks at `rows`."""
-        return Masks(self.source.take(rows), self.pixels[rows], self.hashes[rows])
+        turned_alone = None if self.turned_alone is None else self.turned_alone[rows]
+        return Masks(self.source.take(rows), self.pixels[rows], self.hashes[rows], turned_alone)
 
     def read(self, row: int) -> Mask:
         """Return one mask in its own size."""
@@ -125,6 +143,22 @@ class Masks:
         """Return the number of images in which each class occurs."""
         return dict(zip(classes, (self.pixels[:, :-1] > 0).sum(axis=0).tolist(), strict=True))
 
+    def passport(self, classes: Sequence[str], ids: Sequence[str]) -> dict[str, Any]:
+        """Return the pixels of each class, those that are ignored, and images of whose masks something is to be told.
+
+        Returns:
+            pixels {class: number}, ignored_pixels, and void (no pixel counts) and turned_alone, each as num_images
+            and examples.
+        """
+        pixels = self.pixels.sum(axis=0).tolist()
+        turned_alone = np.zeros(len(self), np.bool_) if self.turned_alone is None else self.turned_alone
+        return {
+            "pixels": dict(zip(classes, pixels[:-1], strict=True)),
+            "ignored_pixels": pixels[-1],
+            "void": _listed(self.pixels[:, :-1].sum(axis=1) == 0, ids),
+            "turned_alone": _listed(turned_alone, ids),
+        }
+
     def strata(self) -> None:
         """An image has many classes, so a division is not stratified."""
 
@@ -139,6 +173,11 @@ class Masks:
         with ThreadPoolExecutor(available_threads(), thread_name_prefix="decode") as pool:
             list(pool.map(fit, range(len(self))))
         return fitted
+
+
+def _listed(chosen: npt.NDArray[np.bool_], ids: Sequence[str]) -> dict[str, Any]:
+    rows = np.flatnonzero(chosen).tolist()
+    return {"num_images": len(rows), "examples": [ids[row] for row in rows[:_MOST_LISTED]]}
 
 
 def fit_mask(mask: Mask, size: tuple[int, int], fit: str) -> Mask:

@@ -111,6 +111,10 @@ class Decoder(ImageDecoder):
         """Bytes of one image in the size that the network reads."""
         return int(np.prod(self.shape))
 
+    def batches_ahead(self, batch_size: int) -> int:
+        """Return the number of batches that are decoded before they are asked for."""
+        return max(1, min(8, AHEAD_BYTES // (batch_size * self.image_bytes)))
+
     def batches(self, order: Indices, batch_size: int) -> Iterator[tf.Tensor]:
         """Yield the images at `order`, in that order, `batch_size` at a time; the last batch may be smaller.
 
@@ -135,11 +139,10 @@ class Decoder(ImageDecoder):
         options.autotune.enabled = False
         # Two for each processor: while one waits for the disk, the other decodes.
         options.threading.private_threadpool_size = 2 * available_threads()
-        ahead = max(1, min(8, AHEAD_BYTES // (batch_size * self.image_bytes)))
         examples = tf.data.Dataset.from_tensor_slices((order, self._plain[order], self._places(order)))
         image = partial(self._image, plain_only=bool(self._plain[order].all()), size=self._common_size(order))
         images = examples.map(image, num_parallel_calls=2 * available_threads(), deterministic=True)
-        return images.batch(batch_size).prefetch(ahead).with_options(options)
+        return images.batch(batch_size).prefetch(self.batches_ahead(batch_size)).with_options(options)
 
     def _places(self, order: Indices) -> list[bytes]:
         """Return the paths that TensorFlow reads by itself; "" for files in an archive."""

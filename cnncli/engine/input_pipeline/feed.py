@@ -15,6 +15,7 @@ from cnncli.datasets.splits import Split
 from cnncli.datasets.targets import Targets
 from cnncli.engine.input_pipeline.decoder import AHEAD_BYTES, Decoder, FileImages
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
+from cnncli.engine.input_pipeline.targets_ahead import targets_ahead
 
 
 def epoch_order(seed: int, epoch: int, num_examples: int) -> np.ndarray:
@@ -128,7 +129,7 @@ _BLOCK = 256
 
 
 class StreamFeed:
-    """A training split whose images are decoded beside the training.
+    """A training split whose images and targets are decoded beside the training.
 
     Args:
         split: Its images are `Files`.
@@ -145,34 +146,39 @@ class StreamFeed:
         self._place = (-1, -1)
         self._order = np.empty(0, np.int32)
         self._batches: Iterator[tf.Tensor] = iter(())
+        self._fitted: Iterator[npt.NDArray[Any]] = iter(())
 
     def chunk(self, epoch: int, first_batch: int, max_batches: int) -> Chunk:
         """Return the batches from `first_batch` on; the last, smaller one of an epoch comes alone."""
         size = self._batch_size
         if (epoch, first_batch) != self._place:
             self._order = epoch_order(self._seed, epoch, self.num_examples)
-            self._batches = self._decoder.batches(self._order[first_batch * size :], size)
+            rest = self._order[first_batch * size :]
+            self._batches = self._decoder.batches(rest, size)
+            self._fitted = targets_ahead(self._targets, self._data, rest, size, self._decoder.batches_ahead(size))
         whole = self.num_examples // size - first_batch
         count = max(1, min(max_batches, whole, AHEAD_BYTES // (size * self._decoder.image_bytes)))
         batches = [next(self._batches) for _ in range(count)]
         images = batches[0] if count == 1 else tf.concat(batches, axis=0)
-        indices = self._order[first_batch * size :][: len(images)]
+        targets = np.concatenate([next(self._fitted) for _ in range(count)])
         self._place = (epoch, first_batch + count)
-        return self._chunk(images, indices, count)
+        return _chunk(images, targets, count)
 
     def first_batch(self) -> Chunk:
         """Return the batch of the run's first step, decoded now and no image beyond it."""
         indices = epoch_order(self._seed, 0, self.num_examples)[: self._batch_size]
-        return self._chunk(next(self._decoder.batches(indices, len(indices))), indices, 1)
-
-    def _chunk(self, images: tf.Tensor, indices: np.ndarray, count: int) -> Chunk:
-        plan = np.arange(len(images), dtype=np.int32).reshape(count, -1)
-        return Chunk(images, tf.constant(self._targets.take(indices.astype(np.int64)).fit(self._data)), plan)
+        targets = self._targets.take(indices.astype(np.int64)).fit(self._data)
+        return _chunk(next(self._decoder.batches(indices, len(indices))), targets, 1)
 
     def sample(self, limit: int) -> tf.Tensor:
         """Return images spread evenly over the split, decoded now."""
         indices = even(self.num_examples, limit)
         return tf.constant(np.concatenate(list(self._decoder.batches(indices, _BLOCK))))
+
+
+def _chunk(images: tf.Tensor, targets: npt.NDArray[Any], count: int) -> Chunk:
+    """Return `count` batches that follow each other."""
+    return Chunk(images, tf.constant(targets), np.arange(len(images), dtype=np.int32).reshape(count, -1))
 
 
 def make_feed(split: Split, preprocessing: Preprocessing, seed: int, batch_size: int) -> Feed:

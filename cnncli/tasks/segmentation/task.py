@@ -13,6 +13,7 @@ from cnncli.tasks.task import Evaluator, Task
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from cnncli.datasets.splits import Splits
     from cnncli.tasks.outputs import NamedOutputs
     from cnncli.tasks.predictions import PredictionOptions
     from cnncli.tasks.segmentation.parity import SegmentationParity
@@ -76,6 +77,12 @@ class SegmentationTask(Task):
 
         pairs = zip(outputs["probabilities"], sizes, strict=True)
         return [SegmentedImage.of(probabilities, size, options) for probabilities, size in pairs]
+
+    def draw_samples(self, splits: Splits, path: Path) -> Path:
+        """Write training images beside themselves with their masks laid over, and a legend."""
+        from cnncli.tasks.segmentation.samples import draw_samples
+
+        return draw_samples(splits, path)
 
     @property
     def pages(self) -> SegmentationPages:
