@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cnncli.tasks.predictions import PredictedFile, PredictionsCsv
 
 MOST_DRAWN = 4
+MOST_NAMED = 10
+"""Classes in the legend of a small image."""
 MOST_NOTED = 10
 MOST_TOGETHER = 1000
 """Files in one table; of a larger folder, the next table follows when it is known."""
@@ -32,6 +34,21 @@ def predict_cli(
     ],
     top: Annotated[int, typer.Option(min=1, help="Number of classes to list for each image.")] = 3,
     csv: Annotated[Path | None, typer.Option(help="Also write the predictions to this file.")] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Segmentation: write each image's mask into this folder, a PNG file of class numbers in the image's "
+            "size, named like the image. classes.csv names the classes.",
+        ),
+    ] = None,
+    overlays: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Segmentation: write each image with the classes' colours laid over it into this folder.",
+        ),
+    ] = None,
     checkpoint: CheckpointOption = "best",
     draw: Annotated[
         bool | None,
@@ -45,9 +62,10 @@ def predict_cli(
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Classify images with a run's network; warn about those unlike the training images.
+    """Predict for images with a run's network; warn about those unlike the training images.
 
     Example: cnn predict latest photo.jpg photos/ --top 5 --csv predictions.csv
+    Example: cnn predict latest photos/ --masks masks/ --overlays overlays/
     Example: find . -name '*.png' | cnn predict latest -
     """
     from cnncli.datasets.pictures import pictures
@@ -56,14 +74,20 @@ def predict_cli(
     with telling("listing the files"):
         named = pictures(files, sys.stdin.buffer)
     network = _network(run, runs_dir, checkpoint, trust)
+    if masks is not None or overlays is not None:
+        _require_masks(network, "--overlays" if masks is None else "--masks")
     _note_missing_detector(network)
+    from cnncli.serving.mask_files import MaskFiles
     from cnncli.serving.predict import predict
 
     draw = draw or (draw is None and not as_json and out().is_terminal and len(named) <= MOST_DRAWN)
     notes, count = _Notes(), Count("predicting", "predicted")
     with ExitStack() as stack:
         stack.callback(count.hide)
-        found = _counted(predict(network, named, top, thumbnails=draw), len(named), count)
+        found = predict(network, named, top, thumbnails=draw)
+        if masks is not None or overlays is not None:
+            found = MaskFiles(network.task, named, masks, overlays).written(named, found)
+        found = _counted(found, len(named), count)
         if csv is not None:
             found = _written(found, stack.enter_context(_predictions_csv(csv)))
         if as_json:
@@ -71,7 +95,7 @@ def predict_cli(
             count.hide()
         else:
             for part in _parts(found, count):
-                _print([file for file in part if file.error is None], draw)
+                _print([file for file in part if file.error is None], network.task, draw)
                 notes.heard(part)
                 notes.print()
     notes.print()
@@ -131,6 +155,17 @@ def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool) -> Ne
         return RunNetwork(load_trained(run, checkpoint))
 
 
+def _require_masks(network: Network, option: str) -> None:
+    """Refuse to write masks of a network that predicts none."""
+    from cnncli.config.schema.tasks import TASKS
+    from cnncli.errors import CnnError
+
+    if not TASKS[network.task].reads_masks:
+        raise CnnError(
+            f"{option} is for segmentation; this network was trained for {network.task}", "Leave the option out."
+        )
+
+
 def _note_missing_detector(network: Network) -> None:
     """Say so where images unlike those of training cannot be told, though they could be for such a task."""
     from cnncli.tasks.task import get_task
@@ -141,7 +176,7 @@ def _note_missing_detector(network: Network) -> None:
     print_note(f"{first} (cnn help unlike-images)")
 
 
-def _print(files: Sequence[PredictedFile], draw: bool) -> None:
+def _print(files: Sequence[PredictedFile], task: str, draw: bool) -> None:
     if not files:
         return
     from cnncli.report.half_blocks import picture
@@ -151,9 +186,23 @@ def _print(files: Sequence[PredictedFile], draw: bool) -> None:
     if draw:
         for file in files:
             out().print(picture(file.pixels, out()))
+            _print_legend(file, task)
             out().print(file.file, markup=False, soft_wrap=True)
             out().print()
     print_page(Page((predictions_table(files),)))
+
+
+def _print_legend(file: PredictedFile, task: str) -> None:
+    """Print the colour of each class that is laid over an image, where the terminal has colours."""
+    from rich.text import Text
+
+    from cnncli.tasks.task import get_task
+
+    drawing = None if file.prediction is None else get_task(task).drawing(file.prediction)
+    if drawing is None or out().color_system is None or out().no_color:
+        return
+    legend = [(f"■ {name}", f"rgb({red},{green},{blue})") for name, (red, green, blue) in drawing.legend()]
+    out().print(Text("  ").join(Text(text, style) for text, style in legend[:MOST_NAMED]))
 
 
 class _Notes:

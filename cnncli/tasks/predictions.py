@@ -6,7 +6,7 @@ import csv
 import io
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
 
@@ -46,6 +46,26 @@ class Prediction(Protocol):
         ...
 
 
+class Drawing(Protocol):
+    """A prediction that has a place in its image for everything it says: a class for every pixel."""
+
+    def over(self, pixels: Pixels) -> Pixels:
+        """Return an image (height, width, 1 or 3), of any size, with the prediction laid over it in colours."""
+        ...
+
+    def legend(self) -> Sequence[tuple[str, tuple[int, int, int]]]:
+        """Return name and colour of each class that is in it, the largest first."""
+        ...
+
+    def classes_csv(self) -> str:
+        """Return number, name and colour of every class, for a file beside those of `png`."""
+        ...
+
+    def png(self) -> bytes:
+        """Return the number of each pixel's class as a PNG file whose palette has the classes' colours."""
+        ...
+
+
 @dataclass(frozen=True)
 class PredictionOptions:
     """What a task needs besides a network's outputs.
@@ -79,6 +99,7 @@ class PredictedFile:
         ood: How unlike those it is; None where the network has no detector for that.
         error: Why the file cannot be read, or None.
         pixels: The image, small; empty where it was not asked for, or the file cannot be read.
+        written: Files that the prediction was drawn into, by what they are: "mask", "overlay".
     """
 
     file: str
@@ -87,12 +108,14 @@ class PredictedFile:
     ood: OodScore | None = None
     error: str | None = None
     pixels: Pixels = field(default_factory=lambda: NO_PIXELS, repr=False, compare=False)
+    written: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return an entry of what `cnn predict --json` prints."""
         predictions = [] if self.prediction is None else self.prediction.to_json()
         return {
             "file": self.file,
+            **self.written,
             "predictions": predictions,
             "doubts": list(self.doubts),
             "out_of_distribution": None if self.ood is None else self.ood.to_json(),

@@ -12,6 +12,9 @@ _BASE = (
 )
 IGNORED_COLOUR = (0, 0, 0)
 
+_TOGETHER = 2**20
+"""Pixels that are mixed at a time: of a large image, real numbers for all would fill the memory."""
+
 
 def class_colours(number: int) -> npt.NDArray[np.uint8]:
     """Return red, green and blue of each class: uint8 (classes, 3)."""
@@ -33,13 +36,19 @@ def overlaid(
 ) -> npt.NDArray[np.uint8]:
     """Return an image with the classes' colours laid over it.
 
+    The image is grey below them, so that a colour is a class's alone; it keeps its own where there is no class.
+
     Args:
         pixels: The image (height, width, 1 or 3).
         mask: Class numbers of the same size.
         number: Number of classes.
         share: How much of the colours is seen.
     """
-    image = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).astype(np.float64)
-    mixed = (1 - share) * image + share * painted(mask, number)
-    shown = np.where((mask < number)[..., None], mixed, image)
-    return np.rint(shown).astype(np.uint8)
+    laid = np.empty((*mask.shape, 3), np.uint8)
+    rows = max(1, _TOGETHER // mask.shape[1])
+    for top in range(0, len(mask), rows):
+        part = slice(top, top + rows)
+        grey = pixels[part].mean(axis=-1, keepdims=True)
+        mixed = (1 - share) * grey + share * painted(mask[part], number)
+        laid[part] = np.rint(np.where((mask[part] < number)[..., None], mixed, pixels[part]))
+    return laid

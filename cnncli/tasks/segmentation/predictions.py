@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -9,11 +11,17 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.datasets.masks.coding import Mask
+from cnncli.datasets.images import Pixels
+from cnncli.datasets.masks.coding import Colour, Mask
+from cnncli.datasets.masks.targets import nearest
 from cnncli.report.grid import Column
-from cnncli.tasks.predictions import PredictionOptions
+from cnncli.tasks.predictions import PredictionOptions, csv_text
+from cnncli.tasks.segmentation.colours import class_colours, overlaid
 from cnncli.tasks.segmentation.evaluator import in_original
 from cnncli.tasks.segmentation.planes import class_planes
+
+CLASSES_TEXT = "Classes"
+"""Keyword of the text in a mask's PNG file that names the classes: a JSON list, in the order of their numbers."""
 
 _SMALLEST = np.float32(1e-30)
 
@@ -52,6 +60,38 @@ class SegmentedImage:
         pixels = np.bincount(self.mask.ravel(), minlength=len(self.classes))
         order = [i for i in np.argsort(-pixels, kind="stable").tolist() if pixels[i]]
         return [(self.classes[i], int(pixels[i]), float(pixels[i] / self.mask.size)) for i in order]
+
+    def over(self, pixels: Pixels) -> Pixels:
+        """Return an image of any size with the classes' colours laid over it."""
+        height, width = pixels.shape[:2]
+        return overlaid(pixels, nearest(self.mask, (height, width)), len(self.classes))
+
+    def legend(self) -> list[tuple[str, Colour]]:
+        """Return name and colour of each class that is found, the largest first."""
+        colours = {name: (r, g, b) for name, (r, g, b) in zip(self.classes, self._colours(), strict=True)}
+        return [(name, colours[name]) for name, _, _ in self.areas()]
+
+    def classes_csv(self) -> str:
+        """Return number, name, red, green and blue of every class."""
+        rows = zip(self.classes, self._colours(), strict=True)
+        lines = [(str(number), name, *map(str, colour)) for number, (name, colour) in enumerate(rows)]
+        return csv_text([("number", "class", "red", "green", "blue"), *lines])
+
+    def png(self) -> bytes:
+        """Return the class numbers as a PNG file: its palette has the classes' colours, a text names the classes."""
+        from PIL import Image, PngImagePlugin
+
+        image = Image.fromarray(self.mask)
+        image.putpalette([value for colour in self._colours() for value in colour])
+        about = PngImagePlugin.PngInfo()
+        about.add_itxt(CLASSES_TEXT, json.dumps(list(self.classes), ensure_ascii=False))
+        content = io.BytesIO()
+        image.save(content, "PNG", pnginfo=about)
+        return content.getvalue()
+
+    def _colours(self) -> list[list[int]]:
+        colours: list[list[int]] = class_colours(len(self.classes)).tolist()
+        return colours
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the area of each class that is found."""

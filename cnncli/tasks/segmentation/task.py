@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cnncli.tasks.segmentation.pages import SegmentationPages
 from cnncli.tasks.task import Evaluator, Task
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cnncli.tasks.outputs import NamedOutputs
-    from cnncli.tasks.predictions import PredictionOptions
+    from cnncli.tasks.predictions import Prediction, PredictionOptions
     from cnncli.tasks.segmentation.parity import SegmentationParity
     from cnncli.tasks.segmentation.permutation import ImageCounts, Permutation
     from cnncli.tasks.segmentation.predictions import SegmentedImage
@@ -76,6 +76,10 @@ class SegmentationTask(Task):
 
         pairs = zip(outputs["probabilities"], sizes, strict=True)
         return [SegmentedImage.of(probabilities, size, options) for probabilities, size in pairs]
+
+    def drawing(self, prediction: Prediction) -> SegmentedImage:
+        """Return the mask itself: it draws itself."""
+        return cast("SegmentedImage", prediction)
 
     @property
     def pages(self) -> SegmentationPages:
