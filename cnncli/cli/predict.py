@@ -49,6 +49,14 @@ def predict_cli(
             help="Segmentation: write each image with the classes' colours laid over it into this folder.",
         ),
     ] = None,
+    tiles: Annotated[
+        bool,
+        typer.Option(
+            "--tiles",
+            help="Segmentation: compute each image at its own size, in overlapping tiles, instead of resizing it to "
+            "the network's input: for images larger than that, of objects as large as those of training.",
+        ),
+    ] = False,
     checkpoint: CheckpointOption = "best",
     draw: Annotated[
         bool | None,
@@ -73,9 +81,9 @@ def predict_cli(
     moved_path(data, sets)
     with telling("listing the files"):
         named = pictures(files, sys.stdin.buffer)
-    network = _network(run, runs_dir, checkpoint, trust)
+    network = _network(run, runs_dir, checkpoint, trust, tiles)
     if masks is not None or overlays is not None:
-        _require_masks(network, "--overlays" if masks is None else "--masks")
+        _require_masks(network.task, "--overlays" if masks is None else "--masks")
     _note_missing_detector(network)
     from cnncli.serving.mask_files import MaskFiles
     from cnncli.serving.predict import predict
@@ -134,11 +142,16 @@ def _predictions_csv(path: Path) -> Iterator[PredictionsCsv]:
         table.close()
 
 
-def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool) -> Network:
-    """Return what a reference means: a run's network or an exported one."""
+def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool, tiles: bool) -> Network:
+    """Return what a reference means: a run's network or an exported one; only a run's computes tiles."""
+    from cnncli.errors import CnnError
     from cnncli.serving.kinds import kind_of
 
     if kind_of(Path(reference)) is not None:
+        if tiles:
+            raise CnnError(
+                "--tiles requires a run: an exported network reads images of one size", "Give the run it was made of."
+            )
         from cnncli.cli.artifact import open_artifact
         from cnncli.serving.predict import ArtifactNetwork
 
@@ -147,23 +160,25 @@ def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool) -> Ne
     from cnncli.runs.find import find
 
     run = find(reference, runs_dir)
+    if tiles:
+        _require_masks(run.config().task, "--tiles")
     with loading_tensorflow():
         from cnncli.engine.evaluation.predict import RunNetwork
+        from cnncli.engine.evaluation.tiles import TiledNetwork
         from cnncli.engine.evaluation.trained import load_trained
 
     with telling(f"loading {run.path}"):
-        return RunNetwork(load_trained(run, checkpoint))
+        trained = load_trained(run, checkpoint)
+        return TiledNetwork(trained) if tiles else RunNetwork(trained)
 
 
-def _require_masks(network: Network, option: str) -> None:
-    """Refuse to write masks of a network that predicts none."""
+def _require_masks(task: str, option: str) -> None:
+    """Refuse an option that is for masks where the task has none."""
     from cnncli.config.schema.tasks import TASKS
     from cnncli.errors import CnnError
 
-    if not TASKS[network.task].reads_masks:
-        raise CnnError(
-            f"{option} is for segmentation; this network was trained for {network.task}", "Leave the option out."
-        )
+    if not TASKS[task].reads_masks:
+        raise CnnError(f"{option} is for segmentation; this network was trained for {task}", "Leave the option out.")
 
 
 def _note_missing_detector(network: Network) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
-from PIL import Image
-
-from cnncli.datasets.images import decode
+from cnncli.datasets.images import MOST_IN_TILES, examine
 from cnncli.datasets.pictures import Picture, Pictures
 from cnncli.errors import CnnError
-from cnncli.report.files import write_bytes, write_text
+from cnncli.report.files import binary_file, write_text
 from cnncli.tasks.predictions import Drawing, PredictedFile
 from cnncli.tasks.task import get_task
 
@@ -68,17 +66,19 @@ class MaskFiles:
         """Write a prediction's files; return their paths by what they are."""
         name, written = self._names[_place(picture)], {}
         for kind, folder in self._used().items():
-            content = drawing.png() if kind == "mask" else _overlay(picture, drawing)
-            write_bytes(folder / name, content)
+            with binary_file(folder / name) as file:
+                if kind == "mask":
+                    drawing.write_png(file)
+                else:
+                    _write_overlay(picture, drawing, file)
             written[kind] = str(folder / name)
         return written
 
 
-def _overlay(picture: Picture, drawing: Drawing) -> bytes:
-    laid = Image.fromarray(drawing.over(decode(picture.content(), 3, picture.name)))
-    content = io.BytesIO()
-    laid.save(content, "PNG")
-    return content.getvalue()
+def _write_overlay(picture: Picture, drawing: Drawing, file: BinaryIO) -> None:
+    image = examine(picture.content(), 3, picture.name, MOST_IN_TILES).image
+    drawing.lay_over(image)
+    image.save(file, "PNG")
 
 
 def _place(picture: Picture) -> Path:

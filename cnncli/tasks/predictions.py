@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, TextIO
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from cnncli.report.grid import Column, Grid
 from cnncli.tasks.ood import OodScore
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
     from cnncli.config.schema.schema import Data
 
 NO_PIXELS: Pixels = np.empty((0, 0, 1), np.uint8)
@@ -58,11 +60,15 @@ class Drawing(Protocol):
         ...
 
     def classes_csv(self) -> str:
-        """Return number, name and colour of every class, for a file beside those of `png`."""
+        """Return number, name and colour of every class, for a file beside those of `write_png`."""
         ...
 
-    def png(self) -> bytes:
-        """Return the number of each pixel's class as a PNG file whose palette has the classes' colours."""
+    def lay_over(self, image: PillowImage) -> None:
+        """Do the same to the image itself, of mode RGB, in place: it may be too large for a copy."""
+        ...
+
+    def write_png(self, file: BinaryIO) -> None:
+        """Write the number of each pixel's class as a PNG file whose palette has the classes' colours."""
         ...
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -123,6 +124,19 @@ def test_only_segmentation_has_masks(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(CnnError, match=f"--{next(iter(options))} is for segmentation; .* for classification"):
             predict(image, **options)
     assert not (tmp_path / "m").exists()
+
+
+def test_tiles_are_of_a_run_for_segmentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exported network reads one size, and a class of a whole image has no place in a tile."""
+    image = photo(tmp_path / "a.png")
+    artifact = tmp_path / "network.onnx"
+    artifact.write_bytes(b"")
+    with pytest.raises(CnnError, match=r"--tiles requires a run"):
+        command.predict_cli(str(artifact), [str(image)], tiles=True)
+    classifier = SimpleNamespace(config=lambda: SimpleNamespace(task="classification"))
+    monkeypatch.setattr("cnncli.runs.find.find", lambda *_: classifier)
+    with pytest.raises(CnnError, match=r"--tiles is for segmentation; .* for classification"):
+        predict(image, tiles=True)
 
 
 def names(*paths: str) -> list[str]:

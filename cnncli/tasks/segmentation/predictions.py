@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +19,13 @@ from cnncli.tasks.segmentation.colours import class_colours, overlaid
 from cnncli.tasks.segmentation.evaluator import in_original
 from cnncli.tasks.segmentation.planes import class_planes
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
 CLASSES_TEXT = "Classes"
 """Keyword of the text in a mask's PNG file that names the classes: a JSON list, in the order of their numbers."""
+
+_ROWS = 256
 
 _SMALLEST = np.float32(1e-30)
 
@@ -66,6 +70,15 @@ class SegmentedImage:
         height, width = pixels.shape[:2]
         return overlaid(pixels, nearest(self.mask, (height, width)), len(self.classes))
 
+    def lay_over(self, image: PillowImage) -> None:
+        """Lay the classes' colours over an image of the mask's size, a few rows at a time."""
+        from PIL import Image
+
+        for top in range(0, image.height, _ROWS):
+            part = np.asarray(image.crop((0, top, image.width, min(top + _ROWS, image.height))))
+            laid = overlaid(part, self.mask[top : top + _ROWS], len(self.classes))
+            image.paste(Image.fromarray(laid), (0, top))
+
     def legend(self) -> list[tuple[str, Colour]]:
         """Return name and colour of each class that is found, the largest first."""
         colours = {name: (r, g, b) for name, (r, g, b) in zip(self.classes, self._colours(), strict=True)}
@@ -77,17 +90,15 @@ class SegmentedImage:
         lines = [(str(number), name, *map(str, colour)) for number, (name, colour) in enumerate(rows)]
         return csv_text([("number", "class", "red", "green", "blue"), *lines])
 
-    def png(self) -> bytes:
-        """Return the class numbers as a PNG file: its palette has the classes' colours, a text names the classes."""
+    def write_png(self, file: BinaryIO) -> None:
+        """Write the class numbers as a PNG file: its palette has the classes' colours, a text names the classes."""
         from PIL import Image, PngImagePlugin
 
         image = Image.fromarray(self.mask)
         image.putpalette([value for colour in self._colours() for value in colour])
         about = PngImagePlugin.PngInfo()
         about.add_itxt(CLASSES_TEXT, json.dumps(list(self.classes), ensure_ascii=False))
-        content = io.BytesIO()
-        image.save(content, "PNG", pnginfo=about)
-        return content.getvalue()
+        image.save(file, "PNG", pnginfo=about)
 
     def _colours(self) -> list[list[int]]:
         colours: list[list[int]] = class_colours(len(self.classes)).tolist()

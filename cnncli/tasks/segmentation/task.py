@@ -74,6 +74,9 @@ class SegmentationTask(Task):
         """Return the mask of each image in its own pixels."""
         from cnncli.tasks.segmentation.predictions import SegmentedImage
 
+        if "confidence" in outputs:  # Of tiles, put together: the masks are in the images' own pixels.
+            whole = zip(outputs["mask"], outputs["confidence"].tolist(), strict=True)
+            return [SegmentedImage(mask, options.classes, confidence, options.top) for mask, confidence in whole]
         pairs = zip(outputs["probabilities"], sizes, strict=True)
         return [SegmentedImage.of(probabilities, size, options) for probabilities, size in pairs]
 
