@@ -110,7 +110,8 @@ def examine(content: bytes, channels: int, name: str, most: int = MAX_PIXELS) ->
     if len(content) > MAX_BYTES:
         raise DataError(f"{name}: the file has {len(content):,} bytes; the limit is {MAX_BYTES:,}")
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        # Pillow's image would keep the file's bytes as long as it lives, if they were not closed.
+        with io.BytesIO(content) as file, Image.open(file, formats=FORMATS) as image:
             return _decode(image, "L" if channels == 1 else "RGB", most)
     except UnidentifiedImageError as error:
         raise DataError(f"{name}: not an image of a known format ({', '.join(FORMATS)})") from error

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cnncli.report.html_page import Section
     from cnncli.report.page import Page
     from cnncli.runs.run import Run
+    from cnncli.tasks.outputs import NamedOutputs
 
     Array = npt.NDArray[Any]
 
@@ -60,6 +61,10 @@ class EvaluatedSplit(Protocol):
     @property
     def examples(self) -> Split:
         """The examples themselves."""
+        ...
+
+    def outputs(self, rows: Sequence[int]) -> NamedOutputs:
+        """Return what the run's network computes for the examples at `rows`, by the names of its task's outputs."""
         ...
 
 

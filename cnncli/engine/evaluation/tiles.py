@@ -27,6 +27,18 @@ from cnncli.tasks.predictions import NO_PIXELS, PredictedFile
 Size = tuple[int, int]
 
 
+class _Waiting:
+    """An image that has been decoded, until it is computed: it may be too large to be there any longer.
+
+    Attributes:
+        images: The image.
+        is_blank: Whether all its pixels have the same value.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        self.images, self.is_blank = [image], _is_blank(image)
+
+
 class _Whole(NamedTuple):
     """The classes of an image's pixels, and the mean probability of them."""
 
@@ -68,19 +80,19 @@ class TiledNetwork:
                 yield PredictedFile(picture.name, error=error.message.removeprefix(f"{picture.name}: ")), None
                 continue
             small = _thumbnail(image) if thumbnails else NO_PIXELS
-            yield PredictedFile(picture.name, pixels=small), ReadImage((image.height, image.width), image)
+            size, waiting = (image.height, image.width), _Waiting(image)
+            del image
+            yield PredictedFile(picture.name, pixels=small), ReadImage(size, waiting)
 
-    def outputs(self, prepared: Sequence[Image.Image]) -> NamedOutputs:
-        """Return the class of each pixel of one image, and the mean probability of the classes."""
-        (image,) = prepared
-        whole = self._whole(image)
+    def outputs(self, prepared: Sequence[_Waiting]) -> NamedOutputs:
+        """Return the class of each pixel of one image, and the mean probability of the classes; the image goes."""
+        (waiting,) = prepared
+        whole = self._whole(waiting.images.pop())
         return {"mask": whole.mask[None], "confidence": np.array([whole.confidence])}
 
-    def is_blank(self, prepared: Image.Image) -> bool:
+    def is_blank(self, prepared: _Waiting) -> bool:
         """Say whether all pixels of an image have the same value."""
-        bands = prepared.getextrema()
-        pairs = bands if isinstance(bands[0], tuple) else (bands,)
-        return all(low == high for low, high in pairs)
+        return prepared.is_blank
 
     def _whole(self, image: Image.Image) -> _Whole:
         """Compute an image tile by tile."""
@@ -124,6 +136,12 @@ class TiledNetwork:
             return outputs["mask"][0], tf.reduce_max(outputs["probabilities"], axis=-1)[0]
 
         self._size, self._compute = size, compute
+
+
+def _is_blank(image: Image.Image) -> bool:
+    bands = image.getextrema()
+    pairs = bands if isinstance(bands[0], tuple) else (bands,)
+    return all(low == high for low, high in pairs)
 
 
 def _kept(cut: Cut, length: int) -> tuple[slice, slice]:

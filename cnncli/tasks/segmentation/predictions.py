@@ -17,7 +17,7 @@ from cnncli.report.grid import Column
 from cnncli.tasks.predictions import PredictionOptions, csv_text
 from cnncli.tasks.segmentation.colours import class_colours, overlaid
 from cnncli.tasks.segmentation.evaluator import in_original
-from cnncli.tasks.segmentation.planes import class_planes
+from cnncli.tasks.segmentation.planes import Planes, class_planes
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -53,15 +53,15 @@ class SegmentedImage:
         cls, probabilities: npt.NDArray[np.floating[Any]], size: tuple[int, int], options: PredictionOptions
     ) -> SegmentedImage:
         """Return what probabilities (height, width, classes) mean for an image of some size."""
-        planes = np.log(np.maximum(class_planes(probabilities), _SMALLEST))
-        if planes.shape[1:] != tuple(size):
-            planes = in_original(planes, size, options.fit)
+        planes = log_probabilities(probabilities, size, options)
         mask = planes.argmax(axis=0).astype(np.uint8)
         return cls(mask, options.classes, float(np.exp(planes.max(axis=0)).mean()), options.top)
 
     def areas(self) -> list[tuple[str, int, float]]:
         """Return name, pixels and share of the image of each class that is found, the largest first."""
-        pixels = np.bincount(self.mask.ravel(), minlength=len(self.classes))
+        pixels = np.zeros(len(self.classes), np.int64)
+        for top in range(0, len(self.mask), _ROWS):  # NumPy counts what it has copied as numbers of eight bytes.
+            pixels += np.bincount(self.mask[top : top + _ROWS].ravel(), minlength=len(self.classes))
         order = [i for i in np.argsort(-pixels, kind="stable").tolist() if pixels[i]]
         return [(self.classes[i], int(pixels[i]), float(pixels[i] / self.mask.size)) for i in order]
 
@@ -116,3 +116,17 @@ class SegmentedImage:
         """Return the largest classes with their shares, and how certain the network is."""
         largest = ", ".join(f"{name} {100 * share:.1f} %" for name, _, share in self.areas()[: self.top])
         return largest, f"{100 * self.confidence:.1f} %"
+
+
+def log_probabilities(
+    probabilities: npt.NDArray[np.floating[Any]], size: tuple[int, int], options: PredictionOptions
+) -> Planes:
+    """Return log-probabilities of an image's own pixels, (classes, height, width).
+
+    Args:
+        probabilities: (height, width, classes), as the network reads the image.
+        size: Height and width of the image.
+        options: How the image was fitted.
+    """
+    planes = np.log(np.maximum(class_planes(probabilities), _SMALLEST))
+    return planes if planes.shape[1:] == tuple(size) else in_original(planes, size, options.fit)
