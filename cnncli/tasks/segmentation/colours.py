@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
+
+from cnncli.datasets.masks.coding import IGNORED
+from cnncli.tasks.pages import LegendEntry
 
 # Okabe and Ito, Color Universal Design, 2008; then the same darker and lighter.
 _BASE = (
@@ -52,3 +57,15 @@ def overlaid(
         mixed = (1 - share) * grey + share * painted(mask[part], number)
         laid[part] = np.rint(np.where((mask[part] < number)[..., None], mixed, pixels[part]))
     return laid
+
+
+def colour_legend(labels: npt.NDArray[np.uint8], classes: Sequence[str]) -> list[LegendEntry]:
+    """Return name and colour of the classes that are found, in their order, and of what is not counted.
+
+    Args:
+        labels: The class numbers that are found.
+        classes: Names of all classes.
+    """
+    colours = class_colours(len(classes)).tolist()
+    found = [(classes[label], (*colours[label],)) for label in np.unique(labels).tolist() if label < len(classes)]
+    return [*found, ("not counted", IGNORED_COLOUR)] if IGNORED in labels else found

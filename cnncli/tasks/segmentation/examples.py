@@ -16,9 +16,9 @@ from cnncli.datasets.splits import image as image_of
 from cnncli.errors import RunError
 from cnncli.plural import counted
 from cnncli.tasks.outputs import images_together
-from cnncli.tasks.pages import EvaluatedSplit
+from cnncli.tasks.pages import EvaluatedSplit, LegendEntry
 from cnncli.tasks.predictions import PredictionOptions
-from cnncli.tasks.segmentation.colours import class_colours
+from cnncli.tasks.segmentation.colours import colour_legend
 from cnncli.tasks.segmentation.permutation import read_counts
 from cnncli.tasks.segmentation.predictions import log_probabilities
 from cnncli.tasks.segmentation.scores import Floats, iou_by_image
@@ -108,9 +108,7 @@ def split_classes(evaluated: EvaluatedSplit) -> tuple[str, ...]:
     return tuple(evaluated.document["classes"])
 
 
-def legend(
-    examples: Sequence[SegmentedExample], classes: Sequence[str], errors: bool = False
-) -> list[tuple[str, tuple[int, int, int]]]:
+def legend(examples: Sequence[SegmentedExample], classes: Sequence[str], errors: bool = False) -> list[LegendEntry]:
     """Return name and colour of every class in some examples, in the classes' order, and of what else is drawn.
 
     Args:
@@ -118,8 +116,6 @@ def legend(
         classes: Names of all classes.
         errors: Whether what is wrong is drawn as well.
     """
-    seen = np.unique(np.concatenate([np.unique(mask) for e in examples for mask in (e.truth, e.predicted)]))
-    colours = class_colours(len(classes)).tolist()
-    found = [(classes[label], (*colours[label],)) for label in seen.tolist() if label < len(classes)]
-    found += [("not counted", (0, 0, 0))] if IGNORED in seen else []
+    seen = np.concatenate([np.unique(mask) for e in examples for mask in (e.truth, e.predicted)])
+    found = colour_legend(seen, classes)
     return found + ([("wrong", WRONG), ("right", RIGHT)] if errors else [])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnncli.report.figures import AMOUNT, new_figure, shortened, show_pixels
+from cnncli.report.figures import AMOUNT, add_colours, new_figure, show_pixels
 from cnncli.tasks.segmentation.colours import painted
 from cnncli.tasks.segmentation.examples import SegmentedExample, legend
 
@@ -65,7 +65,7 @@ def masks_figure(examples: Sequence[SegmentedExample], classes: Sequence[str], t
         ("errors", lambda axes, example: show_pixels(axes, example.errors())),
     ]
     figure = _gallery(examples, panels, title)
-    _add_legend(figure, legend(examples, classes, errors=True) if examples else [])
+    add_colours(figure, legend(examples, classes, errors=True) if examples else [])
     return figure
 
 
@@ -86,7 +86,7 @@ def uncertainty_figure(examples: Sequence[SegmentedExample], classes: Sequence[s
         heated = figure.axes[2].images[-1]
         height = float(figure.get_figheight())
         figure.colorbar(heated, ax=figure.axes, label="1 − largest probability", shrink=min(0.8, 3 / height))
-        _add_legend(figure, legend(examples, classes))
+        add_colours(figure, legend(examples, classes))
     return figure
 
 
@@ -114,16 +114,3 @@ def _gallery(examples: Sequence[SegmentedExample], panels: Sequence[Panel], titl
 def _ending(caption: str) -> str:
     """Return a caption, of a path the end: the name of a file says more than its folder."""
     return caption if len(caption) <= 48 else f"…{caption[-47:]}"
-
-
-def _add_legend(figure: Figure, entries: Sequence[tuple[str, tuple[int, int, int]]]) -> None:
-    from matplotlib.patches import Patch
-
-    patches = []
-    for name, (red, green, blue) in entries:
-        colour = red / 255, green / 255, blue / 255
-        patches.append(Patch(facecolor=colour, edgecolor="#888888", linewidth=0.5, label=shortened(name, 20)))
-    columns = max(1, int(figure.get_figwidth() / 1.15))
-    made = figure.legend(handles=patches, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
-    for text in made.get_texts():
-        text.set_parse_math(False)

@@ -14,9 +14,8 @@ from cnncli.report.html_parts import caption, image, note
 from cnncli.report.numbers import full
 from cnncli.tasks.classification.html import LARGEST_MATRIX, MOST_LISTED, SHADES
 from cnncli.tasks.classification.page import confusions
+from cnncli.tasks.pages import LegendEntry
 from cnncli.tasks.segmentation.page import SCORES
-
-LegendEntry = tuple[str, tuple[int, int, int]]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import CnnError, RunError
-from cnncli.tasks.pages import Draw, EvaluatedSplit, Pages, Recalled, Score
+from cnncli.tasks.pages import Draw, EvaluatedSplit, LegendEntry, Pages, Recalled, Score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,6 +84,20 @@ class SegmentationPages(Pages):
             name = classes[int(counts.argmax())]
             found.append(Recalled(f"{name} {100 * counts.max() / mask.size:.0f} %", truth.startswith(name)))
         return found
+
+    def laid_over(
+        self, images: npt.NDArray[Any], targets: npt.NDArray[Any], classes: Sequence[str]
+    ) -> tuple[npt.NDArray[Any], list[LegendEntry]]:
+        """Return images with their masks laid over them, and the colours of the classes that are in these."""
+        import numpy as np
+
+        from cnncli.tasks.segmentation.colours import colour_legend, overlaid
+
+        shape = targets.shape[:-2]
+        laid = np.empty((*targets.shape, 3), np.uint8)
+        for place in np.ndindex(shape):
+            laid[place] = overlaid(images[place], targets[place], len(classes), share=0.4)
+        return laid, colour_legend(targets[targets < len(classes)], classes)
 
     def figures(self) -> dict[str, Draw]:
         """Return confusion matrix, examples with their masks, and how uncertain predictions are."""
