@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cnncli.tasks.predictions import PredictedFile, PredictionsCsv
 
 MOST_DRAWN = 4
+MOST_NAMED = 10
+"""Classes in the legend of a small image."""
 MOST_NOTED = 10
 MOST_TOGETHER = 1000
 """Files in one table; of a larger folder, the next table follows when it is known."""
@@ -32,6 +34,29 @@ def predict_cli(
     ],
     top: Annotated[int, typer.Option(min=1, help="Number of classes to list for each image.")] = 3,
     csv: Annotated[Path | None, typer.Option(help="Also write the predictions to this file.")] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Segmentation: write each image's mask into this folder, a PNG file of class numbers in the image's "
+            "size, named like the image. classes.csv names the classes.",
+        ),
+    ] = None,
+    overlays: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Segmentation: write each image with the classes' colours laid over it into this folder.",
+        ),
+    ] = None,
+    tiles: Annotated[
+        bool,
+        typer.Option(
+            "--tiles",
+            help="Segmentation: compute each image at its own size, in overlapping tiles, instead of resizing it to "
+            "the network's input: for images larger than that, of objects as large as those of training.",
+        ),
+    ] = False,
     checkpoint: CheckpointOption = "best",
     draw: Annotated[
         bool | None,
@@ -45,9 +70,10 @@ def predict_cli(
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Classify images with a run's network; warn about those unlike the training images.
+    """Predict for images with a run's network; warn about those unlike the training images.
 
     Example: cnn predict latest photo.jpg photos/ --top 5 --csv predictions.csv
+    Example: cnn predict latest photos/ --masks masks/ --overlays overlays/
     Example: find . -name '*.png' | cnn predict latest -
     """
     from cnncli.datasets.pictures import pictures
@@ -55,15 +81,21 @@ def predict_cli(
     moved_path(data, sets)
     with telling("listing the files"):
         named = pictures(files, sys.stdin.buffer)
-    network = _network(run, runs_dir, checkpoint, trust)
+    network = _network(run, runs_dir, checkpoint, trust, tiles)
+    if masks is not None or overlays is not None:
+        _require_masks(network.task, "--overlays" if masks is None else "--masks")
     _note_missing_detector(network)
+    from cnncli.serving.mask_files import MaskFiles
     from cnncli.serving.predict import predict
 
     draw = draw or (draw is None and not as_json and out().is_terminal and len(named) <= MOST_DRAWN)
     notes, count = _Notes(), Count("predicting", "predicted")
     with ExitStack() as stack:
         stack.callback(count.hide)
-        found = _counted(predict(network, named, top, thumbnails=draw), len(named), count)
+        found = predict(network, named, top, thumbnails=draw)
+        if masks is not None or overlays is not None:
+            found = MaskFiles(network.task, named, masks, overlays).written(named, found)
+        found = _counted(found, len(named), count)
         if csv is not None:
             found = _written(found, stack.enter_context(_predictions_csv(csv)))
         if as_json:
@@ -71,7 +103,7 @@ def predict_cli(
             count.hide()
         else:
             for part in _parts(found, count):
-                _print([file for file in part if file.error is None], draw)
+                _print([file for file in part if file.error is None], network.task, draw)
                 notes.heard(part)
                 notes.print()
     notes.print()
@@ -110,11 +142,16 @@ def _predictions_csv(path: Path) -> Iterator[PredictionsCsv]:
         table.close()
 
 
-def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool) -> Network:
-    """Return what a reference means: a run's network or an exported one."""
+def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool, tiles: bool) -> Network:
+    """Return what a reference means: a run's network or an exported one; only a run's computes tiles."""
+    from cnncli.errors import CnnError
     from cnncli.serving.kinds import kind_of
 
     if kind_of(Path(reference)) is not None:
+        if tiles:
+            raise CnnError(
+                "--tiles requires a run: an exported network reads images of one size", "Give the run it was made of."
+            )
         from cnncli.cli.artifact import open_artifact
         from cnncli.serving.predict import ArtifactNetwork
 
@@ -123,12 +160,25 @@ def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool) -> Ne
     from cnncli.runs.find import find
 
     run = find(reference, runs_dir)
+    if tiles:
+        _require_masks(run.config().task, "--tiles")
     with loading_tensorflow():
         from cnncli.engine.evaluation.predict import RunNetwork
+        from cnncli.engine.evaluation.tiles import TiledNetwork
         from cnncli.engine.evaluation.trained import load_trained
 
     with telling(f"loading {run.path}"):
-        return RunNetwork(load_trained(run, checkpoint))
+        trained = load_trained(run, checkpoint)
+        return TiledNetwork(trained) if tiles else RunNetwork(trained)
+
+
+def _require_masks(task: str, option: str) -> None:
+    """Refuse an option that is for masks where the task has none."""
+    from cnncli.config.schema.tasks import TASKS
+    from cnncli.errors import CnnError
+
+    if not TASKS[task].reads_masks:
+        raise CnnError(f"{option} is for segmentation; this network was trained for {task}", "Leave the option out.")
 
 
 def _note_missing_detector(network: Network) -> None:
@@ -141,7 +191,7 @@ def _note_missing_detector(network: Network) -> None:
     print_note(f"{first} (cnn help unlike-images)")
 
 
-def _print(files: Sequence[PredictedFile], draw: bool) -> None:
+def _print(files: Sequence[PredictedFile], task: str, draw: bool) -> None:
     if not files:
         return
     from cnncli.report.half_blocks import picture
@@ -151,9 +201,23 @@ def _print(files: Sequence[PredictedFile], draw: bool) -> None:
     if draw:
         for file in files:
             out().print(picture(file.pixels, out()))
+            _print_legend(file, task)
             out().print(file.file, markup=False, soft_wrap=True)
             out().print()
     print_page(Page((predictions_table(files),)))
+
+
+def _print_legend(file: PredictedFile, task: str) -> None:
+    """Print the colour of each class that is laid over an image, where the terminal has colours."""
+    from rich.text import Text
+
+    from cnncli.tasks.task import get_task
+
+    drawing = None if file.prediction is None else get_task(task).drawing(file.prediction)
+    if drawing is None or out().color_system is None or out().no_color:
+        return
+    legend = [(f"■ {name}", f"rgb({red},{green},{blue})") for name, (red, green, blue) in drawing.legend()]
+    out().print(Text("  ").join(Text(text, style) for text, style in legend[:MOST_NAMED]))
 
 
 class _Notes:

@@ -34,6 +34,9 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 89_478_485
 """Most pixels an image may have: Pillow's own limit, a quarter of a GiB at 3 bytes a pixel."""
 
+MOST_IN_TILES = 178_956_970
+"""Most pixels of an image that becomes an array part by part: those from which on Pillow opens none."""
+
 MAX_BYTES = 2**28
 """Most bytes an image file may have."""
 
@@ -109,19 +112,20 @@ def decode(content: bytes, channels: int, name: str) -> Pixels:
     return examine(content, channels, name).pixels
 
 
-def examine(content: bytes, channels: int, name: str) -> Decoded:
-    """Decode an encoded image and tell what it was stored as; see `decode`."""
+def examine(content: bytes, channels: int, name: str, most: int = MAX_PIXELS) -> Decoded:
+    """Decode an encoded image of at most so many pixels and tell what it was stored as; see `decode`."""
     if not content:
         raise DataError(f"{name}: the file is empty")
     if len(content) > MAX_BYTES:
         raise DataError(f"{name}: the file has {len(content):,} bytes; the limit is {MAX_BYTES:,}")
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return _decode(image, "L" if channels == 1 else "RGB")
+        # Pillow's image would keep the file's bytes as long as it lives, if they were not closed.
+        with io.BytesIO(content) as file, Image.open(file, formats=FORMATS) as image:
+            return _decode(image, "L" if channels == 1 else "RGB", most)
     except UnidentifiedImageError as error:
         raise DataError(f"{name}: not an image of a known format ({', '.join(FORMATS)})") from error
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name}: too many pixels; the limit is {MAX_PIXELS:,}") from error
+        raise DataError(f"{name}: too many pixels; the limit is {most:,}") from error
     except Exception as error:
         raise DataError(f"{name}: {_reason(error)}") from error
 
@@ -146,10 +150,10 @@ def _is_whole(file: BinaryIO) -> bool:
     return file.read() == _END_OF_JPEG
 
 
-def _decode(image: Image.Image, target: str) -> Decoded:
+def _decode(image: Image.Image, target: str, most: int) -> Decoded:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{width:,} × {height:,} pixels; the limit is {MAX_PIXELS:,}")
+    if width * height > most:
+        raise ValueError(f"{width:,} × {height:,} pixels; the limit is {most:,}")
     if width * height > _LARGE:
         with _one_large_image:
             return _convert(image, target)

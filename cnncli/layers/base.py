@@ -126,6 +126,8 @@ class Layer(Spec):
     """Whether it draws random numbers in training."""
     needs_float32: ClassVar[bool] = False
     """Whether TensorFlow lacks it, or its gradients, in other precisions."""
+    averages_places: ClassVar[bool] = False
+    """Whether it computes statistics over all places of an image, which its windows leave out."""
     looks_like_its_input: ClassVar[bool] = False
     """Whether a picture of its output, each channel drawn from its lowest value to its highest, shows its input."""
 

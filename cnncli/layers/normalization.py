@@ -92,6 +92,8 @@ class GroupNormalization(Affine):
     Reference: Wu and He, ECCV 2018.
     """
 
+    averages_places: ClassVar[bool] = True
+
     groups: Annotated[int, Field(ge=-1)] = 32
 
     @model_validator(mode="after")

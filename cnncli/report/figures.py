@@ -46,6 +46,21 @@ def new_figure(width: float, height: float, title: str = "") -> Figure:
     return figure
 
 
+def add_colours(figure: Figure, entries: Sequence[tuple[str, tuple[int, int, int]]]) -> None:
+    """Add a legend of colours (red, green, blue from 0 to 255) below a figure; none where there are none."""
+    from matplotlib.patches import Patch
+
+    patches = []
+    for name, (red, green, blue) in entries:
+        colour = red / 255, green / 255, blue / 255
+        patches.append(Patch(facecolor=colour, edgecolor="#888888", linewidth=0.5, label=shortened(name, 20)))
+    if patches:
+        columns = max(1, int(figure.get_figwidth() / 1.15))
+        made = figure.legend(handles=patches, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+        for text in made.get_texts():
+            text.set_parse_math(False)
+
+
 def to_png(figure: Figure) -> bytes:
     """Return a figure as a PNG file."""
     content = io.BytesIO()

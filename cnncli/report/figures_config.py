@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cnncli.report.figures import AMOUNT, LINES, new_figure, shortened, show_pixels
+from cnncli.report.figures import AMOUNT, LINES, add_colours, new_figure, shortened, show_pixels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,14 +61,18 @@ def schedule_figure(config: Config, metrics: Sequence[dict[str, Any]] = ()) -> F
     return figure
 
 
-def augmentation_figure(rows: npt.NDArray[np.uint8], title: str) -> Figure:
+def augmentation_figure(
+    rows: npt.NDArray[np.uint8], title: str, legend: Sequence[tuple[str, tuple[int, int, int]]] = ()
+) -> Figure:
     """Draw images, each in a row with what the augmentation makes of it.
 
     Args:
         rows: uint8 (images, 1 + variants, height, width, channels), the original first.
         title: What the figure shows.
+        legend: Names and colours of what is laid over the images.
     """
     figure = new_figure(rows.shape[1] * 1.15 + 0.4, rows.shape[0] * 1.15 + 0.9, title)
+    add_colours(figure, legend)
     grid = figure.subplots(*rows.shape[:2], squeeze=False)
     for line, images in zip(grid, rows, strict=True):
         for axes, pixels in zip(line, images, strict=True):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedWriter
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import BinaryIO, Literal, TextIO
 
 from cnncli.errors import CnnError
 from cnncli.files import durable
@@ -52,6 +53,19 @@ def text_file(path: Path) -> Iterator[TextIO]:
         mode: Literal["w+", "w"] = "w+" if raw.readable() else "w"
         with open(raw.fileno(), mode, encoding="utf-8", errors="backslashreplace", newline="", closefd=False) as file:
             yield file
+
+
+@contextmanager
+def binary_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that is written bit by bit, and gets its name when it is complete.
+
+    Raises:
+        CnnError: If the disk refuses.
+    """
+    with _refusals_told(path), output(path) as raw:
+        file = BufferedWriter(raw)
+        yield file
+        file.detach()  # Writes what is left, and leaves the file open for what is to come.
 
 
 @contextmanager

@@ -139,7 +139,7 @@ def predict(
         network: The network.
         pictures: Images as they are stored.
         top: Number of classes to name.
-        thumbnails: Whether each file carries a small image along, to be drawn.
+        thumbnails: Whether each file carries a small image along, to be drawn, with what is predicted for its pixels.
     """
     task, options = get_task(network.task), PredictionOptions(network.classes, network.image_size, network.fit, top)
     every = network.read(pictures, thumbnails=thumbnails)
@@ -154,7 +154,10 @@ def predict(
                 continue
             score = next(scores)
             doubts = _doubts(network.is_blank(image.prepared), score)
-            yield replace(file, prediction=next(predictions), doubts=doubts, ood=score)
+            prediction = next(predictions)
+            drawing = task.drawing(prediction) if thumbnails else None
+            pixels = file.pixels if drawing is None else drawing.over(file.pixels)
+            yield replace(file, prediction=prediction, doubts=doubts, ood=score, pixels=pixels)
 
 
 def _doubts(blank: bool, score: OodScore | None) -> tuple[str, ...]:

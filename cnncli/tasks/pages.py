@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cnncli.report.html_page import Section
     from cnncli.report.page import Page
     from cnncli.runs.run import Run
+    from cnncli.tasks.outputs import NamedOutputs
 
     Array = npt.NDArray[Any]
 
@@ -62,9 +63,17 @@ class EvaluatedSplit(Protocol):
         """The examples themselves."""
         ...
 
+    def outputs(self, rows: Sequence[int]) -> NamedOutputs:
+        """Return what the run's network computes for the examples at `rows`, by the names of its task's outputs."""
+        ...
+
 
 Draw: TypeAlias = "Callable[[EvaluatedSplit, int], Figure]"
 """Draws a figure of an evaluation; the number is that of the examples in a gallery."""
+
+
+LegendEntry = tuple[str, tuple[int, int, int]]
+"""What a colour of a picture stands for, and its red, green and blue."""
 
 
 class Score(NamedTuple):
@@ -148,6 +157,16 @@ class Pages(ABC):
             most: Largest number of them.
         """
         return []
+
+    def laid_over(self, images: Array, targets: Array, classes: Sequence[str]) -> tuple[Array, list[LegendEntry]]:  # noqa: ARG002
+        """Return images with their targets drawn over them, and what the colours mean.
+
+        Args:
+            images: uint8 (…, height, width, channels).
+            targets: As training has them, (…, and what they are of each).
+            classes: Names of the classes.
+        """
+        return images, []
 
     def figures(self) -> Mapping[str, Draw]:
         """Return the task's own figures by their name in `cnn show`."""

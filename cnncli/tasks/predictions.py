@@ -6,9 +6,9 @@ import csv
 import io
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, TextIO
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from cnncli.report.grid import Column, Grid
 from cnncli.tasks.ood import OodScore
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
     from cnncli.config.schema.schema import Data
 
 NO_PIXELS: Pixels = np.empty((0, 0, 1), np.uint8)
@@ -46,6 +48,30 @@ class Prediction(Protocol):
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts of the table's row, one for each of `columns`."""
+        ...
+
+
+class Drawing(Protocol):
+    """A prediction that has a place in its image for everything it says: a class for every pixel."""
+
+    def over(self, pixels: Pixels) -> Pixels:
+        """Return an image (height, width, 1 or 3), of any size, with the prediction laid over it in colours."""
+        ...
+
+    def legend(self) -> Sequence[tuple[str, tuple[int, int, int]]]:
+        """Return name and colour of each class that is in it, the largest first."""
+        ...
+
+    def classes_csv(self) -> str:
+        """Return number, name and colour of every class, for a file beside those of `write_png`."""
+        ...
+
+    def lay_over(self, image: PillowImage) -> None:
+        """Do the same to the image itself, of mode RGB, in place: it may be too large for a copy."""
+        ...
+
+    def write_png(self, file: BinaryIO) -> None:
+        """Write the number of each pixel's class as a PNG file whose palette has the classes' colours."""
         ...
 
 
@@ -82,6 +108,7 @@ class PredictedFile:
         ood: How unlike those it is; None where the network has no detector for that.
         error: Why the file cannot be read, or None.
         pixels: The image, small; empty where it was not asked for, or the file cannot be read.
+        written: Files that the prediction was drawn into, by what they are: "mask", "overlay".
     """
 
     file: str
@@ -90,12 +117,14 @@ class PredictedFile:
     ood: OodScore | None = None
     error: str | None = None
     pixels: Pixels = field(default_factory=lambda: NO_PIXELS, repr=False, compare=False)
+    written: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return an entry of what `cnn predict --json` prints."""
         predictions = [] if self.prediction is None else self.prediction.to_json()
         return {
             "file": self.file,
+            **self.written,
             "predictions": predictions,
             "doubts": list(self.doubts),
             "out_of_distribution": None if self.ood is None else self.ood.to_json(),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cnncli.tasks.ood import OodDetector
     from cnncli.tasks.outputs import NamedOutputs
     from cnncli.tasks.parity import ParityRules
-    from cnncli.tasks.predictions import Prediction, PredictionOptions
+    from cnncli.tasks.predictions import Drawing, Prediction, PredictionOptions
 
 Outputs: TypeAlias = "npt.NDArray[np.floating[Any]]"
 """What a network ends in for a batch of examples: (examples, …)."""
@@ -140,6 +140,10 @@ class Task(ABC):
         from cnncli.datasets.samples import draw
 
         return draw(splits, path)
+
+    def drawing(self, prediction: Prediction) -> Drawing | None:  # noqa: ARG002 - for tasks that have some
+        """Return what draws a prediction over its image, or None where it is of the image as a whole."""
+        return None
 
     # Which images are unlike those of training, for tasks that can tell.
 

@@ -15,11 +15,12 @@ from cnncli.engine.inspection import attribution
 from cnncli.engine.inspection.measured import EvaluatedRun, trained_run, usual_split
 from cnncli.engine.inspection.network import InspectedNetwork, ShownImages
 from cnncli.engine.network import activations
+from cnncli.engine.tasks.objective import make_objective
 from cnncli.errors import CnnError
 from cnncli.report import figures_config, figures_heat, figures_network
 from cnncli.report.figures_config import Field
 from cnncli.report.figures_heat import Heated
-from cnncli.tasks.pages import CONFIG_KINDS, NETWORK_KINDS, Score
+from cnncli.tasks.pages import CONFIG_KINDS, NETWORK_KINDS, LegendEntry, Score
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -130,9 +131,15 @@ def _schedule(network: InspectedNetwork, _: Choice) -> Figure:
 def _augmentation(network: InspectedNetwork, _: Choice) -> Figure:
     if not network.config.data.augmentation:
         raise CnnError("the config has no augmentation", "See data.augmentation.")
-    rows = augmentation.samples(network.config, network.splits.train)
-    names = ", ".join(change.type_name() for change in network.config.data.augmentation)
-    return figures_config.augmentation_figure(rows, f"{network.config.name}: {names}")
+    config, splits = network.config, network.splits
+    # Targets that have places in the image are moved with it, which is worth a look.
+    changes = make_objective(config) if config.task_spec.has_places else None
+    found = augmentation.samples(config, splits.train, changes)
+    rows, legend = found.images, list[LegendEntry]()
+    if found.targets is not None:
+        rows, legend = network.pages.laid_over(rows, found.targets, splits.classes)
+    names = ", ".join(change.type_name() for change in config.data.augmentation)
+    return figures_config.augmentation_figure(rows, f"{config.name}: {names}", legend)
 
 
 def _receptive_field(network: InspectedNetwork, choice: Choice) -> Figure:

@@ -6,6 +6,7 @@ import atexit
 import logging
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from cnncli.runs.evaluations import KeptEvaluation, find_evaluation
 from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
 from cnncli.tasks.invariance import FORM
+from cnncli.tasks.outputs import NamedOutputs
 from cnncli.tasks.task import get_task
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,12 @@ class EvaluatedRun:
     def examples(self) -> Split:
         """The split's examples."""
         return self.network.splits.named(self.split)
+
+    def outputs(self, rows: Sequence[int]) -> NamedOutputs:
+        """Return what the network computes for the examples at `rows`, by the names of its task's outputs."""
+        config = self.network.config
+        logits = self.network.outputs(self.network.rows(self.split, rows))
+        return get_task(config.task).outputs(logits, config.data.image_size)
 
 
 def trained_run(network: InspectedNetwork) -> Run:

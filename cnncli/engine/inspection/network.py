@@ -102,7 +102,11 @@ class InspectedNetwork:
         found = self.splits.named(split)
         if index is not None and not 0 <= index < len(found):
             raise DataError(f"no example {index} in {split}", f"Valid: 0 to {len(found) - 1}.")
-        rows = found.first_of_each(count) if index is None else [index]
+        return self.rows(split, found.first_of_each(count) if index is None else [index])
+
+    def rows(self, split: str, rows: Sequence[int]) -> ShownImages:
+        """Return the examples of a split at `rows`."""
+        found = self.splits.named(split)
         truths = [found.targets.name(row, self.splits.classes) for row in rows]
         return self._shown(
             [image_of(found, row) for row in rows], [_named(found.ids[row], split) for row in rows], truths

@@ -12,7 +12,14 @@ import numpy.typing as npt
 
 from cnncli.tasks.predictions import csv_text
 from cnncli.tasks.segmentation.boundaries import BoundaryCounts
-from cnncli.tasks.segmentation.scores import Counts, Floats, intersection_over_union, mean_iou, pixel_accuracy
+from cnncli.tasks.segmentation.scores import (
+    Counts,
+    Floats,
+    intersection_over_union,
+    iou_by_image,
+    mean_iou,
+    pixel_accuracy,
+)
 
 NUM_BINS = 15
 """Bins of equal width of a pixel's confidence."""
@@ -154,10 +161,7 @@ class Evaluation:
 
     def image_iou(self) -> Floats:
         """Return the mean IoU of each image over the classes that are in it or predicted in it; NaN without any."""
-        found = intersection_over_union(self.shared, self.true, self.predicted)
-        known = ~np.isnan(found)
-        totals = np.where(known, found, 0.0).sum(axis=1)
-        return _ratio(totals, known.sum(axis=1))
+        return iou_by_image(self.shared, self.true, self.predicted)
 
     def csv(self) -> str:
         """Return a line for each image, with the columns of predictions-<split>.csv."""

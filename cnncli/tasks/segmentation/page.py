@@ -11,7 +11,8 @@ from cnncli.report.page import Entry, Page, Title
 
 MOST_CONFUSED = 5
 
-_SCORES = {"iou": "IoU", "precision": "Precision", "recall": "Recall", "f1": "F1", "boundary_f1": "Boundary F1"}
+SCORES = {"iou": "IoU", "precision": "Precision", "recall": "Recall", "f1": "F1", "boundary_f1": "Boundary F1"}
+"""Scores of a class by their key, and what they are called."""
 
 
 def evaluation_page(document: Mapping[str, Any]) -> Page:
@@ -37,7 +38,7 @@ def _totals(document: Mapping[str, Any]) -> Iterator[Entry]:
 
 def _classes(document: Mapping[str, Any]) -> Grid:
     per_class = document["per_class"]
-    scores = {name: title for name, title in _SCORES.items() if per_class and name in per_class[0]}
+    scores = {name: title for name, title in SCORES.items() if per_class and name in per_class[0]}
     # The last columns go first where there is no room for all.
     ranks = {"precision": 2, "recall": 2, "f1": 3, "boundary_f1": 1}
     columns = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import CnnError, RunError
-from cnncli.tasks.pages import Draw, EvaluatedSplit, Pages, Recalled, Score
+from cnncli.tasks.pages import Draw, EvaluatedSplit, LegendEntry, Pages, Recalled, Score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from cnncli.files.form import Form
     from cnncli.report.html_material import Tile
+    from cnncli.report.html_page import Section
     from cnncli.report.page import Page
+    from cnncli.tasks.segmentation.examples import SegmentedExample
+    from cnncli.tasks.segmentation.html import ExamplePictures
 
     Logits = npt.NDArray[np.floating[Any]]
 
@@ -82,9 +85,35 @@ class SegmentationPages(Pages):
             found.append(Recalled(f"{name} {100 * counts.max() / mask.size:.0f} %", truth.startswith(name)))
         return found
 
+    def laid_over(
+        self, images: npt.NDArray[Any], targets: npt.NDArray[Any], classes: Sequence[str]
+    ) -> tuple[npt.NDArray[Any], list[LegendEntry]]:
+        """Return images with their masks laid over them, and the colours of the classes that are in these."""
+        import numpy as np
+
+        from cnncli.tasks.segmentation.colours import colour_legend, overlaid
+
+        shape = targets.shape[:-2]
+        laid = np.empty((*targets.shape, 3), np.uint8)
+        for place in np.ndindex(shape):
+            laid[place] = overlaid(images[place], targets[place], len(classes), share=0.4)
+        return laid, colour_legend(targets[targets < len(classes)], classes)
+
     def figures(self) -> dict[str, Draw]:
-        """Return the confusion matrix."""
-        return {"confusion": _confusion}
+        """Return confusion matrix, examples with their masks, and how uncertain predictions are."""
+        return {"confusion": _confusion, "masks": _masks, "worst": _worst, "uncertainty": _uncertainty}
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return the sections from the scores of each class to the calibration."""
+        from cnncli.tasks.segmentation.html import SECTIONS
+
+        return SECTIONS
+
+    def pictures(self, evaluated: EvaluatedSplit) -> ExamplePictures:
+        """Return examples with their masks laid over them."""
+        from cnncli.tasks.segmentation.html_images import example_pictures
+
+        return example_pictures(evaluated)
 
     def tiles(self, document: Mapping[str, Any]) -> Iterator[Tile]:
         """Yield mean IoU, pixel accuracy and loss."""
@@ -103,3 +132,42 @@ def _confusion(evaluated: EvaluatedSplit, _: int) -> Figure:
     from cnncli.tasks.segmentation.figures import confusion_figure
 
     return confusion_figure(evaluated)
+
+
+def _masks(evaluated: EvaluatedSplit, count: int) -> Figure:
+    from cnncli.tasks.segmentation.figures import masks_figure
+
+    examples, named = _examples(evaluated, count), _named(evaluated)
+    return masks_figure(examples, evaluated.document["classes"], f"{named}: the first examples of {evaluated.split}")
+
+
+def _worst(evaluated: EvaluatedSplit, count: int) -> Figure:
+    from cnncli.tasks.segmentation.examples import image_ious, segmented, worst
+    from cnncli.tasks.segmentation.figures import masks_figure
+
+    named, ious = _named(evaluated), image_ious(evaluated)
+    examples = list(segmented(evaluated, worst(ious, count), ious))
+    return masks_figure(
+        examples, evaluated.document["classes"], f"{named}: the lowest IoU of the images of {evaluated.split}"
+    )
+
+
+def _uncertainty(evaluated: EvaluatedSplit, count: int) -> Figure:
+    from cnncli.tasks.segmentation.figures import uncertainty_figure
+
+    examples, named = _examples(evaluated, count), _named(evaluated)
+    return uncertainty_figure(
+        examples, evaluated.document["classes"], f"{named}: how uncertain predictions on {evaluated.split} are"
+    )
+
+
+def _examples(evaluated: EvaluatedSplit, count: int) -> list[SegmentedExample]:
+    from cnncli.tasks.segmentation.examples import image_ious, segmented
+
+    ious = image_ious(evaluated)
+    return list(segmented(evaluated, range(min(count, len(ious))), ious))
+
+
+def _named(evaluated: EvaluatedSplit) -> str:
+    """Return what was measured; asking for it makes the predictions that the galleries read."""
+    return f"{evaluated.run.name}, {evaluated.document['checkpoint']}"

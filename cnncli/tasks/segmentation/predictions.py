@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.datasets.masks.coding import Mask
+from cnncli.datasets.images import Pixels
+from cnncli.datasets.masks.coding import Colour, Mask
+from cnncli.datasets.masks.targets import nearest
 from cnncli.report.grid import Column
-from cnncli.tasks.predictions import PredictionOptions
+from cnncli.tasks.predictions import PredictionOptions, csv_text
+from cnncli.tasks.segmentation.colours import class_colours, overlaid
 from cnncli.tasks.segmentation.evaluator import in_original
-from cnncli.tasks.segmentation.planes import class_planes
+from cnncli.tasks.segmentation.planes import Planes, class_planes
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+CLASSES_TEXT = "Classes"
+"""Keyword of the text in a mask's PNG file that names the classes: a JSON list, in the order of their numbers."""
+
+_ROWS = 256
 
 _SMALLEST = np.float32(1e-30)
 
@@ -41,17 +53,56 @@ class SegmentedImage:
         cls, probabilities: npt.NDArray[np.floating[Any]], size: tuple[int, int], options: PredictionOptions
     ) -> SegmentedImage:
         """Return what probabilities (height, width, classes) mean for an image of some size."""
-        planes = np.log(np.maximum(class_planes(probabilities), _SMALLEST))
-        if planes.shape[1:] != tuple(size):
-            planes = in_original(planes, size, options.fit)
+        planes = log_probabilities(probabilities, size, options)
         mask = planes.argmax(axis=0).astype(np.uint8)
         return cls(mask, options.classes, float(np.exp(planes.max(axis=0)).mean()), options.top)
 
     def areas(self) -> list[tuple[str, int, float]]:
         """Return name, pixels and share of the image of each class that is found, the largest first."""
-        pixels = np.bincount(self.mask.ravel(), minlength=len(self.classes))
+        pixels = np.zeros(len(self.classes), np.int64)
+        for top in range(0, len(self.mask), _ROWS):  # NumPy counts what it has copied as numbers of eight bytes.
+            pixels += np.bincount(self.mask[top : top + _ROWS].ravel(), minlength=len(self.classes))
         order = [i for i in np.argsort(-pixels, kind="stable").tolist() if pixels[i]]
         return [(self.classes[i], int(pixels[i]), float(pixels[i] / self.mask.size)) for i in order]
+
+    def over(self, pixels: Pixels) -> Pixels:
+        """Return an image of any size with the classes' colours laid over it."""
+        height, width = pixels.shape[:2]
+        return overlaid(pixels, nearest(self.mask, (height, width)), len(self.classes))
+
+    def lay_over(self, image: PillowImage) -> None:
+        """Lay the classes' colours over an image of the mask's size, a few rows at a time."""
+        from PIL import Image
+
+        for top in range(0, image.height, _ROWS):
+            part = np.asarray(image.crop((0, top, image.width, min(top + _ROWS, image.height))))
+            laid = overlaid(part, self.mask[top : top + _ROWS], len(self.classes))
+            image.paste(Image.fromarray(laid), (0, top))
+
+    def legend(self) -> list[tuple[str, Colour]]:
+        """Return name and colour of each class that is found, the largest first."""
+        colours = {name: (r, g, b) for name, (r, g, b) in zip(self.classes, self._colours(), strict=True)}
+        return [(name, colours[name]) for name, _, _ in self.areas()]
+
+    def classes_csv(self) -> str:
+        """Return number, name, red, green and blue of every class."""
+        rows = zip(self.classes, self._colours(), strict=True)
+        lines = [(str(number), name, *map(str, colour)) for number, (name, colour) in enumerate(rows)]
+        return csv_text([("number", "class", "red", "green", "blue"), *lines])
+
+    def write_png(self, file: BinaryIO) -> None:
+        """Write the class numbers as a PNG file: its palette has the classes' colours, a text names the classes."""
+        from PIL import Image, PngImagePlugin
+
+        image = Image.fromarray(self.mask)
+        image.putpalette([value for colour in self._colours() for value in colour])
+        about = PngImagePlugin.PngInfo()
+        about.add_itxt(CLASSES_TEXT, json.dumps(list(self.classes), ensure_ascii=False))
+        image.save(file, "PNG", pnginfo=about)
+
+    def _colours(self) -> list[list[int]]:
+        colours: list[list[int]] = class_colours(len(self.classes)).tolist()
+        return colours
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the area of each class that is found."""
@@ -65,3 +116,17 @@ class SegmentedImage:
         """Return the largest classes with their shares, and how certain the network is."""
         largest = ", ".join(f"{name} {100 * share:.1f} %" for name, _, share in self.areas()[: self.top])
         return largest, f"{100 * self.confidence:.1f} %"
+
+
+def log_probabilities(
+    probabilities: npt.NDArray[np.floating[Any]], size: tuple[int, int], options: PredictionOptions
+) -> Planes:
+    """Return log-probabilities of an image's own pixels, (classes, height, width).
+
+    Args:
+        probabilities: (height, width, classes), as the network reads the image.
+        size: Height and width of the image.
+        options: How the image was fitted.
+    """
+    planes = np.log(np.maximum(class_planes(probabilities), _SMALLEST))
+    return planes if planes.shape[1:] == tuple(size) else in_original(planes, size, options.fit)

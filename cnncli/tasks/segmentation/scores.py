@@ -25,6 +25,21 @@ def intersection_over_union(shared: Counts, true: Counts, predicted: Counts) -> 
     return found
 
 
+def iou_by_image(shared: Counts, true: Counts, predicted: Counts) -> Floats:
+    """Return the mean IoU of each image over the classes that are in it or predicted in it; NaN without any.
+
+    Args:
+        shared: Pixels of each image that are of a class and predicted so, (images, classes).
+        true: Pixels that are of a class.
+        predicted: Pixels that are predicted to be.
+    """
+    found = intersection_over_union(shared, true, predicted)
+    known = ~np.isnan(found)
+    totals, number = np.where(known, found, 0.0).sum(axis=1), known.sum(axis=1)
+    means: Floats = np.divide(totals, number, out=np.full(totals.shape, np.nan), where=number > 0)
+    return means
+
+
 def mean_iou(confusion: Counts) -> float:
     """Return the mean IoU over the classes that occur or are predicted; 0 where there is none."""
     found = intersection_over_union(np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0))

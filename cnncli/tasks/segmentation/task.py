@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cnncli.tasks.segmentation.pages import SegmentationPages
 from cnncli.tasks.task import Evaluator, Task
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cnncli.datasets.splits import Splits
     from cnncli.tasks.outputs import NamedOutputs
-    from cnncli.tasks.predictions import PredictionOptions
+    from cnncli.tasks.predictions import Prediction, PredictionOptions
     from cnncli.tasks.segmentation.parity import SegmentationParity
     from cnncli.tasks.segmentation.permutation import ImageCounts, Permutation
     from cnncli.tasks.segmentation.predictions import SegmentedImage
@@ -75,6 +75,9 @@ class SegmentationTask(Task):
         """Return the mask of each image in its own pixels."""
         from cnncli.tasks.segmentation.predictions import SegmentedImage
 
+        if "confidence" in outputs:  # Of tiles, put together: the masks are in the images' own pixels.
+            whole = zip(outputs["mask"], outputs["confidence"].tolist(), strict=True)
+            return [SegmentedImage(mask, options.classes, confidence, options.top) for mask, confidence in whole]
         pairs = zip(outputs["probabilities"], sizes, strict=True)
         return [SegmentedImage.of(probabilities, size, options) for probabilities, size in pairs]
 
@@ -83,6 +86,10 @@ class SegmentationTask(Task):
         from cnncli.tasks.segmentation.samples import draw_samples
 
         return draw_samples(splits, path)
+
+    def drawing(self, prediction: Prediction) -> SegmentedImage:
+        """Return the mask itself: it draws itself."""
+        return cast("SegmentedImage", prediction)
 
     @property
     def pages(self) -> SegmentationPages:

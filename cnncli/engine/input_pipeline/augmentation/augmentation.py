@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -103,24 +103,42 @@ class Augmentation:
         return images, targets
 
 
-def samples(config: Config, split: Split, num_images: int = 6, num_variants: int = 8) -> npt.NDArray[np.uint8]:
+class Samples(NamedTuple):
+    """Training images with what the augmentation makes of each.
+
+    Attributes:
+        images: uint8 (images, 1 + variants, height, width, channels): the image as the network reads it, then its
+            variants.
+        targets: What each of these should lead to, moved with it: (images, 1 + variants, …); None where that is not
+            looked at.
+    """
+
+    images: npt.NDArray[np.uint8]
+    targets: npt.NDArray[Any] | None = None
+
+
+def samples(
+    config: Config, split: Split, changes: TargetChanges | None = None, num_images: int = 6, num_variants: int = 8
+) -> Samples:
     """Return training images and what the config's augmentation makes of each, for a look.
 
     Args:
         config: The experiment.
         split: Its training split.
+        changes: Changes the targets as the images are changed; None for a look at the images alone.
         num_images: Number of images, spread over the split; fewer if there are fewer.
         num_variants: Number of variants of each; MixUp and CutMix mix them with the other images.
-
-    Returns:
-        uint8 (images, 1 + variants, height, width, channels): the image as the network reads it, then its variants.
     """
     preprocessing = Preprocessing(config.data)
     places = np.unique(np.linspace(0, len(split) - 1, num_images).astype(np.int64))
-    originals = decoded(split.take(places, split.name), preprocessing)
-    augmentation = Augmentation(config.data.augmentation, _NoTargets())
-    rows = [originals]
+    chosen = split.take(places, split.name)
+    originals = decoded(chosen, preprocessing)
+    targets = np.zeros(len(places), np.float32) if changes is None else chosen.targets.fit(config.data)
+    augmentation = Augmentation(config.data.augmentation, _NoTargets() if changes is None else changes)
+    images, moved = [originals], [targets]
     for step in range(num_variants):
-        images, _ = augmentation(preprocessing.to_float(originals), tf.zeros([0]), tf.constant([config.seed, step]))
-        rows.append(tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * 255), tf.uint8).numpy())
-    return np.stack(rows, axis=1)
+        seed = tf.constant([config.seed, step])
+        varied, changed = augmentation(preprocessing.to_float(originals), tf.constant(targets), seed)
+        images.append(tf.cast(tf.round(tf.clip_by_value(varied, 0.0, 1.0) * 255), tf.uint8).numpy())
+        moved.append(changed.numpy())
+    return Samples(np.stack(images, axis=1), None if changes is None else np.stack(moved, axis=1))

@@ -1,0 +1,191 @@
+"""Sections of the report about how good a segmentation is: scores, confusions, examples with masks, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnncli.report.html import Content, Html, element, scrolling, section, table
+from cnncli.report.html_chart import Axes, Series, line_chart
+from cnncli.report.html_material import Image, Material
+from cnncli.report.html_page import ATTRIBUTION, Section
+from cnncli.report.html_parts import caption, image, note
+from cnncli.report.numbers import full
+from cnncli.tasks.classification.html import LARGEST_MATRIX, MOST_LISTED, SHADES
+from cnncli.tasks.classification.page import confusions
+from cnncli.tasks.pages import LegendEntry
+from cnncli.tasks.segmentation.page import SCORES
+
+
+@dataclass(frozen=True)
+class MaskPictures:
+    """An example: the image, its mask and the prediction laid over it, and what is wrong.
+
+    Attributes:
+        images: The pictures.
+        caption: The example's name and its IoU.
+    """
+
+    images: tuple[Image, ...]
+    caption: str
+
+
+@dataclass(frozen=True)
+class ExamplePictures:
+    """What is drawn of a split's examples.
+
+    Attributes:
+        worst: Those with the lowest IoU.
+        first: The first ones.
+        legend: Name and colour of each class in them, and of what is wrong.
+    """
+
+    worst: tuple[MaskPictures, ...]
+    first: tuple[MaskPictures, ...]
+    legend: tuple[LegendEntry, ...]
+
+
+def classes(material: Material) -> Html | None:
+    """Return the scores of each class, or None without an evaluation."""
+    found = material.evaluation
+    if found is None:
+        return None
+    scores = [name for name in SCORES if found["per_class"] and name in found["per_class"][0]]
+    total = max(sum(row["pixels"] for row in found["per_class"]), 1)
+    rows: list[Sequence[Content]] = [
+        (
+            row["class"],
+            *(_score(row[name], bar=name == "iou") for name in scores),
+            f"{100 * row['pixels'] / total:.2f} %",
+            full(row["images"]),
+        )
+        for row in found["per_class"]
+    ]
+    header = "Class", *(SCORES[name] for name in scores), "Share of pixels", "Images"
+    caption_ = f"Scores of each class on {full(found['num_examples'])} images of {found['split']}"
+    absent = any(row["iou"] is None for row in found["per_class"])
+    hint = note("–: the class neither occurs nor is predicted; the mean IoU leaves it out.") if absent else None
+    return section("classes", "Classes", table(header, rows, caption_), hint)
+
+
+def _score(value: float | None, bar: bool) -> Content:
+    """Return a score with four digits, and a bar below it."""
+    if value is None:
+        return "–"
+    return element("span", f"{value:.4f}", _bar(value) if bar else None)
+
+
+def _bar(share: float) -> Html:
+    ground = element("rect", width=100, height=4, class_="ground")
+    filled = element("rect", width=round(100 * share, 1), height=4, class_="filled")
+    return element(
+        "svg", ground, filled, class_="bar", viewBox="0 0 100 4", preserveAspectRatio="none", aria_hidden="true"
+    )
+
+
+def confusion(material: Material) -> Html | None:
+    """Return the confusion matrix in percent of the true class's pixels, or None without an evaluation."""
+    found = material.evaluation
+    if found is None:
+        return None
+    if len(found["classes"]) <= LARGEST_MATRIX:
+        how = "Rows: true class. Columns: predicted class. Numbers: percent of the true class's pixels."
+        shown = _matrix(found)
+    else:
+        how = f"The {MOST_LISTED} most frequent confusions of {full(len(found['classes']))} classes."
+        shown = _pairs(found)
+    return section("confusion", "Confusion matrix", element("p", how), shown)
+
+
+def _matrix(found: Mapping[str, Any]) -> Html:
+    names = found["classes"]
+    head = element("tr", element("td"), [element("th", name, scope="col") for name in names])
+    rows = []
+    for true, counts in zip(names, found["confusion_matrix"], strict=True):
+        total = sum(counts) or 1
+        rows.append(element("tr", element("th", true, scope="row"), [_cell(count / total) for count in counts]))
+    inside = element("thead", head), element("tbody", rows)
+    return scrolling(element("table", *inside, class_="matrix shares"), "Confusion matrix as numbers")
+
+
+def _cell(share: float) -> Html:
+    if share == 0:
+        return element("td", "0", class_="zero")
+    text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
+    return element("td", text, class_=f"s{sum(share >= bound for bound in SHADES) - 1}")
+
+
+def _pairs(found: Mapping[str, Any]) -> Html:
+    most = confusions(found["classes"], found["confusion_matrix"])[:MOST_LISTED]
+    rows = [(true, predicted, full(count)) for count, true, predicted in most]
+    return table(("True class", "Predicted class", "Pixels"), rows, "Most frequent confusions")
+
+
+def examples(material: Material) -> Html | None:
+    """Return examples with their masks laid over them, or None where none are at hand."""
+    found = material.pictures.examples
+    if not isinstance(found, ExamplePictures):
+        return None
+    how = "From left to right: the image, its mask, the prediction, and where that is wrong."
+    return section(
+        "examples",
+        "Examples",
+        element("p", how),
+        _legend(found.legend),
+        element("h3", "Lowest IoU"),
+        _gallery(found.worst),
+        element("h3", "First examples"),
+        _gallery(found.first),
+    )
+
+
+def _legend(entries: Sequence[LegendEntry]) -> Html:
+    items = [element("li", _swatch(colour), name) for name, colour in entries]
+    return element("ul", items, class_="swatches", aria_label="Colours")
+
+
+def _swatch(colour: tuple[int, int, int]) -> Html:
+    filled = element("rect", width=10, height=10, fill="#{:02x}{:02x}{:02x}".format(*colour))
+    return element("svg", filled, class_="swatch", viewBox="0 0 10 10", aria_hidden="true")
+
+
+def _gallery(shown: Sequence[MaskPictures]) -> Html:
+    figures = [element("figure", map(image, one.images), caption(one.caption)) for one in shown]
+    return element("div", figures, class_="masks") if figures else note("None.")
+
+
+def calibration(material: Material) -> Html | None:
+    """Return the reliability diagram of the pixels, or None without an evaluation."""
+    if material.evaluation is None:
+        return None
+    found = material.evaluation["calibration"]
+    points = [(part["confidence"], part["accuracy"]) for part in found["bins"]]
+    axes = Axes("Reliability", "confidence: probability of the predicted class", "accuracy", (0.0, 1.0))
+    ideal = Series("perfect calibration", [(0.0, 0.0), (1.0, 1.0)], "guide")
+    chart = line_chart(axes, [Series("this network", points, "first"), ideal])
+    rows = [
+        (
+            f"{part['low']:.2f} to {part['high']:.2f}",
+            full(part["count"]),
+            f"{part['confidence']:.4f}",
+            f"{part['accuracy']:.4f}",
+        )
+        for part in found["bins"]
+    ]
+    listed = table(("Confidence", "Pixels", "Mean confidence", "Accuracy"), rows, "Pixels by confidence")
+    text = (
+        f"On average over all pixels, confidence and accuracy differ by {found['ece']:.4f} (expected calibration "
+        f"error, {found['num_bins']} bins)."
+    )
+    return section("calibration", "Calibration", element("p", text), element("div", chart, listed, class_="pair"))
+
+
+SECTIONS = (
+    Section("classes", "Classes", classes),
+    Section("confusion", "Confusion matrix", confusion),
+    Section("examples", "Examples", examples),
+    ATTRIBUTION,
+    Section("calibration", "Calibration", calibration),
+)
+"""What the report shows of a segmentation's predictions, in this order."""
