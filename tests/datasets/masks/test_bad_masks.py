@@ -83,6 +83,10 @@ FILES = {
     "an image turned on its side": {"images/b.png": turned(IMAGE, 6)},
     "a mask turned on its side": {"masks/b.png": turned(Image.fromarray(MASK), 8)},
     "both turned": {"images/b.png": turned(IMAGE, 6), "masks/b.png": turned(Image.fromarray(MASK), 6)},
+    "an image on its side, its mask upright": {
+        "images/b.png": turned(IMAGE, 6),
+        "masks/b.png": Image.fromarray(MASK.T.copy()),
+    },
     "an image upside down": {"images/b.png": turned(IMAGE, 3)},
     "a mirrored mask": {"masks/b.png": turned(Image.fromarray(MASK), 2)},
     "a square image on its side": {"images/b.png": turned(SQUARE["images"], 6), "masks/b.png": SQUARE["masks"]},
