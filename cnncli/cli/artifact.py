@@ -17,9 +17,15 @@ def open_artifact(path: Path, *, trust: bool = False) -> Artifact:
         trust: Whether one that is a program may be run.
 
     Raises:
-        ExportError: If it cannot be opened, was changed after it was proven, its runtime is not installed, or it is a
-            program and not trusted.
+        ExportError: If it cannot be opened, was changed after it was proven, is for a task that is not known, its
+            runtime is not installed, or it is a program and not trusted.
     """
+    artifact = _opened(path, trust=trust)
+    artifact.description.require_known_task(str(path))
+    return artifact
+
+
+def _opened(path: Path, *, trust: bool) -> Artifact:
     from cnncli.serving.kinds import APART, refuse_program, require_kind
     from cnncli.serving.packages import require
     from cnncli.serving.proven import check_proven

@@ -62,15 +62,18 @@ RUN: Form = record(
 )
 """run.json."""
 
-_NUMBERS = numbers(-1e300, 1e300)
+MOST = 3.4e38
+"""Largest number of float32: what TensorBoard holds."""
+
+_NUMBERS = numbers(-MOST, MOST)
 
 METRICS_LINE: Form = record(
     {"epoch": whole(1)},
     {
         "step": whole(),
-        "learning_rate": optional(number(-1e300, 1e300)),
+        "learning_rate": optional(number(-MOST, MOST)),
         "seconds": optional(number(0, 1e15)),
-        "images_per_second": optional(number(0, 1e300)),
+        "images_per_second": optional(number(0, MOST)),
         "train": _NUMBERS,
         "validation": _NUMBERS,
     },

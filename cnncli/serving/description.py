@@ -142,7 +142,7 @@ class Description:
             where: What errors call the artifact.
 
         Raises:
-            ExportError: If it is damaged, newer than this cnncli, or for a task that this one does not know.
+            ExportError: If it is damaged, or newer than this cnncli.
         """
         try:
             fields: dict[str, Any] = parse_json(text)
@@ -158,10 +158,18 @@ class Description:
         unknown = fields.keys() - cls.__dataclass_fields__.keys()
         if unknown:
             raise ExportError(f"{where}: its embedded description is damaged: it has the key {min(unknown)!r}", AGAIN)
-        found = cls(**{**fields, **{key: tuple(fields[key]) for key in ("classes", "usual_size")}})
-        if found.task not in TASKS:
-            raise ExportError(f'{where} is for the task "{found.task}", which this cnncli does not know')
-        return found
+        return cls(**{**fields, **{key: tuple(fields[key]) for key in ("classes", "usual_size")}})
+
+    def require_known_task(self, where: str) -> None:
+        """Refuse an artifact of a task that is not known here.
+
+        The process that opens a stranger's artifact may know fewer than the one that asks it to.
+
+        Raises:
+            ExportError: Which names the task.
+        """
+        if self.task not in TASKS:
+            raise ExportError(f'{where} is for the task "{self.task}", which this cnncli does not know')
 
 
 def missing(where: str) -> ExportError:

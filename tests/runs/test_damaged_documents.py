@@ -68,6 +68,7 @@ BAD_LINES = [
     '{"epoch": 1, "validation": {"accuracy": [1]}}',
     '{"epoch": 1, "step": -1}',
     '{"epoch": 1, "train": {"loss": 1e999}}',
+    '{"epoch": 1, "train": {"loss": -1e300}}',
     '{"epoch": 1, "more": ' + "[" * 500 + "]" * 500 + "}",
     "[" * 100_000,
 ]

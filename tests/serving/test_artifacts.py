@@ -64,7 +64,7 @@ def test_description_of_a_task() -> None:
     assert Description.from_json(ABOUT.to_json(), "f").task == "classification"
     other = json.dumps({**json.loads(ABOUT.to_json()), "task": "juggling"})
     with pytest.raises(ExportError, match=r'f is for the task "juggling", which this cnncli does not know'):
-        Description.from_json(other, "f")
+        Description.from_json(other, "f").require_known_task("f")
 
 
 def test_missing_description() -> None:

@@ -116,11 +116,13 @@ def open_keras(path: Path) -> Artifact:
     def forward_pass(images: tf.Tensor) -> Any:
         return model(images, training=False)
 
-    names = TASKS[description.task].output_names
+    # The layer of a task's output has its name; in files of earlier versions, that of a classifier may not.
+    task = TASKS.get(description.task)
+    name = model.output_names[0] if task is None else task.output_names[0]
 
     def compute(images: Pixels) -> NamedOutputs:
         found = forward_pass(tf.constant(images))
-        tensors = found if isinstance(found, dict) else {names[0]: found}
+        tensors = found if isinstance(found, dict) else {name: found}
         return {name: np.asarray(tensor) for name, tensor in tensors.items()}
 
     return Artifact("keras", description, compute)
