@@ -1,6 +1,7 @@
 """An example of every key, optimizer, schedule and augmentation: one line of YAML each, as `cnn help` shows it.
 
-Every one can be part of a config as it is; those of segmentation say so in a line before. A test loads them all, and finds what has none.
+Every one can be part of a config as it is; those of segmentation say so in a line before. A test loads them all, and
+finds what has none.
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ def test_known_sets() -> None:
     """The published sizes of the built-in sets; of the embedded digits, what is there."""
     assert {name: tuple(found) for name, found in KNOWN_SETS.items()} == {
         "digits": (10, 1442),
+        "digit_scenes": (11, 1500),
         "mnist": (10, 60_000),
         "fashion_mnist": (10, 60_000),
         "cifar10": (10, 50_000),
@@ -77,6 +78,8 @@ def test_known_sets() -> None:
     text = NET.replace("batch_size", "accumulate: 1, batch_size")
     splits = datasets.load(loads(text, overrides=["data.validation=0.0"]))
     assert (len(splits.classes), len(splits.train)) == KNOWN_SETS["digits"]
+    scenes = datasets.load(load("shapes_unet", ["data.validation=0.0"]))
+    assert (len(scenes.classes), len(scenes.train)) == KNOWN_SETS["digit_scenes"]
 
 
 @pytest.mark.parametrize(

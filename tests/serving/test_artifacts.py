@@ -142,7 +142,7 @@ def test_neighbours_of_one_size_go_together(sizes: list[tuple[int, int]], monkey
         name = "some"
 
     monkeypatch.setattr(evaluate, "image_of", lambda given, row: np.full((*given[row], 1), row, np.uint8))
-    parts = list(evaluate._of_one_size(Examples(sizes)))  # type: ignore[arg-type]
+    parts = list(evaluate._of_one_size(Examples(sizes), 64))  # type: ignore[arg-type]
     assert [int(image[0, 0, 0]) for part in parts for image in part] == list(range(len(sizes)))
     assert [shape for part in parts for shape in [part.shape[1:3]] * len(part)] == sizes
     assert [len(part) for part in parts] == {0: [], 1: [1]}.get(len(sizes), [5, 1, 64, 64, 1])

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.images import Pixels
-from cnncli.datasets.masks.coding import Colour, Mask
+from cnncli.datasets.masks.coding import Mask
 from cnncli.datasets.masks.targets import nearest
+from cnncli.datasets.masks.values import Colour
 from cnncli.report.grid import Column
 from cnncli.tasks.predictions import PredictionOptions, csv_text
 from cnncli.tasks.segmentation.colours import class_colours, overlaid
