@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnncli.files.form import Form, Unexpected, listed, mapped, number, record, share, text, whole
+from cnncli.files.form import Form, listed, mapped, number, record, share, text, whole
+from cnncli.tasks.confusion import require_agreement
 
 _INTERVAL = listed(share, 2, 2)
 _SCORES = dict.fromkeys(("precision", "recall", "f1"), share)
@@ -31,11 +32,4 @@ _TYPES: Form = record(
 def EVALUATION(value: Any) -> None:  # noqa: N802 - a form like the others
     """An evaluation whose accuracy is that of its confusion matrix."""
     _TYPES(value)
-    matrix, size = value["confusion_matrix"], len(value["classes"])
-    if len(matrix) != size or any(len(row) != size for row in matrix):
-        raise Unexpected(matrix, f"a confusion matrix of {size} × {size} numbers, one for each two classes")
-    counted, right = sum(map(sum, matrix)), sum(row[place] for place, row in enumerate(matrix))
-    if counted != value["num_examples"]:
-        raise Unexpected(value["num_examples"], f"num_examples {counted}, the sum of the confusion matrix")
-    if abs(value["accuracy"] - right / counted) > 1e-9:
-        raise Unexpected(value["accuracy"], f"the accuracy of the confusion matrix, {right / counted:.6f}")
+    require_agreement(value, "num_examples", "accuracy")

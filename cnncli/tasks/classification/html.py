@@ -12,14 +12,10 @@ from cnncli.report.html_material import Image, Material
 from cnncli.report.html_page import ATTRIBUTION, Section
 from cnncli.report.html_parts import gallery, note
 from cnncli.report.numbers import full
-from cnncli.tasks.classification.page import confusions
+from cnncli.tasks.confusion import LARGEST_MATRIX, MOST_LISTED, SHADES, confusions
+from cnncli.tasks.reliability import reliability
 
 SCORES = ("precision", "recall", "f1")
-LARGEST_MATRIX = 120
-"""Classes up to which the whole matrix is drawn; beyond, the most frequent confusions are listed."""
-MOST_LISTED = 100
-SHADES = (0.0, 0.02, 0.1, 0.3, 0.6, 0.85)
-"""Shares of a row from which on a cell is darker."""
 
 
 @dataclass(frozen=True)
@@ -152,26 +148,7 @@ def calibration(material: Material) -> Html | None:
     """Return the reliability diagram, or None without an evaluation."""
     if material.evaluation is None:
         return None
-    found = material.evaluation["calibration"]
-    points = [(part["confidence"], part["accuracy"]) for part in found["bins"]]
-    axes = Axes("Reliability", "confidence: probability of the predicted class", "accuracy", (0.0, 1.0))
-    ideal = Series("perfect calibration", [(0.0, 0.0), (1.0, 1.0)], "guide")
-    chart = line_chart(axes, [Series("this network", points, "first"), ideal])
-    rows = [
-        (
-            f"{part['low']:.2f} to {part['high']:.2f}",
-            full(part["count"]),
-            f"{part['confidence']:.4f}",
-            f"{part['accuracy']:.4f}",
-        )
-        for part in found["bins"]
-    ]
-    listed = table(("Confidence", "Examples", "Mean confidence", "Accuracy"), rows, "Examples by confidence")
-    text = (
-        f"On average, confidence and accuracy differ by {found['ece']:.4f} (expected calibration error, "
-        f"{found['num_bins']} bins)."
-    )
-    return section("calibration", "Calibration", element("p", text), element("div", chart, listed, class_="pair"))
+    return reliability(material.evaluation["calibration"], "examples")
 
 
 def distortions(material: Material) -> Html:

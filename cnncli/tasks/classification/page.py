@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cnncli.report.grid import Column, Grid
 from cnncli.report.numbers import full
 from cnncli.report.page import Entry, Page, Title
+from cnncli.tasks.confusion import confusions
 
 MOST_CLASSES = 20
 """Classes up to which the confusion matrix is printed; larger ones are for `cnn show confusion` and the report."""
@@ -75,17 +76,6 @@ def _confusions(document: Mapping[str, Any]) -> Iterator[str | Title]:
         yield Title("Most confused")
     for count, true, predicted in worst:
         yield f"  {true} predicted as {predicted}: {full(count)}"
-
-
-def confusions(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[tuple[int, str, str]]:
-    """Return number, true and predicted class of every confusion, most frequent first."""
-    found = [
-        (count, true, predicted)
-        for true, counts in zip(classes, matrix, strict=True)
-        for predicted, count in zip(classes, counts, strict=True)
-        if count and true != predicted
-    ]
-    return sorted(found, key=lambda entry: -entry[0])
 
 
 def _short(name: str, length: int = 5) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnncli.files.form import Form, Unexpected, listed, number, optional, record, share, text, whole
+from cnncli.files.form import Form, listed, number, optional, record, share, text, whole
+from cnncli.tasks.confusion import require_agreement
 
 _BIN = {"low": share, "high": share, "count": whole(), "confidence": number(0, 1.001), "accuracy": share}
 _CLASS: dict[str, Form] = {
@@ -37,11 +38,4 @@ _TYPES: Form = record(
 def EVALUATION(value: Any) -> None:  # noqa: N802 - a form like the others
     """An evaluation whose pixel accuracy is that of its confusion matrix."""
     _TYPES(value)
-    matrix, size = value["confusion_matrix"], len(value["classes"])
-    if len(matrix) != size or any(len(row) != size for row in matrix):
-        raise Unexpected(matrix, f"a confusion matrix of {size} × {size} numbers, one for each two classes")
-    counted, right = sum(map(sum, matrix)), sum(row[place] for place, row in enumerate(matrix))
-    if counted != value["num_pixels"]:
-        raise Unexpected(value["num_pixels"], f"num_pixels {counted}, the sum of the confusion matrix")
-    if counted and abs(value["pixel_accuracy"] - right / counted) > 1e-9:
-        raise Unexpected(value["pixel_accuracy"], f"the accuracy of the confusion matrix, {right / counted:.6f}")
+    require_agreement(value, "num_pixels", "pixel_accuracy")

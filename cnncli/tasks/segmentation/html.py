@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnncli.report.html import Content, Html, element, scrolling, section, table
-from cnncli.report.html_chart import Axes, Series, line_chart
 from cnncli.report.html_material import Image, Material
 from cnncli.report.html_page import ATTRIBUTION, Section
 from cnncli.report.html_parts import caption, image, note
 from cnncli.report.numbers import full
-from cnncli.tasks.classification.html import LARGEST_MATRIX, MOST_LISTED, SHADES
-from cnncli.tasks.classification.page import confusions
+from cnncli.tasks.confusion import LARGEST_MATRIX, MOST_LISTED, SHADES, confusions
 from cnncli.tasks.pages import LegendEntry
+from cnncli.tasks.reliability import reliability
 from cnncli.tasks.segmentation.page import SCORES
 
 
@@ -159,26 +158,7 @@ def calibration(material: Material) -> Html | None:
     """Return the reliability diagram of the pixels, or None without an evaluation."""
     if material.evaluation is None:
         return None
-    found = material.evaluation["calibration"]
-    points = [(part["confidence"], part["accuracy"]) for part in found["bins"]]
-    axes = Axes("Reliability", "confidence: probability of the predicted class", "accuracy", (0.0, 1.0))
-    ideal = Series("perfect calibration", [(0.0, 0.0), (1.0, 1.0)], "guide")
-    chart = line_chart(axes, [Series("this network", points, "first"), ideal])
-    rows = [
-        (
-            f"{part['low']:.2f} to {part['high']:.2f}",
-            full(part["count"]),
-            f"{part['confidence']:.4f}",
-            f"{part['accuracy']:.4f}",
-        )
-        for part in found["bins"]
-    ]
-    listed = table(("Confidence", "Pixels", "Mean confidence", "Accuracy"), rows, "Pixels by confidence")
-    text = (
-        f"On average over all pixels, confidence and accuracy differ by {found['ece']:.4f} (expected calibration "
-        f"error, {found['num_bins']} bins)."
-    )
-    return section("calibration", "Calibration", element("p", text), element("div", chart, listed, class_="pair"))
+    return reliability(material.evaluation["calibration"], "pixels", " over all pixels")
 
 
 SECTIONS = (

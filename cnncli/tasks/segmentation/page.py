@@ -8,6 +8,7 @@ from typing import Any
 from cnncli.report.grid import Column, Grid
 from cnncli.report.numbers import full
 from cnncli.report.page import Entry, Page, Title
+from cnncli.tasks.confusion import confusions
 
 MOST_CONFUSED = 5
 
@@ -61,8 +62,6 @@ def _classes(document: Mapping[str, Any]) -> Grid:
 
 
 def _confusions(document: Mapping[str, Any]) -> Iterator[str | Title]:
-    from cnncli.tasks.classification.page import confusions
-
     worst = confusions(document["classes"], document["confusion_matrix"])[:MOST_CONFUSED]
     total = max(sum(map(sum, document["confusion_matrix"])), 1)
     if worst:
