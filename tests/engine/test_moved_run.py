@@ -197,7 +197,7 @@ def test_a_set_that_has_changed(moved: Path, cnn: Command, monkeypatch: pytest.M
     def guess(images: np.ndarray) -> dict[str, np.ndarray]:
         return {"probabilities": np.full((len(images), 3), 1 / 3, np.float32)}
 
-    described = SimpleNamespace(checkpoint="best", task="classification")
+    described = SimpleNamespace(checkpoint="best", task="classification", height=8, width=8, fit="stretch")
     monkeypatch.setattr(evaluate, "_run_of", lambda *_: Run.open(moved))
     Path("album").rename("photos")
     assert changes() == []

@@ -39,6 +39,8 @@ LARGEST = 32
 REMOVE = "Remove the run's replay/: the rest of its report needs no recording."
 
 NAME = re.compile(r"epoch-(\d{4,})\.npz")
+EPOCH = "epoch"
+"""Name of the array with the number of the epoch; files of earlier versions have none."""
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -129,7 +131,7 @@ class Replay:
         Raises:
             RunError: If the disk refuses.
         """
-        arrays: dict[str, npt.NDArray[Any]] = {}
+        arrays: dict[str, npt.NDArray[Any]] = {EPOCH: np.array(epoch)}
         kernels = next(activations.all_kernels(self._model), None)
         if kernels is not None:
             arrays[f"kernels/{kernels.layer}"] = kernels.weights[..., :MOST_FILTERS]
@@ -187,6 +189,9 @@ def read_frames(run: Run) -> Iterator[Frame]:
 
 def _frame(epoch: int, path: Path) -> Frame:
     stored = _arrays(path)
+    recorded = stored.pop(EPOCH, None)
+    if recorded is not None and recorded.tolist() != epoch:
+        raise _damaged(path, f"epoch {epoch}, not that of another file")
     kernels = next((name for name in stored if name.startswith("kernels/")), None)
     maps = {name.removeprefix("maps/"): array for name, array in stored.items() if name.startswith("maps/")}
     weights = np.empty((0, 0, 0, 0), np.float32) if kernels is None else stored[kernels]

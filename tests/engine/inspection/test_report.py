@@ -14,7 +14,7 @@ from cnncli.errors import CnnError
 from cnncli.runs.events import Silence
 from cnncli.runs.run import Run
 from cnncli.tasks.classification.html import SECTIONS
-from cnncli.tasks.task import all_kinds
+from cnncli.tasks.task import get_task
 
 pytestmark = pytest.mark.engine
 
@@ -80,7 +80,7 @@ def test_pictures_of_every_kind_of_network(train_run: Callable[..., Run], name: 
     run = train_run(NETWORKS[name])
     network = InspectedNetwork(run.config(), run)
     told = {}
-    for kind in all_kinds():
+    for kind in get_task("classification").pages.kinds():
         try:
             assert save(draw(kind, network, Choice()), tmp_path / f"{kind}.png").stat().st_size > 1000
         except CnnError as error:

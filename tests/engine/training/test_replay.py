@@ -58,7 +58,7 @@ def test_frames_come_back_as_they_were(replay: Any) -> None:
 
 
 def test_recordings_of_older_versions_are_read(replay: Any) -> None:
-    """They have class numbers instead of the right answers' names; the arrays of an epoch are the same."""
+    """They have class numbers instead of the right answers' names; an epoch's arrays are the same."""
     from cnncli.engine.inspection.html_images import recording
     from cnncli.engine.training.replay import read_examples
     from cnncli.tasks.task import get_task
@@ -72,7 +72,7 @@ def test_recordings_of_older_versions_are_read(replay: Any) -> None:
     assert found is not None
     assert found.truths == tuple(classes)
     with np.load(replay.run.replay_dir / "epoch-0001.npz") as stored:
-        assert {name for name in stored.files if "/" not in name} == {"probabilities"}
+        assert {name for name in stored.files if "/" not in name} == {"epoch", "probabilities"}
         probabilities = stored["probabilities"]
     expected = [
         (f"digit {row.argmax()} ({100 * row.max():.1f} %)", row.argmax() == i) for i, row in enumerate(probabilities)
@@ -121,3 +121,16 @@ def test_images_are_pixels_for_tensorboard(replay: Any) -> None:
     }
     assert all(image.dtype == np.uint8 and image.shape[-1] == 3 for image in images.values())
     assert replay.images(3) == {}
+
+
+def test_another_epochs_file_is_told(tmp_path: Path) -> None:
+    """Whole as it is, it would show the filters of another epoch; files of earlier versions do not say theirs."""
+    from cnncli.engine.training.replay import _frame
+
+    arrays = {"kernels/conv2d": np.ones((3, 3, 1, 2), np.float32), "probabilities": np.ones((1, 2), np.float32)}
+    path = tmp_path / "epoch-0002.npz"
+    np.savez(path, epoch=np.array(1), **arrays)
+    with pytest.raises(RunError, match="expected epoch 2, not that of another file"):
+        _frame(2, path)
+    np.savez(path, **arrays)
+    assert list(_frame(2, path).predictions) == ["probabilities"]
