@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -85,13 +84,7 @@ def measured(
     rows = found.rows
     files = Files.of(store, [listing.names[row] for row in rows.tolist()], data.channels)
     scanned = scan(files, listing.stamps[rows], watch)
-    files = replace(
-        files,
-        plain=scanned.facts.plain,
-        sizes=scanned.facts.sizes,
-        stamps=scanned.stamps,
-        contents=scanned.contents,
-    )
+    files = scanned.told_to(files)
     groups = found.groups if found.groups is not None else groups_of(files.names, data.group)
     place = {name: number for number, name in enumerate(named)}
     labels = np.array([place[name] for name in found.classes], np.int64)

@@ -47,6 +47,11 @@ class Scan:
     stamps: Stamps
     contents: Hashes
 
+    def told_to(self, files: Files) -> Files:
+        """Return the files that were scanned, with what is known of them now."""
+        facts = self.facts
+        return replace(files, plain=facts.plain, sizes=facts.sizes, stamps=self.stamps, contents=self.contents)
+
 
 def scan(files: Files, stamps: Stamps, watch: Watch | None = None) -> Scan:
     """Measure files; those that the cache knows by path and stamp are not opened.

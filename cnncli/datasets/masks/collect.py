@@ -54,13 +54,7 @@ def from_masks(store: Store, origin: str, data: Data, classes: Classes | None, w
     bad += _bad(found, files, scanned)
     names = {item.file for item in bad}
     good = [row for row, name in enumerate(files.names) if not {shown(name), shown(found.names[row])} & names]
-    files = replace(
-        files,
-        plain=scanned.facts.plain,
-        sizes=scanned.facts.sizes,
-        stamps=scanned.stamps,
-        contents=scanned.contents,
-    )
+    files = scanned.told_to(files)
     parts = _parts(found, good, files, scanned, data)
     bad.sort(key=lambda item: item.file)
     if not len(parts["train"]):

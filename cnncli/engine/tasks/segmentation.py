@@ -191,8 +191,10 @@ def _dice_loss(labels: tf.Tensor, counted: tf.Tensor, logits: tf.Tensor) -> tf.T
     """
     weight = tf.cast(counted, tf.float32)[..., tf.newaxis]
     truth = tf.one_hot(labels, logits.shape[-1]) * weight
-    shared = tf.reduce_sum(truth * tf.nn.softmax(logits), axis=(1, 2))
-    true, predicted = (tf.reduce_sum(values * weight, axis=(1, 2)) for values in (truth, tf.nn.softmax(logits)))
+    probabilities = tf.nn.softmax(logits) * weight
+    shared, true, predicted = (
+        tf.reduce_sum(values, axis=(1, 2)) for values in (truth * probabilities, truth, probabilities)
+    )
     present = tf.cast(true > 0, tf.float32)
     losses = (1.0 - 2.0 * shared / (true + predicted + keras.config.epsilon())) * present
     return tf.reduce_sum(losses, axis=-1) / tf.maximum(tf.reduce_sum(present, axis=-1), 1.0)
