@@ -115,6 +115,18 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
+@pytest.fixture(autouse=True)
+def keras_policy() -> Iterator[None]:
+    """Give Keras's dtype policy back as it was: a training in bfloat16 sets it for its whole process.
+
+    Which file comes after which in a process depends on the machine's pace.
+    """
+    yield
+    keras = sys.modules.get("keras")
+    if keras is not None and keras.config.dtype_policy().name != "float32":
+        keras.config.set_dtype_policy("float32")
+
+
 def needs_of(item: pytest.Item) -> Iterator[str]:
     """Yield the names of all that a test needs."""
     for marker in item.iter_markers("needs"):
