@@ -97,6 +97,9 @@ def find_evaluation(run: Run, split: str, checkpoint: str | None) -> KeptEvaluat
         document = _read(file)
         if document is not None and document.get("split", split) != split:
             raise RunError(f"{file} cannot be read: it is the evaluation of {document['split']}", AGAIN)
+        # A checkpoint's hint, {"checkpoint": …}, in its place would pass for an evaluation that measured nothing.
+        if document is not None and not document.keys() - {"checkpoint"}:
+            raise RunError(f"{file} cannot be read: it holds no evaluation", AGAIN)
         # Files without a checkpoint are from before it was recorded; they were the best one's.
         if document is not None and (checkpoint is None or document.get("checkpoint", checkpoint) == checkpoint):
             return KeptEvaluation(document, run.predictions_file(split, suffix))

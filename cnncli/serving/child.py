@@ -40,7 +40,7 @@ PIXELS_INCLUDED = 2**18
 MOST_FOR_PIXELS = 4_000_000_000
 """Activations: bytes for each pixel of a batch beyond those that `MEMORY` includes, and the most for all of them."""
 
-SECONDS = 7.0
+SECONDS = 6.0
 """Time for opening the file, and for each batch."""
 
 TENSORFLOW = ("keras", "saved_model")
@@ -59,6 +59,10 @@ MOST_FOR_OPERATIONS = 60.0
 
 STARVED = 10
 """On a busy machine a child may take so many times as long, while it has hardly computed."""
+
+ASLEEP = 2.0
+"""TensorFlow asks for ten seconds again and again for memory that it was refused, and sleeps between: a child all of
+whose threads have slept so many seconds, though an answer is due, waits for that."""
 
 START = 120.0
 """Seconds for the start of Python and the runtime, before the file is touched."""
@@ -261,6 +265,7 @@ class _Watch:
         self._busy, self._closed = threading.Event(), False
         self._limits, self._began, self._used = Limits(0, 0), 0.0, 0.0
         self._resident, self._data = 0, 0
+        self._sleep = _Sleep(process.pid)
         threading.Thread(target=self._look, daemon=True, name="watch").start()
 
     def allow_beside(self, memory: int) -> None:
@@ -273,6 +278,7 @@ class _Watch:
         with self._lock:
             self._limits, self._began = limits, time.monotonic()
             self._used = _cpu_seconds(self._process.pid)
+            self._sleep.begin()
         _limit_data(self._process.pid, self._data + limits.memory)
         return self
 
@@ -302,12 +308,44 @@ class _Watch:
     def _exceeded(self) -> str | None:
         if _status_bytes(self._process.pid, "VmRSS") > self._resident + self._limits.memory:
             return "memory"
+        if self._limits.memory < math.inf and self._sleep.look() * _TICK > ASLEEP:
+            return "memory"
         waited = time.monotonic() - self._began
         if waited < self._limits.seconds:
             return None
         computed = _cpu_seconds(self._process.pid) - self._used
         starved = computed < self._limits.seconds / 2 and waited < STARVED * self._limits.seconds
         return None if starved else "time"
+
+
+class _Sleep:
+    """Counts the looks at which no thread of a process had computed, nor waited for a processor or a disk.
+
+    Looks, not seconds: those in which this process itself is stopped do not count.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self._computed, self._looks = 0.0, 0
+
+    def look(self) -> int:
+        """Look once more; return at how many in a row all threads slept, 0 where the system does not tell."""
+        computed, states = _cpu_seconds(self._pid), _states(self._pid)
+        asleep = computed == self._computed and states == {"S"}
+        self._computed, self._looks = computed, self._looks + 1 if asleep else 0
+        return self._looks
+
+
+def _states(pid: int) -> set[str]:
+    """Return the states of a process's threads, "R", "S", "D" or another letter; none where the system does not tell."""
+    with suppress(OSError, ValueError, IndexError):
+        threads = Path(f"/proc/{pid}/task").iterdir()
+        return {(thread / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] for thread in threads}
+    return set()
 
 
 def _status_bytes(pid: int, name: str) -> int:

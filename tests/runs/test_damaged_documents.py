@@ -196,6 +196,8 @@ def test_a_changed_passport_is_told(run: Run) -> None:
         ('{"split": 5}', "split is 5"),
         ('{"split": "train", "accuracy": 1}', "it is the evaluation of train"),
         ('{"split": "test", "doubts": "y"}', "doubts is 'y'"),
+        ('{"checkpoint": "step-00000001"}', "it holds no evaluation"),
+        ("{}", "it holds no evaluation"),
     ],
 )
 def test_an_evaluation_that_is_none(run: Run, text: str, told: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -174,6 +175,17 @@ def test_what_tensorflow_holds_is_not_the_artifacts(
     for code in (taking, shared):
         with pytest.raises(ExportError, match=r"net\.keras took more than 0\.1 GB of memory"):
             large(code).open()
+
+
+@linux
+def test_a_child_that_sleeps(large: Callable[[str], Child]) -> None:
+    """TensorFlow asks again for ten seconds for memory that it was refused: nobody waits for that; one that works may."""
+    begun = time.monotonic()
+    with pytest.raises(ExportError, match=r"net\.keras took more than 0\.5 GB of memory"):
+        large("time.sleep(60)").open()
+    assert time.monotonic() - begun < 60
+    working = "for i in range(30):\n  time.sleep(0.1)\n  sum(range(300_000))\n"
+    assert large(working + OPENED).open() == "d"
 
 
 def test_errors_of_ours_come_through(large: Callable[[str], Child]) -> None:
