@@ -341,7 +341,7 @@ class _Sleep:
 
 
 def _states(pid: int) -> set[str]:
-    """Return the states of a process's threads, "R", "S", "D" or another letter; none where the system does not tell."""
+    """Return the states of a process's threads, such as "R", "S" or "D"; none where the system does not tell."""
     with suppress(OSError, ValueError, IndexError):
         threads = Path(f"/proc/{pid}/task").iterdir()
         return {(thread / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] for thread in threads}
