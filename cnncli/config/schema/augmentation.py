@@ -13,6 +13,7 @@ from cnncli.layers.base import Spec
 Share = Annotated[float, Field(ge=0, le=1)]
 SignedShare = Annotated[float, Field(ge=-1, le=1)]
 Scale = Annotated[float, Field(ge=0.1, le=10)]
+Pixels = Annotated[int, Field(ge=1)]
 Shift = SignedShare | tuple[SignedShare, SignedShare]
 Range = Share | tuple[Share, Share]
 FillMode = Literal["reflect", "constant", "wrap", "nearest"]
@@ -64,11 +65,15 @@ class RandomZoom(Moved):
 class RandomScale(Moved):
     """Enlarge or shrink images and show a random part: what segmentation recipes call random scale and crop.
 
-    An image that was shrunk lies at a random place, the rest is filled.
+    An image that was shrunk lies at a random place, the rest is filled. With `size` the network learns from parts
+    of that size, at less cost, and still computes whole images when it predicts.
     """
 
     factor: tuple[Scale, Scale] = Field(
         default=(0.5, 2.0), description="Smallest and largest scale; below 1 the image shrinks."
+    )
+    size: tuple[Pixels, Pixels] | None = Field(
+        default=None, description="Height and width of the part in pixels; null: the image's."
     )
     fill_mode: FillMode = Field(default="constant", description="How to fill what a shrunken image leaves free.")
 
@@ -80,8 +85,8 @@ class RandomCrop(Augmentation):
     every side, and a part of the image's own size is cut out. A smaller part is enlarged to the image's size.
     """
 
-    height: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Height in pixels; null: the image's.")
-    width: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Width in pixels; null: the image's.")
+    height: Pixels | None = Field(default=None, description="Height in pixels; null: the image's.")
+    width: Pixels | None = Field(default=None, description="Width in pixels; null: the image's.")
     padding: int = Field(default=0, ge=0, description="Zero padding on every side before cropping, in pixels.")
 
     def fits(self, image_size: tuple[int, int]) -> bool:

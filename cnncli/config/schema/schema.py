@@ -1,12 +1,13 @@
 """The config as one object: what every other part of cnncli is handed."""
 
 import re
+from operator import le
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, model_validator
 from pydantic_core import PydanticCustomError
 
-from cnncli.config.schema.augmentation import Augmentation, RandomCrop
+from cnncli.config.schema.augmentation import Augmentation, RandomCrop, RandomScale
 from cnncli.config.schema.optimizers import Adam, Optimizer
 from cnncli.config.schema.schedules import Constant, Schedule
 from cnncli.config.schema.tasks import DEFAULT, TASKS, VALIDATION, Monitor, OutputShape, TaskName, TaskSpec
@@ -150,7 +151,16 @@ class Data(Section):
             if isinstance(change, RandomCrop) and not change.fits(self.image_size):
                 height, width = (length + 2 * change.padding for length in self.image_size)
                 raise ValueError(f"RandomCrop is larger than the image with its padding, {height}×{width}.")
+            if isinstance(change, RandomScale) and change.size and not all(map(le, change.size, self.image_size)):
+                part, image = (f"{height}×{width}" for height, width in (change.size, self.image_size))
+                raise ValueError(f"RandomScale cuts out {part} pixels of an image of {image}: no more than it has.")
         return self
+
+    @property
+    def training_size(self) -> tuple[int, int]:
+        """Height and width of what the network learns from: of the images, or of the parts cut out of them."""
+        sizes = [change.size for change in self.augmentation if isinstance(change, RandomScale) and change.size]
+        return sizes[-1] if sizes else self.image_size
 
     @property
     def has_validation(self) -> bool:

@@ -80,7 +80,7 @@ class PixelCrossEntropy(Objective):
     def _loss_of(self, targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
         logits = tf.cast(outputs, tf.float32)
         if self._loss.resolution == "image":
-            logits = _enlarged(logits, self._image_size)
+            logits = _enlarged(logits, targets.shape[1:3])
         labels = _fitted(targets, logits)
         counted = labels < self._num_classes
         known = tf.where(counted, labels, 0)

@@ -52,11 +52,13 @@ def locate(loop: StepLoop, batch: Batch) -> tuple[str, str | None]:
         return "input", None
     names = [layer.name for layer in model.layers]
     with tf.GradientTape() as tape:
-        outputs = keras.Model(model.inputs, [layer.output for layer in model.layers])(batch.inputs, training=True)
-        for name, output in zip(names, outputs, strict=True):
+        looked_at = {"layers": [layer.output for layer in model.layers], "end": model.output}
+        # `call`: of parts of images, which a model itself would refuse.
+        made = keras.Model(model.inputs, looked_at).call(batch.inputs, training=True)
+        for name, output in zip(names, made["layers"], strict=True):
             if not _finite(output):
                 return "output", name
-        loss = loop.objective.loss(batch.targets, outputs[-1])
+        loss = loop.objective.loss(batch.targets, made["end"])
     if not _finite(loss):
         return "loss", None
     weights = [(layer.name, v) for layer in model.layers for v in layer.trainable_variables]

@@ -74,7 +74,9 @@ class StepLoop:
     ) -> None:
         self.model = model
         self.updates = Updates(config.train, model)
-        self._forward = row_folding.forward(model)
+        # Its layers take images of any size, though the model asks for those that it predicts for.
+        of_parts = config.data.training_size != config.data.image_size
+        self._forward = model.call if of_parts else row_folding.forward(model)
         self.preprocessing = preprocessing
         self.objective = objective
         self._strategy = strategy or OneProcess()
@@ -192,7 +194,7 @@ class StepLoop:
     def _count(self, batch: Batch, outputs: Any, losses: tf.Tensor, penalty: tf.Tensor) -> None:
         """Add a batch to the epoch's sums."""
         number = tf.shape(batch.unmixed, tf.int64)[0]
-        targets = batch.targets if self.objective.target_spec.is_compatible_with(batch.targets) else batch.unmixed
+        targets = batch.targets if batch.targets.dtype == self.objective.target_spec.dtype else batch.unmixed
         counted = self.objective.sums(targets, outputs)
         totals = [tf.cast(tf.reduce_sum(losses), tf.float64), *(counted[name] for name in self._task_sums), number]
         if self._penalty_sum is not None:

@@ -81,6 +81,13 @@ NETWORKS: dict[str, list[tuple[str, list[str]]]] = {
         (f"Reshape: {{target_shape: [64, 1]}}, Conv1D: {{filters: 2, kernel_size: 4}}, {LOGITS}", []),
         (f"Reshape: {{target_shape: [32, 2]}}, Conv1D: {{filters: 2, kernel_size: 4}}, {LOGITS}", []),
     ],
+    "parts": [
+        (f"{conv(3, padding='same')}, {POOLED}", ["data.augmentation=[RandomScale: {size: [5, 7]}]"]),
+        (f"{conv(3, padding='same')}, {POOLED}", ["data.augmentation=[RandomScale: {size: [8, 8]}]"]),
+        (f"{conv(3, padding='same')}, {LOGITS}", ["data.augmentation=[RandomScale: {size: [5, 7]}]"]),
+        (f"Resizing: {{height: 4, width: 4}}, {POOLED}", ["data.augmentation=[RandomScale: {size: [5, 7]}]"]),
+        (f"{conv(6)}, {POOLED}", ["data.augmentation=[RandomScale: {size: [5, 7]}]"]),
+    ],
     "sums": [
         (f"{LINEAR}, {conv(3)}, {LOGITS}", []),
         (f"{conv(3)}, {conv(3)}, {LOGITS}", []),

@@ -148,5 +148,8 @@ def test_a_scaled_image(masks: np.ndarray) -> None:
     np.testing.assert_array_equal(double, masks[:, : HEIGHT // 2, : WIDTH // 2].repeat(2, axis=1).repeat(2, axis=2))
     half = np.rint(np.asarray(geometry.scale(spec, image, Corner(0.5)))[..., 0] * 255)
     assert (half[:, HEIGHT // 2 :] == 255).all()
+    part = specs.RandomScale(interpolation="nearest", fill_value=255.0, size=(HEIGHT // 2, WIDTH // 3))
+    shown = np.rint(np.asarray(geometry.scale(part, image, Corner(1.0)))[..., 0] * 255)
+    np.testing.assert_array_equal(shown, masks[:, : HEIGHT // 2, : WIDTH // 3])
     assert (half[:, :, WIDTH // 2 :] == 255).all()
     assert (half[:, : HEIGHT // 2, : WIDTH // 2] != 255).all()

@@ -33,7 +33,7 @@ data:
   validation: 0.25
   augmentation:
     - RandomFlip: {{mode: horizontal}}
-    - RandomScale: {{factor: [0.7, 1.5]}}
+    - RandomScale: {{factor: [0.7, 1.5], size: [12, 16]}}
     - CutMix
 model:
   layers:
@@ -104,6 +104,36 @@ def arrays(run: Run) -> dict[str, np.ndarray]:
     found = run.checkpoints.latest()
     assert found is not None
     return dict(found.arrays)
+
+
+PARTS = """
+name: parts
+task: segmentation
+data:
+  source: masks
+  path: nowhere
+  image_size: [24, 32]
+  augmentation:
+    - RandomFlip
+    - RandomScale: {factor: [0.8, 2.0], size: [10, 14], interpolation: nearest, fill_mode: reflect}
+model: {layers: [Conv2D: {filters: 2, kernel_size: 1}]}
+train: {batch_size: 4}
+"""
+
+
+def test_learning_from_parts_counts_their_pixels() -> None:
+    """A network that knows the classes is right everywhere in the parts, whose masks are cut out at the same places."""
+    from cnncli.engine.input_pipeline.feed import Chunk
+    from cnncli.engine.training.setup import make_step_loop
+
+    loop = make_step_loop(loads(PARTS))
+    loop.model.set_weights([np.array([[[[-9.0, 9.0]]]], np.float32), np.array([4.5, -4.5], np.float32)])
+    masks = np.random.default_rng(0).integers(0, 2, (4, 24, 32), np.uint8)
+    images = (masks * 255)[..., None]
+    loop.run(Chunk(images, masks, np.arange(4, dtype=np.int32)[None]), np.zeros((1, 1), np.float32), 0)
+    assert loop.means().metrics == {"mean_iou": 1.0, "pixel_accuracy": 1.0}
+    assert sum(int(value.sum()) for name, value in loop.state().items() if "confusion" in name) == 4 * 10 * 14
+    assert loop.model.predict(images / np.float32(255), verbose=0).shape == (4, 24, 32, 2)
 
 
 def test_evaluation_is_a_count_of_the_written_masks(run: Run, archive: Path) -> None:

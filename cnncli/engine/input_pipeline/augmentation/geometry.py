@@ -70,13 +70,13 @@ def zoom(spec: specs.RandomZoom, images: tf.Tensor, draws: Draws) -> tf.Tensor:
 
 def scale(spec: specs.RandomScale, images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Enlarge or shrink each image, and show a part of it, or all of it, at a place of its own."""
-    height, width = images.shape[1:3]
+    size = images.shape[1:3]
     factor = draws.uniform(*spec.factor)[:, tf.newaxis]
     lines = []
-    for length in (height, width):
+    for length, shown in zip(size, spec.size or size, strict=True):
         # What is not shown of an enlarged image, in its own pixels; of a shrunken one, minus what stays free.
-        hidden = length - length / factor
-        lines.append((_line(length) + 0.5) / factor - 0.5 + draws.uniform(0.0, 1.0)[:, tf.newaxis] * hidden)
+        hidden = length - shown / factor
+        lines.append((_line(shown) + 0.5) / factor - 0.5 + draws.uniform(0.0, 1.0)[:, tf.newaxis] * hidden)
     return _resample(spec, images, *lines)
 
 
@@ -121,16 +121,17 @@ def _resample(spec: specs.Moved, images: tf.Tensor, rows: tf.Tensor, columns: tf
     Args:
         spec: Says how to interpolate and to fill.
         images: The images.
-        rows: float32 (images, height): place along the height that each output row shows.
-        columns: float32 (images, width): likewise along the width.
+        rows: float32 (images, shown height): place along the height that each output row shows.
+        columns: float32 (images, shown width): likewise along the width.
     """
     count = tf.shape(images)[0]
     height, width, channels = images.shape[1:]
+    high, wide = rows.shape[1], columns.shape[1]
     down, across = _weights(spec, rows, height), _weights(spec, columns, width)
     moved = tf.matmul(down, tf.reshape(images, (count, height, width * channels)))
-    turned = tf.transpose(tf.reshape(moved, (count, height, width, channels)), (0, 2, 1, 3))
-    moved = tf.matmul(across, tf.reshape(turned, (count, width, height * channels)))
-    result = tf.transpose(tf.reshape(moved, (count, width, height, channels)), (0, 2, 1, 3))
+    turned = tf.transpose(tf.reshape(moved, (count, high, width, channels)), (0, 2, 1, 3))
+    moved = tf.matmul(across, tf.reshape(turned, (count, width, high * channels)))
+    result = tf.transpose(tf.reshape(moved, (count, wide, high, channels)), (0, 2, 1, 3))
     if spec.fill_mode == "constant" and spec.fill_value:
         covered = tf.reduce_sum(down, -1)[:, :, tf.newaxis] * tf.reduce_sum(across, -1)[:, tf.newaxis]
         result += (1.0 - covered)[..., tf.newaxis] * (spec.fill_value / 255)
