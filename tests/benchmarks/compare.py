@@ -5,7 +5,8 @@ Usage:
     python tests/benchmarks/compare.py lenet5 --data mnist.npz --repeats 5 --precision float32
         [--rival keras] [--rival torch] [--torch-python PATH] [--epochs 10] [--rival-precision float32]
 
-`--data` is an npz file, or a zip of folders train/CLASS/ and test/CLASS/ of images, which is decoded once before.
+`--data` is an npz file, or a zip of folders train/CLASS/ and test/CLASS/ of images, which is decoded once before; for
+`segnet`, a zip of train/images/ and train/masks/ (and test), which is also made smaller.
 
 All three train the same network with the same batch, epochs and validation. Prints the median seconds of each and
 their ratios, and the same of the images a second in training, after the first epoch. PyTorch is not a dependency
@@ -31,7 +32,9 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 CONFIGS = {"lenet5": "mnist_lenet5", "cifar_net": "tests/benchmarks/cifar_net.yaml"}
-CONFIGS["small_alexnet"] = "tests/benchmarks/small_alexnet.yaml"
+CONFIGS |= {name: f"tests/benchmarks/{name}.yaml" for name in ("small_alexnet", "segnet")}
+SMALLER = 320, 240
+"""Width and height of images with masks."""
 
 
 def command_of(who: str, options: argparse.Namespace, runs_dir: str) -> list[str]:
@@ -108,7 +111,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if not options.data.endswith(".npz"):
-            options.data = decoded(Path(options.data), Path(folder) / "images.npz")
+            read = decoded_masks if options.network == "segnet" else decoded
+            options.data = read(Path(options.data), Path(folder) / "images.npz")
         options.data = str(Path(options.data).resolve())
         if options.examples:
             options.data = shortened(Path(options.data), Path(folder) / "short.npz", options.examples)
@@ -134,6 +138,25 @@ def decoded(archive: Path, npz: Path) -> str:
             arrays[f"y_{split}"] = np.array([classes.index(name.split("/")[-2]) for name in own])
     order = np.random.default_rng(0).permutation(len(arrays["y_train"]))  # a plain script holds back the end of it
     np.savez(npz, **arrays | {name: arrays[name][order] for name in ("x_train", "y_train")})
+    return str(npz)
+
+
+def decoded_masks(archive: Path, npz: Path) -> str:
+    """Write the images and masks of a zip as arrays, in a smaller size, 11 being no class; return the npz file's path."""
+    arrays: dict[str, np.ndarray] = {}
+    with zipfile.ZipFile(archive) as files:
+        for split in ("train", "test"):
+            for name, kind, how in (
+                ("x", "images", Image.Resampling.BILINEAR),
+                ("y", "masks", Image.Resampling.NEAREST),
+            ):
+                own = sorted(path for path in files.namelist() if f"{split}/{kind}/" in path and "." in path)
+                arrays[f"{name}_{split}"] = np.stack(
+                    [np.asarray(Image.open(files.open(path)).resize(SMALLER, how)) for path in own]
+                )
+            masks = arrays[f"y_{split}"]
+            masks[masks == 11] = 255
+    np.savez(npz, **arrays)
     return str(npz)
 
 
