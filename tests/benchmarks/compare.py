@@ -142,7 +142,7 @@ def decoded(archive: Path, npz: Path) -> str:
 
 
 def decoded_masks(archive: Path, npz: Path) -> str:
-    """Write the images and masks of a zip as arrays, in a smaller size, 11 being no class; return the npz file's path."""
+    """Write the images and masks of a zip as smaller arrays, 11 being no class; return the npz file's path."""
     arrays: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(archive) as files:
         for split in ("train", "test"):
