@@ -169,7 +169,7 @@ class Resizing(Layer):
         """
         if len(shape) != 3:
             raise ShapeError(
-                f"{self.like} makes {times(shape)} values, which have no height and width",
+                f"the layer {self.like} makes {times(shape)} values, which have no height and width",
                 "let `like` name a layer that makes an image",
                 "E041",
             )

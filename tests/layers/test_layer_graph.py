@@ -296,7 +296,7 @@ def test_a_size_like_that_of_a_vector():
     """What makes no plane has no size that another could have."""
     layers = [conv(name="a"), Flatten(name="flat"), Dense(units=3), Resizing(like="flat", inputs=("a",))]
     (error,) = measure(lay_out(layers, left_out=()).nodes, (8, 8, 1))[1]
-    assert (error.code, error.message) == ("E041", "flat makes 256 values, which have no height and width")
+    assert (error.code, error.message) == ("E041", "the layer flat makes 256 values, which have no height and width")
 
 
 def test_a_thousand_layers_are_laid_out_in_order():
