@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnncli.analysis.rules import flow, geometry, head, size, training
+from cnncli.analysis.rules import flow, geometry, head, planes, size, training
 from cnncli.analysis.rules.rule import CheckedNetwork, Finding
 from cnncli.analysis.walk import walk
 from cnncli.config.schema.schema import Config
@@ -14,6 +14,7 @@ RULES = (
     *training.RULES,
     *flow.RULES,
     *geometry.RULES,
+    *planes.RULES,
     *size.RULES,
 )
 """Every rule takes a `CheckedNetwork` and yields its findings."""
