@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnncli.analysis.rules import flow, geometry, head, parts, size, training
+from cnncli.analysis.rules import flow, geometry, head, parts, planes, size, training
 from cnncli.analysis.rules.rule import CheckedNetwork, Finding
 from cnncli.analysis.walk import walk
 from cnncli.config.schema.schema import Config
@@ -15,6 +15,7 @@ RULES = (
     *flow.RULES,
     *geometry.RULES,
     *parts.RULES,
+    *planes.RULES,
     *size.RULES,
 )
 """Every rule takes a `CheckedNetwork` and yields its findings."""

@@ -56,6 +56,8 @@ def shape_formulas(step: Step) -> tuple[Formula, ...]:
         return (Formula("channels", Sum(channels), "those of the branches, side by side"),)
     if name == "UpSampling2D":
         return _axes([product(length, factor) for length, factor in zip(shape, layer.size, strict=False)])  # type: ignore[attr-defined]
+    if name == "Resizing" and layer.like is not None:  # type: ignore[attr-defined]
+        return _named("", [Number(length) for length in layer.lengths], f"those of {layer.like}")  # type: ignore[attr-defined]
     if name == "ZeroPadding2D":
         return _axes([Sum((Number(n), *map(Number, e))) for n, e in zip(shape, layer.padding, strict=False)])  # type: ignore[attr-defined]
     if name == "Cropping2D":
@@ -108,7 +110,7 @@ def field_formulas(
     if [size.value for size in sizes] != [size for size, _ in after]:
         return ()  # enlarging layers and uneven branches: the rule of thumb does not hold
     found = _named("sees", sizes, "what its input sees + (window − 1) · stride so far")
-    if any(window.stride != 1 for window in windows):
+    if any(window.stride != 1 for window in windows) and all(window.stride.denominator == 1 for window in windows):
         strides = [product(stride, int(w.stride)) for (_, stride), w in zip(before, windows, strict=True)]
         found += _named("stride so far", strides, "")
     return found

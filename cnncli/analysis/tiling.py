@@ -13,7 +13,7 @@ from cnncli.config.schema.schema import Config
 from cnncli.config.schema.tasks import MASK
 from cnncli.errors import CnnError, ShapeError
 from cnncli.layers.base import Shape
-from cnncli.layers.graph import shapes
+from cnncli.layers.graph import Node, shapes
 from cnncli.layers.receptive_field import View, views
 
 LEAST = 256
@@ -80,12 +80,44 @@ def tiling(config: Config) -> Tiling:
                 f"the network cannot compute an image in tiles: what {step.node.name} makes depends on the whole image",
                 "Leave out --tiles: the image is then resized to the network's input.",
             )
-    seen = views(config.nodes, [step.output_shape for step in steps], config.input_shape)
-    period = lcm(*(sight.advance for view in seen for sight in view.sights))
+    period = _period(config)
     output = config.outputs.get(MASK, len(config.nodes) - 1)
     side = -(-max(config.data.image_size) // period) * period
     margin = -(-_margin(config, output, side, period) // period) * period
+    _refuse_uneven(config, side, period)
     return Tiling(_side(config, margin, period), margin, period)
+
+
+def _period(config: Config) -> int:
+    """Return the pixels after which all strides begin alike.
+
+    A plane that is resized to the size of another one begins alike after few pixels only where the strides before it
+    divide the image's side: it is looked at in such an image.
+    """
+    longest = max(config.data.image_size)
+    first = next((i for i, node in enumerate(config.nodes) if node.like is not None), len(config.nodes))
+    period = _common_advance(config.nodes[:first], config.input_shape)
+    if first == len(config.nodes):
+        return period
+    side = -(-longest // period) * period
+    return lcm(period, _common_advance(config.nodes, (side, side, config.data.channels)))
+
+
+def _common_advance(nodes: Sequence[Node], input_shape: Shape) -> int:
+    found = views(nodes, _shapes(nodes, input_shape), input_shape)
+    return lcm(*(sight.advance for view in found for sight in view.sights))
+
+
+def _refuse_uneven(config: Config, side: int, period: int) -> None:
+    """Raise CnnError if a layer's windows are others in a larger image: a plane of fixed size, resized again."""
+    smaller, larger = (walk(config.nodes, (length, length, config.data.channels)) for length in (side, side + period))
+    for one, other in zip(smaller, larger, strict=True):
+        if one.node.layer.windows(one.input_shape) != other.node.layer.windows(other.input_shape):
+            raise CnnError(
+                f"the network cannot compute an image in tiles: what {one.node.name} makes of a place depends on the "
+                "image's size",
+                "Tiles require layers that divide or multiply the image's size by the same number whatever it is.",
+            )
 
 
 def _margin(config: Config, output: int, side: int, period: int) -> int:
@@ -107,8 +139,12 @@ def _margin(config: Config, output: int, side: int, period: int) -> int:
 
 
 def _made(config: Config, side: int) -> Sequence[Shape]:
+    return _shapes(config.nodes, (side, side, config.data.channels))
+
+
+def _shapes(nodes: Sequence[Node], input_shape: Shape) -> Sequence[Shape]:
     try:
-        found = shapes(config.nodes, (side, side, config.data.channels))
+        found = shapes(nodes, input_shape)
     except ShapeError as error:
         raise CnnError(f"the network cannot compute an image in tiles: {error.message}") from error
     return found

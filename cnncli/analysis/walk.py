@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cnncli.layers.base import Shape
-from cnncli.layers.graph import Node, input_shapes, shapes
+from cnncli.layers.graph import Node, input_shapes, shapes, sized
 from cnncli.layers.reach import Reach
 from cnncli.layers.receptive_field import receptive_fields
 
@@ -39,7 +39,7 @@ def walk(nodes: Sequence[Node], input_shape: Shape) -> tuple[Step, ...]:
     Raises:
         ShapeError: If a layer cannot take its input.
     """
-    made = shapes(nodes, input_shape)
+    nodes, made = sized(nodes, input_shape), shapes(nodes, input_shape)
     fields = receptive_fields(nodes, made, input_shape)
     return tuple(
         Step(node, input_shapes(node, made, input_shape), shape, field)

@@ -25,6 +25,7 @@ from cnncli.config.yaml.problems import Problems, problem
 from cnncli.config.yaml.tree import Entry, Mapping, Scalar, Sequence, Value
 from cnncli.errors import ConfigError, Problem
 from cnncli.layers.base import Spec
+from cnncli.layers.fitting import advice
 from cnncli.layers.graph import GraphError, measure
 from cnncli.layers.layout import Layout, lay_out
 
@@ -227,7 +228,8 @@ class _Builder:
             self.graph_problem(each)
         for unfit in measure(layout.nodes, input_shape or ())[1]:
             message = f"{sentence(unfit.message)}\nSizes on the way: {unfit.sizes}"
-            self.add(unfit.code or "E040", message, unfit.node.path, sentence(unfit.hint or ""))
+            hint = advice(layout.nodes, input_shape or (), unfit) or unfit.hint or ""
+            self.add(unfit.code or "E040", message, unfit.node.path, sentence(hint))
         return layout
 
     def graph_problem(self, error: GraphError) -> None:

@@ -52,8 +52,8 @@ _ONE_OF = {
 }
 """What a field takes whose values are named things, and the family that has them; the first that fits counts."""
 
-_FORMS = {"Parallel": "Parallel: [[…], […]]"}
-"""Things that take a value in place of arguments."""
+_FORMS = {"Parallel": "Parallel: [[…], […]]", "Resizing": "Resizing: {height: …, width: …}\nResizing: {like: …}"}
+"""Things that take a value in place of arguments, or one of two sets of arguments."""
 
 _NOTE = re.compile(r"^(?:Input shape|Output shape|Parameters|Reference): ")
 _SECTION = re.compile(r"^(?:Args:|Raises: |Example: )")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cnncli.errors import CnnError, ShapeError
 from cnncli.layers.base import Layer, Merge, Shape
+from cnncli.layers.resizing import Resizing
 from cnncli.layers.sliding import times
 
 INPUT = -1
@@ -33,6 +34,7 @@ class Node:
             smaller than the node's own index.
         path: Where the config describes it, "model.layers[3].Conv2D".
         named: Whether the config names its inputs; else they follow from its place.
+        like: Index of the node whose height and width it takes, without reading its values; None for most.
     """
 
     name: str
@@ -40,6 +42,12 @@ class Node:
     inputs: tuple[int, ...]
     path: str
     named: bool = False
+    like: int | None = None
+
+    @property
+    def needed(self) -> tuple[int, ...]:
+        """Indices of the nodes whose outputs or sizes it takes."""
+        return self.inputs if self.like is None else (*self.inputs, self.like)
 
 
 class GraphError(CnnError):
@@ -115,18 +123,37 @@ def measure(nodes: Sequence[Node], input_shape: Shape) -> tuple[list[Shape | Non
     outputs: list[Shape | None] = []
     problems: list[NodeShapeError] = []
     for node in nodes:
-        given = [input_shape if i == INPUT else outputs[i] if i > INPUT else None for i in node.inputs]
-        known = [shape for shape in given if shape is not None]
+        needed = [input_shape if i == INPUT else outputs[i] if i > INPUT else None for i in node.needed]
+        known = [shape for shape in needed if shape is not None]
         shape = None
-        if len(known) == len(given):
+        if len(known) == len(needed):
             try:
-                shape = _output_shape(node.layer, known)
+                shape = _output_shape(_sized(node, known[-1]).layer, known[: len(node.inputs)])
             except ShapeError as error:
                 if len(problems) < MOST_PROBLEMS:
                     trails = [_trail(i, nodes, outputs, input_shape) for i in dict.fromkeys(node.inputs)]
                     problems.append(NodeShapeError(error, node, trails))
         outputs.append(shape)
     return outputs, problems
+
+
+def sized(nodes: Sequence[Node], input_shape: Shape) -> tuple[Node, ...]:
+    """Return the nodes with a height and width where they take those of another node.
+
+    Args:
+        nodes: The network.
+        input_shape: The size at which it is computed.
+    """
+    if all(node.like is None for node in nodes):
+        return tuple(nodes)
+    return tuple(_sized(node, shape) for node, shape in zip(nodes, shapes(nodes, input_shape), strict=True))
+
+
+def _sized(node: Node, shape: Shape) -> Node:
+    """Return a node with the height and width of `shape` where it takes those of another node."""
+    if node.like is None or not isinstance(node.layer, Resizing):
+        return node
+    return replace(node, layer=node.layer.sized(shape))
 
 
 def _output_shape(layer: Layer, given: Sequence[Shape]) -> Shape:

@@ -175,11 +175,13 @@ class _Plan:
         if len(self.nodes) == MAX_NODES:
             raise GraphError(f"the network has more than {MAX_NODES:,} layers", "use fewer repetitions", path, "E029")
         index, name = len(self.nodes), self._name(layer, path, shared)
+        like = getattr(layer, "like", None)
+        size = None if like is None else self.references.lookup(like, f"{path}.like")
         self.paths[name] = path
         if layer.name is not None and (shared or layer.name == name):
             self.references.add(layer.name, index)
         inputs = self._checked(layer, source, path)
-        self.nodes.append(Node(name, layer, inputs, path, source.named))
+        self.nodes.append(Node(name, layer, inputs, path, source.named, size))
         return _Source((index,))
 
     def _checked(self, layer: Layer, source: _Source, path: str) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cnncli.layers.base import Shape, Window
-from cnncli.layers.graph import INPUT, Node, input_shapes
+from cnncli.layers.graph import INPUT, Node, input_shapes, sized
 from cnncli.layers.reach import Reach, Sight
 from cnncli.layers.reshaping import Reshape
 
@@ -90,7 +90,7 @@ def views(nodes: Sequence[Node], shapes: Sequence[Shape], input_shape: Shape) ->
         shapes: Its nodes' output shapes.
         input_shape: The image's: (height, width, channels).
     """
-    lengths = input_shape[:-1]
+    nodes, lengths = sized(nodes, input_shape), input_shape[:-1]
     image = View(tuple(map(Sight.of_pixels, lengths)), tuple(range(len(lengths))))
     views: list[View] = []
     for node, output_shape in zip(nodes, shapes, strict=True):

@@ -146,14 +146,14 @@ class References:
         waiting = [target]
         while waiting:
             index = waiting.pop()
-            if token in self._nodes[index].inputs:
+            if token in self._nodes[index].needed:
                 way: list[int] = []
                 step: int | None = index
                 while step is not None:
                     way.append(step)
                     step = came_from[step]
                 return way
-            for given in self._nodes[index].inputs:
+            for given in self._nodes[index].needed:
                 source = given if given >= INPUT else firsts.get(self._waiting(given).name, INPUT)
                 if source != INPUT and source not in came_from:
                     came_from[source] = index

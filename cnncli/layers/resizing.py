@@ -1,15 +1,15 @@
 """Layers that change an image's height and width without weights."""
 
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from cnncli.errors import ShapeError
 from cnncli.layers.arguments import Interpolation, Positive, Size2
-from cnncli.layers.base import Layer, Shape, Window
-from cnncli.layers.sliding import check_rank, things
+from cnncli.layers.base import Layer, LayerName, Shape, Window
+from cnncli.layers.sliding import check_rank, things, times
 
 REACH = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
 """Input positions on each side of a sampled point that count in its value."""
@@ -126,33 +126,71 @@ class UpSampling2D(Layer):
 
 
 class Resizing(Layer):
-    """Bring an image to a given height and width, stretching it.
+    """Bring an image to a given height and width, or to those of another layer, stretching it.
+
+    A decoder that enlarges to the size of its encoder fits at every image size: twice 22 is not 45.
 
     Args:
         height: Rows of the output.
         width: Columns of the output.
+        like: Layer whose height and width the output has, in place of numbers; "input" for the image's.
         interpolation: How values between pixels come about.
 
     Input shape: (height, width, channels).
-    Output shape: (height, width, channels) as given.
+    Output shape: (height, width, channels), height and width as given or as the other layer's.
+    Example: Resizing(height=6, width=8).output_shape((4, 4, 3)) == (6, 8, 3)
     """
 
     is_linear: ClassVar[bool] = True
     needs_float32: ClassVar[bool] = True
+    own_arguments: ClassVar[frozenset[str]] = frozenset({"like"})
 
-    height: Positive
-    width: Positive
+    height: Annotated[Positive | None, Field(description="Rows of the output.")] = None
+    width: Annotated[Positive | None, Field(description="Columns of the output.")] = None
+    like: LayerName | None = None
     interpolation: Annotated[Interpolation, Field(description="Kind of interpolation.")] = "bilinear"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        numbers = (self.height, self.width)
+        if self.like is not None and numbers != (None, None):
+            raise PydanticCustomError("size", "Resizing takes height and width, or like, not both")
+        if self.like is None and None in numbers:
+            raise PydanticCustomError(
+                "size", "Resizing needs height and width, or like with the name of the layer whose size it takes"
+            )
+        return self
+
+    def sized(self, shape: Shape) -> Self:
+        """Return the layer with the height and width of the layer that it names.
+
+        Args:
+            shape: Shape of what the named layer makes.
+        """
+        if len(shape) != 3:
+            raise ShapeError(
+                f"the layer {self.like} makes {times(shape)} values, which have no height and width",
+                "let `like` name a layer that makes an image",
+                "E041",
+            )
+        return self.model_copy(update={"height": shape[0], "width": shape[1]})
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Height and width of the output; one that takes those of another layer has them once it is `sized`."""
+        if self.height is None or self.width is None:
+            raise ValueError(f"the size of {self.like} is not known here")
+        return self.height, self.width
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the given height and width."""
         check_rank(self, input_shape, 2)
-        return (self.height, self.width, input_shape[-1])
+        return (*self.lengths, input_shape[-1])
 
     def windows(self, input_shape: Shape) -> tuple[Window, ...] | None:
         """Return the positions that each output is interpolated from."""
-        lengths = (self.height, self.width)
-        return tuple(sample(Fraction(n, m), self.interpolation) for n, m in zip(input_shape, lengths, strict=False))
+        pairs = zip(input_shape, self.lengths, strict=False)
+        return tuple(sample(Fraction(n, m), self.interpolation) for n, m in pairs)
 
 
 def sample(stride: Fraction, interpolation: str) -> Window:

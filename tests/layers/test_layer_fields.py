@@ -96,6 +96,16 @@ def test_layers_that_change_the_scale(layers, size, stride):
     assert last(layers, (18, 18, 1))[:2] == (size, stride)
 
 
+def test_a_size_like_that_of_another_layer():
+    """It sees what a resize to the same numbers sees."""
+    like, fixed = (
+        [conv(3, name="fine"), MaxPooling2D(), conv(3), Resizing(**size), conv(3)]
+        for size in ({"like": "fine"}, {"height": 45, "width": 50})
+    )
+    assert fields(like, (45, 50, 1)) == fields(fixed, (45, 50, 1))
+    assert fields(like, (32, 32, 1))[-1][0] == (12, 1, -5)
+
+
 def test_the_whole_image():
     """After Flatten or a global pooling all outputs see the whole image."""
     assert fields([conv(3), Flatten(), Dense(units=2)], (8, 8, 1))[1:] == (None, None)

@@ -12,11 +12,12 @@ from cnncli.layers import (
     MaxPooling2D,
     Multiply,
     ReLU,
+    Resizing,
     Subtract,
     UpSampling2D,
 )
 from cnncli.layers.composites import Block, Parallel, Repeat, Residual
-from cnncli.layers.graph import INPUT, MOST_PROBLEMS, GraphError, NodeShapeError, measure, shapes
+from cnncli.layers.graph import INPUT, MOST_PROBLEMS, GraphError, NodeShapeError, measure, shapes, sized
 from cnncli.layers.layout import flatten, lay_out
 
 
@@ -207,6 +208,15 @@ def test_names_of_layers_that_were_left_out_are_no_error():
             "a reads b, b reads c, c reads a",
         ),
         ([conv(name="a", inputs=("z",)), *[ReLU()] * 9, conv(name="z")], "E035", "a reads z, z reads re_lu_8, "),
+        ([conv(name="a"), Resizing(like="c")], "E033", 'no layer is named "c"'),
+        ([Resizing(like="a", name="a")], "E035", "the layer a reads itself"),
+        ([conv(), Resizing(like="b", name="a"), conv(name="b")], "E035", "a reads b, b reads a"),
+        (
+            [Resizing(like="b", name="a"), conv(name="b", inputs=("input",)), Concatenate(inputs=("a", "b"))],
+            "E034",
+            '"b" comes later',
+        ),
+        ([conv(name="a"), conv(inputs=("input",)), Resizing(like="a")], "E037", "no layer reads a"),
         ([Add()], "E036", "here it has only input"),
         ([conv(name="a"), ReLU(inputs=("a", "a"))], "E036", "ReLU takes one input; here it has 2"),
         ([conv(name="a"), Subtract(inputs=("a", "a", "a"))], "E036", "takes 2 inputs; here it has 3"),
@@ -254,6 +264,39 @@ def test_shape_errors_of_several_inputs_tell_each_way():
     assert [error.node.name for error in errors] == ["sum", "large"]
     assert errors[0].sizes == "same 8×8×4 → a 8×8×8; same 8×8×4 → half 4×4×4"
     assert errors[1].sizes == "input 8×8×1 → stem 8×8×4 → half 4×4×4"
+
+
+def decoder():
+    """Return a pooling whose plane goes back to the size of what was pooled, and then to the image's."""
+    return flatten(
+        [
+            conv(5, strides=2, name="fine"),
+            MaxPooling2D(),
+            Resizing(like="fine", name="up"),
+            Concatenate(inputs=("fine", "up")),
+            Resizing(like="input", interpolation="nearest"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(("size", "fine", "coarse"), [((45, 64), (23, 32), (11, 16)), ((9, 7), (5, 4), (2, 2))])
+def test_a_size_like_that_of_another_layer(size, fine, coarse):
+    """It follows the image's size, and reads nothing of the layer that has it."""
+    nodes = decoder()
+    assert [(node.inputs, node.like) for node in nodes[2:]] == [((1,), 0), ((0, 2), None), ((3,), INPUT)]
+    assert shapes(nodes, (*size, 3)) == ((*fine, 5), (*coarse, 5), (*fine, 5), (*fine, 10), (*size, 10))
+    found = sized(nodes, (*size, 3))
+    assert [node.layer.lengths for node in (found[2], found[4])] == [fine, size]
+    assert found[2].layer.keras_arguments() == {"height": fine[0], "width": fine[1], "interpolation": "bilinear"}
+    assert sized(found, (20, 20, 3))[2].layer.lengths == (10, 10)
+    assert nodes[2].layer.height is None
+
+
+def test_a_size_like_that_of_a_vector():
+    """What makes no plane has no size that another could have."""
+    layers = [conv(name="a"), Flatten(name="flat"), Dense(units=3), Resizing(like="flat", inputs=("a",))]
+    (error,) = measure(lay_out(layers, left_out=()).nodes, (8, 8, 1))[1]
+    assert (error.code, error.message) == ("E041", "the layer flat makes 256 values, which have no height and width")
 
 
 def test_a_thousand_layers_are_laid_out_in_order():

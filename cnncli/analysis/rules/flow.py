@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
 
 from cnncli.analysis.rules.rule import CheckedNetwork, Finding
 from cnncli.analysis.walk import Step
@@ -10,7 +12,6 @@ from cnncli.layers.base import Layer
 from cnncli.layers.depthwise import DepthwiseConv2D
 from cnncli.layers.graph import INPUT
 from cnncli.layers.normalization import BatchNormalization
-from cnncli.layers.transpose import Conv2DTranspose
 
 
 def activation_between(network: CheckedNetwork) -> Iterator[Finding]:
@@ -19,7 +20,7 @@ def activation_between(network: CheckedNetwork) -> Iterator[Finding]:
     for index, step in enumerate(network.steps):
         layer = step.node.layer
         before = next((s for i in step.node.inputs if (s := last_sum[i]) is not None), None)
-        if layer.is_weighted_sum and before is not None and not _meant(network.steps[before], step):
+        if layer.is_weighted_sum and before is not None and not _meant(network, network.steps[before], step):
             first = network.steps[before].node
             yield Finding(
                 "W310",
@@ -31,10 +32,39 @@ def activation_between(network: CheckedNetwork) -> Iterator[Finding]:
         last_sum[index] = _after(index, step.node.layer, before)
 
 
-def _meant(first: Step, second: Step) -> bool:
-    """Say whether two sums are meant to be one: in parts to save work (channels one by one, or few), or to enlarge."""
+def _meant(network: CheckedNetwork, first: Step, second: Step) -> bool:
+    """Say whether two sums are meant to be one: in parts to save work (channels one by one, or few), or to enlarge.
+
+    One layer in the place of two around an enlargement would compute all channels at the finer plane's places.
+    """
     narrow = first.output_shape[-1] < min(first.input_shape[-1], second.output_shape[-1])
-    return narrow or isinstance(first.node.layer, (DepthwiseConv2D, Conv2DTranspose))
+    if narrow or isinstance(first.node.layer, DepthwiseConv2D):
+        return True
+    paces = [_pace(network, step) for step in (first.node.inputs[0], first, second.node.inputs[0], second)]
+    if any(_is_finer(after, before) for before, after in pairwise(paces)):
+        return True
+    # A 1×1 head after a resize-convolution: what it is after a transposed one.
+    return getattr(second.node.layer, "kernel_size", None) == (1, 1) and _follows_enlargement(network, first)
+
+
+def _follows_enlargement(network: CheckedNetwork, step: Step) -> bool:
+    """Say whether a layer reads a plane that has just been enlarged."""
+    source = step.node.inputs[0]
+    if source == INPUT or network.steps[source].node.layer.is_weighted_sum:
+        return False
+    return _is_finer(_pace(network, source), _pace(network, network.steps[source].node.inputs[0]))
+
+
+def _pace(network: CheckedNetwork, at: int | Step) -> tuple[int | Fraction, ...]:
+    """Return the pixels between what neighbouring places of a plane see; none where all see the whole image."""
+    if at == INPUT:
+        return (1,) * (len(network.config.input_shape) - 1)
+    field = (network.steps[at] if isinstance(at, int) else at).field
+    return tuple(reach.stride for reach in field or ())
+
+
+def _is_finer(after: tuple[int | Fraction, ...], before: tuple[int | Fraction, ...]) -> bool:
+    return any(0 < one < other for one, other in zip(after, before, strict=False))
 
 
 def _after(index: int, layer: Layer, before: int | None) -> int | None:

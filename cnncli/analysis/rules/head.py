@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnncli.analysis.rules.known_sets import KNOWN_SETS
+from cnncli.analysis.rules.known_sets import num_classes
 from cnncli.analysis.rules.rule import CheckedNetwork, Finding
 from cnncli.layers.dense import Dense
 
@@ -13,17 +13,18 @@ _PROBABILITIES = ("softmax", "log_softmax", "sparsemax")
 
 def output_fits_the_task(network: CheckedNetwork) -> Iterator[Finding]:
     """The network ends in what its task compares with the targets."""
-    config, known = network.config, KNOWN_SETS.get(network.config.data.source)
-    num_classes = known.num_classes if known else None
-    problem = config.task_spec.check_output(config.output_shape, num_classes, config.data.image_size)
+    config = network.config
+    problem = config.task_spec.check_output(config.output_shape, num_classes(config.data), config.data.image_size)
     if problem is not None:
         path = "model.outputs" if len(config.outputs) > 1 else network.steps[-1].node.path
+        path += f".{problem.output}" if problem.output else ""
         yield Finding(problem.code, path, problem.message, problem.hint)
 
 
 def softmax_at_the_end(network: CheckedNetwork) -> Iterator[Finding]:
     """The loss is computed from logits: probabilities at the end are taken off, or are wrong."""
     if len(network.config.outputs) > 1:
+        yield from _activations_of_outputs(network)
         return
     last = network.steps[-1].node
     name = last.layer.final_activation
@@ -42,6 +43,20 @@ def softmax_at_the_end(network: CheckedNetwork) -> Iterator[Finding]:
             f"The network ends in {name}, which restricts the logits: the loss cannot decrease as it should.",
             "Remove the activation of the last layer.",
         )
+
+
+def _activations_of_outputs(network: CheckedNetwork) -> Iterator[Finding]:
+    """Of several outputs, none has its softmax taken off: all are logits that the task compares with its targets."""
+    for name, index in network.config.outputs.items():
+        activation = network.steps[index].node.layer.final_activation
+        if network.config.task_spec.has_places and activation != "linear":
+            yield Finding(
+                "W302",
+                f"model.outputs.{name}",
+                f"The output {name} ends in {activation}, which restricts the logits: the loss cannot decrease as it "
+                "should.",
+                f"Remove the activation of {network.steps[index].node.name}.",
+            )
 
 
 def softmax_before_the_end(network: CheckedNetwork) -> Iterator[Finding]:

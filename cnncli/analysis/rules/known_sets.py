@@ -1,4 +1,4 @@
-"""Sizes of the built-in sets, known without reading them."""
+"""Sizes of sets that are known without reading them: the built-in ones, and classes that a config names."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ KNOWN_SETS = {
     "cifar100": KnownSet(100, 50_000),
 }
 """By the name of `data.source`; a local copy may have fewer examples, not other classes."""
+
+
+def num_classes(data: Data) -> int | None:
+    """Return the number of classes, None where the source has to be read to know."""
+    known, names = KNOWN_SETS.get(data.source), data.classes
+    if known is not None or names is None:
+        return known.num_classes if known else None
+    # A list of names may name an ignored value too, by its place; it is no class then.
+    ignored = (data.ignore,) if isinstance(data.ignore, int) else data.ignore or ()
+    return len(names) if isinstance(names, dict) else sum(number not in ignored for number in range(len(names)))
 
 
 def num_training_examples(data: Data) -> int | None:

@@ -37,12 +37,14 @@ class OutputProblem(NamedTuple):
         hint: What to do.
         is_fatal: Whether such a network cannot be trained at all; otherwise it only trains badly.
         code: Number of the problem's page.
+        output: Name of the output with the problem, where it is one of several.
     """
 
     message: str
     hint: str
     is_fatal: bool = True
     code: str = "E301"
+    output: str | None = None
 
 
 class Conflict(NamedTuple):
@@ -213,24 +215,55 @@ class Segmentation(TaskSpec):
                     f"Name the output that is the prediction {MASK}; the others only help training.",
                     code="E304",
                 )
-            found = (self.check_output(each, num_classes, image_size) for each in shape.values())
-            return next((problem for problem in found if problem is not None), None)
+            return self._check_outputs(shape, num_classes, image_size)
+        return self._check_plane("The network", shape, num_classes, image_size)
+
+    def _check_outputs(
+        self, shapes: Mapping[str, Shape], num_classes: int | None, image_size: tuple[int, int]
+    ) -> OutputProblem | None:
+        """Return why one of several outputs is no such plane: all are compared with the same masks."""
+        for name, shape in shapes.items():
+            problem = self._check_plane(f"The output {name}", shape, num_classes, image_size)
+            if problem is not None:
+                return problem._replace(output=name)
+        channels = shapes[MASK][-1]
+        for name, shape in shapes.items():
+            if shape[-1] != channels:
+                return OutputProblem(
+                    f"The output {name} ends in {shape[-1]:,} channels, {MASK} in {channels:,}: both are compared with "
+                    "the same masks.",
+                    "Give each output one filter per class.",
+                    output=name,
+                )
+        return None
+
+    def _check_plane(
+        self, what: str, shape: Shape, num_classes: int | None, image_size: tuple[int, int]
+    ) -> OutputProblem | None:
+        """Return why an output, called `what`, is not a plane with one number per class."""
         if len(shape) != 3:
             return OutputProblem(
-                f"The network ends in {'×'.join(map(str, shape))} values; segmentation ends in a plane with one number "
+                f"{what} ends in {'×'.join(map(str, shape))} values; segmentation ends in a plane with one number "
                 "per class, height×width×classes.",
                 "Leave out Flatten, Dense and global pooling, and end with Conv2D: {filters: CLASSES, kernel_size: 1}.",
             )
         if num_classes is not None and shape[-1] != num_classes:
+            one_more = " What data.ignore names is not a class: it has no logit." * (shape[-1] == num_classes + 1)
             return OutputProblem(
-                f"The network ends in {shape[-1]:,} channels; the data has {num_classes:,} classes.",
-                f"Give the last layer {num_classes} filters: one logit per class.",
+                f"{what} ends in {shape[-1]:,} channels; the data has {num_classes:,} classes.",
+                f"Give the last layer {num_classes} filters: one logit per class.{one_more}",
             )
         if shape[0] > image_size[0] or shape[1] > image_size[1]:
             return OutputProblem(
-                f"The network ends in a plane of {shape[0]}×{shape[1]}, larger than the image, "
+                f"{what} ends in a plane of {shape[0]}×{shape[1]}, larger than the image, "
                 f"{image_size[0]}×{image_size[1]}.",
                 "Enlarge less: the output may be as large as the image, or smaller.",
+            )
+        if shape[-1] == 1:
+            return OutputProblem(
+                f"{what} ends in a single channel; it needs one per class, so two for two classes.",
+                "Give the last layer as many filters as there are classes; the background is one of them.",
+                is_fatal=False,
             )
         return None
 

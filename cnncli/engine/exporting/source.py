@@ -22,6 +22,7 @@ from cnncli.engine.network.adapt import freeze_statistics
 from cnncli.engine.network.model import build, logits_nodes
 from cnncli.engine.network.variables import assign, model_variables
 from cnncli.engine.tasks.objective import Objective, make_objective
+from cnncli.layers import graph
 from cnncli.layers.graph import Node
 from cnncli.runs.environment import versions
 from cnncli.runs.run import Run
@@ -61,8 +62,8 @@ class Source:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """The network up to its logits."""
-        return logits_nodes(self.config.nodes)
+        """The network up to its logits, at the size at which it was trained."""
+        return graph.sized(logits_nodes(self.config.nodes), self.config.input_shape)
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -15,7 +15,7 @@ from cnncli.engine.fast_ops import batch_normalization, convolution
 from cnncli.engine.network.own_layers import OWN_LAYERS, fixed_kernel, needs_float32
 from cnncli.layers.base import Merge, Shape
 from cnncli.layers.convolution import Conv2D, Convolution
-from cnncli.layers.graph import INPUT, Node
+from cnncli.layers.graph import INPUT, Node, sized
 from cnncli.layers.kernels import WHITENING
 from cnncli.layers.normalization import BatchNormalization
 from cnncli.layers.transpose import Conv2DTranspose
@@ -68,7 +68,7 @@ def build_network(
     names = {node.name for node in nodes}
     inputs = keras.Input(shape=input_shape, name=next(n for n in ("input", "image", "_input") if n not in names))
     tensors: list[Any] = []
-    for index, node in enumerate(nodes):
+    for index, node in enumerate(sized(nodes, input_shape)):
         given = [inputs if i == INPUT else tensors[i] for i in node.inputs]
         # Logits of a mixed-precision network are float32: a loss of 8-bit mantissas would be a coarse one.
         dtype = "float32" if index in logits or needs_float32(node.layer) else None

@@ -32,6 +32,29 @@ def norm(momentum: float) -> str:
     return f"{plain}, BatchNormalization: {{momentum: {momentum}}}, ReLU, {LOGITS}"
 
 
+def scenes(size: object, *more: str) -> list[str]:
+    """Return settings that make a network one of segmentation, of images of a size."""
+    return ["task=segmentation", "data.source=digit_scenes", f"data.image_size={size}", *more]
+
+
+def masks(*more: str) -> list[str]:
+    """Return settings for masks that are not there to be read."""
+    return scenes([8, 8], "data.source=masks", "data.path=x", *more)
+
+
+def named(name: str, filters: int, **arguments: object) -> str:
+    """Return a 1×1 convolution without activation that others can read."""
+    return conv(1, filters, activation="linear", name=name, **arguments)
+
+
+def strided(*strides: int) -> str:
+    """Return 5×5 convolutions with these strides."""
+    return ", ".join(conv(5, strides=each, padding="same") for each in strides)
+
+
+PIXELS = conv(1, 11, activation="linear")
+GATE = "GlobalAveragePooling2D: {keepdims: true, name: b}, Multiply: {inputs: [a, b]}"
+TWO = "model.outputs={mask: fine, side: coarse}"
 WIDE = "Dense: {units: 2000, activation: relu}"
 LINEAR = conv(3, activation="linear", padding="same", use_bias="false")
 NETWORKS: dict[str, list[tuple[str, list[str]]]] = {
@@ -119,6 +142,33 @@ NETWORKS: dict[str, list[tuple[str, list[str]]]] = {
         ("Dense: {units: 100000, activation: relu}, GlobalAveragePooling2D, Dense: {units: 10}", []),
         (f"Flatten, {WIDE}, Dense: {{units: 64, activation: relu}}, Dense: {{units: 10}}", []),
         (f"Flatten, {WIDE}, Dense: {{units: 65, activation: relu}}, Dense: {{units: 10}}", []),
+    ],
+    "planes": [
+        (f"{strided(4, 4)}, {PIXELS}", scenes([64, 64])),
+        (f"{strided(4, 4, 2)}, {PIXELS}", scenes([64, 64])),
+        (f"{strided(4, 4, 2)}, {PIXELS}, Resizing: {{like: input}}", scenes([64, 70])),
+        (f"{strided(4, 4, 2)}, Resizing: {{like: input}}, {PIXELS}", scenes([64, 64])),
+        (f"{strided(4, 4)}, {conv(5, strides=[2, 1], padding='same')}, {PIXELS}", scenes([64, 64])),
+        (f"{conv(3, padding='same')}, {PIXELS}", scenes([12, 13])),
+        (f"{conv(3, padding='same')}, {PIXELS}", scenes([13, 13])),
+        (PIXELS, scenes([13, 13])),
+        (f"{conv(3, name='a')}, {GATE}, {PIXELS}", scenes([64, 64])),
+    ],
+    "classes": [
+        (conv(1, 12, activation="linear"), scenes([8, 8])),
+        (conv(1, 3, activation="linear"), masks("data.classes={road: 0, car: 1}", "data.ignore=255")),
+        (conv(1, 3, activation="linear"), masks("data.classes=[road, car, void]", "data.ignore=2")),
+        (conv(1, 3, activation="linear"), masks("data.classes=[road, car, sky]", "data.ignore=255")),
+        (conv(1, 1, activation="linear"), masks()),
+        (conv(1, 3, activation="linear"), masks()),
+        (f"{named('coarse', 4)}, {named('fine', 3, inputs='input')}", masks(TWO)),
+        (f"{named('coarse', 3)}, {named('fine', 3, inputs='input')}", masks(TWO)),
+        (f"{named('coarse', 10)}, {named('fine', 11, inputs='input')}", scenes([8, 8], TWO)),
+        (f"{conv(1, 3, activation='softmax', name='coarse')}, {named('fine', 3, inputs='input')}", masks(TWO)),
+        (
+            f"{named('coarse', 3)}, UpSampling2D: {{name: large}}, {named('fine', 3, inputs='input')}",
+            masks(TWO.replace("coarse", "large")),
+        ),
     ],
     "training": [
         (LOGITS, ["train.batch_size=1298"]),

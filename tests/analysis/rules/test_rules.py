@@ -176,6 +176,37 @@ def test_linear_bottlenecks_are_meant() -> None:
     assert "W310" not in codes(depthwise)
 
 
+UP = "{UpSampling2D: {size: 2}}"
+TRANSPOSED = "{{Conv2DTranspose: {{filters: 8, kernel_size: 2, strides: {}}}}}"
+SAME_LINEAR = conv(8, 3, activation="linear", padding="same")
+PIXEL_HEAD = "{Conv2D: {filters: 11, kernel_size: 1}}"
+
+
+@pytest.mark.parametrize(
+    ("layers", "reported"),
+    [
+        (f"{SAME_LINEAR}, {TRANSPOSED.format(2)}, ReLU", False),
+        (f"{TRANSPOSED.format(2)}, {SAME_LINEAR}, ReLU", False),
+        (f"{TRANSPOSED.format(2)}", False),
+        (f"{SAME_LINEAR}, {UP}, {SAME_LINEAR}, ReLU", False),
+        (f"{SAME_LINEAR}, {{Resizing: {{like: input}}}}, {SAME_LINEAR}, ReLU", False),
+        (f"{UP}, {SAME_LINEAR}", False),
+        (f"{SAME_LINEAR}, {TRANSPOSED.format(1)}, ReLU", True),
+        (f"{TRANSPOSED.format(1)}, {SAME_LINEAR}, ReLU", True),
+        (f"{UP}, {SAME_LINEAR}, {SAME_LINEAR}, ReLU", True),
+        (f"{SAME_LINEAR}", True),
+        (f"{SAME_LINEAR}, {UP}, {{AveragePooling2D: {{pool_size: 2}}}}, {SAME_LINEAR}, ReLU", True),
+        (f"{SAME_LINEAR}, {{ZeroPadding2D: {{padding: 2}}}}, {SAME_LINEAR}, ReLU", True),
+    ],
+)
+def test_up_convolutions_are_more_than_one_layer(layers: str, reported: bool) -> None:
+    """Neither the layer before one nor a 1×1 head after it is too many; without strides it is a convolution."""
+    below = f"{conv(8)}, {{MaxPooling2D: {{pool_size: 2}}}}"
+    text = config(f"{below}, {layers}, {PIXEL_HEAD}").replace("data: {source: digits", "data: {source: digit_scenes")
+    found = [p.code for p in check(loads(text.replace("name: c", "name: c\ntask: segmentation")))]
+    assert ("W310" in found) == reported
+
+
 def test_addition_does_not_make_sums_more() -> None:
     """Two linear branches that are added are followed by a linear layer: still linear."""
     linear = conv(8, 1, activation="linear")

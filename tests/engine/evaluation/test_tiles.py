@@ -54,6 +54,19 @@ DILATED = [
 ]
 
 
+RESIZED = [
+    CONV.format(4, 3, ", name: fine"),
+    "{MaxPooling2D: {pool_size: 2}}",
+    CONV.format(6, 3, ", name: middle"),
+    "{MaxPooling2D: {pool_size: 2}}",
+    CONV.format(6, 3, ""),
+    "{Resizing: {like: middle, name: up}}",
+    "{Concatenate: {inputs: [middle, up]}}",
+    "{Resizing: {like: fine, interpolation: nearest}}",
+    END,
+]
+
+
 def pooled(keras: Any, image: Any) -> Any:
     """The first network in plain Keras."""
     layers = keras.layers
@@ -80,13 +93,23 @@ def dilated(keras: Any, image: Any) -> Any:
     return layers.Conv2D(11, 1)(layers.AveragePooling2D(2)(plane))
 
 
+def resized(keras: Any, image: Any) -> Any:
+    """The fourth, which enlarges to the size of a layer above."""
+    layers = keras.layers
+    fine = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
+    middle = layers.Conv2D(6, 3, padding="same", activation="relu")(layers.MaxPooling2D(2)(fine))
+    plane = layers.Conv2D(6, 3, padding="same", activation="relu")(layers.MaxPooling2D(2)(middle))
+    plane = layers.Concatenate()([middle, layers.UpSampling2D(2, interpolation="bilinear")(plane)])
+    return layers.Conv2D(11, 1)(layers.UpSampling2D(2)(plane))
+
+
 @pytest.fixture
 def config_of(tmp_path: Path) -> Callable[[list[str]], Any]:
     """Return a function that makes the config of a network."""
 
-    def make(layers: list[str]) -> Any:
+    def make(layers: list[str], size: str = "[32, 32]") -> Any:
         path = tmp_path / "tiny.yaml"
-        path.write_text(CONFIG.format(layers=", ".join(layers)), encoding="utf-8")
+        path.write_text(CONFIG.format(layers=", ".join(layers)).replace("[32, 32]", size), encoding="utf-8")
         return load(path)
 
     return make
@@ -99,8 +122,10 @@ def encoded(pixels: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-@pytest.mark.parametrize(("layers", "plain"), [(POOLED, pooled), (STRIDED, strided), (DILATED, dilated)])
 @pytest.mark.parametrize("size", [(96, 160), (91, 157), (20, 150)])
+@pytest.mark.parametrize(
+    ("layers", "plain"), [(POOLED, pooled), (STRIDED, strided), (DILATED, dilated), (RESIZED, resized)]
+)
 def test_tiles_are_the_whole(
     config_of: Callable[[list[str]], Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -118,7 +143,7 @@ def test_tiles_are_the_whole(
     from cnncli.engine.network.model import build
 
     monkeypatch.setattr(module, "LEAST", 32)
-    config = config_of(layers)
+    config = config_of(layers, "[33, 45]" if layers is RESIZED else "[32, 32]")
     model = build(config)
     generator = np.random.default_rng(1)
     for variable in model.variables:
@@ -160,6 +185,14 @@ def test_tiles_are_the_whole(
         ),
         ([CONV.format(4, 3, ""), "{Resizing: {height: 16, width: 16}}", END], "of 32 pixels it makes 16 places"),
         (["{Conv2D: {filters: 4, kernel_size: 3}}", END], "of 33 pixels 31"),
+        (
+            ["{Resizing: {height: 16, width: 16}}", CONV.format(4, 3, ""), "{Resizing: {like: input}}", END],
+            "what resizing makes of a place depends on the image's size",
+        ),
+        (
+            ["{Conv2D: {filters: 4, kernel_size: 3}}", "{Resizing: {like: input, name: up}}", END],
+            "what up makes of a place depends on the image's size",
+        ),
     ],
 )
 def test_what_depends_on_the_whole_image_has_no_tiles(
@@ -181,6 +214,11 @@ def test_cuts_keep_every_pixel_once(length: int) -> None:
         assert cut.start + side <= length
         assert cut.first - cut.start >= 8 or cut.start == 0
         assert cut.start + side - cut.end >= 8 or cut.end == length
+
+
+def test_odd_sizes_have_the_tiles_of_even_ones(config_of: Callable[[list[str], str], Any]) -> None:
+    """How far a network sees does not depend on the image's size, which need not be a multiple of its strides."""
+    assert tiling(config_of(RESIZED, "[33, 45]")) == tiling(config_of(RESIZED, "[32, 48]"))
 
 
 def test_a_network_that_sees_far_has_larger_tiles(config_of: Callable[[list[str]], Any]) -> None:

@@ -40,9 +40,9 @@ NETS = {
       - SpatialDropout2D: {rate: 0.2}
       - UpSampling2D: {size: 2, interpolation: bicubic}
       - AveragePooling2D: {pool_size: 3, strides: 2, padding: same}
-      - Resizing: {height: 9, width: 7, interpolation: lanczos3}
+      - Resizing: {height: 9, width: 7, interpolation: lanczos3, name: small}
       - UpSampling2D
-      - Resizing: {height: 6, width: 8}
+      - Resizing: {like: small}
       - Conv2D: {kernel: sobel_x, trainable: false, padding: same}
       - Conv2D: {filters: 12, kernel_size: 3, strides: 2}
       - GlobalMaxPooling2D
