@@ -70,6 +70,10 @@ class Targets(Protocol):
         """
         ...
 
+    def fitted_bytes(self, data: Data) -> int:
+        """Return the bytes of one target as `fit` returns it."""
+        ...
+
 
 @dataclass(frozen=True)
 class ClassNumbers:
@@ -119,6 +123,10 @@ class ClassNumbers:
     def fit(self, data: Data) -> npt.NDArray[np.int32]:  # noqa: ARG002 - a class has no size
         """Return the class numbers, int32 (examples,)."""
         return self.labels.astype(np.int32)
+
+    def fitted_bytes(self, data: Data) -> int:  # noqa: ARG002 - a class has no size
+        """Return the four bytes of a class number."""
+        return np.dtype(np.int32).itemsize
 
 
 class HasTargets(Protocol):

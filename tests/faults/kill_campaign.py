@@ -235,9 +235,10 @@ def _show(known: dict[str, Reference]) -> None:
     """Print what the references came to, so that one sees early stopping stop and the plateau cut."""
     for variant, reference in known.items():
         end, last = progress(reference.run), metrics(reference.run)[-1]
+        scores = ", ".join(f"{name} {score:.3f}" for name, score in last["validation"].items())
         print(
-            f"  {variant}: {last['epoch']} epochs, {last['step']} steps, validation accuracy "
-            f"{last['validation']['accuracy']:.3f}, plateau factor {end['plateau_factor']:.3g}; "
+            f"  {variant}: {last['epoch']} epochs, {last['step']} steps, validation {scores}, "
+            f"plateau factor {end['plateau_factor']:.3g}; "
             f"{reference.seconds:.1f} s, {reference.training_seconds:.1f} s of it training",
             flush=True,
         )

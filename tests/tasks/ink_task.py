@@ -114,6 +114,10 @@ class Ink:
         """Return the amounts, float32 (examples,)."""
         return self.amounts
 
+    def fitted_bytes(self, data: Data) -> int:
+        """Return the four bytes of an amount."""
+        return 4
+
 
 # 3. The plain task: cnncli/tasks/<task>/.
 

@@ -174,6 +174,11 @@ class Masks:
             list(pool.map(fit, range(len(self))))
         return fitted
 
+    def fitted_bytes(self, data: Data) -> int:
+        """Return the number of pixels: a byte each."""
+        height, width = data.image_size
+        return height * width
+
 
 def _listed(chosen: npt.NDArray[np.bool_], ids: Sequence[str]) -> dict[str, Any]:
     rows = np.flatnonzero(chosen).tolist()

@@ -122,7 +122,7 @@ class MemoryFeed:
 
 
 MEMORY_LIMIT = 2**30
-"""Bytes up to which a split is held in memory, in the size that the network reads."""
+"""Bytes up to which a split and its targets are held in memory, in the size that the network reads."""
 
 
 _BLOCK = 256
@@ -186,14 +186,19 @@ def make_feed(split: Split, preprocessing: Preprocessing, seed: int, batch_size:
     if not isinstance(split.images, Files):
         return MemoryFeed(split, preprocessing, seed, batch_size)
     decoder = Decoder(split.images, preprocessing)
-    if fits(decoder):
+    if fits(decoder, split.targets.fitted_bytes(decoder.data)):
         return MemoryFeed(in_memory(split, decoder), preprocessing, seed, batch_size)
     return StreamFeed(split, decoder, seed, batch_size)
 
 
-def fits(decoder: Decoder) -> bool:
-    """Say whether the images are held in memory."""
-    return len(decoder) * decoder.image_bytes <= MEMORY_LIMIT
+def fits(decoder: Decoder, target_bytes: int = 0) -> bool:
+    """Say whether images are held in memory.
+
+    Args:
+        decoder: Of the images.
+        target_bytes: Bytes of the target that is held beside each; a mask has a third of its image's, or as many.
+    """
+    return len(decoder) * (decoder.image_bytes + target_bytes) <= MEMORY_LIMIT
 
 
 def in_memory(split: Split, decoder: Decoder) -> Split:

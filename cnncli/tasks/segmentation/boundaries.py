@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,52 +52,72 @@ def boundary_counts(truth: npt.NDArray[Any], predicted: npt.NDArray[Any], num_cl
         predicted: Class numbers (height, width).
         num_classes: Number of classes.
     """
-    height, width = truth.shape
-    radius = max(1, round(TOLERANCE * float(np.hypot(height, width))))
+    radius = max(1, round(TOLERANCE * float(np.hypot(*truth.shape))))
     counted = truth < num_classes
-    counts = np.zeros((4, num_classes), np.int64)
-    for label in np.union1d(np.unique(truth[counted]), np.unique(predicted[counted])).tolist():
-        of_truth, of_prediction = outline(truth == label), outline((predicted == label) & counted)
-        counts[:, label] = (
-            np.count_nonzero(of_prediction & dilated(of_truth, radius)),
-            np.count_nonzero(of_prediction),
-            np.count_nonzero(of_truth & dilated(of_prediction, radius)),
-            np.count_nonzero(of_truth),
-        )
-    return BoundaryCounts(*counts)
+    of_truth = _Outlines.of(np.where(counted, truth, num_classes), num_classes, radius)
+    of_prediction = _Outlines.of(np.where(counted, predicted, num_classes), num_classes, radius)
+    return BoundaryCounts(
+        of_prediction.counts(of_prediction.near(of_truth)),
+        of_prediction.counts(),
+        of_truth.counts(of_truth.near(of_prediction)),
+        of_truth.counts(),
+    )
 
 
-def outline(inside: Flags) -> Flags:
-    """Return the pixels inside that have one outside at a side; the image's edge is no outline."""
-    edge = np.zeros_like(inside)
-    edge[1:] |= ~inside[:-1]
-    edge[:-1] |= ~inside[1:]
-    edge[:, 1:] |= ~inside[:, :-1]
-    edge[:, :-1] |= ~inside[:, 1:]
-    return edge & inside
+@dataclass(frozen=True)
+class _Outlines:
+    """The outlines of all classes of an image: few of its pixels, so each is a number, not a flag of many.
+
+    Attributes:
+        places: Number of each outline pixel, ascending: by its class, its row and its column, in planes with `radius`
+            empty rows below and as many empty columns on the right, so that no pixel is near one of another class.
+        plane: Places in the plane of a class.
+        width: Places in a row.
+        radius: Up to which distance outlines agree.
+        num_classes: Number of classes.
+    """
+
+    places: npt.NDArray[np.int64]
+    plane: int
+    width: int
+    radius: int
+    num_classes: int
+
+    @classmethod
+    def of(cls, labels: npt.NDArray[Any], num_classes: int, radius: int) -> _Outlines:
+        """Find the outlines in class numbers; a pixel that is no class's has the number of classes."""
+        rows, columns = np.nonzero(outlined(labels) & (labels < num_classes))
+        width = labels.shape[1] + radius
+        plane = (labels.shape[0] + radius) * width
+        places = labels[rows, columns].astype(np.int64) * plane + rows * width + columns
+        return cls(np.sort(places), plane, width, radius, num_classes)
+
+    def counts(self, chosen: Flags | slice = slice(None)) -> npt.NDArray[np.int64]:
+        """Return the number of outline pixels of each class, or of those that are chosen."""
+        return np.bincount(self.places[chosen] // self.plane, minlength=self.num_classes)
+
+    def near(self, other: _Outlines) -> Flags:
+        """Say of each outline pixel whether one of its class is within the radius in another image's outlines."""
+        near = np.zeros(len(self.places), np.bool_)
+        if not len(other.places):
+            return near
+        last = len(other.places) - 1
+        for down in sorted(range(-self.radius, self.radius + 1), key=abs):
+            reach = int(np.sqrt(self.radius**2 - down**2))
+            left = np.flatnonzero(~near)
+            middle = self.places[left] + down * self.width
+            next_one = np.searchsorted(other.places, middle - reach)
+            found = other.places[np.minimum(next_one, last)]
+            near[left] = (next_one <= last) & (found <= middle + reach)
+        return near
 
 
-def dilated(flags: Flags, radius: int) -> Flags:
-    """Return the pixels no further than `radius` from one that is set."""
-    grown = np.zeros_like(flags)
-    height = len(flags)
-    for down in range(-radius, radius + 1):
-        reach = int(np.sqrt(radius**2 - down**2))
-        wide = _widened(flags, reach)
-        if down >= 0:
-            grown[down:] |= wide[: height - down]
-        else:
-            grown[:down] |= wide[-down:]
-    return grown
-
-
-def _widened(flags: Flags, reach: int) -> Flags:
-    """Return the pixels no further than `reach` along the row from one that is set."""
-    if reach == 0:
-        return flags
-    width = flags.shape[1]
-    total = np.zeros((len(flags), width + 1), np.int32)
-    np.cumsum(flags, axis=1, out=total[:, 1:])
-    places = np.arange(width)
-    wide: Flags = total[:, np.minimum(places + reach + 1, width)] > total[:, np.maximum(places - reach, 0)]
-    return wide
+def outlined(labels: npt.NDArray[Any]) -> Flags:
+    """Return the pixels that have one of another class at a side; the image's edge is no outline."""
+    edge = np.zeros(labels.shape, np.bool_)
+    down, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
+    edge[1:] |= down
+    edge[:-1] |= down
+    edge[:, 1:] |= right
+    edge[:, :-1] |= right
+    return edge

@@ -13,6 +13,8 @@ from cnncli.datasets.masks.targets import padded_place
 Planes = npt.NDArray[np.float32]
 """One plane a class: (classes, height, width)."""
 
+Places = npt.NDArray[np.int64]
+
 
 def class_planes(values: npt.NDArray[np.floating[Any]]) -> Planes:
     """Return (height, width, classes) with the classes first: sums and maxima over them are several times faster so."""
@@ -20,12 +22,12 @@ def class_planes(values: npt.NDArray[np.floating[Any]]) -> Planes:
 
 
 def resized(planes: Planes, size: tuple[int, int]) -> Planes:
-    """Return planes in another size, interpolated between pixel centres."""
-    if planes.shape[1:] == tuple(size):
-        return planes
-    rows, columns = _weights(planes.shape[1], size[0]), _weights(planes.shape[2], size[1])
-    found: Planes = np.matmul(np.matmul(rows, planes), columns.T)
-    return found
+    """Return planes in another size, interpolated between pixel centres: the same bits as `tf.image.resize`.
+
+    Two neighbours a pixel, not a product with a matrix of weights: BLAS would divide that among threads of its own,
+    which wait for each other where several images are measured at once.
+    """
+    return _resized_along(_resized_along(planes, 2, size[1]), 1, size[0])
 
 
 def unpadded(planes: Planes, shape: tuple[int, int]) -> Planes:
@@ -35,14 +37,25 @@ def unpadded(planes: Planes, shape: tuple[int, int]) -> Planes:
     return planes[:, top : top + inner[0], left : left + inner[1]]
 
 
+def _resized_along(planes: Planes, axis: int, wanted: int) -> Planes:
+    """Return planes with another height (axis 1) or width (axis 2)."""
+    if planes.shape[axis] == wanted:
+        return planes
+    first, second, share = _neighbours(planes.shape[axis], wanted)
+    found: Planes = planes.take(second, axis)
+    before = planes.take(first, axis)
+    found -= before
+    found *= share[:, None] if axis == 1 else share
+    found += before
+    return found
+
+
 @lru_cache(maxsize=64)
-def _weights(length: int, wanted: int) -> npt.NDArray[np.float32]:
-    """Return what each of `length` pixels adds to each of `wanted` ones: float32 (wanted, length)."""
-    places = np.maximum((np.arange(wanted) + 0.5) * (length / wanted) - 0.5, 0.0)
-    low = np.minimum(np.floor(places).astype(np.int64), length - 1)
-    high, share = np.minimum(low + 1, length - 1), places - low
-    weights = np.zeros((wanted, length), np.float32)
-    every = np.arange(wanted)
-    np.add.at(weights, (every, low), 1 - share)
-    np.add.at(weights, (every, high), share)
-    return weights
+def _neighbours(length: int, wanted: int) -> tuple[Places, Places, npt.NDArray[np.float32]]:
+    """Return between which two of `length` pixels each of `wanted` ones lies, and the share of the second."""
+    half = np.float32(0.5)
+    # In float32, as TensorFlow computes them.
+    places = (np.arange(wanted, dtype=np.float32) + half) * (np.float32(length) / np.float32(wanted)) - half
+    low = np.floor(places)
+    first, second = (np.clip(each, 0, length - 1).astype(np.int64) for each in (low, np.ceil(places)))
+    return first, second, places - low

@@ -172,6 +172,20 @@ def test_a_mask_that_changes_while_training_streams(scenes, make_config):
         batches(stream, 1, 0, 6)
 
 
+@pytest.mark.parametrize(("spare", "kind"), [(0, "MemoryFeed"), (-1, "StreamFeed")])
+def test_masks_count_in_the_memory_limit(scenes, make_config, monkeypatch, spare, kind):
+    """A split is held in memory up to the bytes of its images and of its masks, not of its images alone."""
+    from cnncli.engine.input_pipeline import feed
+    from cnncli.engine.input_pipeline.preprocessing import Preprocessing
+
+    config = make_config(scenes)
+    split = train_split(config)
+    assert len(split) == 40
+    monkeypatch.setattr(feed, "MEMORY_LIMIT", 40 * 12 * 16 * (3 + 1) + spare)
+    made = feed.make_feed(split, Preprocessing(config.data), 0, 7)
+    assert type(made).__name__ == kind
+
+
 class StopAfter(Silence):
     """Sends what Ctrl-C sends after a number of chunks of steps."""
 

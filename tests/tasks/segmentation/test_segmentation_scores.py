@@ -13,7 +13,7 @@ from cnncli.datasets.masks.scan import MaskFacts
 from cnncli.datasets.masks.targets import MaskArray, Masks
 from cnncli.errors import DataError
 from cnncli.tasks.predictions import PredictionOptions
-from cnncli.tasks.segmentation.boundaries import boundary_counts, dilated, outline
+from cnncli.tasks.segmentation.boundaries import boundary_counts
 from cnncli.tasks.segmentation.evaluation import Evaluation
 from cnncli.tasks.segmentation.evaluator import SegmentationEvaluator
 from cnncli.tasks.segmentation.planes import resized
@@ -145,9 +145,9 @@ def test_planes_are_resized_as_tensorflow_does() -> None:
     """Larger and smaller, odd and even: bilinear with aligned pixel centres."""
     tf = pytest.importorskip("tensorflow")
     planes = np.random.default_rng(3).normal(size=(5, 7, 6)).astype(np.float32)
-    for size in ((14, 12), (11, 17), (3, 4), (7, 6), (1, 1)):
+    for size in ((14, 12), (11, 17), (3, 4), (7, 6), (1, 1), (361, 479)):
         expected = tf.image.resize(planes.transpose(1, 2, 0), size).numpy().transpose(2, 0, 1)
-        np.testing.assert_allclose(resized(planes, size), expected, atol=1e-5)
+        np.testing.assert_allclose(resized(planes, size), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_boundaries_are_those_of_a_distance(masks: np.ndarray) -> None:
@@ -180,13 +180,19 @@ def _outline(inside: np.ndarray) -> np.ndarray:
     return inside & ~ndimage.binary_erosion(padded, cross, border_value=1)[1:-1, 1:-1]
 
 
-@pytest.mark.parametrize("radius", [1, 2, 5])
-def test_dilated_is_a_disc(radius: int) -> None:
-    """It is SciPy's dilation by all pixels of a disc, at the edges too."""
-    flags = np.random.default_rng(5).random((30, 26)) < 0.02
+@pytest.mark.parametrize(("shape", "radius"), [((30, 26), 1), ((150, 220), 2), ((8, 660), 5)])
+def test_boundaries_agree_within_a_disc(shape: tuple[int, int], radius: int) -> None:
+    """Scattered patches, at the image's edges too: they are near where SciPy's dilation by a disc covers them."""
+    drawn = np.random.default_rng(5).random((2, *shape))
+    truth, predicted = np.where(drawn < 0.01, 1, np.where(drawn > 0.985, 2, 0)).astype(np.uint8)
+    counts = boundary_counts(truth, predicted, 3)
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    np.testing.assert_array_equal(dilated(flags, radius), ndimage.binary_dilation(flags, y**2 + x**2 <= radius**2))
-    np.testing.assert_array_equal(outline(flags), _outline(flags))
+    disc = y**2 + x**2 <= radius**2
+    for label in range(3):
+        of_truth, of_prediction = _outline(truth == label), _outline(predicted == label)
+        assert counts.true[label] == of_truth.sum()
+        assert counts.found[label] == (of_prediction & ndimage.binary_dilation(of_truth, disc)).sum()
+        assert counts.met[label] == (of_truth & ndimage.binary_dilation(of_prediction, disc)).sum() > 0
 
 
 def test_lines_of_the_table(evaluation: Evaluation) -> None:
