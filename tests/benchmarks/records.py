@@ -1,11 +1,13 @@
-"""The configs that are made to learn much in little time: accuracy and seconds of whole processes, over several seeds.
+"""The configs that are made to learn much in little time: score and seconds of whole processes, over several seeds.
 
     python tests/benchmarks/records.py mnist_fast --set data.path=mnist.npz --seeds 5 [--keras-example mnist.npz]
     python tests/benchmarks/records.py cifar10_fast --set data.source=folder --set data.path=cifar10-jpeg.zip
         --seeds 3 --tta
+    python tests/benchmarks/records.py camvid_fast --set data.path=camvid.zip --seeds 3 --tta [--runs-dir runs]
 
 Each seed is one process of `cnn train`, timed from its start to its end, and one of `cnn eval` on the test split, not
-timed; with `--tta` a second one, over mirrored and moved views. `--keras-example` trains, in the same run, a
+timed; with `--tta` a second one, over mirrored and moved views. The score is the accuracy, of segmentation the mean IoU,
+in per cent. `--runs-dir` keeps the runs. `--keras-example` trains, in the same run, a
 network of two convolutions as Keras's introduction to MNIST has it: 15 epochs, dropout, Adam.
 """
 
@@ -33,9 +35,16 @@ def cnn(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def trained(config: str, sets: list[str], seed: int, tta: bool) -> dict[str, float]:
-    """Train with a seed; return the seconds of the process, those inside its epochs, and the test accuracies."""
-    with tempfile.TemporaryDirectory() as runs_dir:
+def score(*arguments: str) -> dict[str, float]:
+    """Evaluate; return the task's score in per cent, by its name."""
+    document = cnn("eval", *arguments)
+    return {name: 100 * document[name] for name in ("accuracy", "mean_iou") if name in document}
+
+
+def trained(config: str, sets: list[str], seed: int, tta: bool, keep: str | None) -> dict[str, float]:
+    """Train with a seed; return the seconds of the process, those inside its epochs, and the test scores."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs_dir = keep or folder
         options = [part for setting in (*sets, f"seed={seed}") for part in ("--set", setting)]
         begun = time.perf_counter()
         run = cnn("train", config, *options, "--runs-dir", runs_dir)["run"]
@@ -44,10 +53,10 @@ def trained(config: str, sets: list[str], seed: int, tta: bool) -> dict[str, flo
         figures = {
             "seconds": seconds,
             "in epochs": sum(json.loads(line)["seconds"] for line in lines),
-            "accuracy": 100 * cnn("eval", run)["accuracy"],
+            **score(run),
         }
         if tta:
-            figures["accuracy, TTA"] = 100 * cnn("eval", run, "--tta")["accuracy"]
+            figures |= {f"{name}, TTA": value for name, value in score(run, "--tta").items()}
     return figures
 
 
@@ -76,11 +85,12 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="sets")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tta", action="store_true")
+    parser.add_argument("--runs-dir")
     parser.add_argument("--keras-example", metavar="MNIST.npz")
     options = parser.parse_args()
     runs, others = [], []
     for seed in range(options.seeds):
-        runs.append(trained(options.config, options.sets, seed, options.tta))
+        runs.append(trained(options.config, options.sets, seed, options.tta, options.runs_dir))
         print(f"seed {seed}", {name: round(value, 2) for name, value in runs[-1].items()}, file=sys.stderr, flush=True)
         if options.keras_example:
             others.append(example(options.keras_example, seed))
