@@ -6,9 +6,9 @@
     python tests/benchmarks/records.py camvid_fast --set data.path=camvid.zip --seeds 3 --tta [--runs-dir runs]
 
 Each seed is one process of `cnn train`, timed from its start to its end, and one of `cnn eval` on the test split, not
-timed; with `--tta` a second one, over mirrored and moved views. The score is the accuracy, of segmentation the mean IoU,
-in per cent. `--runs-dir` keeps the runs. `--keras-example` trains, in the same run, a
-network of two convolutions as Keras's introduction to MNIST has it: 15 epochs, dropout, Adam.
+timed; with `--tta` a second one, over mirrored and moved views. The score is the accuracy, of segmentation the mean
+IoU, in per cent. `--runs-dir` keeps the runs. `--keras-example` trains, in the same run, a network of two convolutions
+as Keras's introduction to MNIST has it: 15 epochs, dropout, Adam.
 """
 
 from __future__ import annotations
