@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cnncli.errors import CnnError, ShapeError
 from cnncli.layers.base import Layer, Merge, Shape
@@ -91,6 +91,17 @@ def _common(one: Sequence[object], other: Sequence[object]) -> int:
 def _way(trail: Sequence[tuple[str, Shape]]) -> str:
     steps = [step for i, step in enumerate(trail) if i == 0 or step[1] != trail[i - 1][1]]
     return " → ".join(f"{name} {times(shape)}" for name, shape in steps)
+
+
+def leading_to(nodes: Sequence[Node], end: int) -> tuple[Node, ...]:
+    """Return a network without the nodes that one of its nodes does not need; that one is the last."""
+    needed = {end}
+    for index in range(end, -1, -1):
+        if index in needed:
+            needed.update(nodes[index].inputs)
+    kept = sorted(needed - {INPUT})
+    places = {INPUT: INPUT, **{index: place for place, index in enumerate(kept)}}
+    return tuple(replace(nodes[index], inputs=tuple(places[i] for i in nodes[index].inputs)) for index in kept)
 
 
 def input_shapes(node: Node, shapes: Sequence[Shape], input_shape: Shape) -> tuple[Shape, ...]:

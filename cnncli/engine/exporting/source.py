@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from cnncli.config.dump import dump, dump_document
 from cnncli.config.schema.schema import Config
+from cnncli.config.schema.tasks import TASKS
 from cnncli.datasets.splits import Split, Splits
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.evaluation.trained import Trained
@@ -22,7 +23,7 @@ from cnncli.engine.network.adapt import freeze_statistics
 from cnncli.engine.network.model import build, logits_nodes
 from cnncli.engine.network.variables import assign, model_variables
 from cnncli.engine.tasks.objective import Objective, make_objective
-from cnncli.layers.graph import Node
+from cnncli.layers.graph import Node, leading_to
 from cnncli.runs.environment import versions
 from cnncli.runs.run import Run
 from cnncli.serving.artifact import Pixels
@@ -61,8 +62,11 @@ class Source:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """The network up to its logits."""
-        return logits_nodes(self.config.nodes)
+        """The network up to its logits; of several outputs, up to the one that is the prediction."""
+        main = TASKS[self.config.task].main_output
+        if main is None or len(self.config.outputs) < 2:
+            return logits_nodes(self.config.nodes)
+        return leading_to(self.config.nodes, self.config.outputs[main])
 
     @property
     def preprocessing(self) -> Preprocessing:
