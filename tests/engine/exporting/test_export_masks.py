@@ -1,0 +1,98 @@
+"""A segmentation network in every format: masks and probabilities of an image, and what opens them without cnncli."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore"), pytest.mark.needs("onnx", "litert")]
+
+NET = """
+      - Conv2D: {filters: 4, kernel_size: 3, padding: same, activation: relu, name: fine}
+      - Conv2D: {filters: 6, kernel_size: 3, strides: 2, padding: same, activation: relu, name: middle}
+      - Conv2DTranspose: {filters: 4, kernel_size: 3, strides: 2, padding: same, name: up}
+      - Concatenate: {inputs: [fine, up]}
+      - Conv2D: {filters: 10, kernel_size: 2, strides: 2, name: mask}
+      - Conv2D: {filters: 10, kernel_size: 1, inputs: middle, name: helper}"""
+"""At half the image's size, and with a second output that only helps training: what must not be exported."""
+
+
+@pytest.fixture(scope="module")
+def make_masks(make_source: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Return a function that gives the network with random weights, for images of another size than it reads."""
+    path = tmp_path_factory.mktemp("masks") / "set.npz"
+    generator = np.random.default_rng(3)
+    masks = generator.integers(0, 10, (40, 11, 15), dtype=np.uint8)
+    masks[:, 0] = 255
+    np.savez(path, x=generator.integers(0, 256, (40, 11, 15, 3), dtype=np.uint8), y=masks)
+    data = {"source": "npz", "path": str(path), "image_size": "[12, 16]", "channels": 3, "test": 0.3}
+    about = ["task=segmentation", "model.outputs={mask: mask, helper: helper}"]
+
+    def make(*overrides: str) -> Any:
+        made = make_source(NET, *about, *(f"data.{key}={value}" for key, value in data.items()), *overrides)
+        return replace(made, description=replace(made.description, task="segmentation"))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def source(make_masks: Callable[..., Any]) -> Any:
+    """Return the network in float32."""
+    return make_masks()
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    """Return three images of neither the network's size nor the examples'."""
+    return np.random.default_rng(7).integers(0, 256, (3, 20, 13, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def expected(source: Any, images: np.ndarray) -> np.ndarray:
+    """Return the probabilities, by the network's own Keras model and Keras's operations."""
+    from keras import ops
+
+    pixels = ops.image.resize(images.astype(np.float32), (12, 16), data_format="channels_last")
+    logits = source.trained.model(ops.round(pixels) / 255.0)["mask"]
+    return np.asarray(ops.softmax(ops.image.resize(logits, (12, 16), data_format="channels_last")))
+
+
+@pytest.mark.parametrize("title", ["keras", "onnx", "litert"])
+def test_masks_and_probabilities(
+    title: str, source: Any, write: Callable[..., Any], images: np.ndarray, expected: np.ndarray
+) -> None:
+    """The artifact passes the gate, opens, and returns of images of any size what Keras computes of the network."""
+    from cnncli.engine.exporting.open import open_artifact
+
+    kept = write(title, source)
+    assert kept.parity.agreement == 1
+    found = open_artifact(kept.path).outputs(images)
+    assert found.keys() == {"mask", "probabilities"}
+    assert found["mask"].dtype == np.uint8
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+    assert (found["mask"] == expected.argmax(axis=-1)).all()
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_keras_opens_the_file_alone(
+    precision: str, make_masks: Callable[..., Any], images: np.ndarray, expected: np.ndarray, tmp_path: Path
+) -> None:
+    """Without us it returns both outputs by their names, of images of any size; in mixed precision too."""
+    import keras
+
+    from cnncli.engine.exporting.keras_file import write_keras
+
+    source, path = make_masks(f"train.precision={precision}"), tmp_path / "net.keras"
+    write_keras(source, source.description, path)
+    found = keras.saving.load_model(path)(images)
+    assert {name: keras.backend.standardize_dtype(one.dtype) for name, one in found.items()} == {
+        "mask": "uint8",
+        "probabilities": "float32",
+    }
+    assert (np.asarray(found["mask"]) == np.asarray(found["probabilities"]).argmax(axis=-1)).all()
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5 if precision == "float32" else 0.02)
