@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+
+from cnncli.datasets.pictures import Picture
+from cnncli.serving import web_page
+from cnncli.tasks.segmentation.colours import class_colours
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore"), pytest.mark.needs("onnx", "litert")]
 
@@ -20,6 +28,13 @@ NET = """
       - Conv2D: {filters: 10, kernel_size: 2, strides: 2, name: mask}
       - Conv2D: {filters: 10, kernel_size: 1, inputs: middle, name: helper}"""
 """At half the image's size, and with a second output that only helps training: what must not be exported."""
+
+NODE = shutil.which("node")
+PAINT = """
+const image = { pixels: new Uint8Array(fs.readFileSync(0)), height: 37, width: 21, channels: 3 };
+const { probabilities } = network.forward(network.preprocess(image).pixels);
+process.stdout.write(network.maskOf(probabilities, image, 37, 21));
+"""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +77,9 @@ def expected(source: Any, images: np.ndarray) -> np.ndarray:
     return np.asarray(ops.softmax(ops.image.resize(logits, (12, 16), data_format="channels_last")))
 
 
-@pytest.mark.parametrize("title", ["keras", "onnx", "litert"])
+@pytest.mark.parametrize(
+    "title", ["keras", "onnx", "litert", "python", pytest.param("web", marks=pytest.mark.needs("page-runtime"))]
+)
 def test_masks_and_probabilities(
     title: str, source: Any, write: Callable[..., Any], images: np.ndarray, expected: np.ndarray
 ) -> None:
@@ -96,3 +113,35 @@ def test_keras_opens_the_file_alone(
     }
     assert (np.asarray(found["mask"]) == np.asarray(found["probabilities"]).argmax(axis=-1)).all()
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5 if precision == "float32" else 0.02)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "pad"])
+def test_script_and_page_show_the_masks_of_predict(
+    fit: str, make_masks: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script's PNG file and what the page paints, in the image's own pixels; the file has the classes' colours."""
+    from cnncli.engine.evaluation.predict import RunNetwork
+    from cnncli.engine.exporting.python_script import write_python
+    from cnncli.engine.exporting.web_page import write_web
+    from cnncli.serving.predict import predict
+
+    source = make_masks(f"data.resize={{fit: {fit}}}")
+    write_python(source, source.description, tmp_path / "net")
+    photo = tmp_path / "photo.png"
+    pixels = np.random.default_rng(1).integers(0, 256, (37, 21, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(photo)
+    spec = importlib.util.spec_from_file_location("network", tmp_path / "net" / "network.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr("sys.argv", ["network.py", str(photo)])
+    script.main()
+    (file,) = predict(RunNetwork(source.trained), [Picture(str(photo))])
+    with Image.open(tmp_path / "photo.png.mask.png") as opened:
+        assert (np.asarray(opened) == file.prediction.mask).all()
+        assert opened.getpalette()[:30] == class_colours(10).ravel().tolist()
+    if NODE is not None:
+        page = tmp_path / "net.html"
+        write_web(source, replace(source.description, any_size=True), page)
+        command = [NODE, "-e", web_page._NETWORK + PAINT, page]
+        done = subprocess.run(command, input=pixels.tobytes(), capture_output=True, check=True)
+        assert (np.frombuffer(done.stdout, np.uint8).reshape(37, 21) == file.prediction.mask).all()
