@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn import metrics
 
 from cnncli.datasets.pictures import Picture
 from cnncli.serving import web_page
 from cnncli.tasks.segmentation.colours import class_colours
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import mask_parity
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore"), pytest.mark.needs("onnx", "litert")]
 
@@ -78,7 +83,7 @@ def expected(source: Any, images: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "title", ["keras", "onnx", "litert", "python", pytest.param("web", marks=pytest.mark.needs("page-runtime"))]
+    "title", ["keras", "onnx", "litert", pytest.param("web", marks=pytest.mark.needs("page-runtime"))]
 )
 def test_masks_and_probabilities(
     title: str, source: Any, write: Callable[..., Any], images: np.ndarray, expected: np.ndarray
@@ -87,7 +92,7 @@ def test_masks_and_probabilities(
     from cnncli.engine.exporting.open import open_artifact
 
     kept = write(title, source)
-    assert kept.parity.agreement == 1
+    assert kept.parity.agreement == kept.parity.pixel_agreement == 1
     found = open_artifact(kept.path).outputs(images)
     assert found.keys() == {"mask", "probabilities"}
     assert found["mask"].dtype == np.uint8
@@ -135,6 +140,9 @@ def test_script_and_page_show_the_masks_of_predict(
     spec.loader.exec_module(script)
     monkeypatch.setattr("sys.argv", ["network.py", str(photo)])
     script.main()
+    found, expected = script.predict(pixels[None]), source.outputs(pixels[None])
+    assert (found["mask"] == expected["mask"]).all()
+    np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-5)
     (file,) = predict(RunNetwork(source.trained), [Picture(str(photo))])
     with Image.open(tmp_path / "photo.png.mask.png") as opened:
         assert (np.asarray(opened) == file.prediction.mask).all()
@@ -145,3 +153,44 @@ def test_script_and_page_show_the_masks_of_predict(
         command = [NODE, "-e", web_page._NETWORK + PAINT, page]
         done = subprocess.run(command, input=pixels.tobytes(), capture_output=True, check=True)
         assert (np.frombuffer(done.stdout, np.uint8).reshape(37, 21) == file.prediction.mask).all()
+
+
+def test_outputs_of_a_script_keep_their_names(tmp_path: Path) -> None:
+    """What a script returns by names comes out of its process by these names, of their types."""
+    from cnncli.engine.exporting.open import _Script
+
+    lines = ("def load():", "    return 2", "def predict(images, model):")
+    answer = "    return {'mask': images[..., 0], 'probabilities': images / model}"
+    (tmp_path / "network.py").write_text("\n".join((*lines, answer)), encoding="utf-8")
+    images = np.arange(24, dtype=np.uint8).reshape(1, 4, 3, 2)
+    found = _Script(tmp_path).compute(images)
+    assert found["mask"].dtype == np.uint8
+    assert (found["mask"] == images[..., 0]).all()
+    assert (found["probabilities"] == images / 2).all()
+
+
+def test_parity_of_masks_on_a_split(source: Any, tmp_path: Path) -> None:
+    """The benchmark in small: it counts the pixels that two networks give one class, and both mean IoU."""
+    from cnncli.engine.exporting.formats import FORMATS
+    from cnncli.engine.exporting.open import open_artifact
+
+    kinds = [kind for kind in FORMATS if kind.title in ("keras", "litert int8")]
+    split = source.splits.named("test")
+    whole, small = mask_parity.compare(source, split, kinds, tmp_path)
+    assert (whole.agreeing, whole.lost, whole.holds) == (1, 0, True)
+    images, truth = np.stack(split.images), np.stack([split.targets.read(row) for row in range(len(split))])
+    run, found = source.outputs(images), open_artifact(tmp_path / "net-int8.tflite").outputs(images)
+    assert small.agreeing == (found["mask"] == run["mask"]).mean() < 1
+    assert small.num_pixels == len(images) * 12 * 16
+    assert small.lost == pytest.approx(whole.mean_iou - small.mean_iou)
+    shown = tf_resized(found["probabilities"], truth.shape[1:]).argmax(axis=-1)
+    scores = metrics.jaccard_score(truth[truth < 255], shown[truth < 255], average="macro")
+    assert small.mean_iou == pytest.approx(scores, abs=1e-9)
+    assert replace(small, lost=0.011).line().endswith("lost +1.10 points  TOO LITTLE")
+
+
+def tf_resized(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Return planes in another size, by TensorFlow."""
+    import tensorflow as tf
+
+    return np.asarray(tf.image.resize(values, size))
