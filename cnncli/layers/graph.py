@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cnncli.errors import CnnError, ShapeError
@@ -99,6 +99,23 @@ def _common(one: Sequence[object], other: Sequence[object]) -> int:
 def _way(trail: Sequence[tuple[str, Shape]]) -> str:
     steps = [step for i, step in enumerate(trail) if i == 0 or step[1] != trail[i - 1][1]]
     return " → ".join(f"{name} {times(shape)}" for name, shape in steps)
+
+
+def leading_to(nodes: Sequence[Node], end: int) -> tuple[Node, ...]:
+    """Return a network without the nodes that one of its nodes does not need; that one is the last."""
+    needed = {end}
+    for index in range(end, -1, -1):
+        if index in needed:
+            needed.update(nodes[index].needed)
+    kept = sorted(needed - {INPUT})
+    places = {INPUT: INPUT, **{index: place for place, index in enumerate(kept)}}
+    return tuple(_moved(nodes[index], places) for index in kept)
+
+
+def _moved(node: Node, places: Mapping[int, int]) -> Node:
+    """Return a node whose inputs have other indices."""
+    like = None if node.like is None else places[node.like]
+    return replace(node, inputs=tuple(places[i] for i in node.inputs), like=like)
 
 
 def input_shapes(node: Node, shapes: Sequence[Shape], input_shape: Shape) -> tuple[Shape, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,12 +53,20 @@ def artifact_line(row: Mapping[str, Any], score: Score = ACCURACY) -> str:
     """
     kept = " kept" if row.get("kept_examples") else ""
     size = f"{row['path']}  {row['bytes']:,} bytes"
+    pixels = f", {_most(row['pixel_agreement'])} of the pixels alike" if "pixel_agreement" in row else ""
     if row["tolerance"] is not None:
         return (
             f"{size}, same predictions as the run on {row['num_examples']:,}{kept} examples and edge cases "
-            f"(largest difference {row['max_abs_diff']:.1e})"
+            f"(largest difference {row['max_abs_diff']:.1e}{pixels})"
         )
-    return f"{size}, {score.title} {score.text(row)} on {row['num_examples']:,}{kept} examples, {score.drop(row)}"
+    return (
+        f"{size}, {score.title} {score.text(row)} on {row['num_examples']:,}{kept} examples, {score.drop(row)}{pixels}"
+    )
+
+
+def _most(share: float) -> str:
+    """Return a share in percent; only the whole is 100 %."""
+    return "100 %" if share == 1 else f"{math.floor(1e6 * share) / 1e4:.4f} %"
 
 
 def title(row: Mapping[str, Any]) -> str:

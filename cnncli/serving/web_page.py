@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.config.schema.tasks import TASKS
 from cnncli.errors import ExportError
 from cnncli.files.read import parse_json, read_bytes
 from cnncli.serving.artifact import Artifact, Pixels, Runtime
@@ -48,9 +49,10 @@ const size = height * width * channels;
 const found = [];
 for (let i = 0; i < number; i++) {
   const part = pixels.subarray(i * size, (i + 1) * size);
-  found.push(...network.predict({ pixels: part, height: +height, width: +width, channels: +channels }));
+  const values = network.predict({ pixels: part, height: +height, width: +width, channels: +channels });
+  found.push(Buffer.from(Float32Array.from(values).buffer));
 }
-fs.writeFileSync(answers, Buffer.from(Float32Array.from(found).buffer));
+fs.writeFileSync(answers, Buffer.concat(found));
 """
 
 _MEASURE = """
@@ -81,14 +83,12 @@ _BROWSER = """<script>
   const pixels = Uint8Array.from(atob("%s"), (c) => c.charCodeAt(0));
   const [number, height, width, channels] = %s;
   const size = height * width * channels;
-  const found = [];
+  let text = "";
   for (let i = 0; i < number; i++) {
     const image = { pixels: pixels.subarray(i * size, (i + 1) * size), height, width, channels };
-    found.push(...network.predict(image));
+    const bytes = new Uint8Array(Float32Array.from(network.predict(image)).buffer);
+    for (const byte of bytes) text += String.fromCharCode(byte);
   }
-  const bytes = new Uint8Array(Float32Array.from(found).buffer);
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
   document.body.innerHTML = "ANSWER " + btoa(text) + " END";
 }
 </script>"""
@@ -131,7 +131,27 @@ def open_web(path: Path) -> Artifact:
     error = absent()
     if error is not None:
         raise error
-    return Artifact("web", description, in_node(path) if _first(NODES) else in_browser(path))
+    compute = in_node(path) if _first(NODES) else in_browser(path)
+    return Artifact("web", description, _with_masks(compute, description) if _has_masks(description) else compute)
+
+
+def _has_masks(description: Description) -> bool:
+    return description.task in TASKS and TASKS[description.task].has_places
+
+
+def _with_masks(compute: Runtime, about: Description) -> Runtime:
+    """Return what takes a page's numbers apart: of each image the class of each pixel, then the probabilities."""
+
+    def with_masks(images: Pixels) -> NamedOutputs:
+        numbers, plane = compute(images)["probabilities"], about.height * about.width
+        expected = plane * (1 + len(about.classes))
+        if numbers.shape[1] != expected:
+            raise ExportError(f"the page answered with {numbers.shape[1]:,} numbers an image, expected {expected:,}")
+        shape = (len(images), about.height, about.width)
+        mask = numbers[:, :plane].astype(np.uint8).reshape(shape)
+        return {"mask": mask, "probabilities": numbers[:, plane:].reshape(*shape, -1)}
+
+    return with_masks
 
 
 def in_node(path: Path) -> Runtime:
@@ -205,7 +225,7 @@ def in_browser(path: Path) -> Runtime:
 
 
 def _probabilities(content: bytes, images: Pixels) -> NamedOutputs:
-    """Return what a page wrote; it always shows classes."""
+    """Return the numbers that a page wrote for each image."""
     if not content or len(content) % (4 * len(images)):
         raise ExportError(f"the page answered with {len(content)} bytes for {len(images)} images, expected 4 a number")
     return {"probabilities": np.frombuffer(content, "<f4").reshape(len(images), -1)}

@@ -23,11 +23,14 @@ class Difference:
             of probabilities as they are, of pixels as a share of the image. Infinity where a value is not finite.
         max_log_diff: Largest difference of the logarithm of any value, or None where logarithms have no meaning.
         same: Whether each image has the same prediction (images,).
+        agreeing: Share of each image's pixels that have the same class (images,), or None where a prediction is of the
+            image as a whole.
     """
 
     max_abs_diff: float
     max_log_diff: float | None
     same: npt.NDArray[np.bool_]
+    agreeing: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

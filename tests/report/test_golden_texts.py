@@ -234,7 +234,8 @@ def test_speeds(golden: Golden) -> None:
     said = io.StringIO()
     for empty in (document, {**document, "layers": [], "peak_share": 1.01}):
         Console(file=said, width=100).print(bench_table(empty))
-    lines = [f"{title(row)}: {artifact_line(row)}" for row in (artifact, quantized)]
+    masks = [{**artifact, "pixel_agreement": 0.99999999}, {**quantized, "pixel_agreement": 1.0}]
+    lines = [f"{title(row)}: {artifact_line(row)}" for row in (artifact, quantized, *masks)]
     page = bench_page([artifact, quantized])
     golden("speeds", "\n".join([said.getvalue(), *lines, *(drawn(page, width) for width in (None, 100, 90, 80, 70))]))
 

@@ -237,10 +237,10 @@ def test_broken_artifact_is_refused(run: Run, exported: dict[str, dict[str, Any]
     assert "--max-drop sets the allowed drop in hundredths" in caught.value.hint
 
 
-def test_formats_for_classes_say_so(run: Run) -> None:
-    """A page and a script show classes: asked for by name they are an error."""
-    for kind, what in (("web", "the page draws a bar for each class"), ("python", "the script names classes")):
-        with pytest.raises(ExportError, match=f"{what}; this network's task is ink"):
+def test_formats_that_do_not_know_the_task_say_so(run: Run) -> None:
+    """A page and a script show predictions of known tasks: asked for by name they are an error."""
+    for kind in ("web", "python"):
+        with pytest.raises(ExportError, match=f"{kind} is for classification.*; this network's task is ink"):
             CliRunner().invoke(app, ["export", str(run.path), "--format", kind], catch_exceptions=False)
 
 

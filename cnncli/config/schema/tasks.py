@@ -70,6 +70,9 @@ class TaskSpec(Spec):
     output_names: ClassVar[tuple[str, ...]]
     """What an exported network returns, in alphabetical order."""
 
+    main_output: ClassVar[str | None] = None
+    """Of several outputs of a network, the one that is the prediction; None where a network has only one."""
+
     def check_output(
         self, shape: OutputShape, num_classes: int | None, image_size: tuple[int, int]
     ) -> OutputProblem | None:
@@ -201,6 +204,7 @@ class Segmentation(TaskSpec):
 
     metrics = (Metric("loss", False), Metric("mean_iou", True, primary=True), Metric("pixel_accuracy", True))
     output_names = ("mask", "probabilities")
+    main_output = MASK
     reads_masks = True
     has_places = True
 

@@ -111,7 +111,7 @@ def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
         own = source.in_float32() if kind.float32 else source
         # The run itself is the truth wherever it computes in the same precision.
         truth = source if own.description.precision == source.description.precision else own
-        key = truth.description.precision, min(number, kind.most_examples or number)
+        key = truth.description.precision, kind.num_examples(source, number)
         proof = proofs.setdefault(key, Proof(truth, key[1]))
         yield write_one(run, own, kind, proof)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.config.location import GIVE
 from cnncli.config.schema.schema import Data
-from cnncli.config.schema.tasks import DEFAULT as CLASSIFICATION
+from cnncli.config.schema.tasks import TASKS
 from cnncli.engine.exporting.keras_file import obstacles as keras_obstacles
 from cnncli.engine.exporting.keras_file import takes_any_size as keras_takes_any_size
 from cnncli.engine.exporting.keras_file import write_keras
@@ -19,10 +19,10 @@ from cnncli.engine.exporting.onnx_file import takes_any_size as onnx_takes_any_s
 from cnncli.engine.exporting.onnx_file import write_onnx
 from cnncli.engine.exporting.parity import EXACT, Tolerance
 from cnncli.engine.exporting.proof import NUM_EXAMPLES
-from cnncli.engine.exporting.python_script import write_python
+from cnncli.engine.exporting.python_script import ANSWERS, write_python
 from cnncli.engine.exporting.saved_model import write_saved_model
 from cnncli.engine.exporting.source import Source
-from cnncli.engine.exporting.web_page import write_web
+from cnncli.engine.exporting.web_page import SHOWN, write_web
 from cnncli.engine.exporting.web_program import obstacles as web_obstacles
 from cnncli.errors import ExportError
 from cnncli.layers.convolution import Conv3D
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from cnncli.serving.description import Description
 
 Write = Callable[["Source", "Description", Path], None]
+
+NUM_IMAGES = 64
+"""Real examples for a slow runtime, of a task that says something of every pixel."""
+
+_OTHER = "Choose another format."
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Format:
         float32: Whether it computes in float32 whatever the run does.
         takes_any_size: Whether it resizes images by itself; None: never.
         limits: The layers of a network that it cannot hold, each with the reason; None: it holds all.
-        shows_classes: What in it is made for classes, a clause; None: it holds networks of every task.
+        tasks: The tasks whose predictions it shows; None: it holds networks of every task.
         tolerance: What it may differ by.
         most_examples: Most real examples that its slow runtime computes, or None.
     """
@@ -63,13 +68,19 @@ class Format:
     float32: bool = False
     takes_any_size: Callable[[Data], bool] | None = None
     limits: Callable[[Source], Iterable[str]] | None = None
-    shows_classes: str | None = None
+    tasks: Collection[str] | None = None
     tolerance: Tolerance = EXACT
     most_examples: int | None = None
 
     def resizes(self, data: Data) -> bool:
         """Whether an artifact takes images of any size."""
         return self.takes_any_size is not None and self.takes_any_size(data)
+
+    def num_examples(self, source: Source, number: int) -> int:
+        """Return how many of so many real examples it computes; few in a slow runtime, where each has many pixels."""
+        if self.most_examples is None:
+            return number
+        return min(number, NUM_IMAGES if TASKS[source.config.task].has_places else self.most_examples)
 
     @property
     def title(self) -> str:
@@ -81,8 +92,9 @@ class Format:
         error = self.absent() if self.absent else None
         if error is not None:
             return error.message, error.hint
-        if self.shows_classes and source.config.task != CLASSIFICATION:
-            return f"{self.shows_classes}; this network's task is {source.config.task}", "Choose another format."
+        task = source.config.task
+        if self.tasks is not None and task not in self.tasks:
+            return f"{self.title} is for {' and '.join(self.tasks)}; this network's task is {task}", _OTHER
         if self.quantize == "int8" and source.kept:
             return "int8 is calibrated with training examples, which are missing", GIVE
         found = list(self.limits(source)) if self.limits else []
@@ -120,7 +132,7 @@ FORMATS: tuple[Format, ...] = (
     Format("litert", ".tflite", write_float32, **_LITERT),
     Format("litert", "-float16.tflite", write_float16, "float16", **_LITERT, tolerance=Tolerance(None, None, 0.01)),
     Format("litert", "-int8.tflite", write_int8, "int8", **_LITERT, tolerance=Tolerance(None, None, 0.01)),
-    Format("python", "_python", write_python, takes_any_size=_always, shows_classes="the script names classes"),
+    Format("python", "_python", write_python, takes_any_size=_always, tasks=ANSWERS),
     Format(
         "web",
         ".html",
@@ -129,7 +141,7 @@ FORMATS: tuple[Format, ...] = (
         float32=True,
         takes_any_size=_always,
         limits=web_obstacles,
-        shows_classes="the page draws a bar for each class",
+        tasks=SHOWN,
         most_examples=NUM_EXAMPLES,
     ),
 )

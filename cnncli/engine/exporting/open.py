@@ -34,7 +34,8 @@ import network
 model = network.load()
 for line in sys.stdin:
     images, outputs = line.rstrip("\\n").split("\\t")
-    np.save(outputs, network.predict(np.load(images), model))
+    found = network.predict(np.load(images), model)
+    np.savez(outputs, **(found if isinstance(found, dict) else {"probabilities": found}))
     print("saved", flush=True)
 """
 """What a process that knows nothing of cnncli does with an exported script, for each line it is sent."""
@@ -82,9 +83,9 @@ class _Script:
         self._folder = tempfile.TemporaryDirectory()
 
     def compute(self, images: Pixels) -> NamedOutputs:
-        """Return the probabilities (number, classes); a script always shows classes."""
+        """Return what the script's `predict` returns, by name; without a name, these are the probabilities."""
         process = self._running()
-        given, found = (Path(self._folder.name) / f"{name}.npy" for name in ("images", "probabilities"))
+        given, found = (Path(self._folder.name) / name for name in ("images.npy", "outputs.npz"))
         np.save(given, images)
         try:
             _stream(process.stdin).write(f"{given}\t{found}\n")
@@ -94,7 +95,8 @@ class _Script:
             heard = ""
         if heard != "saved\n":
             raise ExportError(f"{self._path / SCRIPT} fails: {self._last_words()}")
-        return {"probabilities": np.load(found)}
+        with np.load(found) as outputs:
+            return dict(outputs)
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None:

@@ -11,7 +11,7 @@ from cnncli.errors import ExportError
 from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
 from cnncli.tasks.outputs import NamedOutputs
-from cnncli.tasks.parity import ParityRules, ScoreDrop
+from cnncli.tasks.parity import Difference, ParityRules, ScoreDrop
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Parity:
         score: The task's score on them.
         cases: For each kind of case: case, num_images, max_abs_diff, max_log_diff, agreement.
         rules: The task's.
+        pixel_agreement: Share of the real examples' pixels that have the same class, ties not excused; None where the
+            task says nothing of pixels.
     """
 
     max_abs_diff: float
@@ -56,6 +58,7 @@ class Parity:
     score: ScoreDrop
     cases: Sequence[dict[str, Any]]
     rules: ParityRules
+    pixel_agreement: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; fields of the score have its name: accuracy, run_accuracy and so on."""
@@ -64,6 +67,7 @@ class Parity:
             "max_abs_diff": self.max_abs_diff,
             "max_log_diff": self.max_log_diff,
             "agreement": self.agreement,
+            **({} if self.pixel_agreement is None else {"pixel_agreement": self.pixel_agreement}),
             "num_examples": self.num_examples,
             "split": self.split,
             name: self.score.artifact,
@@ -78,10 +82,13 @@ def compare(artifact: Artifact, proof: Proof, rules: ParityRules) -> Parity:
     """Have an artifact compute in its own runtime everything that the proof holds."""
     cases = [proof.real, *proof.edges, *(proof.other_sizes if artifact.description.any_size else ())]
     found = [artifact.outputs(case.images) for case in cases]
-    rows: dict[str, dict[str, Any]] = {}
     for case, outputs in zip(cases, found, strict=True):
         _check_form(outputs, case)
-        _add(rows.setdefault(case.name, {"case": case.name, "num_images": 0}), case, outputs, rules)
+    differences = [rules.difference(outputs, case.expected) for case, outputs in zip(cases, found, strict=True)]
+    rows: dict[str, dict[str, Any]] = {}
+    for case, difference in zip(cases, differences, strict=True):
+        _add(rows.setdefault(case.name, {"case": case.name, "num_images": 0}), difference)
+    agreeing = differences[0].agreeing
     logs = [row["max_log_diff"] for row in rows.values()]
     targets = proof.real.targets
     assert targets is not None  # noqa: S101 - real examples have theirs
@@ -94,6 +101,7 @@ def compare(artifact: Artifact, proof: Proof, rules: ParityRules) -> Parity:
         score=rules.score_drop(found[0], proof.real.expected, targets),
         cases=list(rows.values()),
         rules=rules,
+        pixel_agreement=None if agreeing is None else float(agreeing.mean()),
     )
 
 
@@ -171,9 +179,8 @@ def _check_form(outputs: NamedOutputs, case: Case) -> None:
             )
 
 
-def _add(row: dict[str, Any], case: Case, outputs: NamedOutputs, rules: ParityRules) -> None:
+def _add(row: dict[str, Any], found: Difference) -> None:
     """Add a case to the row of its kind."""
-    found = rules.difference(outputs, case.expected)
     before, number = row["num_images"], len(found.same)
     row["max_abs_diff"] = max(row.get("max_abs_diff", 0.0), found.max_abs_diff)
     row["max_log_diff"] = None if found.max_log_diff is None else max(row.get("max_log_diff", 0.0), found.max_log_diff)

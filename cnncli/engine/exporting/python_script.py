@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from pprint import pformat
 from string import Template
@@ -13,13 +13,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from cnncli.config.schema.schema import Resize
+from cnncli.config.schema.tasks import TASKS
 from cnncli.engine.exporting.source import Source
 from cnncli.layers.base import Layer, Merge
 from cnncli.layers.graph import INPUT, Node
 from cnncli.layers.normalization import LocalResponseNormalization
 from cnncli.layers.preprocessing import Normalization
 from cnncli.serving.description import FILE, Description
+from cnncli.tasks.outputs import images_together
+from cnncli.tasks.segmentation.colours import class_colours
 
 SCRIPT, WEIGHTS = "network.py", "weights.npz"
 """Names of the files."""
@@ -49,8 +51,34 @@ def script(source: Source) -> str:
         own_layers=_own_layers(source.nodes),
         layers="\n".join(f"    {line}" for line in _layer_lines(source, names)),
         output=names[len(source.nodes) - 1] if source.nodes else "images",
-        resize=_resize(config.data.resize),
+        resize=_text(f"resize_{config.data.resize.fit}", method=config.data.resize.method),
+        batch_size=images_together(config.data.image_size, TASKS[config.task].has_places),
+        **ANSWERS[config.task](source),
     )
+
+
+def _classes(_: Source) -> dict[str, str]:
+    """Return what the script of a classifier imports, how it is called, and what it does with logits."""
+    return {
+        "imports": "import sys",
+        "usage": "Classify images with:  python network.py IMAGE...",
+        "answer": _text("answer_classification"),
+    }
+
+
+def _masks(source: Source) -> dict[str, str]:
+    """Return the same of a network that finds the class of each pixel."""
+    colours = [tuple(colour) for colour in class_colours(len(source.trained.classes)).tolist()]
+    restore = _text(f"restore_{source.config.data.resize.fit}")
+    return {
+        "imports": "import struct\nimport sys\nimport zlib",
+        "usage": "Write the mask of each image beside it, as a PNG file, with:  python network.py IMAGE...",
+        "answer": _text("answer_segmentation", colours=pformat(colours, width=110, compact=True), restore=restore),
+    }
+
+
+ANSWERS: dict[str, Callable[[Source], dict[str, str]]] = {"classification": _classes, "segmentation": _masks}
+"""By task: what of the script is the task's own."""
 
 
 def _weights(source: Source) -> Iterator[tuple[str, Any]]:
@@ -127,9 +155,10 @@ def _matters(layer: Layer, key: str) -> bool:
 def _own_layers(nodes: tuple[Node, ...]) -> str:
     if not any(isinstance(node.layer, LocalResponseNormalization) for node in nodes):
         return ""
-    return (_TEMPLATES / "local_response_normalization.py.txt").read_text(encoding="utf-8") + "\n\n"
+    return _text("local_response_normalization") + "\n\n\n"
 
 
-def _resize(resize: Resize) -> str:
-    text = (_TEMPLATES / f"resize_{resize.fit}.py.txt").read_text(encoding="utf-8")
-    return Template(text).substitute(method=resize.method).rstrip()
+def _text(name: str, **values: str) -> str:
+    """Return a part of the script."""
+    text = (_TEMPLATES / f"{name}.py.txt").read_text(encoding="utf-8")
+    return Template(text).substitute(values).rstrip()

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from cnncli.config.dump import dump, dump_document
 from cnncli.config.schema.schema import Config
+from cnncli.config.schema.tasks import TASKS
 from cnncli.datasets.splits import Split, Splits
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.evaluation.trained import Trained
@@ -62,8 +63,12 @@ class Source:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """The network up to its logits, at the size at which it was trained."""
-        return graph.sized(logits_nodes(self.config.nodes), self.config.input_shape)
+        """The network up to its logits, at the size at which it was trained; of several outputs, up to the main one."""
+        nodes = graph.sized(self.config.nodes, self.config.input_shape)
+        main = TASKS[self.config.task].main_output
+        if main is None or len(self.config.outputs) < 2:
+            return logits_nodes(nodes)
+        return graph.leading_to(nodes, self.config.outputs[main])
 
     @property
     def preprocessing(self) -> Preprocessing:

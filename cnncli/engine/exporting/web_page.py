@@ -9,9 +9,15 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from cnncli.config.schema.tasks import DEFAULT as CLASSIFICATION
 from cnncli.engine.exporting.source import Source
 from cnncli.engine.exporting.web_program import Program
 from cnncli.serving.description import Description
+from cnncli.tasks.segmentation.colours import class_colours
+
+SEGMENTATION = "segmentation"
+SHOWN = (CLASSIFICATION, SEGMENTATION)
+"""Tasks whose predictions the page shows."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LARGEST_PAD = 64
@@ -46,9 +52,12 @@ def _script(name: str) -> str:
 def _about(source: Source, description: Description) -> dict[str, Any]:
     """Return what the page needs to know besides the layers."""
     mean = description.look.get("mean") or [0.0]
-    drawn = description.channels == 1 and max(description.usual_size) <= _LARGEST_PAD
+    small = description.channels == 1 and max(description.usual_size) <= _LARGEST_PAD
+    drawn = small and description.task == CLASSIFICATION
     return {
+        "task": description.task,
         "classes": list(description.classes),
+        "colours": class_colours(len(description.classes)).tolist() if description.task == SEGMENTATION else None,
         "height": description.height,
         "width": description.width,
         "channels": description.channels,

@@ -76,6 +76,22 @@ def _convolution(step: Step) -> dict[str, Any]:
     }
 
 
+def _transposed(step: Step) -> dict[str, Any]:
+    """Return a convolution backwards: where its patches begin, as the forward convolution of its output would pad."""
+    layer, kernel = step.layer, step.keras.kernel
+    reach = [(n - 1) * s + extent for n, s, extent in zip(step.given[0], layer.strides, layer.extents, strict=False)]
+    cut = [max(end - n, 0) // 2 for end, n in zip(reach, step.shape, strict=False)]
+    return {
+        "kind": "transposed",
+        "size": list(layer.kernel_size),
+        "strides": list(layer.strides),
+        "dilation": list(layer.dilation_rate),
+        "margin": cut if layer.padding == "same" else [0, 0],
+        "activation": layer.activation,
+        "arrays": {"kernel": np.asarray(kernel, np.float32).swapaxes(2, 3), **step.weights("bias")},
+    }
+
+
 def _depthwise(step: Step) -> dict[str, Any]:
     own = {"multiplier": step.layer.depth_multiplier, "activation": step.layer.activation}
     return {"kind": "depthwise", **_window(step), **own, "arrays": step.weights("kernel", "bias")}
@@ -152,6 +168,10 @@ def _enlarged(step: Step) -> dict[str, Any]:
     return {"kind": "interpolate"} if smooth else {"kind": "enlarge", "by": list(step.layer.size)}
 
 
+def _resized(step: Step) -> dict[str, Any]:
+    return {"kind": "interpolate" if step.layer.interpolation == "bilinear" else "pick"}
+
+
 def _combined(step: Step) -> dict[str, Any]:
     return {"kind": "combine", "how": step.layer.type_name()}
 
@@ -159,6 +179,7 @@ def _combined(step: Step) -> dict[str, Any]:
 STEPS: dict[str, Callable[[Step], dict[str, Any]]] = {
     "Conv1D": _convolution,
     "Conv2D": _convolution,
+    "Conv2DTranspose": _transposed,
     "DepthwiseConv2D": _depthwise,
     "SeparableConv2D": _separable,
     "MaxPooling1D": _pooling(True),
@@ -185,6 +206,7 @@ STEPS: dict[str, Callable[[Step], dict[str, Any]]] = {
     "ZeroPadding2D": _moved("shift", 1, "padding"),
     "Cropping2D": _moved("shift", -1, "cropping"),
     "UpSampling2D": _enlarged,
+    "Resizing": _resized,
     "Rescaling": lambda step: _affine(step.layer.scale, step.layer.offset),
     "Normalization": _normalization,
     **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"), _combined),

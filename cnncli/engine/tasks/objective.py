@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from cnncli.config.schema.augmentation import Augmentation
@@ -57,10 +56,11 @@ class Objective(ABC):
     def outputs(self, logits: Any) -> dict[str, tf.Tensor]:
         """Return what an exported network returns, by name, from what the network ends in."""
 
-    def output_layers(self) -> Mapping[str, Callable[..., keras.layers.Layer]]:
+    def output_layers(self) -> Mapping[str, Callable[..., Callable[[Any], Any]]]:
         """Return for each of `outputs` what makes its Keras layer, given `name`; the layer is called with the logits.
 
-        A `.keras` file holds only Keras's own layers. Empty where these cannot compute the outputs.
+        A `.keras` file holds only Keras's own layers, and models of its operations. Empty where these cannot compute
+        the outputs.
         """
         return {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -144,9 +145,27 @@ class PixelCrossEntropy(Objective):
         probabilities = tf.nn.softmax(_enlarged(tf.cast(plane, tf.float32), self._image_size))
         return {"mask": tf.cast(tf.argmax(probabilities, -1, tf.int32), tf.uint8), "probabilities": probabilities}
 
-    def output_layers(self) -> Mapping[str, Callable[..., keras.layers.Layer]]:
-        """Keras's own layers cannot say the most probable class."""
-        return {}
+    def output_layers(self) -> Mapping[str, Callable[..., Callable[[Any], Any]]]:
+        """Return models of Keras's operations, for no layer of Keras's says the most probable class."""
+
+        def layer_of(finish: Callable[[Any], Any], logits: Any, name: str) -> Any:
+            given = keras.Input(logits.shape[1:], dtype="float32")
+            plane = given
+            if tuple(logits.shape[1:3]) != tuple(self._image_size):
+                plane = keras.ops.image.resize(
+                    given, self._image_size, interpolation="bilinear", data_format="channels_last"
+                )
+            return keras.Model(given, finish(plane), name=name)(logits)
+
+        return {
+            "mask": lambda name: partial(layer_of, _most_probable, name=name),
+            "probabilities": lambda name: partial(layer_of, keras.ops.softmax, name=name),
+        }
+
+
+def _most_probable(plane: Any) -> Any:
+    """Return the class of each pixel, in Keras's operations."""
+    return keras.ops.cast(keras.ops.argmax(plane, axis=-1), "uint8")
 
 
 def _enlarged(logits: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:

@@ -31,7 +31,8 @@ class SegmentationParity:
         chosen = outputs["mask"].astype(np.int64)[..., None].clip(max=of_run.shape[-1] - 1)
         agrees = np.take_along_axis(of_run, chosen, axis=-1)[..., 0] >= of_run.max(axis=-1) - _TIE
         largest = largest_difference({"probabilities": probabilities}, {"probabilities": of_run})
-        return Difference(largest, None, agrees.mean(axis=(1, 2)) >= AGREEING)
+        agreeing = (outputs["mask"] == expected["mask"]).mean(axis=(1, 2))
+        return Difference(largest, None, agrees.mean(axis=(1, 2)) >= AGREEING, agreeing)
 
     def score_drop(self, outputs: NamedOutputs, expected: NamedOutputs, targets: Targets) -> ScoreDrop:
         """Compare the mean IoU of both on the same images, with a bootstrap's interval over images."""

@@ -81,7 +81,16 @@ NETS = {
       - Subtract: {inputs: [most, gate], name: rest}
       - Average: {inputs: [rest, least, b], name: mean}
       - Add: {inputs: [rest, gate, least], name: sum}
-      - Concatenate: {inputs: [sum, mean, input]}
+      - Concatenate: {inputs: [sum, mean, input], name: all}
+      - Conv2DTranspose: {filters: 5, kernel_size: [3, 2], strides: [3, 2], padding: same, activation: tanh, name: up}
+      - Conv2DTranspose: {filters: 4, kernel_size: [4, 3], strides: 2, padding: same, inputs: all, name: even}
+      - Conv2DTranspose: {filters: 3, kernel_size: 2, strides: 3, output_padding: [2, 1], inputs: all, name: apart}
+      - Conv2DTranspose: {filters: 3, kernel_size: 3, dilation_rate: 2, use_bias: false, inputs: all, name: wide}
+      - Resizing: {height: 7, width: 5, inputs: up, name: small}
+      - Resizing: {height: 7, width: 5, inputs: even, interpolation: nearest, name: other}
+      - Resizing: {height: 7, width: 5, inputs: apart, name: third}
+      - Resizing: {height: 7, width: 5, inputs: wide, name: fourth}
+      - Concatenate: {inputs: [small, other, third, fourth]}
       - Flatten
       - Dense: {units: 10}""",
     "one axis": """
@@ -133,13 +142,21 @@ def test_what_the_page_cannot_hold(make_source: Make) -> None:
     from cnncli.engine.exporting.formats import FORMATS
 
     layers = """
-      - Conv2DTranspose: {filters: 2, kernel_size: 3}
+      - UpSampling2D: {interpolation: bicubic}
+      - Reshape: {target_shape: [16, 16, 1, 1]}
+      - Conv3D: {filters: 2, kernel_size: 1}
+      - Reshape: {target_shape: [16, 16, 2]}
       - Conv2D: {filters: 2, kernel_size: 3, activation: sparsemax}
       - Flatten
       - Dense: {units: 10}"""
     source = make_source(layers, "data.resize={method: area}")
     message, _ = next(kind for kind in FORMATS if kind.kind == "web").obstacle(source)
-    for part in ("conv2d_transpose (Conv2DTranspose)", "conv2d (activation sparsemax)", "data.resize.method area"):
+    for part in (
+        "up_sampling2d (UpSampling2D by bicubic interpolation)",
+        "conv3d (Conv3D)",
+        "conv2d (activation sparsemax)",
+        "data.resize.method area",
+    ):
         assert part in message
 
 

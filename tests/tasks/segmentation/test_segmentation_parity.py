@@ -39,15 +39,19 @@ def test_a_mask_may_differ_in_one_pixel_of_ten_thousand(wrong: int, agrees: bool
     run = outputs()
     found = SegmentationParity().difference(with_other_pixels(run, wrong), run)
     assert found.same.tolist() == [agrees, True, True]
+    assert found.agreeing.tolist() == [1 - wrong / 11_000, 1, 1]
 
 
 def test_ties_are_no_difference() -> None:
     """Where two probabilities of the run are equal up to rounding, either class is right."""
     run = outputs(1)
     run["probabilities"][0, :50] = [0.4000005, 0.4, 0.1999995]
+    run["mask"][0, :50] = 0
     artifact = {**run, "mask": run["mask"].copy()}
     artifact["mask"][0, :50] = 1
-    assert SegmentationParity().difference(artifact, run).same.tolist() == [True]
+    found = SegmentationParity().difference(artifact, run)
+    assert found.same.tolist() == [True]
+    assert found.agreeing.tolist() == [0.5]
     artifact["mask"][0, :50] = 2
     assert SegmentationParity().difference(artifact, run).same.tolist() == [False]
 

@@ -91,6 +91,23 @@ function makeNetwork(program, buffer) {
     }
   }
 
+  // Backwards: every position of the input writes a patch into the output.
+  function transposed(layer, input) {
+    const channels = layer.from[0][2];
+    const filters = layer.shape[2];
+    const { kernel, bias } = layer.weights;
+    const sums = new Float64Array(layer.shape[0] * layer.shape[1] * filters);
+    slide({ ...layer, from: [layer.shape], shape: layer.from[0] }, (from, to, tap) => {
+      for (let channel = 0; channel < channels; channel++) {
+        const value = input[from * channels + channel];
+        if (value === 0) continue;
+        const first = (tap * channels + channel) * filters;
+        for (let i = 0; i < filters; i++) sums[to * filters + i] += value * kernel[first + i];
+      }
+    });
+    return finished(layer, sums, bias);
+  }
+
   function convolve(layer, input) {
     const channels = layer.from[0][2];
     const [rows, columns, filters] = layer.shape;
@@ -293,6 +310,7 @@ function makeNetwork(program, buffer) {
 
   const LAYERS = {
     conv: convolve,
+    transposed,
     depthwise: (layer, input) =>
       finished(layer, depthwise(layer, input, layer.weights.kernel, layer.multiplier), layer.weights.bias),
     separable: (layer, input) => {
@@ -324,6 +342,10 @@ function makeNetwork(program, buffer) {
     enlarge: (layer, input) =>
       moved(layer, input, (row, column) => [Math.floor(row / layer.by[0]), Math.floor(column / layer.by[1])]),
     interpolate,
+    pick: (layer, input) => {
+      const [rows, columns] = [0, 1].map((axis) => under(layer.from[0][axis], layer.shape[axis]));
+      return moved(layer, input, (row, column) => [rows[row][0], columns[column][0]]);
+    },
   };
 
   // Is high where no class finds evidence: −log Σ exp(logit).
@@ -343,8 +365,52 @@ function makeNetwork(program, buffer) {
       else outputs.push(LAYERS[layer.kind](layer, inputs[0]));
     }
     const logits = outputs.length ? outputs[outputs.length - 1] : image;
+    if (program.task === "segmentation") return { image, outputs, ...segmented(logits) };
     return { image, outputs, probabilities: softmax(logits, logits.length), energy: energyOf(logits) };
   }
+
+  // Returns the class of each pixel that the network reads, and the probabilities of all classes there.
+  function segmented(logits) {
+    const { height, width, classes } = program;
+    const from = layers.length ? layers[layers.length - 1].shape : [height, width, classes.length];
+    const same = from[0] === height && from[1] === width;
+    const shape = [height, width, classes.length];
+    const probabilities = softmax(same ? logits : interpolate({ from: [from], shape }, logits), classes.length);
+    const mask = Uint8Array.from({ length: height * width }, (_, i) => largest(probabilities, i * classes.length));
+    return { probabilities, mask };
+  }
+
+  function largest(values, start) {
+    let best = 0;
+    for (let i = 1; i < program.classes.length; i++) if (values[start + i] > values[start + best]) best = i;
+    return best;
+  }
+
+  // Returns the class of each pixel of an image as it came, or of the image in a smaller size: probabilities are
+  // interpolated between the pixels that the network read.
+  function maskOf(probabilities, image, height, width) {
+    const number = program.classes.length;
+    const all = { rows: program.height, columns: program.width, top: 0, left: 0 };
+    const { rows, columns, top, left } = program.fit === "pad" ? place(image) : all;
+    const across = neighbours(columns, width);
+    const mask = new Uint8Array(height * width);
+    const values = new Float32Array(number);
+    const at = (y, x) => ((top + y) * program.width + left + x) * number;
+    const between = (first, second, way, c) =>
+      probabilities[first + c] + (probabilities[second + c] - probabilities[first + c]) * way;
+    neighbours(rows, height).forEach(([above, below, down], row) =>
+      across.forEach(([before, after, right], column) => {
+        for (let c = 0; c < number; c++) {
+          const upper = between(at(above, before), at(above, after), right, c);
+          const lower = between(at(below, before), at(below, after), right, c);
+          values[c] = upper + (lower - upper) * down;
+        }
+        mask[row * width + column] = largest(values, 0);
+      }),
+    );
+    return mask;
+  }
+
 
   // From here on: from an image of any size to what the network reads, by training's own rule and rounding.
   function neighbours(length, newLength) {
@@ -408,17 +474,22 @@ function makeNetwork(program, buffer) {
     return scale(part(image, top, left, rows, columns), height, width);
   }
 
-  function pad(image) {
+  // Returns how large an image is where it is padded to the network's size, and where it begins there.
+  function place(image) {
     const { height, width } = program;
     const tall = image.height * width >= image.width * height;
     const wide = image.width * height >= image.height * width;
     const rows = tall ? height : clip(Math.floor((image.height * width) / image.width), 1, height);
     const columns = wide ? width : clip(Math.floor((image.width * height) / image.height), 1, width);
+    return { rows, columns, top: Math.floor((height - rows) / 2), left: Math.floor((width - columns) / 2) };
+  }
+
+  function pad(image) {
+    const { height, width } = program;
+    const { rows, columns, top, left } = place(image);
     const scaled = scale(image, rows, columns);
     const { channels } = image;
     const pixels = new Uint8Array(height * width * channels);
-    const top = Math.floor((height - rows) / 2);
-    const left = Math.floor((width - columns) / 2);
     for (let row = 0; row < rows; row++) {
       const line = scaled.pixels.subarray(row * columns * channels, (row + 1) * columns * channels);
       pixels.set(line, ((top + row) * width + left) * channels);
@@ -475,11 +546,15 @@ function makeNetwork(program, buffer) {
     return found;
   }
 
-  return {
-    program,
-    forward,
-    preprocess,
-    doubts,
-    predict: (image) => forward(preprocess(image).pixels).probabilities,
-  };
+  // What the page is proven by: the probabilities; before them the class of each pixel, where pixels have one.
+  function predict(image) {
+    const { mask, probabilities } = forward(preprocess(image).pixels);
+    if (!mask) return probabilities;
+    const both = new Float32Array(mask.length + probabilities.length);
+    both.set(mask);
+    both.set(probabilities, mask.length);
+    return both;
+  }
+
+  return { program, forward, preprocess, doubts, maskOf, predict };
 }

@@ -10,12 +10,15 @@ const pad = byId("pad");
 const pen = pad.getContext("2d", { willReadFrequently: true });
 const paper = program.dark ? "#000" : "#fff";
 const ink = program.dark ? "#fff" : "#000";
+const MOST_PAINTED = 1024;
+const hasPlaces = program.task === "segmentation";
 let dropped = null;
+let painted = null;
 let drawn = false;
 let waiting = false;
 
 function clear() {
-  [dropped, drawn] = [null, false];
+  [dropped, painted, drawn] = [null, null, false];
   pen.fillStyle = paper;
   pen.fillRect(0, 0, pad.width, pad.height);
   soon();
@@ -81,7 +84,11 @@ function update() {
   const image = network.preprocess(current());
   const { outputs, probabilities, energy } = network.forward(image.pixels);
   drawImage(byId("seen"), image.pixels, image.height, image.width, image.channels);
-  answer(probabilities);
+  if (hasPlaces) {
+    painted.mask = network.maskOf(probabilities, dropped, painted.height, painted.width);
+    paint();
+    legend(painted.mask);
+  } else answer(probabilities);
   warn(network.doubts(image.pixels, energy));
   program.layers.forEach((layer, index) => drawLayer(layer, outputs[index], index));
 }
@@ -101,20 +108,55 @@ function warn(doubts) {
   );
 }
 
+// Lays the classes' colours over the image, which is grey below them, so that a colour is a class's alone.
+function paint() {
+  const { pixels, mask, height, width } = painted;
+  const share = byId("share").value / 100;
+  const mixed = new Uint8ClampedArray(pixels.length);
+  for (let i = 0; i < mask.length; i++) {
+    const colour = program.colours[mask[i]];
+    const grey = (pixels[3 * i] + pixels[3 * i + 1] + pixels[3 * i + 2]) / 3;
+    for (let c = 0; c < 3; c++) mixed[3 * i + c] = share ? (1 - share) * grey + share * colour[c] : pixels[3 * i + c];
+  }
+  drawImage(pad, mixed, height, width, 3);
+}
+
+// Names the classes that were found, the largest first, with their colours and their shares of the image.
+function legend(mask) {
+  const shares = program.classes.map(() => 0);
+  for (const label of mask) shares[label] += 1 / mask.length;
+  const order = Array.from(shares.keys()).sort((a, b) => shares[b] - shares[a]);
+  byId("answer").replaceChildren(
+    ...order.filter((index) => shares[index]).map((index) => {
+      const colour = `rgb(${program.colours[index].join(" ")})`;
+      const row = rowOf(program.classes[index], shares[index]);
+      const swatch = document.createElement("i");
+      swatch.style.background = row.querySelector("div").style.background = colour;
+      row.cells[0].prepend(swatch);
+      return row;
+    }),
+  );
+}
+
+function rowOf(name, share) {
+  const row = document.createElement("tr");
+  row.insertCell().textContent = name;
+  row.insertCell().textContent = (100 * share).toFixed(1) + " %";
+  const cell = row.insertCell();
+  cell.className = "bar";
+  const bar = document.createElement("div");
+  bar.style.width = 100 * share + "%";
+  cell.append(bar);
+  return row;
+}
+
 function answer(probabilities) {
   const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]);
   const shown = probabilities.length <= 12 ? Array.from(probabilities.keys()) : order.slice(0, 10);
   byId("answer").replaceChildren(
     ...shown.map((index) => {
-      const row = document.createElement("tr");
+      const row = rowOf(program.classes[index], probabilities[index]);
       row.className = index === order[0] ? "first" : "";
-      row.insertCell().textContent = program.classes[index];
-      row.insertCell().textContent = (100 * probabilities[index]).toFixed(1) + " %";
-      const cell = row.insertCell();
-      cell.className = "bar";
-      const bar = document.createElement("div");
-      bar.style.width = 100 * probabilities[index] + "%";
-      cell.append(bar);
       return row;
     }),
   );
@@ -170,7 +212,7 @@ function layerCanvas(layer, index) {
   about.textContent = layer.type + " " + layer.shape.join("×");
   const canvas = document.createElement("canvas");
   canvas.id = "layer" + index;
-  holder.append(title, about, canvas);
+  holder.append(title, " ", about, canvas);
   byId("layers").append(holder);
   return canvas;
 }
@@ -183,13 +225,28 @@ async function open(file) {
   brush.fillStyle = "#fff";
   brush.fillRect(0, 0, canvas.width, canvas.height);
   brush.drawImage(bitmap, 0, 0);
+  dropped = imageOf(canvas);
+  if (hasPlaces) painted = pictureOf(canvas);
+  else show(canvas);
+  soon();
+}
+
+// Returns an image as it is shown: large ones smaller, so that painting them takes no time.
+function pictureOf(canvas) {
+  const size = Math.min(1, MOST_PAINTED / Math.max(canvas.width, canvas.height));
+  const small = document.createElement("canvas");
+  [small.width, small.height] = [canvas.width, canvas.height].map((length) => Math.max(1, Math.round(length * size)));
+  small.getContext("2d", { willReadFrequently: true }).drawImage(canvas, 0, 0, small.width, small.height);
+  pad.style.aspectRatio = small.width + " / " + small.height;
+  return imageOf(small);
+}
+
+function show(canvas) {
   pen.fillStyle = paper;
   pen.fillRect(0, 0, pad.width, pad.height);
   const size = Math.min(pad.width / canvas.width, pad.height / canvas.height);
   const [width, height] = [canvas.width * size, canvas.height * size];
   pen.drawImage(canvas, (pad.width - width) / 2, (pad.height - height) / 2, width, height);
-  dropped = imageOf(canvas);
-  soon();
 }
 
 function draw(event) {
@@ -213,6 +270,10 @@ byId("about").textContent = program.pad
   ? "Draw with the mouse or a finger, or drop an image. Everything is computed in this page; nothing is sent anywhere."
   : "Drop an image, or open one. Everything is computed in this page; nothing is sent anywhere.";
 byId("centring").hidden = !program.pad;
+byId("laying").hidden = !hasPlaces;
+byId("share").addEventListener("input", () => painted && paint());
+document.body.classList.toggle("places", hasPlaces);
+if (hasPlaces) pad.setAttribute("aria-label", "The image with the colours of its classes");
 byId("centre").checked = program.centre;
 byId("centre").addEventListener("change", soon);
 byId("clear").addEventListener("click", clear);
