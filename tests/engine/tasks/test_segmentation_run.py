@@ -104,6 +104,25 @@ def test_views_are_evaluated(run: Run, cnn: Callable[..., Any]) -> None:
     assert found["split"] == "validation-tta"
     assert found["num_pixels"] == found["num_examples"] * 48 * 48
     assert 0 < found["mean_iou"] < 1
+    assert (found["views"], found["scales"]) == (2, [1.0])
+
+
+def test_scales_are_evaluated(run: Run, cnn: Callable[..., Any]) -> None:
+    """`--tta-scales` averages over them and, with `--tta`, over the mirror image of each, under a name of its own."""
+    found = json.loads(cnn("eval", run.path, "--split", "validation", "--tta", "--tta-scales", "1,0.75", "--json"))
+    assert found["split"] == "validation-tta-scales-0.75-1"
+    assert (found["views"], found["scales"]) == (4, [0.75, 1.0])
+    assert found["num_pixels"] == found["num_examples"] * 48 * 48
+    kept = json.loads((run.path / "evaluation-validation-tta-scales-0.75-1.json").read_text(encoding="utf-8"))
+    assert kept["mean_iou"] == found["mean_iou"]
+
+
+@pytest.mark.parametrize("scales", ["", "1,", "a", "1,1.0", "0", "-1", "nan", "inf"])
+def test_scales_that_are_none(run: Run, scales: str) -> None:
+    """They are a mistake of usage, told before anything is loaded."""
+    result = CliRunner().invoke(app, ["eval", str(run.path), "--tta-scales", scales])
+    assert result.exit_code == 2
+    assert "different numbers" in " ".join(result.output.replace("│", " ").split())
 
 
 def test_masks_are_predicted(run: Run, cnn: Callable[..., Any], tmp_path: Path) -> None:
