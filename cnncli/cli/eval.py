@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from cnncli.tasks.pages import Pages
 
 
+LEAST_SCALE, MOST_SCALE = 0.1, 10.0
+
+
 def eval_cli(
     run: RunOrArtifact = "latest",
     checkpoint: CheckpointOption = "best",
@@ -32,6 +35,14 @@ def eval_cli(
         bool,
         typer.Option("--tta", help="Test-time augmentation: average over flipped and shifted images, as in training."),
     ] = False,
+    tta_scales: Annotated[
+        str | None,
+        typer.Option(
+            "--tta-scales",
+            metavar="SCALES",
+            help="Segmentation: also average over the images at these scales, 0.75,1,1.25; with --tta, of each view.",
+        ),
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write every prediction to this file.")] = None,
     invariance: Annotated[
         bool, typer.Option("--invariance", help="Also evaluate on shifted, rotated, blurred, … images; takes a while.")
@@ -55,11 +66,14 @@ def eval_cli(
     moved = moved_path(None, sets)
     if data is not None and moved is not None:
         raise typer.BadParameter("use either --data or --set data.path")
+    scales = _scales(tta_scales)
     not_kept: list[str] = []
     exported = kind_of(Path(run)) is not None
     found = None if exported else find(run, runs_dir)
     of = f"the {split} split" if data is None else str(data)
     if found is None:
+        if scales:
+            raise typer.BadParameter("--tta-scales needs a run, not an exported network: that reads images of one size")
         from cnncli.cli.artifact import open_artifact
         from cnncli.serving.evaluate import evaluate_artifact
 
@@ -71,7 +85,7 @@ def eval_cli(
         with loading_tensorflow():
             from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
 
-        options = EvaluationOptions(checkpoint, split, moved or data, tta, moved is not None)
+        options = EvaluationOptions(checkpoint, split, moved or data, tta, moved is not None, scales)
         with telling(f"reading and measuring {of}"):
             measured, document = evaluate_run(found, options, not_kept.append)
     if data is not None and document["data"] is None:
@@ -91,6 +105,19 @@ def eval_cli(
         _print(document, get_task(measured.task).pages)
     for sentence in not_kept:
         print_note(f"warning: {sentence}")
+
+
+def _scales(text: str | None) -> tuple[float, ...]:
+    """Return the numbers of a list such as 0.75,1,1.25, the smallest first."""
+    try:
+        found = sorted(float(part) for part in (text or "").split(",")) if text is not None else []
+    except ValueError:
+        found = [0.0]
+    if len(set(found)) < len(found) or not all(LEAST_SCALE <= scale <= MOST_SCALE for scale in found):
+        raise typer.BadParameter(
+            f'--tta-scales is "{text}"; it takes different numbers from {LEAST_SCALE:g} to {MOST_SCALE:g}: 0.75,1,1.25'
+        )
+    return tuple(found)
 
 
 def _print(document: dict[str, Any], pages: Pages) -> None:

@@ -156,6 +156,7 @@ EVALUATION: Form = record(
         "data": optional(text()),
         "doubts": listed(text()),
         "views": whole(1),
+        "scales": listed(number(0), least=1),
         "test_uses": whole(),
         "predictions_sha256": text(64, 64),
     },

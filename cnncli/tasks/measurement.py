@@ -32,7 +32,8 @@ class Measurement:
         task: Name of the network's task.
         data: Path of examples that are not the run's own, or None.
         doubts: How those differ from what the run was trained on, a sentence each.
-        views: Number of views of each example whose outputs were averaged.
+        views: Number of views of each example whose outputs were averaged, at all scales.
+        scales: Factors by which images were enlarged.
     """
 
     result: Result
@@ -42,6 +43,7 @@ class Measurement:
     data: str | None = None
     doubts: tuple[str, ...] = ()
     views: int = 1
+    scales: tuple[float, ...] = (1.0,)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn eval --json`."""
@@ -52,6 +54,7 @@ class Measurement:
             "data": self.data,
             "doubts": list(self.doubts),
             "views": self.views,
+            "scales": list(self.scales),
             KEY: None if detector is None or self.data is not None else detector.to_json(),
         }
 

@@ -168,6 +168,17 @@ class Pages(ABC):
         """
         return images, []
 
+    def progress_picture(self, images: Array, targets: Array, outputs: Any, classes: Sequence[str]) -> Array | None:  # noqa: ARG002
+        """Return what a network makes of a few images while it learns, uint8 (height, width, 3); None if not drawn.
+
+        Args:
+            images: uint8 (images, height, width, channels).
+            targets: As training has them.
+            outputs: What the network ends in for them.
+            classes: Names of the classes.
+        """
+        return None
+
     def figures(self) -> Mapping[str, Draw]:
         """Return the task's own figures by their name in `cnn show`."""
         return {}

@@ -78,6 +78,16 @@ class RandomScale(Moved):
     fill_mode: FillMode = Field(default="constant", description="How to fill what a shrunken image leaves free.")
 
 
+class RandomElasticTransform(Moved):
+    """Bend images as if they were drawn on rubber, in waves about a tenth as long as the shorter side.
+
+    Reference: Simard et al., ICDAR 2003.
+    """
+
+    factor: Range = Field(default=1.0, description="Probability of bending.")
+    scale: Range = Field(default=1.0, description="Strength and smoothness; one number: from 0 to it.")
+
+
 class RandomCrop(Augmentation):
     """Cut a part out of the image at a random place.
 
@@ -155,6 +165,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
         RandomRotation,
         RandomZoom,
         RandomScale,
+        RandomElasticTransform,
         RandomCrop,
         RandomBrightness,
         RandomContrast,

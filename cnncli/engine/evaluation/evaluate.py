@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from cnncli.analysis.scaling import scaled_size
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import incoming, own, recognized
 from cnncli.datasets.files import Files
@@ -19,11 +19,12 @@ from cnncli.datasets.passport import data_change
 from cnncli.datasets.splits import Split
 from cnncli.engine.evaluation.predictor import Images, Predictor
 from cnncli.engine.evaluation.trained import Trained, load_trained
-from cnncli.engine.evaluation.tta import View, views_of
+from cnncli.engine.evaluation.tta import STILL, View, views_of
 from cnncli.engine.input_pipeline.decoder import Decoder, FileImages
 from cnncli.engine.input_pipeline.feed import to_memory
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.tasks.objective import make_objective
+from cnncli.errors import CnnError
 from cnncli.runs.evaluations import keep_evaluation, kept_if_possible
 from cnncli.runs.run import Run
 from cnncli.tasks.measurement import Measurement, Tell, count_use, name_of
@@ -54,6 +55,7 @@ class EvaluationOptions:
         data: Path of examples, or None for the run's own where they were. Where it holds the run's own, by their
             content, the split is taken of them; else all that it holds is measured.
         tta: Whether to average over views of each example (test-time augmentation).
+        scales: Factors by which images are enlarged, over which to average as well; () for their plain size alone.
         moved: Whether nothing but the run's own examples may be at `data`.
     """
 
@@ -62,6 +64,13 @@ class EvaluationOptions:
     data: Path | None = None
     tta: bool = False
     moved: bool = False
+    scales: tuple[float, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """What the names of files say of views and scales."""
+        scales = "-".join(("-scales", *(f"{scale:g}" for scale in self.scales))) if self.scales else ""
+        return f"{'-tta' if self.tta else ''}{scales}"
 
 
 def evaluate_run(
@@ -92,15 +101,18 @@ def evaluate(run: Run, options: EvaluationOptions) -> RunMeasurement:
     """
     trained = load_trained(run, options.checkpoint)
     split, foreign, warnings = _examples(run, trained.config, options)
+    if options.scales and not trained.config.task_spec.has_places:
+        raise CnnError(f"--tta-scales is for segmentation, not for {trained.config.task}", "Leave it out.")
     views = views_of(trained.config) if options.tta else ()
     return RunMeasurement(
-        result=measure(trained, split.renamed(f"{split.name}-tta") if options.tta else split, views),
+        result=measure(trained, split.renamed(split.name + options.suffix), views, options.scales),
         checkpoint=trained.checkpoint,
         split=split,
         task=trained.config.task,
         data=None if foreign is None else str(foreign),
         doubts=warnings,
-        views=len(views) or 1,
+        views=(len(views) or 1) * (len(options.scales) or 1),
+        scales=options.scales or (1.0,),
         trained=trained,
     )
 
@@ -120,31 +132,52 @@ def _examples(run: Run, config: Config, options: EvaluationOptions) -> tuple[Spl
     return splits.named(options.split), None, () if change is None else (change,)
 
 
-def measure(trained: Trained, split: Split, views: Sequence[View] = ()) -> Result:
-    """Score a network on every example of a split, on average over views of it where there are any.
+def measure(trained: Trained, split: Split, views: Sequence[View] = (), scales: Sequence[float] = ()) -> Result:
+    """Score a network on every example of a split, on average over views and scales of it where there are any.
+
+    Args:
+        trained: The network.
+        split: The examples.
+        views: Changes of an image that do not change what it shows.
+        scales: Factors by which images are enlarged, for tasks whose outputs have places.
 
     Raises:
-        DataError: If there is none, or a file can no longer be read.
+        CnnError: If there is no example, a file can no longer be read, or the network cannot be scaled.
     """
     options = PredictionOptions.of(trained.config.data, trained.classes)
     evaluator = get_task(trained.config.task).evaluator(split.name, options, split.ids)
-    predictor = Predictor(trained.model, trained.preprocessing)
-    undo = make_objective(trained.config).undo
-    images = readable(split, trained.preprocessing) if len(split) else ()
+    networks = list(_networks(trained, split, scales)) if len(split) else []
+    objective = make_objective(trained.config)
+    batch_size = Predictor(trained.model, trained.preprocessing).batch_size
 
-    for start in range(0, len(split), predictor.batch_size):
-        batch = images[start : start + predictor.batch_size]
-        if views:
-            outputs = tf.nest.map_structure(_mean, *(undo(view, predictor.logits(view(batch))) for view in views))
-        else:
-            outputs = predictor.logits(batch)
-        evaluator.update(outputs, split.targets.take(np.arange(start, start + len(batch))))
+    def outputs(rows: slice) -> Iterator[Any]:
+        for predictor, images in networks:
+            for view in views or (View(STILL, mirrored=False),):
+                found = objective.undo(view, predictor.logits(view(images[rows])))
+                yield objective.to_image_size(found) if scales else found
+
+    for start in range(0, len(split), batch_size):
+        end = min(start + batch_size, len(split))
+        evaluator.update(_mean(outputs(slice(start, end))), split.targets.take(np.arange(start, end)))
     return evaluator.result()
 
 
-def _mean(*outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    total = sum(array.astype(np.float64) for array in outputs)
-    return np.asarray(total / len(outputs), np.float32)
+def _networks(trained: Trained, split: Split, scales: Sequence[float]) -> Iterator[tuple[Predictor, Images]]:
+    """Yield the network for each scale, and the images in its size."""
+    for scale in scales or (1.0,):
+        scaled = trained if scale == 1 else trained.at_size(scaled_size(trained.config, scale))
+        yield Predictor(scaled.model, scaled.preprocessing), readable(split, scaled.preprocessing)
+
+
+def _mean(outputs: Iterable[Any]) -> Any:
+    """Return the mean of what a network ends in for one view after another, float32."""
+    total: Any = None
+    number = 0
+    for output in outputs:
+        exact = tf.nest.map_structure(lambda array: np.asarray(array, np.float64), output)
+        total = exact if total is None else tf.nest.map_structure(np.add, total, exact)
+        number += 1
+    return tf.nest.map_structure(lambda array: np.asarray(array / number, np.float32), total)
 
 
 def readable(split: Split, preprocessing: Preprocessing) -> Images:

@@ -14,9 +14,6 @@ from cnncli.analysis.tiling import Cut, tiling
 from cnncli.datasets.images import MOST_IN_TILES, Pixels, examine, thumbnail
 from cnncli.datasets.pictures import Picture
 from cnncli.engine.evaluation.trained import Trained
-from cnncli.engine.network.adapt import freeze_statistics
-from cnncli.engine.network.model import build
-from cnncli.engine.network.variables import assign, model_variables
 from cnncli.engine.tasks.objective import make_objective
 from cnncli.errors import DataError
 from cnncli.serving.predict import THUMBNAIL, ReadFile, ReadImage
@@ -121,13 +118,8 @@ class TiledNetwork:
         """Build the network for tiles of a size, unless the last ones had it."""
         if size == self._size:
             return
-        config = self._trained.config
-        config = config.model_copy(update={"data": config.data.model_copy(update={"image_size": size})})
-        model = build(config)
-        trained = model_variables(self._trained.model)
-        assign(model_variables(model), {name: np.asarray(variable) for name, variable in trained.items()})
-        freeze_statistics(model)
-        objective, preprocessing = make_objective(config), self._trained.preprocessing
+        trained = self._trained.at_size(size)
+        model, preprocessing, objective = trained.model, trained.preprocessing, make_objective(trained.config)
 
         @tf.function(autograph=False)
         def compute(tile: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

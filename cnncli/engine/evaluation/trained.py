@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
+import numpy as np
 
 from cnncli.config.schema.schema import Config
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
@@ -37,6 +38,16 @@ class Trained:
     preprocessing: Preprocessing
     checkpoint: str
     detector: OodDetector | None = None
+
+    def at_size(self, size: tuple[int, int]) -> Trained:
+        """Return the network with the same weights, for images of another height and width."""
+        data = self.config.data.model_copy(update={"image_size": size})
+        config = self.config.model_copy(update={"data": data})
+        model = build(config)
+        weights = model_variables(self.model)
+        assign(model_variables(model), {name: np.asarray(variable) for name, variable in weights.items()})
+        freeze_statistics(model)
+        return replace(self, config=config, model=model, preprocessing=Preprocessing(data))
 
 
 def load_trained(run: Run, checkpoint: str = "best") -> Trained:

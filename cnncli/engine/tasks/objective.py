@@ -80,6 +80,14 @@ class Objective(ABC):
         """Return a network's outputs for a view as if for the images themselves; by default unchanged."""
         return outputs
 
+    def to_image_size(self, outputs: Any) -> Any:
+        """Return a network's outputs for images of another size as places of the images that it reads.
+
+        Raises:
+            NotImplementedError: If the outputs have no places.
+        """
+        raise NotImplementedError
+
 
 OBJECTIVES: dict[str, str | Callable[[Config, Splits | None], Objective]] = {
     "classification": "cnncli.engine.tasks.classification:CrossEntropy.of",

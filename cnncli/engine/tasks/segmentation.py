@@ -139,6 +139,10 @@ class PixelCrossEntropy(Objective):
             return outputs
         return tf.nest.map_structure(lambda plane: plane[:, :, ::-1], outputs)
 
+    def to_image_size(self, outputs: Any) -> tf.Tensor:
+        """Return logits of whatever places as logits of the image's pixels, of the output that is the prediction."""
+        return _enlarged(outputs[MASK] if isinstance(outputs, Mapping) else outputs, self._image_size)
+
     def outputs(self, logits: Any) -> dict[str, tf.Tensor]:
         """Return the most probable class of each pixel of the image, and the probabilities of all."""
         plane = logits[MASK] if isinstance(logits, Mapping) else logits

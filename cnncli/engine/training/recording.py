@@ -88,9 +88,22 @@ class Recording:
             self.save(progress)
 
     def epoch_done(
-        self, event: EpochDone, progress: Progress, is_last: bool, detector: OodDetector | None = None
+        self,
+        event: EpochDone,
+        progress: Progress,
+        is_last: bool,
+        detector: OodDetector | None = None,
+        picture: npt.NDArray[np.uint8] | None = None,
     ) -> None:
-        """Record an epoch, whose sums have been reset by now."""
+        """Record an epoch, whose sums have been reset by now.
+
+        Args:
+            event: The epoch.
+            progress: Where training is.
+            is_last: Whether no other epoch follows.
+            detector: Of images unlike those of validation.
+            picture: What the network makes of the first validation images, for TensorBoard.
+        """
         if not self._writes:
             return
         self._detector = detector
@@ -98,6 +111,9 @@ class Recording:
         if self._replay is not None:
             with self._setup.loop.updates.averaged():
                 self._replay.save(event.epoch)
+        # Before the checkpoint: of an epoch that it knows, a resumed run finds the picture in the former event files.
+        if self._event_log is not None and picture is not None:
+            self._event_log.write_validation_picture(event.step, picture)
         if event.is_best or self._clock.is_due(event.step, event.epoch) or is_last:
             self.save(progress, best=event.is_best)
         if self._event_log is not None:

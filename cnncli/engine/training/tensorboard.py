@@ -26,6 +26,9 @@ MOST_IMAGES = 16
 
 IMAGES_ACROSS = 4
 
+VALIDATION_PICTURE = "first_images"
+"""Name of the picture of the first validation images: each beside its target and the prediction."""
+
 NEEDED = ("step", "train", "learning_rate", "images_per_second")
 """What a line of metrics.jsonl must hold to be written."""
 
@@ -36,7 +39,8 @@ class EventLog:
     """Scalars of each epoch under `train/` and `validation/`; the network as a graph, and as a table in the text tab.
 
     Event files can only be appended to, so a resumed run writes them anew from its metrics: no
-    point is missing and none appears twice, wherever the run was stopped.
+    point is missing and none appears twice, wherever the run was stopped. What the metrics do not tell, pictures of
+    the first validation images, is taken over from the former files.
 
     Args:
         directory: The run's `tensorboard/`.
@@ -58,6 +62,7 @@ class EventLog:
         self._directory = directory
         self._pictures = pictures
         with self._writing():
+            former = _validation_pictures(directory / "validation")
             # A file that could not be removed would show its points a second time.
             if directory.exists():
                 shutil.rmtree(directory)
@@ -68,6 +73,8 @@ class EventLog:
                 tf.summary.graph(graph_of(summary))
         for line in metrics:
             self.write(line)
+            if line["step"] in former:
+                self._write_validation(former[line["step"]], line["step"])
 
     def write(self, line: dict[str, Any]) -> None:
         """Write one epoch's scalars at its step and put them on disk."""
@@ -97,6 +104,20 @@ class EventLog:
                     tf.summary.image(name, picture[None], step=step)
             self._train.flush()
 
+    def write_validation_picture(self, step: int, picture: npt.NDArray[np.uint8]) -> None:
+        """Write what the network makes of the first validation images, uint8 (height, width, 3), and put it on disk."""
+        with self._writing():
+            with self._validation.as_default():
+                tf.summary.image(VALIDATION_PICTURE, picture[None], step=step)
+            self._validation.flush()
+
+    def _write_validation(self, summary: bytes, step: int) -> None:
+        """Write what former event files held."""
+        with self._writing():
+            with self._validation.as_default():
+                tf.summary.experimental.write_raw_pb(summary, step=step)
+            self._validation.flush()
+
     def close(self) -> None:
         """Close the files."""
         with self._writing():
@@ -114,6 +135,21 @@ class EventLog:
                 f"event files cannot be written to {self._directory}: {reason}",
                 "Free disk space or fix the permissions, then continue with `cnn resume`.",
             ) from error
+
+
+def _validation_pictures(directory: Path) -> dict[int, bytes]:
+    """Return the pictures of the first validation images in event files, as serialized summaries by their steps."""
+    found: dict[int, bytes] = {}
+    for file in sorted(directory.glob("events.out.tfevents.*")):
+        try:
+            for record in tf.data.TFRecordDataset(str(file)):
+                event = tf.compat.v1.Event.FromString(record.numpy())
+                values = [value for value in event.summary.value if value.tag == VALIDATION_PICTURE]
+                if values:
+                    found[event.step] = tf.compat.v1.Summary(value=values).SerializeToString()
+        except tf.errors.DataLossError:  # The file ends where a process was killed.
+            continue
+    return found
 
 
 def graph_of(summary: Summary) -> tf.compat.v1.GraphDef:

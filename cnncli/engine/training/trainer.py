@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from cnncli.datasets.targets import Targets
 from cnncli.engine import runtime
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.input_pipeline.feed import Chunk, cached
@@ -25,6 +27,9 @@ from cnncli.runs.events import EpochDone, Listener, Started, StepsDone
 from cnncli.tasks.ood import OodDetector
 from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.task import get_task
+
+MOST_PICTURED = 4
+"""Validation images that TensorBoard shows after every epoch, where the task draws them."""
 
 
 class Trainer:
@@ -185,30 +190,41 @@ class Trainer:
         best = self.progress.best
         event = replace(event, is_best=best is not None and best.epoch == event.epoch)
         self._loop.reset_means()
-        self.recording.epoch_done(event, self.progress, self.finished, validation.detector)
+        self.recording.epoch_done(event, self.progress, self.finished, validation.detector, validation.picture)
         self.listener.epoch_done(event)
 
     def _validate(self, stop: StopRequest) -> _Validated | None:
         """Return the metrics of the validation split, none where there is none; None if a signal came."""
         if self._validation is None:
-            return _Validated({}, None)
+            return _Validated({}, None, None)
         images, targets = self._validation.images, self._validation.targets
         options = PredictionOptions.of(self._config.data, self.setup.splits.classes)
         evaluator, size = self._task.evaluator("validation", options), self._predictor.batch_size
+        picture = None
         with self._loop.updates.averaged():
             for start in range(0, len(images), size):
                 if stop.signal is not None:
                     return None
                 rows = np.arange(start, min(start + size, len(images)))
-                evaluator.update(self._predictor.logits(images[start : start + size]), targets.take(rows))
+                outputs, known = self._predictor.logits(images[start : start + size]), targets.take(rows)
+                evaluator.update(outputs, known)
+                if start == 0:
+                    picture = self._picture(images[:MOST_PICTURED], known.take(rows[:MOST_PICTURED]), outputs)
         result = evaluator.result()
         scalars = result.scalars()
         metrics = {metric.name: scalars[metric.name] for metric in self._config.task_spec.metrics}
-        return _Validated(metrics, self._task.ood_detector(result))
+        return _Validated(metrics, self._task.ood_detector(result), picture)
+
+    def _picture(self, images: tf.Tensor, targets: Targets, outputs: Any) -> npt.NDArray[np.uint8] | None:
+        """Return what the network makes of the first validation images, where the task draws that."""
+        shown = tf.nest.map_structure(lambda array: array[: len(targets)], outputs)
+        fitted = targets.fit(self._config.data)
+        return self._task.pages.progress_picture(np.asarray(images), fitted, shown, self.setup.splits.classes)
 
 
 class _Validated(NamedTuple):
-    """What came of a validation: metrics, and a detector of images unlike these where the task has one."""
+    """What came of a validation: metrics; where the task has them, a detector of images unlike these, and a picture."""
 
     metrics: dict[str, float]
     detector: OodDetector | None
+    picture: npt.NDArray[np.uint8] | None

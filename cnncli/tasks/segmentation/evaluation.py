@@ -15,6 +15,8 @@ from cnncli.tasks.segmentation.boundaries import BoundaryCounts
 from cnncli.tasks.segmentation.scores import (
     Counts,
     Floats,
+    dice,
+    foreground_of,
     intersection_over_union,
     iou_by_image,
     mean_iou,
@@ -45,6 +47,7 @@ class Evaluation:
         losses: Mean cross-entropy of each image's pixels in nats.
         bins: Pixels by confidence, float64 (3, 15): their number, the sum of confidences, the number that is right.
         boundaries: Boundary pixels of each image and class, or None where they were not looked at.
+        rand_errors: Adapted Rand error of each image, NaN without objects; None where they were not looked at.
         ids: File or index of each image; empty where they are not needed.
     """
 
@@ -57,6 +60,7 @@ class Evaluation:
     losses: Floats
     bins: Floats
     boundaries: BoundaryCounts | None = None
+    rand_errors: Floats | None = None
     ids: Sequence[str] = ()
 
     def __len__(self) -> int:
@@ -106,6 +110,21 @@ class Evaluation:
         known = ~np.isnan(found)
         totals = np.where(known, found, 0.0).sum(axis=0)
         return _ratio(totals, known.sum(axis=0))
+
+    def adapted_rand_error(self) -> float | None:
+        """Return the mean adapted Rand error of the images with objects; None where there is none to measure."""
+        known = None if self.rand_errors is None else self.rand_errors[~np.isnan(self.rand_errors)]
+        return None if known is None or len(known) == 0 else float(known.mean())
+
+    def _of_foreground(self) -> dict[str, Any]:
+        """Return the scores that only a task of two classes has."""
+        label = foreground_of(self.classes)
+        if label is None:
+            return {}
+        scores = {"foreground": self.classes[label], "dice": _known(dice(self.confusion, label))}
+        if self.rand_errors is not None:
+            scores["adapted_rand_error"] = self.adapted_rand_error()
+        return scores
 
     def per_class(self) -> list[dict[str, Any]]:
         """Return IoU, precision, recall, F1 and boundary F1 of each class; None where there is nothing to measure."""
@@ -186,6 +205,7 @@ class Evaluation:
             "pixel_accuracy": self.pixel_accuracy,
             "mean_accuracy": self.mean_accuracy,
             "frequency_weighted_iou": self.frequency_weighted_iou,
+            **self._of_foreground(),
             "classes": list(self.classes),
             "confusion_matrix": self.confusion.tolist(),
             "confusion_matrix_axes": {"rows": "true class", "columns": "predicted class", "values": "pixels"},

@@ -19,7 +19,8 @@ from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.segmentation.boundaries import BoundaryCounts, boundary_counts
 from cnncli.tasks.segmentation.evaluation import NUM_BINS, Evaluation
 from cnncli.tasks.segmentation.planes import Planes, class_planes, resized, unpadded
-from cnncli.tasks.segmentation.scores import Counts, confusion_matrix
+from cnncli.tasks.segmentation.rand_error import adapted_rand_error
+from cnncli.tasks.segmentation.scores import Counts, confusion_matrix, foreground_of
 
 _LEAST = np.float32(1e-30)
 
@@ -30,12 +31,13 @@ class SegmentationEvaluator:
     Args:
         split: Name of the split.
         options: The classes, and how images became the network's input.
-        ids: File or index of each example, in the order of the batches; without them boundaries are not scored, which
-            takes as long as all else.
+        ids: File or index of each example, in the order of the batches; without them boundaries and objects are not
+            scored, which takes as long as all else.
     """
 
     def __init__(self, split: str, options: PredictionOptions, ids: Sequence[str] = ()) -> None:
         self._split, self._options, self._ids = split, options, ids
+        self._foreground = foreground_of(options.classes) if ids else None
         self._rows: list[_Row] = []
 
     def update(self, outputs: Any, targets: Targets) -> None:
@@ -80,7 +82,13 @@ class SegmentationEvaluator:
             float(losses.mean(dtype=np.float64)) if len(losses) else 0.0,
             np.stack([np.bincount(bins, weights, minlength=NUM_BINS) for weights in (None, confidences, right)]),
             boundary_counts(mask, predicted, number) if self._ids else None,
+            self._rand_error(mask, predicted, counted),
         )
+
+    def _rand_error(self, mask: Mask, predicted: npt.NDArray[np.int64], counted: npt.NDArray[np.bool_]) -> float | None:
+        """Compare the objects of two classes, without the pixels that do not count."""
+        label = self._foreground
+        return None if label is None else adapted_rand_error(mask == label, (predicted == label) & counted)
 
     def result(self) -> Evaluation:
         """Return the scores of all batches.
@@ -102,6 +110,7 @@ class SegmentationEvaluator:
             losses=np.array([row.loss for row in self._rows]),
             bins=np.sum([row.bins for row in self._rows], axis=0),
             boundaries=BoundaryCounts(*map(np.stack, zip(*boundaries, strict=True))) if boundaries else None,
+            rand_errors=None if self._foreground is None else np.array([row.rand_error for row in self._rows], float),
             ids=self._ids,
         )
 
@@ -113,6 +122,7 @@ class _Row(NamedTuple):
     loss: float
     bins: npt.NDArray[np.float64]
     boundaries: BoundaryCounts | None
+    rand_error: float | None
 
 
 def _mask(targets: Targets, row: int) -> Mask:

@@ -31,7 +31,13 @@ _TYPES: Form = record(
         "per_class": listed(record(_CLASS, {"boundary_f1": optional(share)})),
         "calibration": record({"ece": share, "num_bins": whole(), "bins": listed(record(_BIN))}),
     },
-    {"mean_boundary_f1": optional(share), "frequency_weighted_iou": share},
+    {
+        "mean_boundary_f1": optional(share),
+        "frequency_weighted_iou": share,
+        "foreground": text(1),
+        "dice": optional(share),
+        "adapted_rand_error": optional(share),
+    },
 )
 
 

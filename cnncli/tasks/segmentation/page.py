@@ -33,8 +33,18 @@ def _totals(document: Mapping[str, Any]) -> Iterator[Entry]:
     )
     if document.get("mean_boundary_f1") is not None:
         yield Entry("Boundary F1", f"{document['mean_boundary_f1']:.4f}, mean over classes")
+    yield from _foreground(document)
     ece = document["calibration"]["ece"]
     yield Entry("Calibration", f"confidence and accuracy differ by {ece:.4f} on average (ECE over pixels)")
+
+
+def _foreground(document: Mapping[str, Any]) -> Iterator[Entry]:
+    """Yield the scores that only a task of two classes has."""
+    if document.get("dice") is not None:
+        yield Entry("Dice", f"{document['dice']:.4f} of {document['foreground']}, over all pixels")
+    if document.get("adapted_rand_error") is not None:
+        about = f"of the objects of {document['foreground']}, mean over images"
+        yield Entry("Rand error", f"{document['adapted_rand_error']:.4f}, adapted: {about}")
 
 
 def _classes(document: Mapping[str, Any]) -> Grid:

@@ -99,6 +99,14 @@ class SegmentationPages(Pages):
             laid[place] = overlaid(images[place], targets[place], len(classes), share=0.4)
         return laid, colour_legend(targets[targets < len(classes)], classes)
 
+    def progress_picture(
+        self, images: npt.NDArray[Any], targets: npt.NDArray[Any], outputs: Any, classes: Sequence[str]
+    ) -> npt.NDArray[Any]:
+        """Return each image, its mask and the prediction side by side."""
+        from cnncli.tasks.segmentation.progress_picture import progress_picture
+
+        return progress_picture(images, targets, outputs, len(classes))
+
     def figures(self) -> dict[str, Draw]:
         """Return confusion matrix, examples with their masks, and how uncertain predictions are."""
         return {"confusion": _confusion, "masks": _masks, "worst": _worst, "uncertainty": _uncertainty}

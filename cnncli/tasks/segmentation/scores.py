@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,16 @@ import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+
+def foreground_of(classes: Sequence[str]) -> int | None:
+    """Return the number of the class that is not the background; None unless there are exactly two.
+
+    The background is the class of that name, else the first one.
+    """
+    if len(classes) != 2:
+        return None
+    return 0 if classes[1].lower() == "background" else 1
 
 
 def confusion_matrix(truth: npt.NDArray[Any], predicted: npt.NDArray[Any], num_classes: int) -> Counts:
@@ -44,6 +55,15 @@ def mean_iou(confusion: Counts) -> float:
     """Return the mean IoU over the classes that occur or are predicted; 0 where there is none."""
     found = intersection_over_union(np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0))
     return 0.0 if np.isnan(found).all() else float(np.nanmean(found))
+
+
+def dice(confusion: Counts, label: int) -> float:
+    """Return the Dice coefficient of a class: twice the pixels of both over those of each; NaN where it is in neither.
+
+    Reference: Dice, Measures of the amount of ecologic association between species, Ecology 26 (3), 1945.
+    """
+    either = int(confusion[label].sum() + confusion[:, label].sum())
+    return float(2 * confusion[label, label] / either) if either else float("nan")
 
 
 def pixel_accuracy(confusion: Counts) -> float:

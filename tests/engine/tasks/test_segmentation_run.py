@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,51 @@ def test_views_are_evaluated(run: Run, cnn: Callable[..., Any]) -> None:
     assert found["split"] == "validation-tta"
     assert found["num_pixels"] == found["num_examples"] * 48 * 48
     assert 0 < found["mean_iou"] < 1
+    assert (found["views"], found["scales"]) == (2, [1.0])
+
+
+def test_scales_are_evaluated(run: Run, cnn: Callable[..., Any]) -> None:
+    """`--tta-scales` averages over them and, with `--tta`, over the mirror image of each, under a name of its own."""
+    found = json.loads(cnn("eval", run.path, "--split", "validation", "--tta", "--tta-scales", "1,0.75", "--json"))
+    assert found["split"] == "validation-tta-scales-0.75-1"
+    assert (found["views"], found["scales"]) == (4, [0.75, 1.0])
+    assert found["num_pixels"] == found["num_examples"] * 48 * 48
+    kept = json.loads((run.path / "evaluation-validation-tta-scales-0.75-1.json").read_text(encoding="utf-8"))
+    assert kept["mean_iou"] == found["mean_iou"]
+
+
+@pytest.mark.parametrize("scales", ["", "1,", "a", "1,1.0", "0", "-1", "nan", "inf"])
+def test_scales_that_are_none(run: Run, scales: str) -> None:
+    """They are a mistake of usage, told before anything is loaded."""
+    result = CliRunner().invoke(app, ["eval", str(run.path), "--tta-scales", scales])
+    assert result.exit_code == 2
+    assert "different numbers" in " ".join(result.output.replace("│", " ").split())
+
+
+def test_tensorboard_shows_the_first_validation_images(run: Run) -> None:
+    """Four rows at the validation's step: the image, its mask over it, and what the epoch's weights predict over it."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from cnncli.datasets import load as load_splits
+    from cnncli.engine.evaluation.trained import load_trained
+    from cnncli.tasks.segmentation.colours import overlaid
+
+    events = EventAccumulator(str(run.tensorboard_dir / "validation"), size_guidance={"tensors": 0})
+    events.Reload()
+    (event,) = events.Tensors("first_images")
+    assert event.step == run.metrics()[0]["step"]
+    shown = np.asarray(Image.open(io.BytesIO(event.tensor_proto.string_val[2])))
+    assert shown.shape == (4 * 24 + 3 * 2, 3 * 24 + 2 * 2, 3)
+    trained = load_trained(run, "last")
+    split = load_splits(run.config()).validation
+    images = trained.preprocessing.resize_uint8(split.images[:4]).numpy()
+    predicted = trained.model(images / np.float32(255), training=False).numpy().argmax(axis=-1)
+    for row in range(4):
+        part = shown[26 * row : 26 * row + 24]
+        mask = np.asarray(Image.fromarray(split.targets.read(row)).resize((24, 24), Image.Resampling.NEAREST))
+        np.testing.assert_array_equal(part[:, :24], images[row])
+        np.testing.assert_array_equal(part[:, 26:50], overlaid(images[row], mask, 11))
+        assert (part[:, 52:] == overlaid(images[row], predicted[row], 11)).mean() > 0.99  # Ties round either way.
 
 
 def test_masks_are_predicted(run: Run, cnn: Callable[..., Any], tmp_path: Path) -> None:

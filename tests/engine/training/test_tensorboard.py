@@ -115,6 +115,40 @@ def test_a_resumed_run_shows_nothing_twice(small_config: Callable[..., Any], tmp
     assert len(events.Graph().node) == 8
 
 
+def test_pictures_of_validation_are_taken_over_once(small_config: Callable[..., Any], tmp_path: Path) -> None:
+    """A resumed run keeps those of the epochs that its metrics know, draws the others anew, and has none twice."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from cnncli.analysis.summary import summarize
+    from cnncli.engine.training.tensorboard import EventLog
+
+    summary, folder = summarize(small_config()), tmp_path / "tensorboard"
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3)).astype(np.uint8)
+    lines = [
+        {"epoch": n, "step": 10 * n, "train": {"loss": 1.0}, "learning_rate": 1.0, "images_per_second": 1.0}
+        for n in (1, 2, 3)
+    ]
+
+    def record(known: int, *drawn: tuple[int, np.ndarray]) -> None:
+        log = EventLog(folder, summary, lines[:known])
+        for epoch, drawing in drawn:
+            log.write_validation_picture(10 * epoch, drawing)
+            log.write(lines[epoch - 1])
+        log.close()
+
+    record(0, (1, pictures[0]), (2, pictures[1]))
+    (file,) = (folder / "validation").glob("events*")
+    file.write_bytes(file.read_bytes() + b"cut off")
+    record(1, (2, pictures[2]), (3, pictures[3]))
+    record(3)
+    events = EventAccumulator(str(folder / "validation"), size_guidance={"tensors": 0})
+    events.Reload()
+    found = events.Tensors("first_images")
+    assert [event.step for event in found] == [10, 20, 30]
+    for event, expected in zip(found, pictures[[0, 2, 3]], strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(event.tensor_proto.string_val[2]))), expected)
+
+
 def test_edges_of_a_graph_with_branches() -> None:
     """Every node takes from the nodes whose tensors Keras's layer takes, in that order."""
     from cnncli.analysis.summary import summarize

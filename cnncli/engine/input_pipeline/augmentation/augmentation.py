@@ -13,6 +13,7 @@ from cnncli.config.schema import augmentation as specs
 from cnncli.config.schema.schema import Config
 from cnncli.datasets.splits import Split
 from cnncli.engine.input_pipeline.augmentation import geometry, mixing, pixels
+from cnncli.engine.input_pipeline.augmentation.elastic import elastic_transform
 from cnncli.engine.input_pipeline.augmentation.rand_augment import rand_augment
 from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
 from cnncli.engine.input_pipeline.feed import decoded
@@ -24,6 +25,7 @@ _IMAGE_CHANGES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws],
     specs.RandomRotation: geometry.rotate,
     specs.RandomZoom: geometry.zoom,
     specs.RandomScale: geometry.scale,
+    specs.RandomElasticTransform: elastic_transform,
     specs.RandomCrop: geometry.crop,
     specs.RandomBrightness: pixels.brighten,
     specs.RandomContrast: pixels.contrast,

@@ -141,14 +141,14 @@ def _resample(spec: specs.Moved, images: tf.Tensor, rows: tf.Tensor, columns: tf
 def _weights(spec: specs.Moved, places: tf.Tensor, length: int) -> tf.Tensor:
     """Return what each pixel of a line adds to each place: float32 (images, places, length)."""
     if spec.interpolation == "nearest":
-        return tf.one_hot(_inside(spec, tf.floor(places + 0.5), length), length)
+        return tf.one_hot(pixels_inside(spec, tf.floor(places + 0.5), length), length)
     before = tf.floor(places)
     share = (places - before)[..., tf.newaxis]
-    first = tf.one_hot(_inside(spec, before, length), length)
-    return first + share * (tf.one_hot(_inside(spec, before + 1, length), length) - first)
+    first = tf.one_hot(pixels_inside(spec, before, length), length)
+    return first + share * (tf.one_hot(pixels_inside(spec, before + 1, length), length) - first)
 
 
-def _inside(spec: specs.Moved, places: tf.Tensor, length: int) -> tf.Tensor:
+def pixels_inside(spec: specs.Moved, places: tf.Tensor, length: int) -> tf.Tensor:
     """Return the pixel that is shown at each whole place, which may lie outside; −1 for none."""
     index = tf.cast(places, tf.int32)
     if spec.fill_mode == "constant":

@@ -14,6 +14,7 @@ import tensorflow as tf
 from cnncli.config.schema import augmentation as specs
 from cnncli.datasets.masks.coding import IGNORED
 from cnncli.engine.input_pipeline.augmentation import geometry
+from cnncli.engine.input_pipeline.augmentation.elastic import elastic_transform
 from cnncli.engine.input_pipeline.augmentation.rand_augment import rand_augment_masks
 from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
 
@@ -23,6 +24,7 @@ _MOVES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws], tf.Tens
     specs.RandomRotation: geometry.rotate,
     specs.RandomZoom: geometry.zoom,
     specs.RandomScale: geometry.scale,
+    specs.RandomElasticTransform: elastic_transform,
     specs.RandAugment: rand_augment_masks,
 }
 

@@ -36,6 +36,11 @@ class Draws:
         drawn = tf.random.stateless_uniform(sizes, self._next_seed(), low, high, alg=_ALGORITHM)
         return drawn[self.first :]
 
+    def normal(self, shape: tuple[int, ...] = ()) -> tf.Tensor:
+        """Return float32 (images, *shape) from the normal distribution of mean 0 and deviation 1."""
+        sizes = tf.concat([[self.first + self.count], tf.constant(shape, tf.int32)], axis=0)
+        return tf.random.stateless_normal(sizes, self._next_seed(), alg=_ALGORITHM)[self.first :]
+
     def choice(self, number: int) -> tf.Tensor:
         """Return int32 (images,) from 0 to `number` − 1."""
         return tf.minimum(tf.cast(self.uniform(0.0, float(number)), tf.int32), number - 1)
