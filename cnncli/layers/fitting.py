@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
-from cnncli.layers.base import Shape
+from cnncli.layers.base import Layer, Shape
 from cnncli.layers.graph import INPUT, INPUT_NAME, Node, NodeShapeError, measure
 from cnncli.layers.merging import Concatenate
 from cnncli.layers.resizing import UpSampling2D
 from cnncli.layers.sliding import Sliding
+from cnncli.layers.transpose import Conv2DTranspose
 
 MOST_STRIDE = 1024
 """Largest total stride that is tried as a divisor of the image's size."""
@@ -67,12 +69,20 @@ def _divisor(nodes: Sequence[Node], input_shape: Shape, node: Node) -> int | Non
 
 
 def _products(nodes: Sequence[Node]) -> list[int]:
-    """Return the products of strides on the ways to all layers, least first."""
-    strides = {INPUT: 1}
+    """Return the products of strides on the ways to all layers, least first; what enlarges takes some away."""
+    strides: dict[int, Fraction] = {INPUT: Fraction(1)}
     for index, node in enumerate(nodes):
-        own = max((slide.stride for slide in node.layer.slides()), default=1) if isinstance(node.layer, Sliding) else 1
-        strides[index] = min(own * max(strides.get(i, 1) for i in node.inputs), MOST_STRIDE + 1)
-    return sorted({stride for stride in strides.values() if 1 < stride <= MOST_STRIDE})
+        before = max(strides.get(i, Fraction(1)) for i in node.inputs)
+        strides[index] = strides.get(node.like, before) if node.like is not None else before * _stride(node.layer)
+    return sorted({int(s) for s in strides.values() if 1 < s <= MOST_STRIDE and s.denominator == 1})
+
+
+def _stride(layer: Layer) -> Fraction:
+    if isinstance(layer, UpSampling2D):
+        return Fraction(1, max(layer.size))
+    if isinstance(layer, Conv2DTranspose):
+        return Fraction(1, max(layer.strides))
+    return Fraction(max((slide.stride for slide in layer.slides()), default=1) if isinstance(layer, Sliding) else 1)
 
 
 def _rounded(input_shape: Shape, divisor: int, up: bool) -> Shape:

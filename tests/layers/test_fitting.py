@@ -67,6 +67,32 @@ def advised(layers: list[Layer], shape: Shape) -> str | None:
             lesson("3 is not a multiple of 4", "[4, 4]", "input", "in place of up"),
         ),
         (
+            [
+                conv(name="fine"),
+                MaxPooling2D(),
+                UP,
+                Concatenate(inputs=("fine", "up"), name="joined"),
+                MaxPooling2D(pool_size=4),
+                UpSampling2D(size=4, name="next"),
+                Concatenate(inputs=("joined", "next")),
+            ],
+            (45, 45, 3),
+            lesson("45 is not a multiple of 4", "[44, 44] or [48, 48]", "fine", "in place of up"),
+        ),
+        (
+            [
+                conv(name="fine"),
+                MaxPooling2D(),
+                MaxPooling2D(),
+                UpSampling2D(size=4, name="up"),
+                Concatenate(inputs=("fine", "up"), name="joined"),
+                conv(3, name="three"),
+                Add(inputs=("joined", "three")),
+            ],
+            (45, 45, 3),
+            lesson("45 is not a multiple of 4", "[44, 44] or [48, 48]", "fine", "in place of up"),
+        ),
+        (
             [conv(7, name="fine"), MaxPooling2D(), conv(), UP, Add(inputs=("fine", "up"))],
             (45, 45, 3),
             None,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from cnncli.config.schema.schema import Data
@@ -17,6 +20,9 @@ from cnncli.serving.description import FILE, Description
 from cnncli.serving.quiet import quiet
 
 OPSET = 18
+
+LONGEST = 2048
+"""Rows or columns of a plane that is resized within a network: ratios of more cannot be told from their neighbours."""
 
 
 def takes_any_size(data: Data) -> bool:
@@ -51,4 +57,26 @@ def _convert(source: Source) -> Any:
     shape = [None, None, None, channels] if any_size else [None, height, width, channels]
     signature = [tf.TensorSpec(shape, tf.uint8, "images")]
     model, _ = tf2onnx.convert.from_function(tf.function(outputs), signature, opset=OPSET)
+    _round_scales_up(model)
     return model
+
+
+def _round_scales_up(model: Any) -> None:
+    """Let every resize make as many rows as it should.
+
+    tf2onnx writes a size as a factor in float32, and runtimes round the product down: 22 · (45 / 22) may be 44.
+    """
+    from onnx import numpy_helper
+
+    names = {node.input[2] for node in model.graph.node if node.op_type == "Resize" and len(node.input) > 2}
+    for stored in model.graph.initializer:
+        if stored.name in names and stored.data_type == stored.FLOAT:
+            factors = numpy_helper.to_array(stored)
+            stored.CopyFrom(numpy_helper.from_array(_not_below(factors), stored.name))
+
+
+def _not_below(factors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return factors that are not below the ratios of whole numbers that they stand for; exact ones stay."""
+    exact = [Fraction(float(factor)) for factor in factors]
+    is_below = np.array([ratio < ratio.limit_denominator(LONGEST) for ratio in exact], bool)
+    return np.where(is_below, np.nextafter(factors, np.float32(np.inf)), factors)

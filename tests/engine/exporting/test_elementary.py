@@ -60,3 +60,16 @@ def test_resizing_is_tensorflows(method: str, size: tuple[int, int]) -> None:
     ours = ElementaryPreprocessing(data).resize_uint8(tf.constant(images))
     theirs = tf.round(tf.image.resize(tf.cast(images, tf.float32), size, method))
     np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+
+
+def test_sizes_are_whole_after_onnx_factors() -> None:
+    """A factor in float32 gives every size up to 100 from every other, rounded down as runtimes do; exact ones stay."""
+    from cnncli.engine.exporting.onnx_file import _not_below
+
+    lengths = np.arange(1, 101)
+    factors = (lengths[:, None] / lengths).astype(np.float32)
+    found = np.stack([_not_below(column) for column in factors.T], axis=-1)
+    assert (np.floor(found * lengths.astype(np.float32)) == lengths[:, None]).all()
+    exact = factors.astype(np.float64) * lengths == lengths[:, None]
+    assert exact.sum() > 500
+    assert (found[exact] == factors[exact]).all()

@@ -40,9 +40,10 @@ NETS = {
       - SpatialDropout2D: {rate: 0.2}
       - UpSampling2D: {size: 2, interpolation: bicubic}
       - AveragePooling2D: {pool_size: 3, strides: 2, padding: same}
-      - Resizing: {height: 9, width: 7, interpolation: lanczos3, name: small}
+      - Resizing: {height: 13, width: 7, interpolation: lanczos3, name: small}
+      - Cropping2D: {cropping: [[1, 1], [0, 0]]}
+      - Resizing: {like: small}       # 11 · (13 / 11) is 12.99… in float32
       - UpSampling2D
-      - Resizing: {like: small}
       - Conv2D: {kernel: sobel_x, trainable: false, padding: same}
       - Conv2D: {filters: 12, kernel_size: 3, strides: 2}
       - GlobalMaxPooling2D
