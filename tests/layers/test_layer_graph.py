@@ -17,7 +17,7 @@ from cnncli.layers import (
     UpSampling2D,
 )
 from cnncli.layers.composites import Block, Parallel, Repeat, Residual
-from cnncli.layers.graph import INPUT, MOST_PROBLEMS, GraphError, NodeShapeError, measure, shapes, sized
+from cnncli.layers.graph import INPUT, MOST_PROBLEMS, GraphError, NodeShapeError, leading_to, measure, shapes, sized
 from cnncli.layers.layout import flatten, lay_out
 
 
@@ -304,3 +304,18 @@ def test_a_thousand_layers_are_laid_out_in_order():
     nodes = flatten([Repeat(times=1000, layers=(conv(),)), Flatten(), Dense(units=10)])
     assert len(nodes) == 1002
     assert shapes(nodes, (8, 8, 4))[-1] == (10,)
+
+
+def test_what_leads_to_a_node():
+    """Layers that it does not need are left out, and what is left refers to its inputs in their new places."""
+    layers = [
+        conv(name="a"),
+        conv(name="unused"),
+        conv(inputs="a", name="b"),
+        Concatenate(inputs=("a", "b"), name="end"),
+        conv(name="after"),
+    ]
+    nodes = lay_out(layers, {"mask": "end", "other": "unused", "last": "after"}).nodes
+    found = leading_to(nodes, 3)
+    assert [(node.name, node.inputs) for node in found] == [("a", (INPUT,)), ("b", (0,)), ("end", (0, 1))]
+    assert leading_to(nodes, 0) == found[:1]
