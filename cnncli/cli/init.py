@@ -22,8 +22,8 @@ def init_cli(
         typer.Option(
             "--data",
             metavar="PATH",
-            help="Look at these images and write a config that suits them: a folder of class folders, a .zip of one, "
-            "an .npz or a .csv file.",
+            help="Look at these images and write a config that suits them: a folder of class folders, or of images "
+            "and masks, a .zip of one, an .npz or a .csv file.",
         ),
     ] = None,
 ) -> None:

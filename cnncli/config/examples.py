@@ -21,7 +21,7 @@ KEYS: dict[str, str] = {
     "data.image_size": "data: {image_size: [96, 128]}",
     "data.channels": "data: {channels: 3}",
     "data.images": _MASKS + 'data: {source: masks, path: cells, images: "{split}/photos", masks: "{split}/classes"}',
-    "data.masks": _MASKS + 'data: {source: masks, path: cells, images: "{split}/photos", masks: "{split}/classes"}',
+    "data.masks": _MASKS + "data: {source: masks, path: cells, images: photos, masks: annotations.json}",
     "data.classes": _MASKS + "data: {source: masks, path: cells, classes: {background: 0, cell: 255}}",
     "data.ignore": _MASKS + "data: {source: masks, path: streets, classes: {road: [128, 64, 128]}, ignore: [0, 0, 0]}",
     "data.resize": "data: {resize: {method: area, fit: crop}}",

@@ -8,6 +8,10 @@ from pathlib import Path
 from cnncli.config.load import load_document
 from cnncli.config.schema.schema import Config
 from cnncli.config.starter import name_of
+from cnncli.datasets.archive import Archive
+from cnncli.datasets.masks.layout import has_masks
+from cnncli.datasets.masks.meaning import meaning_of
+from cnncli.datasets.store import Folder, Store
 from cnncli.errors import DataError
 
 _SOURCES = {".zip": "folder", ".npz": "npz", ".csv": "csv"}
@@ -29,7 +33,13 @@ def source_of(path: Path) -> str:
         raise DataError(f"{path} does not exist", hint=f"{expected} A relative path begins at {Path.cwd()}.")
     if not is_data(path):
         raise DataError(f"{path} is not a folder, .zip, .npz or .csv file", hint=expected)
-    return "folder" if path.is_dir() else _SOURCES[path.suffix.casefold()]
+    source = "folder" if path.is_dir() else _SOURCES[path.suffix.casefold()]
+    return "masks" if source == "folder" and has_masks(store_of(path).listing().names) else source
+
+
+def store_of(path: Path) -> Store:
+    """Return what is at the path of a folder or .zip file."""
+    return Folder(path) if path.is_dir() else Archive(path)
 
 
 def config_of(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -43,12 +53,16 @@ def config_of(path: Path, overrides: Sequence[str] = ()) -> Config:
         DataError: If no source reads the path.
         ConfigError: If an override is wrong.
     """
+    source = source_of(path)
     data = {
-        "source": source_of(path),
+        "source": source,
         "path": str(path),
         "image_size": [32, 32],  # has no part in what is measured, but every config has one
         "channels": 3,
         "validation": 0.0,
     }
     document = {"name": name_of(path), "data": data, "model": {"layers": ["Flatten"]}}
+    if source == "masks":
+        document |= {"task": "segmentation", "model": {"layers": [{"Conv2D": {"filters": 2, "kernel_size": 1}}]}}
+        data |= meaning_of(store_of(path), str(path)).keys()
     return load_document(document, str(path), overrides).model_copy(update={"nodes": ()})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -11,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.datasets.collection import Collection
-from cnncli.datasets.data_path import config_of, source_of
+from cnncli.config.schema.schema import Data
+from cnncli.datasets.collection import Collection, Part
+from cnncli.datasets.data_path import config_of, source_of, store_of
+from cnncli.datasets.masks.layout import pairs
+from cnncli.datasets.masks.values import Value
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.sources import collect
 from cnncli.errors import DataError
@@ -97,6 +101,23 @@ class Survey:
         return tuple(name for name in self.counts if _is_symbol(name, common) or _MIRRORED & _words(name))
 
 
+@dataclass(frozen=True)
+class MaskSurvey(Survey):
+    """What was found at a path of images and masks; `counts` are the images in which each class occurs.
+
+    Attributes:
+        folders: Patterns of the folders of images and of masks.
+        values: The value of each class in masks; None where classes.txt names them.
+        ignored: The value of pixels that belong to no class, or None.
+        pixels: Training pixels of each class.
+    """
+
+    folders: tuple[str, str]
+    values: Mapping[str, Value] | None
+    ignored: int | None
+    pixels: dict[str, int]
+
+
 def survey(path: Path, watch: Watch | None = None) -> Survey:
     """Look at all images at a path.
 
@@ -108,13 +129,13 @@ def survey(path: Path, watch: Watch | None = None) -> Survey:
         DataError: If there are no images, or fewer than two classes of them.
     """
     source = source_of(path)
-    if path.is_dir():
+    if path.is_dir() and source == "folder":
         _require_class_folders(path)
-    collection = collect(config_of(path).data, None, watch)
+    data = config_of(path).data
+    collection = collect(data, None, watch)
     train = collection.parts["train"]
     counts = train.split.targets.counts(collection.classes)
-    _require_classes(path, counts)
-    return Survey(
+    found = Survey(
         path=path,
         source=source,
         counts=counts,
@@ -122,6 +143,23 @@ def survey(path: Path, watch: Watch | None = None) -> Survey:
         num_grey=int(train.facts.grey.sum()),
         splits=_splits(collection),
         num_bad=len(collection.bad_files),
+    )
+    if source == "masks":
+        return _with_masks(found, data, train)
+    _require_classes(path, counts)
+    return found
+
+
+def _with_masks(found: Survey, data: Data, train: Part) -> MaskSurvey:
+    """Add to what was found at a path what its masks mean."""
+    folders = pairs(store_of(found.path).listing().names, str(found.path), None, None)
+    of_targets = train.split.targets.passport(tuple(found.counts), train.split.ids)
+    return MaskSurvey(
+        **{field.name: getattr(found, field.name) for field in fields(found)},
+        folders=(folders.images, folders.masks),
+        values=data.classes if isinstance(data.classes, dict) else None,
+        ignored=data.ignore if isinstance(data.ignore, int) else None,
+        pixels=of_targets["pixels"],
     )
 
 

@@ -17,7 +17,7 @@ from cnncli.datasets.masks.coding import Coding, ignored_values
 from cnncli.datasets.masks.layout import Pairs, pairs
 from cnncli.datasets.masks.scan import MaskFacts, MaskSet, scan_masks
 from cnncli.datasets.masks.targets import MaskFiles, Masks
-from cnncli.datasets.masks.values import suggested_classes
+from cnncli.datasets.masks.values import suggested_classes, values_of
 from cnncli.datasets.scan import Scan, Watch, scan
 from cnncli.datasets.splits import Split
 from cnncli.datasets.store import Listing, Store
@@ -154,18 +154,28 @@ def _coding(store: Store, listing: Listing, data: Data, found: Pairs) -> Coding:
     return Coding.of_names(data.classes or _from_file(store, listing, found), ignored_values(data))
 
 
+def listed_classes(store: Store, listing: Listing) -> tuple[str, ...] | None:
+    """Return the lines of classes.txt, or None without that file.
+
+    Raises:
+        DataError: If it does not have the name of a class on each line.
+    """
+    file = next((name for name in listing.names if name.rsplit("/", 1)[-1] == CLASSES_FILE), None)
+    return None if file is None else _lines(store.read(file), file)
+
+
 def _from_file(store: Store, listing: Listing, found: Pairs) -> tuple[str, ...]:
     """Return the lines of classes.txt.
 
     Raises:
         DataError: If there is none, or it is not that.
     """
-    file = next((name for name in listing.names if name.rsplit("/", 1)[-1] == CLASSES_FILE), None)
-    if file is not None:
-        return _lines(store.read(file), file)
+    listed = listed_classes(store, listing)
+    if listed is not None:
+        return listed
     first = [listing.names[pair.mask] for pair in found.found[:_MOST_LOOKED_AT]]
-    values = suggested_classes({name: _content(store, name) for name in first})
-    how = f"The first {counted(len(first), 'mask')} would be read with: {values}\n" if values else ""
+    suggested = suggested_classes(values_of((name, content(store, name)) for name in first))
+    how = f"The first {counted(len(first), 'mask')} would be read with: {suggested.to_text()}\n" if suggested else ""
     raise DataError(
         "the classes of the masks are not known",
         f"{how}Give the value of each class, data.classes: {{background: 0, cell: 1}}, or their names in the order of "
@@ -173,7 +183,7 @@ def _from_file(store: Store, listing: Listing, found: Pairs) -> tuple[str, ...]:
     )
 
 
-def _content(store: Store, name: str) -> bytes:
+def content(store: Store, name: str) -> bytes:
     """Return a file's content; of one that cannot be read, nothing."""
     try:
         return store.read(name)

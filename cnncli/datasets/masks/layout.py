@@ -103,6 +103,17 @@ def pairs(names: Sequence[str], origin: str, images: str | None, masks: str | No
     return Pairs(found, unpaired, chosen.image_pattern, chosen.mask_pattern, len(names) - used)
 
 
+def has_masks(names: Sequence[str]) -> bool:
+    """Say whether paths are those of images and masks in folders that are known by name."""
+    # One file of each folder: there can be a million files, and a hundred ways to read each path.
+    of_folders = {posixpath.dirname(name): name for name in names if not is_something_else(name)}
+    try:
+        _folders(list(of_folders.values()), "", None, None)
+    except DataError:
+        return False
+    return True
+
+
 class _Folders(NamedTuple):
     """The patterns that fit a store, and by split the files below their folders: place, and rest of the path."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -104,31 +104,51 @@ def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
         raise DataError(f"{name}: {str(error).strip() or type(error).__name__}") from error
 
 
-def suggested_classes(masks: Mapping[str, bytes]) -> str | None:
-    """Return `data.classes` for the values that some masks have, as a line of YAML; None where they have too many.
+@dataclass(frozen=True)
+class SuggestedClasses:
+    """What values may mean.
+
+    Attributes:
+        classes: A name for each value.
+        ignored: Whether 255 belongs to no class.
+    """
+
+    classes: Mapping[str, Value]
+    ignored: bool
+
+    def to_text(self) -> str:
+        """Return them as lines of a config."""
+        listed = ", ".join(f"{name}: {shown(value)}" for name, value in self.classes.items())
+        return f"data.classes: {{{listed}}}" + ("  and  data.ignore: 255" if self.ignored else "")
+
+
+def values_of(masks: Iterable[tuple[str, bytes]]) -> list[Value] | None:
+    """Return the different values of some masks, in ascending order; None where some are colours and some numbers.
 
     Args:
-        masks: Their contents, by their names.
+        masks: Name and content of each; one that cannot be read is passed over.
     """
     found: set[Value] = set()
-    for name, content in masks.items():
+    for name, content in masks:
         try:
             found.update(read_values(content, name, coloured=False).different())
         except DataError:
             continue
-    if not found or len(found) > _MOST_SUGGESTED or len({isinstance(value, int) for value in found}) > 1:
+    if len({isinstance(value, int) for value in found}) > 1:
         return None
-    values = sorted(found, key=lambda value: (value,) if isinstance(value, int) else value)
+    return sorted(found, key=lambda value: (value,) if isinstance(value, int) else value)
+
+
+def suggested_classes(values: Sequence[Value] | None) -> SuggestedClasses | None:
+    """Return names for the values of masks, as `values_of` finds them; None where there are too many, or none."""
+    if not values or len(values) > _MOST_SUGGESTED:
+        return None
     if values in ([0, 1], [0, 255]):
-        return _line(dict(zip(_BACKGROUND, values, strict=True)))
+        return SuggestedClasses(dict(zip(_BACKGROUND, values, strict=True)), ignored=False)
     # In masks of indices, 255 is by old custom the border that belongs to no class.
-    ignored = [value for value in values if value == 255 and values[0] != 255]
-    named = {f"class_{number}": value for number, value in enumerate(value for value in values if value not in ignored)}
-    return _line(named) + ("  and  data.ignore: 255" if ignored else "")
-
-
-def _line(values: Mapping[str, Value]) -> str:
-    return f"data.classes: {{{', '.join(f'{name}: {shown(value)}' for name, value in values.items())}}}"
+    ignored = 255 in values and values[0] != 255
+    classes = [value for value in values if not (ignored and value == 255)]
+    return SuggestedClasses({f"class_{number}": value for number, value in enumerate(classes)}, ignored)
 
 
 def _packed_colours(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:

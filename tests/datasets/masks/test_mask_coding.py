@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cnncli.datasets.masks.coding import Coding
-from cnncli.datasets.masks.values import suggested_classes
+from cnncli.datasets.masks.values import suggested_classes, values_of
 from cnncli.errors import DataError
 
 NUMBERS = np.random.default_rng(3).integers(0, 3, (5, 7), np.uint8)
@@ -166,5 +166,6 @@ def test_codings_that_mean_nothing(values, ignored, words):
 )
 def test_classes_are_suggested_by_the_values_of_masks(encode, masks, line):
     """A line that can be copied; none where there are too many values, none, or of both kinds."""
-    contents = {str(number): encode(np.array([mask], np.uint8)) for number, mask in enumerate(masks)}
-    assert suggested_classes({**contents, "broken": b"no image"}) == line
+    contents = [(str(number), encode(np.array([mask], np.uint8))) for number, mask in enumerate(masks)]
+    suggested = suggested_classes(values_of([*contents, ("broken", b"no image")]))
+    assert (suggested and suggested.to_text()) == line

@@ -1,0 +1,88 @@
+"""What commented configs for images have in common, whatever their task is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import floor
+from pathlib import Path
+
+from cnncli.analysis.summary import summarize
+from cnncli.config.dump import flow
+from cnncli.config.load import loads
+from cnncli.config.starter import name_of
+from cnncli.datasets.survey import Survey
+from cnncli.plural import counted
+
+SMALLEST, LARGEST = 32, 224
+"""Shortest and longest side of the images that a network reads, in pixels."""
+MULTIPLE = 16
+"""What the sides are multiples of, so that four poolings halve them without a remainder."""
+
+_COLUMN = 39
+
+
+def line(text: str, comment: str = "") -> str:
+    """Return a line with its comment."""
+    return f"{text:<{_COLUMN}} # {comment}" if comment else text
+
+
+def with_costs(parts: Sequence[Sequence[str]]) -> str:
+    """Return the text of a config whose third part is the network; that says what the network costs."""
+    summary = summarize(loads(_joined(parts)))
+    macs = sum(row.macs for row in summary.rows)
+    params = sum(row.trainable_params + row.non_trainable_params for row in summary.rows)
+    first = line("model:", f"{params:,} parameters, about {macs / 1e6:,.0f} million multiplications for an image")
+    return _joined([*parts[:2], [first, *parts[2][1:]], *parts[3:]])
+
+
+def _joined(parts: Sequence[Sequence[str]]) -> str:
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def fitted_size(found: Survey, sides: Sequence[tuple[int, int]], side_of_many: int) -> tuple[int, int]:
+    """Return height and width for a network: the images' own, up to a limit that suits their number.
+
+    The aspect ratio is that of the usual image, up to 1:2.
+
+    Args:
+        found: The images.
+        sides: Up to how many images, how long the longer side may be.
+        side_of_many: How long it may be of more.
+    """
+    height, width = found.usual_size
+    longest = min(next((side for number, side in sides if found.num_images <= number), side_of_many), LARGEST)
+    scale = min(1.0, longest / max(height, width))
+    fitted = [max(SMALLEST, MULTIPLE * floor(scale * side / MULTIPLE + 0.5)) for side in (height, width)]
+    shortest = max(fitted) // (2 * MULTIPLE) * MULTIPLE
+    return max(fitted[0], shortest), max(fitted[1], shortest)
+
+
+def head(found: Survey, file: Path) -> Iterator[str]:
+    """Yield what the config is for, and how to go on."""
+    name = flow(file.name)
+    what = f"{counted(found.num_images, 'image')} of {counted(len(found.counts), 'class')}"
+    yield f"# A network for {what}. What a key means: cnn help data.validation, and so for every key."
+    yield f"# Check it: cnn check {name}. Look at the data: cnn data {name}. Train it: cnn train {name}."
+    yield f"name: {name_of(file)}"
+    yield line("seed: 0", "for everything random")
+
+
+def read_as(found: Survey, size: tuple[int, int]) -> Iterator[str]:
+    """Yield where the images are, and how the network reads them: source, path, size and channels."""
+    height, width = found.usual_size
+    yield f"  source: {found.source}"
+    yield line(f"  path: {flow(found.path.as_posix())}", "seen from the folder in which cnn is run")
+    usual = f"{'usually' if len({*map(tuple, found.sizes.tolist())}) > 1 else 'all'} {height}×{width}"
+    yield line(f"  image_size: {flow(list(size))}", f"height, width; the images are {usual}")
+    yield line("", f"multiples of {MULTIPLE}, so that the poolings below divide them evenly")
+    if max(size) < max(height, width):
+        yield line("", "larger shows more and takes longer: twice the sides, four times the time")
+    if found.aspects_differ:
+        yield line("  # resize: {fit: pad}", "their shapes differ: stretched by default; or pad, or crop")
+    yield line(f"  channels: {1 if found.is_grey else 3}", _colours(found))
+
+
+def _colours(found: Survey) -> str:
+    if found.is_grey:
+        return "grey, as all images are"
+    return "red, green and blue" + (f"; {found.num_grey:,} of the images are grey" if found.num_grey else "")
