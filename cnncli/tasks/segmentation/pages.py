@@ -124,7 +124,7 @@ class SegmentationPages(Pages):
         return example_pictures(evaluated)
 
     def tiles(self, document: Mapping[str, Any]) -> Iterator[Tile]:
-        """Yield mean IoU, pixel accuracy and loss."""
+        """Yield mean IoU, pixel accuracy, loss, and the Dice coefficient where there are two classes."""
         from cnncli.report.html_material import Tile
         from cnncli.report.numbers import full
 
@@ -133,6 +133,12 @@ class SegmentationPages(Pages):
         yield Tile(f"Mean IoU on {document['split']}", f"{100 * document['mean_iou']:.2f} %", where)
         accuracy = f"{100 * document['pixel_accuracy']:.2f} %"
         yield Tile(f"Pixel accuracy on {document['split']}", accuracy, f"{full(document['num_pixels'])} pixels")
+        if document.get("dice") is not None:
+            error = document.get("adapted_rand_error")
+            of_objects = "over all pixels" if error is None else f"adapted Rand error of its objects {error:.4f}"
+            yield Tile(
+                f"Dice of {document['foreground']} on {document['split']}", f"{document['dice']:.4f}", of_objects
+            )
         yield Tile(f"Loss on {document['split']}", f"{document['loss']:.4f}", f"checkpoint {document['checkpoint']}")
 
 

@@ -16,6 +16,7 @@ from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.segmentation.evaluator import SegmentationEvaluator
 from cnncli.tasks.segmentation.form import EVALUATION
 from cnncli.tasks.segmentation.page import evaluation_page
+from cnncli.tasks.segmentation.pages import SegmentationPages
 from cnncli.tasks.segmentation.rand_error import adapted_rand_error, components
 
 CORNERS = np.ones((3, 3))
@@ -99,6 +100,9 @@ def test_foreground_is_scored(classes: tuple[str, ...]) -> None:
     assert found["foreground"] == classes[label]
     text = evaluation_page(found).text()
     assert f"Dice           {f1:.4f} of {classes[label]}, over all pixels" in text
+    (tile,) = [tile for tile in SegmentationPages().tiles(found) if tile.term.startswith("Dice")]
+    shown = f"Dice of {classes[label]} on test", f"{f1:.4f}", f"adapted Rand error of its objects {np.mean(errors):.4f}"
+    assert (tile.term, tile.value, tile.remark) == shown
     assert f"Rand error     {np.mean(errors):.4f}, adapted: of the objects of {classes[label]}" in text
 
 
