@@ -45,8 +45,11 @@ class SegmentationEvaluator:
         logits = outputs[MASK] if isinstance(outputs, Mapping) else outputs
 
         def measure(row: int) -> _Row:
-            planes = resized(class_planes(logits[row]), self._options.image_size)
-            return self._row(_log_probabilities(planes), _mask(targets, row))
+            planes = log_softmax(resized(class_planes(logits[row]), self._options.image_size))
+            mask = _mask(targets, row)
+            if planes.shape[1:] != mask.shape:
+                planes = in_original(np.exp(planes), mask.shape, self._options.fit)
+            return self._row(planes, mask)
 
         self._add(measure, len(logits))
 
@@ -55,7 +58,10 @@ class SegmentationEvaluator:
         probabilities = outputs["probabilities"]
 
         def measure(row: int) -> _Row:
-            return self._row(np.log(np.maximum(class_planes(probabilities[row]), _LEAST)), _mask(targets, row))
+            planes, mask = class_planes(probabilities[row]), _mask(targets, row)
+            if planes.shape[1:] != mask.shape:
+                return self._row(in_original(planes, mask.shape, self._options.fit), mask)
+            return self._row(np.log(np.maximum(planes, _LEAST)), mask, planes.argmax(axis=0))
 
         self._add(measure, len(probabilities))
 
@@ -63,12 +69,10 @@ class SegmentationEvaluator:
         with ThreadPoolExecutor(available_threads(), thread_name_prefix="score") as pool:
             self._rows.extend(pool.map(measure, range(number)))
 
-    def _row(self, log_probabilities: Planes, mask: Mask) -> _Row:
-        """Score one image."""
-        if log_probabilities.shape[1:] != mask.shape:
-            log_probabilities = in_original(log_probabilities, mask.shape, self._options.fit)
+    def _row(self, log_probabilities: Planes, mask: Mask, predicted: npt.NDArray[np.int64] | None = None) -> _Row:
+        """Score one image in the mask's pixels; the classes are the most probable ones, unless they are given."""
         number = len(self._options.classes)
-        predicted = log_probabilities.argmax(axis=0)
+        predicted = log_probabilities.argmax(axis=0) if predicted is None else predicted
         confusion = confusion_matrix(mask, predicted, number)
         counted = mask < number
         rows, columns = np.nonzero(counted)
@@ -129,21 +133,22 @@ def _mask(targets: Targets, row: int) -> Mask:
     return cast("Masks", targets).read(row)
 
 
-def in_original(log_probabilities: Planes, shape: tuple[int, ...], fit: str) -> Planes:
+def in_original(probabilities: Planes, shape: tuple[int, ...], fit: str) -> Planes:
     """Return log-probabilities of an image's own pixels: the probabilities are interpolated.
 
     Args:
-        log_probabilities: (classes, height, width), as the network reads the image.
+        probabilities: (classes, height, width), as the network reads the image.
         shape: Height and width of the image.
         fit: How the image was fitted: "stretch" or "pad".
     """
     size = (shape[0], shape[1])
-    shown = unpadded(log_probabilities, size) if fit == "pad" else log_probabilities
-    found: Planes = np.log(np.maximum(resized(np.exp(shown), size), _LEAST))
+    shown = np.ascontiguousarray(unpadded(probabilities, size)) if fit == "pad" else probabilities
+    found: Planes = np.log(np.maximum(resized(shown, size), _LEAST))
     return found
 
 
-def _log_probabilities(logits: Planes) -> Planes:
+def log_softmax(logits: Planes) -> Planes:
+    """Return the log-probabilities of logits (classes, height, width)."""
     shifted = logits - logits.max(axis=0)
     found: Planes = shifted - np.log(np.exp(shifted).sum(axis=0))
     return found

@@ -51,11 +51,24 @@ class SegmentedImage:
 
     @classmethod
     def of(
-        cls, probabilities: npt.NDArray[np.floating[Any]], size: tuple[int, int], options: PredictionOptions
+        cls,
+        probabilities: npt.NDArray[np.floating[Any]],
+        size: tuple[int, int],
+        options: PredictionOptions,
+        mask: Mask | None = None,
     ) -> SegmentedImage:
-        """Return what probabilities (height, width, classes) mean for an image of some size."""
+        """Return what probabilities (height, width, classes) mean for an image of some size.
+
+        Args:
+            probabilities: As the network reads the image.
+            size: Height and width of the image.
+            options: How the image was fitted.
+            mask: The classes that the network itself returns; of an image of its size, they are the mask.
+        """
         planes = log_probabilities(probabilities, size, options)
-        mask = planes.argmax(axis=0).astype(np.uint8)
+        if mask is None or mask.shape != tuple(size):
+            mask = planes.argmax(axis=0)
+        mask = np.asarray(mask, np.uint8)
         return cls(mask, options.classes, float(np.exp(planes.max(axis=0)).mean()), options.top)
 
     def areas(self) -> list[tuple[str, int, float]]:
@@ -129,5 +142,8 @@ def log_probabilities(
         size: Height and width of the image.
         options: How the image was fitted.
     """
-    planes = np.log(np.maximum(class_planes(probabilities), _SMALLEST))
-    return planes if planes.shape[1:] == tuple(size) else in_original(planes, size, options.fit)
+    planes = class_planes(probabilities)
+    if planes.shape[1:] != tuple(size):
+        return in_original(planes, size, options.fit)
+    found: Planes = np.log(np.maximum(planes, _SMALLEST))
+    return found

@@ -59,15 +59,18 @@ class SegmentationTask(Task):
         import numpy as np
 
         from cnncli.config.schema.tasks import MASK
+        from cnncli.tasks.segmentation.evaluator import log_softmax
         from cnncli.tasks.segmentation.planes import class_planes, resized
 
         planes = logits[MASK] if isinstance(logits, Mapping) else logits
         probabilities = np.empty((len(planes), *image_size, planes.shape[-1]), np.float32)
+        masks = np.empty((len(planes), *image_size), np.uint8)
+        # As an evaluation computes them: what rounds otherwise would be of another class where two are equal.
         for row, values in enumerate(planes):
-            found = resized(class_planes(values), image_size)
-            shares = np.exp(found - found.max(axis=0))
-            probabilities[row] = (shares / shares.sum(axis=0)).transpose(1, 2, 0)
-        return {"mask": probabilities.argmax(axis=-1).astype(np.uint8), "probabilities": probabilities}
+            found = log_softmax(resized(class_planes(values), image_size))
+            masks[row] = found.argmax(axis=0)
+            probabilities[row] = np.exp(found).transpose(1, 2, 0)
+        return {"mask": masks, "probabilities": probabilities}
 
     def predictions(
         self, outputs: NamedOutputs, sizes: Sequence[tuple[int, int]], options: PredictionOptions
@@ -78,8 +81,9 @@ class SegmentationTask(Task):
         if "confidence" in outputs:  # Of tiles, put together: the masks are in the images' own pixels.
             whole = zip(outputs["mask"], outputs["confidence"].tolist(), strict=True)
             return [SegmentedImage(mask, options.classes, confidence, options.top) for mask, confidence in whole]
-        pairs = zip(outputs["probabilities"], sizes, strict=True)
-        return [SegmentedImage.of(probabilities, size, options) for probabilities, size in pairs]
+        masks = outputs.get("mask", [None] * len(sizes))
+        images = zip(outputs["probabilities"], sizes, masks, strict=True)
+        return [SegmentedImage.of(probabilities, size, options, mask) for probabilities, size, mask in images]
 
     def draw_samples(self, splits: Splits, path: Path) -> Path:
         """Write training images beside themselves with their masks laid over, and a legend."""
