@@ -21,12 +21,14 @@ NEEDED = {
     "rate": 0.5,
     "activation": "linear",
     "scale": 0.5,
-    "height": 7,
-    "width": 9,
 }
 """Values for arguments without a default."""
-INSTEAD = {"Normalization": {"mean": 0.5, "variance": 0.1}, "GroupNormalization": {"groups": 2}}
-"""Arguments in place of the defaults."""
+INSTEAD = {
+    "Normalization": {"mean": 0.5, "variance": 0.1},
+    "GroupNormalization": {"groups": 2},
+    "Resizing": {"height": 7, "width": 9},
+}
+"""Arguments in place of the defaults, or where one of two sets is needed."""
 SHAPES = {"1D": (6, 4), "3D": (6, 6, 6, 4)}
 
 
@@ -35,9 +37,8 @@ def function(name: str) -> Any:
     from cnncli.engine.network.model import build_network
 
     kind = VOCABULARY[name]
-    layer = kind.model_validate({k: NEEDED[k] for k, field in kind.model_fields.items() if field.is_required()})
-    if name in INSTEAD:
-        layer = kind.model_validate(INSTEAD[name])
+    needed = {k: NEEDED[k] for k, field in kind.model_fields.items() if field.is_required()}
+    layer = kind.model_validate(INSTEAD.get(name, needed))
     shape = SHAPES.get(name[-2:], (6, 6, 4))
     if issubclass(kind, Merge):
         import keras
