@@ -84,8 +84,9 @@ def test_rare_classes_and_doubtful_turns_are_shown():
     assert len(chosen_rows(masks_of(arrays, np.ones(1000, np.bool_)))) == 12
 
 
-def test_the_command_writes_the_picture(tmp_path):
+def test_the_command_writes_the_picture(tmp_path, monkeypatch):
     """Of the scenes of digits, whose passport has the pixels of each class beside the images."""
+    monkeypatch.setenv("COLUMNS", "80")  # too few for bars
     result = CliRunner().invoke(
         app, ["data", "shapes_unet", "--samples", str(tmp_path / "s.png")], catch_exceptions=False
     )
