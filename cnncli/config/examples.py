@@ -112,7 +112,7 @@ AUGMENTATION: dict[str, str] = {
     "RandomRotation": "factor: 0.05, fill_mode: constant, fill_value: 255, interpolation: bilinear",
     "RandomZoom": "height_factor: [-0.2, 0.1], width_factor: [-0.2, 0.1], fill_mode: wrap, fill_value: 0, "
     "interpolation: nearest",
-    "RandomScale": "factor: [0.5, 2.0], size: [64, 96], fill_mode: constant, fill_value: 0, interpolation: bilinear",
+    "RandomScale": "factor: [0.5, 2.0], size: [20, 24], fill_mode: constant, fill_value: 0, interpolation: bilinear",
     "RandomElasticTransform": "factor: 0.8, scale: [0.3, 0.7], fill_mode: reflect, fill_value: 0, "
     "interpolation: bilinear",
     "RandomCrop": "padding: 4, height: 28, width: 28",

@@ -18,17 +18,17 @@ def fuzzing(script: Callable[[str], ModuleType]) -> ModuleType:
     return script("campaigns/fuzz_configs.py")
 
 
-def test_five_hundred_fuzzed_configs_end_in_a_config_or_in_problems(fuzzing: ModuleType) -> None:
+def test_hundreds_of_fuzzed_configs_end_in_a_config_or_in_problems(fuzzing: ModuleType) -> None:
     """No traceback, no hang, and every problem has its place, its key and its page.
 
     None takes 500 times the processor time of GoogLeNet's config, which is 50 times as long as most of them.
     """
     begun = time.process_time()
     check(load("googlenet"))
-    figures = fuzzing.campaign(500, seed=2, limit_seconds=500 * (time.process_time() - begun))
+    figures = fuzzing.campaign(250, seed=2, limit_seconds=500 * (time.process_time() - begun))
     assert figures.failures == []
-    assert figures.loaded + figures.refused == 500
-    assert figures.loaded > 20
+    assert figures.loaded + figures.refused == 250
+    assert figures.loaded > 10
 
 
 def test_a_failure_would_be_seen(fuzzing: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

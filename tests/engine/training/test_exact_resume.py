@@ -37,7 +37,7 @@ VARIANTS = {
     "muon": ["train.optimizer={Muon: {exclude_layers: [dense]}}", "train.precision=mixed_bfloat16"],
     "bfloat16": ["train.precision=mixed_bfloat16"],
     "replay": ["train.replay=true"],
-    "augmentation": ["data.augmentation=[{RandomCrop: {padding: 1}}, RandAugment, RandomErasing, MixUp]"],
+    "augmentation": ["data.augmentation=[RandomCrop: {padding: 1}, RandAugment: {num_ops: 1}, RandomErasing, MixUp]"],
 }
 
 
