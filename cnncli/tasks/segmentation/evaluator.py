@@ -45,11 +45,11 @@ class SegmentationEvaluator:
         logits = outputs[MASK] if isinstance(outputs, Mapping) else outputs
 
         def measure(row: int) -> _Row:
-            planes = log_softmax(resized(class_planes(logits[row]), self._options.image_size))
+            planes = resized(class_planes(logits[row]), self._options.image_size)
             mask = _mask(targets, row)
-            if planes.shape[1:] != mask.shape:
-                planes = in_original(np.exp(planes), mask.shape, self._options.fit)
-            return self._row(planes, mask)
+            if planes.shape[1:] == mask.shape:
+                return self._row(_of_logits(planes, mask), mask)
+            return self._row(_of_probabilities(in_original(softmax(planes), mask.shape, self._options.fit), mask), mask)
 
         self._add(measure, len(logits))
 
@@ -59,9 +59,7 @@ class SegmentationEvaluator:
 
         def measure(row: int) -> _Row:
             planes, mask = class_planes(probabilities[row]), _mask(targets, row)
-            if planes.shape[1:] != mask.shape:
-                return self._row(in_original(planes, mask.shape, self._options.fit), mask)
-            return self._row(np.log(np.maximum(planes, _LEAST)), mask, planes.argmax(axis=0))
+            return self._row(_of_probabilities(in_original(planes, mask.shape, self._options.fit), mask), mask)
 
         self._add(measure, len(probabilities))
 
@@ -69,21 +67,16 @@ class SegmentationEvaluator:
         with ThreadPoolExecutor(available_threads(), thread_name_prefix="score") as pool:
             self._rows.extend(pool.map(measure, range(number)))
 
-    def _row(self, log_probabilities: Planes, mask: Mask, predicted: npt.NDArray[np.int64] | None = None) -> _Row:
-        """Score one image in the mask's pixels; the classes are the most probable ones, unless they are given."""
-        number = len(self._options.classes)
-        predicted = log_probabilities.argmax(axis=0) if predicted is None else predicted
-        confusion = confusion_matrix(mask, predicted, number)
+    def _row(self, answer: _Answer, mask: Mask) -> _Row:
+        """Score one image in the mask's pixels."""
+        number, predicted = len(self._options.classes), answer.predicted
         counted = mask < number
-        rows, columns = np.nonzero(counted)
-        truth = mask[counted].astype(np.int64)
-        losses = -log_probabilities[truth, rows, columns]
-        confidences = np.exp(log_probabilities.max(axis=0)[counted])
+        confidences = answer.confidences[counted]
         bins = np.minimum((confidences * NUM_BINS).astype(np.int64), NUM_BINS - 1)
-        right = predicted[counted] == truth
+        right = predicted[counted] == mask[counted]
         return _Row(
-            confusion,
-            float(losses.mean(dtype=np.float64)) if len(losses) else 0.0,
+            confusion_matrix(mask, predicted, number),
+            float(answer.losses.mean(dtype=np.float64)) if len(answer.losses) else 0.0,
             np.stack([np.bincount(bins, weights, minlength=NUM_BINS) for weights in (None, confidences, right)]),
             boundary_counts(mask, predicted, number) if self._ids else None,
             self._rand_error(mask, predicted, counted),
@@ -119,6 +112,20 @@ class SegmentationEvaluator:
         )
 
 
+class _Answer(NamedTuple):
+    """What a network says of an image, in the mask's pixels.
+
+    Attributes:
+        predicted: The most probable class of each pixel.
+        confidences: Its probability.
+        losses: Cross-entropy of the pixels that count.
+    """
+
+    predicted: npt.NDArray[np.int64]
+    confidences: npt.NDArray[np.float32]
+    losses: npt.NDArray[np.float32]
+
+
 class _Row(NamedTuple):
     """What is kept of an image."""
 
@@ -133,8 +140,26 @@ def _mask(targets: Targets, row: int) -> Mask:
     return cast("Masks", targets).read(row)
 
 
+def _of_logits(planes: Planes, mask: Mask) -> _Answer:
+    logarithms = log_softmax(planes)
+    return _Answer(planes.argmax(axis=0), np.exp(logarithms.max(axis=0)), -_of_truth(logarithms, mask))
+
+
+def _of_probabilities(planes: Planes, mask: Mask) -> _Answer:
+    losses = -np.log(np.maximum(_of_truth(planes, mask), _LEAST))
+    return _Answer(planes.argmax(axis=0), planes.max(axis=0), losses)
+
+
+def _of_truth(planes: Planes, mask: Mask) -> npt.NDArray[np.float32]:
+    """Return the values of the true classes, of the pixels that count."""
+    counted = mask < len(planes)
+    rows, columns = np.nonzero(counted)
+    found: npt.NDArray[np.float32] = planes[mask[counted].astype(np.int64), rows, columns]
+    return found
+
+
 def in_original(probabilities: Planes, shape: tuple[int, ...], fit: str) -> Planes:
-    """Return log-probabilities of an image's own pixels: the probabilities are interpolated.
+    """Return probabilities of an image's own pixels: interpolated, unless they are there already.
 
     Args:
         probabilities: (classes, height, width), as the network reads the image.
@@ -142,13 +167,21 @@ def in_original(probabilities: Planes, shape: tuple[int, ...], fit: str) -> Plan
         fit: How the image was fitted: "stretch" or "pad".
     """
     size = (shape[0], shape[1])
-    shown = np.ascontiguousarray(unpadded(probabilities, size)) if fit == "pad" else probabilities
-    found: Planes = np.log(np.maximum(resized(shown, size), _LEAST))
+    if probabilities.shape[1:] == size:
+        return probabilities
+    return resized(np.ascontiguousarray(unpadded(probabilities, size)) if fit == "pad" else probabilities, size)
+
+
+def softmax(logits: Planes) -> Planes:
+    """Return the probabilities of logits (classes, height, width)."""
+    found: Planes = logits - logits.max(axis=0)
+    np.exp(found, out=found)
+    found /= found.sum(axis=0)
     return found
 
 
 def log_softmax(logits: Planes) -> Planes:
     """Return the log-probabilities of logits (classes, height, width)."""
-    shifted = logits - logits.max(axis=0)
-    found: Planes = shifted - np.log(np.exp(shifted).sum(axis=0))
+    found: Planes = logits - logits.max(axis=0)
+    found -= np.log(np.exp(found).sum(axis=0))
     return found

@@ -19,8 +19,9 @@ from cnncli.tasks.outputs import images_together
 from cnncli.tasks.pages import EvaluatedSplit, LegendEntry
 from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.segmentation.colours import colour_legend
+from cnncli.tasks.segmentation.evaluator import in_original
 from cnncli.tasks.segmentation.permutation import read_counts
-from cnncli.tasks.segmentation.predictions import log_probabilities
+from cnncli.tasks.segmentation.planes import class_planes
 from cnncli.tasks.segmentation.scores import Floats, iou_by_image
 
 WRONG = (200, 20, 20)
@@ -96,10 +97,10 @@ def segmented(evaluated: EvaluatedSplit, rows: Sequence[int], ious: Floats) -> I
         for row, probabilities in zip(part, outputs["probabilities"], strict=True):
             pixels = image_of(split, row)
             size = (pixels.shape[0], pixels.shape[1])
-            planes = log_probabilities(probabilities, size, options)
+            planes = in_original(class_planes(probabilities), size, options.fit)
             truth = fit_mask(cast("Masks", split.targets).read(row), size, "stretch")
             predicted = planes.argmax(axis=0).astype(np.uint8)
-            uncertainty = 1 - np.exp(planes.max(axis=0))
+            uncertainty = 1 - planes.max(axis=0)
             yield SegmentedExample(split.ids[row], pixels, truth, predicted, uncertainty, float(ious[row]))
 
 

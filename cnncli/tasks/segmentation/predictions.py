@@ -18,7 +18,7 @@ from cnncli.report.grid import Column
 from cnncli.tasks.predictions import PredictionOptions, csv_text
 from cnncli.tasks.segmentation.colours import class_colours, overlaid
 from cnncli.tasks.segmentation.evaluator import in_original
-from cnncli.tasks.segmentation.planes import Planes, class_planes
+from cnncli.tasks.segmentation.planes import class_planes
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -27,8 +27,6 @@ CLASSES_TEXT = "Classes"
 """Keyword of the text in a mask's PNG file that names the classes: a JSON list, in the order of their numbers."""
 
 _ROWS = 256
-
-_SMALLEST = np.float32(1e-30)
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,11 @@ class SegmentedImage:
             options: How the image was fitted.
             mask: The classes that the network itself returns; of an image of its size, they are the mask.
         """
-        planes = log_probabilities(probabilities, size, options)
+        planes = in_original(class_planes(probabilities), size, options.fit)
         if mask is None or mask.shape != tuple(size):
             mask = planes.argmax(axis=0)
         mask = np.asarray(mask, np.uint8)
-        return cls(mask, options.classes, float(np.exp(planes.max(axis=0)).mean()), options.top)
+        return cls(mask, options.classes, float(planes.max(axis=0).mean()), options.top)
 
     def areas(self) -> list[tuple[str, int, float]]:
         """Return name, pixels and share of the image of each class that is found, the largest first."""
@@ -130,20 +128,3 @@ class SegmentedImage:
         """Return the largest classes with their shares, and how certain the network is."""
         largest = ", ".join(f"{name} {100 * share:.1f} %" for name, _, share in self.areas()[: self.top])
         return largest, f"{100 * self.confidence:.1f} %"
-
-
-def log_probabilities(
-    probabilities: npt.NDArray[np.floating[Any]], size: tuple[int, int], options: PredictionOptions
-) -> Planes:
-    """Return log-probabilities of an image's own pixels, (classes, height, width).
-
-    Args:
-        probabilities: (height, width, classes), as the network reads the image.
-        size: Height and width of the image.
-        options: How the image was fitted.
-    """
-    planes = class_planes(probabilities)
-    if planes.shape[1:] != tuple(size):
-        return in_original(planes, size, options.fit)
-    found: Planes = np.log(np.maximum(planes, _SMALLEST))
-    return found

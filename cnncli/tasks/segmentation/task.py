@@ -59,7 +59,7 @@ class SegmentationTask(Task):
         import numpy as np
 
         from cnncli.config.schema.tasks import MASK
-        from cnncli.tasks.segmentation.evaluator import log_softmax
+        from cnncli.tasks.segmentation.evaluator import softmax
         from cnncli.tasks.segmentation.planes import class_planes, resized
 
         planes = logits[MASK] if isinstance(logits, Mapping) else logits
@@ -67,9 +67,9 @@ class SegmentationTask(Task):
         masks = np.empty((len(planes), *image_size), np.uint8)
         # As an evaluation computes them: what rounds otherwise would be of another class where two are equal.
         for row, values in enumerate(planes):
-            found = log_softmax(resized(class_planes(values), image_size))
+            found = resized(class_planes(values), image_size)
             masks[row] = found.argmax(axis=0)
-            probabilities[row] = np.exp(found).transpose(1, 2, 0)
+            probabilities[row] = softmax(found).transpose(1, 2, 0)
         return {"mask": masks, "probabilities": probabilities}
 
     def predictions(
