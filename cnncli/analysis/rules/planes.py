@@ -11,6 +11,7 @@ from cnncli.analysis.rules.rule import CheckedNetwork, Finding
 from cnncli.analysis.walk import Step
 from cnncli.config.schema.tasks import MASK
 from cnncli.layers.graph import INPUT
+from cnncli.layers.sliding import times
 
 COARSE = 32
 """Pixels between neighbouring places from which on the places are too few: a classifier ends in such a plane."""
@@ -20,8 +21,8 @@ def plane_is_fine_enough(network: CheckedNetwork) -> Iterator[Finding]:
     """Classes that follow from few places know no small objects, however these are enlarged."""
     head = max(_deciding(network), key=_stride, default=None)
     if head is not None and _stride(head) >= COARSE:
-        apart = "×".join(str(ceil(reach.stride)) for reach in head.field or ())
-        places = "×".join(map(str, head.output_shape[:2]))
+        apart = times(ceil(reach.stride) for reach in head.field or ())
+        places = times(head.output_shape[:2])
         yield Finding(
             "W318",
             head.node.path,
@@ -41,7 +42,7 @@ def places_see_enough(network: CheckedNetwork) -> Iterator[Finding]:
         yield Finding(
             "W307",
             end.node.path,
-            f"Each place of the output sees {'×'.join(map(str, seen))} pixels of a {'×'.join(map(str, image))} image: "
+            f"Each place of the output sees {times(seen)} pixels of a {times(image)} image: "
             "larger patterns, and what surrounds an object, do not count in its class.",
             "Add poolings or strides with a decoder that enlarges again, or convolutions with a dilation_rate.",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -170,10 +171,14 @@ def _networks(trained: Trained, split: Split, scales: Sequence[float]) -> Iterat
 
 
 def _mean(outputs: Iterable[Any]) -> Any:
-    """Return the mean of what a network ends in for one view after another, float32."""
+    """Return the mean of what a network ends in for one view after another, float32; of a single one, that itself."""
+    rest = iter(outputs)
+    first, *second = islice(rest, 2)
+    if not second:
+        return first
     total: Any = None
     number = 0
-    for output in outputs:
+    for output in chain((first, *second), rest):
         exact = tf.nest.map_structure(lambda array: np.asarray(array, np.float64), output)
         total = exact if total is None else tf.nest.map_structure(np.add, total, exact)
         number += 1
