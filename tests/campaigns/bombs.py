@@ -18,7 +18,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 import zlib
 from collections import Counter
@@ -33,6 +32,23 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 1_000_000_000
 GIVE_UP = 300
 """Seconds after which a command is killed."""
+MEASURE = """
+import json, resource, subprocess, sys, time
+begun = time.perf_counter()
+process = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL)
+try:
+    process.wait(int(sys.argv[1]))
+except subprocess.TimeoutExpired:
+    process.kill()
+    process.wait()
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([process.returncode, time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss]))
+"""
+"""Runs a command and prints what it took.
+
+The system counts the memory of a process from before it became another program, when it was still its parent. So a
+command whose parent is large, such as a test's process, seems as large.
+"""
 
 Generator = np.random.Generator
 
@@ -286,31 +302,20 @@ def campaign(number: int, seed: int, kinds: list[str]) -> Iterator[Ending]:
 def run(kind: str, bomb: Bomb, folder: Path) -> Ending:
     """Give a bomb to a command in a process of its own, and measure it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
+    command = [sys.executable, "-m", "cnncli", *bomb.arguments]
     with Path(bomb.standard_input).open("rb") as given, (folder / "stderr").open("wb") as said:
-        begun = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cnncli", *bomb.arguments],
+        measured = subprocess.run(
+            # -I -S: with as little memory as Python can have.
+            [sys.executable, "-I", "-S", "-c", MEASURE, str(GIVE_UP), *command],
             stdin=given,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=said,
             env=environment,
+            check=True,
         )
-        while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
-            time.sleep(0.02)
-            if time.perf_counter() - begun > GIVE_UP:
-                process.kill()
-        _, status, used = ended
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds, stderr = time.perf_counter() - begun, (folder / "stderr").read_text(errors="replace")
-    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Ending(kind, process.returncode, seconds, used.ru_utime + used.ru_stime, peak, stderr)
-
-
-def held() -> int:
-    """Return the most bytes of memory that this process has held: no child's peak is shown as less."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    exit_code, seconds, computed, peak = json.loads(measured.stdout)
+    peak *= 1 if sys.platform == "darwin" else 1024
+    return Ending(kind, exit_code, seconds, computed, peak, (folder / "stderr").read_text(errors="replace"))
 
 
 def lines(endings: list[Ending]) -> Iterator[str]:
