@@ -15,6 +15,7 @@ from cnncli.layers.named import written as written_argument
 
 _LATER = {
     **dict.fromkeys(("test", "folds", "fold", "group", "images", "masks", "classes", "ignore")),
+    "on_bad_box": "error",
     "keep_proof": True,
     "dice": 0.0,
     "boundary": 0.0,

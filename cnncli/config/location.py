@@ -7,7 +7,7 @@ from pathlib import Path
 from cnncli.config.schema.schema import Config, Data
 from cnncli.errors import DataError, Problem
 
-WITHOUT_PATH = ("digits", "digit_scenes", "tfds")
+WITHOUT_PATH = ("digits", "digit_scenes", "digit_boxes", "tfds")
 """Sources that no path of the disk leads to."""
 
 GIVE = "Give the path where they are now: --data PATH, or --set data.path=PATH where a command has no --data."

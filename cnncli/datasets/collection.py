@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.datasets.boxes.bad_boxes import BadBoxes
 from cnncli.datasets.facts import Facts
 from cnncli.datasets.splits import Split
 
@@ -60,6 +61,7 @@ class Collection:
         bad_files: What could not be read.
         ignored_files: Number of files that belong to no class, hidden ones too.
         ignored_folders: Folders beside the split folders.
+        bad_boxes: Objects that cannot be used as they are; None of a source without boxes.
     """
 
     classes: tuple[str, ...]
@@ -67,3 +69,4 @@ class Collection:
     bad_files: Sequence[BadFile] = ()
     ignored_files: int = 0
     ignored_folders: Sequence[str] = ()
+    bad_boxes: BadBoxes | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from cnncli.config.location import located, moved
 from cnncli.config.schema.schema import Config, Data
+from cnncli.datasets.boxes.bad_boxes import BadBoxes, what_to_do
 from cnncli.datasets.collection import BadFile, Collection, Part
 from cnncli.datasets.division import divide
 from cnncli.datasets.image_statistics import differences, image_statistics, training_look
@@ -28,7 +29,7 @@ TRAINED_WITH = (
 """What is told of examples that are a run's own, training split and all."""
 
 _NAMED = 20
-"""Most bad files that an error names one by one."""
+"""Most bad files or boxes that an error names one by one."""
 
 
 def load(config: Config, classes: Sequence[str] | None = None, watch: Watch | None = None) -> Splits:
@@ -41,16 +42,17 @@ def load(config: Config, classes: Sequence[str] | None = None, watch: Watch | No
 
     Raises:
         DataError: If they are missing, damaged, or not what the config says; if a file is bad and
-            `data.on_bad_image` is error; if a split has a class that training has not; if a
-            network that is to be trained has not one output for each class.
+            `data.on_bad_image` is error, or a box and `data.on_bad_box` is error; if a split has a class that training
+            has not; if a network that is to be trained has not one output for each class.
     """
-    splits, bad_files = _load(config, classes, watch)
+    splits, bad_files, bad_boxes = _load(config, classes, watch)
     if bad_files and config.data.on_bad_image == "error":
         raise DataError(
             _list(bad_files, config.data),
             hint="Fix or remove them, or skip them with data.on_bad_image: skip. `cnn data` lists them all.",
             code="E401",
         )
+    _refuse_bad_boxes(bad_boxes, config.data)
     if config.nodes and classes is None:
         # A run's own network was checked before its first step; older versions let it have outputs to spare.
         splits.require_output(config)
@@ -58,16 +60,18 @@ def load(config: Config, classes: Sequence[str] | None = None, watch: Watch | No
 
 
 def inspect(config: Config, watch: Watch | None = None) -> Splits:
-    """Return the same as `load`, bad files left out whatever the config says; the passport names them."""
+    """Return the same as `load`, bad files and boxes left out whatever the config says; the passport names them."""
     return _load(config, None, watch)[0]
 
 
-def _load(config: Config, classes: Sequence[str] | None, watch: Watch | None) -> tuple[Splits, Sequence[BadFile]]:
+def _load(
+    config: Config, classes: Sequence[str] | None, watch: Watch | None
+) -> tuple[Splits, Sequence[BadFile], BadBoxes | None]:
     collection, parts = _divided(config, classes, watch)
     splits = {name: part.split.renamed(name) for name, part in parts.items()}
     document = passport(config.data, collection, parts)
     found = Splits(collection.classes, splits["train"], splits.get("validation"), splits.get("test"), document)
-    return found, collection.bad_files
+    return found, collection.bad_files, collection.bad_boxes
 
 
 def _divided(
@@ -112,11 +116,26 @@ def _for_task(part: Part, task: str) -> Part:
 
 
 def _list(bad_files: Sequence[BadFile], data: Data) -> str:
-    lines = [f"{counted(len(bad_files), 'file')} {cannot_be_used(data)}:"]
-    lines += [f"  {bad.file}: {bad.reason}" for bad in bad_files[:_NAMED]]
-    if len(bad_files) > _NAMED:
-        lines.append(f"  … and {len(bad_files) - _NAMED} more")
-    return "\n".join(lines)
+    return _first(
+        f"{counted(len(bad_files), 'file')} {cannot_be_used(data)}:", [f"{bad.file}: {bad.reason}" for bad in bad_files]
+    )
+
+
+def _refuse_bad_boxes(bad: BadBoxes | None, data: Data) -> None:
+    """Refuse objects that cannot be used, where the config says nothing else.
+
+    Raises:
+        DataError: If there are such; names the file and the object.
+    """
+    if bad is not None and len(bad) and data.on_bad_box == "error":
+        title = f"{counted(len(bad), 'box')} cannot be used:"
+        raise DataError(_first(title, [box.to_text() for box in bad.boxes]), what_to_do(bad.advice), code="E402")
+
+
+def _first(title: str, lines: Sequence[str]) -> str:
+    """Return a title and the first lines below it."""
+    more = [f"… and {len(lines) - _NAMED:,} more"] if len(lines) > _NAMED else []
+    return "\n  ".join([title, *lines[:_NAMED], *more])
 
 
 @dataclass(frozen=True)
@@ -153,6 +172,7 @@ def incoming(path: Path, config: Config, trained: dict[str, Any], watch: Watch |
     collection = from_path(path, config.data, tuple(trained["classes"]), watch)
     if collection.bad_files and config.data.on_bad_image == "error":
         raise DataError(_list(collection.bad_files, config.data), code="E401")
+    _refuse_bad_boxes(collection.bad_boxes, config.data)
     ready = {name: _for_task(part, config.task) for name, part in collection.parts.items()}
     part = ready.get("test", ready["train"])
     doubts = differences(image_statistics(part.facts), training_look(trained))

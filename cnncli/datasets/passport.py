@@ -34,7 +34,7 @@ def passport(data: Data, collection: Collection, parts: Mapping[str, Part]) -> d
         missing_classes {split: [class]}, content_hash, split_hash, sizes, modes and formats {name: number},
         mean and deviation (of the training pixels, by channel, 0 to 1), looks {split: …},
         duplicates, near_duplicates, contradictions, constant, bad_files, ignored_files, ignored_folders;
-        targets {split: …} where they have more to tell than their counts.
+        bad_boxes where there are boxes; targets {split: …} where they have more to tell than their counts.
     """
     ordered = {name: parts[name] for name in ("train", "validation", "test") if name in parts}
     key = _key(collection.classes, ordered)
@@ -50,6 +50,7 @@ def passport(data: Data, collection: Collection, parts: Mapping[str, Part]) -> d
         "bad_files": [{"file": bad.file, "split": bad.split, "reason": bad.reason} for bad in collection.bad_files],
         "ignored_files": collection.ignored_files,
         "ignored_folders": list(collection.ignored_folders),
+        **({} if collection.bad_boxes is None else {"bad_boxes": collection.bad_boxes.to_json()}),
         **_of_targets(collection.classes, ordered),
     }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cnncli.config.schema.schema import Config, Data
+from cnncli.config.schema.schema import BOXED, Config, Data
 from cnncli.config.yaml.problems import problem
+from cnncli.datasets.boxes.bad_boxes import what_to_do, what_was_done
 from cnncli.datasets.image_statistics import differences
 from cnncli.errors import Problem
 from cnncli.plural import counted
@@ -41,6 +42,7 @@ def findings(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
     yield from _files(config, passport)
     yield from _classes(passport)
     yield from _masks(passport)
+    yield from _boxes(config, passport)
     yield from _repetitions(passport)
     yield from _statistics(passport)
 
@@ -115,9 +117,25 @@ def _masks(passport: dict[str, Any]) -> Iterator[Finding]:
             )
 
 
+def _boxes(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
+    bad = passport.get("bad_boxes", {"num_objects": 0})
+    if bad["num_objects"]:
+        named = _some([_bad_box(item) for item in bad["examples"]], bad["num_objects"])
+        if config.data.on_bad_box == "error":
+            message = f"{counted(bad['num_objects'], 'box')} cannot be used: {named}"
+            yield Finding("E402", message, what_to_do(bad["advice"]))
+        else:
+            how = f"data.on_bad_box is {config.data.on_bad_box}. {bad['advice']}".strip()
+            yield Finding("W414", f"{what_was_done(bad)}: {named}", how)
+
+
+def _bad_box(item: dict[str, str]) -> str:
+    return f"{item['file']}, {item['object']} ({item['reason']})"
+
+
 def cannot_be_used(data: Data) -> str:
-    """Return what is wrong with bad files in words: of masks, some can be read, but fit no image."""
-    return "cannot be used" if data.source == "masks" else "cannot be read"
+    """Return what is wrong with bad files in words: of masks and boxes, some can be read, but fit no image."""
+    return "cannot be used" if data.source in ("masks", *BOXED) else "cannot be read"
 
 
 def _repetitions(passport: dict[str, Any]) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from cnncli.config.schema.schema import Data
 from cnncli.datasets import arrays, builtin, cache, digit_scenes, facts, tfds
 from cnncli.datasets.archive import Archive
 from cnncli.datasets.arrays import Arrays
+from cnncli.datasets.boxes.collect import READERS, from_boxes
 from cnncli.datasets.cache import Known
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.facts import Facts
@@ -57,6 +58,8 @@ def from_path(path: Path, data: Data, classes: Classes | None, watch: Watch | No
         raise DataError(f"{path} does not exist", hint="Set data.path to the data.")
     if data.source == "masks":
         return from_masks(_store(path), str(path), data, classes, watch)
+    if data.source in READERS:
+        return from_boxes(_store(path), str(path), data, classes, watch)
     if path.is_dir():
         return from_store(Folder(path), str(path), data, classes, watch)
     suffix = path.suffix.casefold()
@@ -74,12 +77,12 @@ def from_path(path: Path, data: Data, classes: Classes | None, watch: Watch | No
 
 
 def _store(path: Path) -> Store:
-    """Return the folder or archive of images and masks at a path."""
+    """Return the folder or archive at a path that holds images beside what is known of them."""
     if path.is_dir():
         return Folder(path)
     if path.suffix.casefold() == ".zip":
         return Archive(path)
-    raise DataError(f"{path} is not a folder or .zip file", hint="Set data.path to one that holds images and masks.")
+    raise DataError(f"{path} is not a folder or .zip file", hint="Set data.path to one that holds the images.")
 
 
 @dataclass(frozen=True)

@@ -49,12 +49,22 @@ Source = Literal[
     "folder",
     "csv",
     "masks",
+    "voc",
+    "coco",
+    "yolo",
+    "digit_boxes",
     "tfds",
 ]
 """Where examples come from."""
 
 MASKED = ("masks", "digit_scenes")
 """Sources with a class for every pixel."""
+
+BOXED = ("voc", "coco", "yolo", "digit_boxes")
+"""Sources with boxes of objects."""
+
+_ANNOTATED = ("voc", "coco", "yolo")
+"""Those that are read from files."""
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 MaskValue = Annotated[int, Field(ge=0, le=65535)] | tuple[Byte, Byte, Byte]
@@ -76,7 +86,8 @@ class Data(Section):
     """The examples, and how they become arrays."""
 
     source: Source = Field(
-        description="Source of the examples; digits and digit_scenes, digits pasted on backgrounds, come with cnncli."
+        description="Source of the examples; digits comes with cnncli, and so do digit_scenes (pasted on backgrounds, "
+        "with masks) and digit_boxes (with boxes)."
     )
     path: str | None = Field(
         default=None,
@@ -93,7 +104,7 @@ class Data(Section):
     classes: dict[str, MaskValue] | tuple[str, ...] | None = Field(
         default=None,
         description="For masks: value or [r, g, b] of each class, or their names in the order of their values; "
-        "null: the lines of classes.txt.",
+        "null: the lines of classes.txt. For boxes: names of the classes in their order; null: those of the source.",
     )
     ignore: MaskValue | tuple[MaskValue, ...] | None = Field(
         default=None, description="For masks: value or values of pixels that count nowhere; null: none."
@@ -128,15 +139,25 @@ class Data(Section):
     on_bad_image: Literal["error", "skip"] = Field(
         default="error", description="What to do with an unreadable image: stop with an error, or skip and count it."
     )
+    on_bad_box: Literal["error", "skip", "clip"] = Field(
+        default="error",
+        description="For voc, coco and yolo: what to do with an object whose box is empty or outside the image, or of "
+        "an unknown class: stop with an error, skip it, or clip boxes to the image and skip what is empty then.",
+    )
 
     @property
     def has_masks(self) -> bool | None:
         """Whether the source has a class for every pixel; None where only its files tell."""
         return None if self.source == "npz" else self.source in MASKED
 
+    @property
+    def has_boxes(self) -> bool:
+        """Whether the source has boxes of objects."""
+        return self.source in BOXED
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.path is None and self.source in ("npz", "folder", "csv", "masks", "tfds"):
+        if self.path is None and self.source in ("npz", "folder", "csv", "masks", *_ANNOTATED, "tfds"):
             raise ValueError(f"The source {self.source} requires a path to the examples.")
         if self.fold is not None and self.fold > (self.folds or 0):
             if self.folds is None:
@@ -146,6 +167,7 @@ class Data(Section):
                 )
             raise ValueError(f"There is no fold {self.fold}: data.folds is {self.folds}.")
         self._check_masks()
+        self._check_boxes()
         self._check_group()
         for change in self.augmentation:
             if isinstance(change, RandomCrop) and not change.fits(self.image_size):
@@ -171,20 +193,32 @@ class Data(Section):
         """Raise ValueError if keys for masks are given without masks, or masks would lose pixels."""
         for key in ("images", "masks", "classes", "ignore"):
             sources = ("masks", "npz") if key in ("classes", "ignore") else ("masks",)
+            sources = (*sources, *_ANNOTATED) if key == "classes" else sources
             if getattr(self, key) is not None and self.source not in sources:
-                raise ValueError(
-                    f"The key {key} is for the source {' or '.join(sources)}; the source is {self.source}."
-                )
+                *others, last = sources
+                known = f"{', '.join(others)} or {last}" if others else last
+                raise ValueError(f"The key {key} is for the source {known}; the source is {self.source}.")
         if (self.images is None) != (self.masks is None):
             raise ValueError("The keys images and masks belong together: give both folders, or neither.")
         if self.source in MASKED and self.resize.fit == "crop":
             raise ValueError("The fit crop would leave pixels without a prediction; use stretch or pad.")
 
+    def _check_boxes(self) -> None:
+        """Raise ValueError if keys for boxes are given without boxes, or objects would be cut away."""
+        if self.on_bad_box != "error" and self.source not in _ANNOTATED:
+            raise ValueError(f"The key on_bad_box is for the source voc, coco or yolo; the source is {self.source}.")
+        if not self.has_boxes:
+            return
+        if isinstance(self.classes, dict):
+            raise ValueError("Objects have no values: give the names of the classes as a list, classes: [cat, dog].")
+        if self.resize.fit == "crop":
+            raise ValueError("The fit crop would cut objects away; use stretch or pad.")
+
     def _check_group(self) -> None:
         """Raise ValueError if files cannot be grouped so."""
         if self.group is None:
             return
-        if self.source not in ("folder", "csv", "masks"):
+        if self.source not in ("folder", "csv", "masks", *_ANNOTATED):
             raise ValueError(f"The source {self.source} has no file names to group by.")
         if "(" not in self.group and self.source == "csv":
             return

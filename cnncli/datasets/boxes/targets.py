@@ -55,10 +55,13 @@ class Boxes:
     Attributes:
         objects: Of every image.
         capacity: Most objects of an image of the source; the same for every part of it, so that parts fit together.
+        unclear: Which images EXIF turns while nothing tells whether their boxes are turned too; these are taken for
+            boxes of the upright image. None where there is no such image.
     """
 
     objects: tuple[Objects, ...]
     capacity: int
+    unclear: npt.NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, objects: Sequence[Objects]) -> Boxes:
@@ -70,7 +73,8 @@ class Boxes:
 
     def take(self, rows: npt.NDArray[np.int64]) -> Boxes:
         """Return the objects of the images at `rows`."""
-        return Boxes(tuple(self.objects[row] for row in rows.tolist()), self.capacity)
+        unclear = None if self.unclear is None else self.unclear[rows]
+        return Boxes(tuple(self.objects[row] for row in rows.tolist()), self.capacity, unclear)
 
     def read(self, row: int) -> Objects:
         """Return the objects of one image in its own pixels."""

@@ -1,0 +1,45 @@
+"""What the tests of boxes share: folders of small images with VOC's annotations, and what loads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnncli import datasets
+from cnncli.datasets.targets import TARGETS
+
+
+@pytest.fixture
+def load_boxes(make_config, monkeypatch):
+    """Return a function that loads the boxes of a folder or archive as a config's data section says."""
+    monkeypatch.setitem(TARGETS, "detection", lambda split: split.targets)
+
+    def load(path, inspect=False, **data):
+        options = {"source": "voc", "channels": 3, "validation": 0.0, "image_size": (32, 32), "path": str(path)}
+        config = make_config(**{**options, **data}).model_copy(update={"task": "detection"})
+        return datasets.inspect(config) if inspect else datasets.load(config)
+
+    return load
+
+
+@pytest.fixture
+def pixels():
+    """Return a function that makes a random image of some height and width, another one each time."""
+    generator = np.random.default_rng(0)
+    return lambda height=40, width=60: generator.integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes files below a folder, bytes or text by path, and returns the folder."""
+
+    def write(files, root="boxes"):
+        for name, content in files.items():
+            path = Path(tmp_path, root, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return tmp_path / root
+
+    return write
