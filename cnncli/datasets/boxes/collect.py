@@ -13,6 +13,7 @@ from cnncli.datasets.boxes.check import checked
 from cnncli.datasets.boxes.entries import Entries, ImageEntry
 from cnncli.datasets.boxes.targets import Boxes, Objects
 from cnncli.datasets.boxes.voc import read_voc
+from cnncli.datasets.boxes.yolo import read_yolo
 from cnncli.datasets.collection import BadFile, Collection, Part
 from cnncli.datasets.files import Files
 from cnncli.datasets.image_files import Classes, groups_of, shown
@@ -22,7 +23,7 @@ from cnncli.datasets.store import Listing, Store
 from cnncli.errors import DataError
 from cnncli.plural import counted
 
-READERS: dict[str, Callable[[Store, Listing, str, Data], Entries]] = {"voc": read_voc}
+READERS: dict[str, Callable[[Store, Listing, str, Classes | None], Entries]] = {"voc": read_voc, "yolo": read_yolo}
 """By source: what reads its annotations."""
 
 _ON_ITS_SIDE = 5
@@ -38,7 +39,7 @@ def from_boxes(store: Store, origin: str, data: Data, classes: Classes | None, w
         DataError: If there are no annotated images, none for training, or no object in any of them.
     """
     listing = store.listing()
-    entries = READERS[data.source](store, listing, origin, data)
+    entries = READERS[data.source](store, listing, origin, classes or _given(data))
     named = classes or _given(data) or entries.classes or _names(entries)
     if not named:
         number = counted(len(entries.images), "annotated image")

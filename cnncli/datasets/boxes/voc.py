@@ -9,7 +9,6 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from cnncli.config.schema.schema import Data
 from cnncli.datasets.boxes.entries import NO_EDGES, Entries, ImageEntry, ObjectEntry
 from cnncli.datasets.layout import SPLITS
 from cnncli.datasets.pictures import is_something_else
@@ -35,7 +34,12 @@ def has_voc(names: Sequence[str]) -> bool:
     )
 
 
-def read_voc(store: Store, listing: Listing, origin: str, data: Data) -> Entries:  # noqa: ARG001 - as others
+def read_voc(
+    store: Store,
+    listing: Listing,
+    origin: str,
+    classes: Sequence[str] | None,  # noqa: ARG001 - the files have names
+) -> Entries:
     """Return what the XML files below Annotations/ say of the images below JPEGImages/.
 
     Splits are those of ImageSets/Main: train, val, test, or trainval where there is no train; images in none of them
