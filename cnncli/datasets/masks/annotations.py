@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from cnncli.config.schema.schema import Data
 from cnncli.datasets import cache
+from cnncli.datasets.coco_json import read_annotations
 from cnncli.datasets.images import MAX_PIXELS
 from cnncli.datasets.masks.coding import Coding, Mask, ignored_values
 from cnncli.datasets.masks.layout import below, split_files
@@ -25,7 +25,7 @@ from cnncli.datasets.scan import Watch
 from cnncli.datasets.stamps import content_hash
 from cnncli.datasets.store import Listing, Store
 from cnncli.errors import DataError
-from cnncli.files.form import Unexpected, listed, record, text, whole
+from cnncli.files.form import listed, record, text, whole
 from cnncli.resources import available_threads
 
 ANNOTATIONS = ".json"
@@ -184,7 +184,7 @@ class _File(NamedTuple):
             DataError: If it is of another form, or has an annotation of an image that it does not name.
         """
         content = store.read(name)
-        document = _document(content, name)
+        document = read_annotations(content, name, _FORM)
         objects: dict[int, list[Mapping[str, Any]]] = {entry["id"]: [] for entry in document["images"]}
         for annotation in document["annotations"]:
             of = annotation["image_id"]
@@ -194,22 +194,6 @@ class _File(NamedTuple):
         categories = sorted((entry["id"], entry["name"]) for entry in document["categories"])
         hashed = content_hash(content).hex()
         return cls(name, split, hashed, document["images"], objects, {called: number for number, called in categories})
-
-
-def _document(content: bytes, name: str) -> Any:
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{name} is not JSON: {str(error)[:200]}") from error
-    try:
-        _FORM(document)
-    except Unexpected as error:
-        raise DataError(f"{name} is not a file of annotations: {error}", "Expected the form of COCO.") from error
-    for key, of in (("id", "images"), ("file_name", "images"), ("id", "categories"), ("name", "categories")):
-        values = [entry[key] for entry in document[of]]
-        if len(set(values)) != len(values):
-            raise DataError(f"{name} has the same {key} twice among its {of}")
-    return document
 
 
 def _coding(data: Data, categories: Mapping[str, int]) -> Coding:
