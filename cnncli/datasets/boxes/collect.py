@@ -10,6 +10,7 @@ import numpy as np
 from cnncli.config.schema.schema import Data
 from cnncli.datasets.boxes.bad_boxes import BadBox, BadBoxes
 from cnncli.datasets.boxes.check import checked
+from cnncli.datasets.boxes.coco import read_coco
 from cnncli.datasets.boxes.entries import Entries, ImageEntry
 from cnncli.datasets.boxes.targets import Boxes, Objects
 from cnncli.datasets.boxes.voc import read_voc
@@ -23,7 +24,11 @@ from cnncli.datasets.store import Listing, Store
 from cnncli.errors import DataError
 from cnncli.plural import counted
 
-READERS: dict[str, Callable[[Store, Listing, str, Classes | None], Entries]] = {"voc": read_voc, "yolo": read_yolo}
+READERS: dict[str, Callable[[Store, Listing, str, Classes | None], Entries]] = {
+    "voc": read_voc,
+    "coco": read_coco,
+    "yolo": read_yolo,
+}
 """By source: what reads its annotations."""
 
 _ON_ITS_SIDE = 5
@@ -54,8 +59,9 @@ def from_boxes(store: Store, origin: str, data: Data, classes: Classes | None, w
     parts = _parts(images, scanned.told_to(files), scanned, data)
     if not len(parts["train"]):
         raise DataError(f"{origin} contains no readable training images with annotations", _why_none(bad))
-    bad_boxes = sorted((box for image in images for box in image.bad_boxes), key=lambda box: box.file)
-    num_objects = sum(len(entry.objects) for entry in entries.images)
+    bad_boxes = [*entries.bad_boxes, *(box for image in images for box in image.bad_boxes)]
+    bad_boxes.sort(key=lambda box: box.file)
+    num_objects = sum(len(entry.objects) for entry in entries.images) + len(entries.bad_boxes)
     if num_objects == 0 or all(not len(image.objects.labels) for image in images if image.objects is not None):
         raise DataError(_no_objects(origin, images, bad_boxes), _form(entries))
     return Collection(

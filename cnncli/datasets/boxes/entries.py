@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cnncli.datasets.boxes.bad_boxes import BadBox
+
 Edges = tuple[float, float, float, float]
 """xmin, ymin, xmax, ymax."""
 
@@ -65,6 +67,7 @@ class Entries(NamedTuple):
         num_used: Number of files in the listing that were used.
         form: What the four numbers of a box are, in a sentence.
         is_relative: Whether the boxes are in shares of the image's width and height.
+        bad_boxes: Objects that are of no image.
     """
 
     images: Sequence[ImageEntry]
@@ -73,3 +76,4 @@ class Entries(NamedTuple):
     num_used: int
     form: str
     is_relative: bool = False
+    bad_boxes: Sequence[BadBox] = ()
