@@ -69,7 +69,7 @@ def _load(
 ) -> tuple[Splits, Sequence[BadFile], BadBoxes | None]:
     collection, parts = _divided(config, classes, watch)
     splits = {name: part.split.renamed(name) for name, part in parts.items()}
-    document = passport(config.data, collection, parts)
+    document = passport(config.data, collection, parts, has_network=bool(config.nodes))
     found = Splits(collection.classes, splits["train"], splits.get("validation"), splits.get("test"), document)
     return found, collection.bad_files, collection.bad_boxes
 
@@ -129,7 +129,7 @@ def _refuse_bad_boxes(bad: BadBoxes | None, data: Data) -> None:
     """
     if bad is not None and len(bad) and data.on_bad_box == "error":
         title = f"{counted(len(bad), 'box')} cannot be used:"
-        raise DataError(_first(title, [box.to_text() for box in bad.boxes]), what_to_do(bad.advice), code="E402")
+        raise DataError(_first(title, [box.to_text() for box in bad.boxes]), what_to_do(bad.to_json()), code="E402")
 
 
 def _first(title: str, lines: Sequence[str]) -> str:

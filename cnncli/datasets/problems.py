@@ -14,6 +14,8 @@ from cnncli.plural import counted
 
 _NAMED = 5
 _RATIO = 10
+_SHARED = 0.01
+"""Share of objects that are not found from which on it is worth a warning."""
 _NONE: dict[str, Any] = {"num_images": 0, "examples": []}
 
 
@@ -123,10 +125,31 @@ def _boxes(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
         named = _some([_bad_box(item) for item in bad["examples"]], bad["num_objects"])
         if config.data.on_bad_box == "error":
             message = f"{counted(bad['num_objects'], 'box')} cannot be used: {named}"
-            yield Finding("E402", message, what_to_do(bad["advice"]))
+            yield Finding("E402", message, what_to_do(bad))
         else:
             how = f"data.on_bad_box is {config.data.on_bad_box}. {bad['advice']}".strip()
             yield Finding("W414", f"{what_was_done(bad)}: {named}", how)
+
+    for split, found in passport.get("targets", {}).items():
+        unclear, shared = found.get("unclear", _NONE), found.get("same_cell", {"num_objects": 0})
+        if unclear["num_images"]:
+            number, named = counted(unclear["num_images"], "image"), _some(unclear["examples"], unclear["num_images"])
+            yield Finding(
+                "W415",
+                f"EXIF turns {number} of the {split} split, and nothing tells whether the boxes are turned: {named}",
+                "They are taken for boxes of the upright image. Look at them with `cnn data --samples`; if they do not "
+                "fit, remove the orientation from the file.",
+            )
+        total = sum(found["objects"].values()) if shared["num_objects"] else 0
+        if shared["num_objects"] > _SHARED * total:
+            height, width = shared["image_size"]
+            yield Finding(
+                "W416",
+                f"the centres of {counted(shared['num_objects'], 'object')} of the {split} split, of {total:,}, are in "
+                f"the same {shared['stride']}×{shared['stride']} pixels as another's, in images of {height}×{width}",
+                "A network with one object a cell cannot find both. Enlarge data.image_size.",
+                "data.image_size",
+            )
 
 
 def _bad_box(item: dict[str, str]) -> str:

@@ -43,38 +43,41 @@ def _has_counts(passport: dict[str, Any]) -> bool:
 
 
 def _grid(passport: dict[str, Any]) -> Grid:
-    counts, shares = passport["counts"], _pixel_shares(passport)
+    counts, measured = passport["counts"], _of_classes(passport)
     names = passport["classes"] if _has_counts(passport) else []
     columns = [Column("Class" if names else "Examples", left=True)]
     for split in counts:
         columns += [Column(split.capitalize()), Column("", left=True, rank=1)]
-        if split in shares:
-            columns.append(Column("Pixels"))
+        if split in measured:
+            columns.append(Column(measured[split][0]))
     most = {split: max(of.values(), default=0) for split, of in counts.items()}
     rows = []
     for name in names[:_MAX_ROWS]:
         row = [name]
         for split, of in counts.items():
             row += [f"{of[name]:,}", bar(of[name] / most[split] if most[split] else 0)]
-            if split in shares:
-                row.append(f"{100 * shares[split].get(name, 0):.2f} %")
+            if split in measured:
+                row.append(measured[split][1][name])
         rows.append(tuple(row))
     total = ["Total"]
     for split in counts:
-        total += [f"{passport['num_examples'][split]:,}", "", *([""] if split in shares else [])]
+        total += [f"{passport['num_examples'][split]:,}", "", *([""] if split in measured else [])]
     left_out = len(names) - _MAX_ROWS
     if left_out > 0:
         rows.append((f"… and {left_out:,} more", *[""] * (len(columns) - 1)))
     return Grid(tuple(columns), rows, (tuple(total),))
 
 
-def _pixel_shares(passport: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Return by split the share of each class in the pixels that count; empty where pixels have no classes."""
+def _of_classes(passport: dict[str, Any]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return by split what else is told of each class, and how it is called: shares of pixels, numbers of objects."""
     found = {}
     for split, told in passport.get("targets", {}).items():
-        if told:
+        if "pixels" in told:
             total = max(sum(told["pixels"].values()), 1)
-            found[split] = {name: number / total for name, number in told["pixels"].items()}
+            shares = {name: f"{100 * number / total:.2f} %" for name, number in told["pixels"].items()}
+            found[split] = "Pixels", shares
+        elif "objects" in told:
+            found[split] = "Objects", {name: f"{number:,}" for name, number in told["objects"].items()}
     return found
 
 
@@ -92,11 +95,13 @@ def _entries(passport: dict[str, Any]) -> Iterator[Entry]:
     yield Entry("Stored as", f"{_counted(passport['formats'])}; modes {_counted(passport['modes'])}")
     pixels = f"mean {_numbers(passport['mean'])}, deviation {_numbers(passport['deviation'])}"
     yield Entry("Pixels", f"{pixels} (training, 0 to 1, by channel)")
-    masks = {split: told for split, told in passport.get("targets", {}).items() if told}
+    masks = {split: told for split, told in passport.get("targets", {}).items() if "pixels" in told}
     if masks:
         void = sum(told["void"]["num_images"] for told in masks.values())
         shares = ", ".join(f"{_ignored(told)} of {split}" for split, told in masks.items())
         yield Entry("Ignored", f"{shares}; {counted(void, 'mask')} in which no pixel counts")
+    boxes = {split: told for split, told in passport.get("targets", {}).items() if "objects" in told}
+    yield from _of_boxes(boxes, passport.get("bad_boxes"))
     within = sum(found["num_images"] for found in passport["duplicates"]["within"].values())
     across = sum(found["num_images"] for found in passport["duplicates"]["across"].values())
     near = sum(found["num_images"] for found in passport["near_duplicates"].values())
@@ -106,6 +111,27 @@ def _entries(passport: dict[str, Any]) -> Iterator[Entry]:
     constant = passport["constant"]["num_images"]
     yield Entry("Files", f"{bad:,} unreadable, {ignored:,} ignored, {constant:,} of one colour")
     yield Entry("Hashes", f"content {passport['content_hash'][:16]}, split {passport['split_hash'][:16]}")
+
+
+def _of_boxes(boxes: dict[str, dict[str, Any]], bad: dict[str, Any] | None) -> Iterator[Entry]:
+    """Yield what is told of objects: how many an image has, how large they are, which are bad."""
+    for split, told in boxes.items():
+        each, empty = told["objects_per_image"], told["empty"]["num_images"]
+        number = f"{sum(told['objects'].values()):,} in {split}, {each['min']:,} to {each['max']:,} an image"
+        shared = told.get("same_cell")
+        close = (
+            f"; {shared['num_objects']:,} in the same {shared['stride']}×{shared['stride']} pixels" if shared else ""
+        )
+        yield Entry("Objects", f"{number}, median {each['median']:g}; {counted(empty, 'image')} without{close}")
+    for name, sizes in boxes.get("train", {"box_sizes": {}})["box_sizes"].items():
+        smallest, median, largest = (_rounded(sizes[key]) for key in ("smallest", "median", "largest"))
+        yield Entry("Boxes", f"{name}: smallest {smallest}, median {median}, largest {largest}")
+    if bad is not None:
+        yield Entry("Bad boxes", f"{bad['num_dropped']:,} left out, {bad['num_clipped']:,} clipped")
+
+
+def _rounded(size: list[float]) -> str:
+    return f"{size[0]:,.0f} × {size[1]:,.0f}"
 
 
 def _size(size: list[int]) -> str:

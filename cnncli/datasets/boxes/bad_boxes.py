@@ -16,8 +16,8 @@ _MANY = 0.5
 """Share of all objects from which on the same mistake is one in the form of all boxes."""
 
 _ADVICE = {
-    FLIPPED: "Most boxes end before they begin. Are their numbers x, y, width and height? {form}",
-    OUTSIDE: "Most boxes reach outside their image. Are their numbers in another order, or of another size? {form}",
+    FLIPPED: "Most boxes end before they begin: are their numbers x, y, width and height?",
+    OUTSIDE: "Most boxes reach outside their image: are their numbers other ones, or of an image of another size?",
 }
 
 
@@ -64,10 +64,10 @@ class BadBoxes:
 
     @property
     def advice(self) -> str:
-        """Return what is probably wrong with the form of all boxes, or ""."""
+        """Return what most boxes have in common that is wrong, or ""."""
         for kind, advice in _ADVICE.items():
             if sum(box.kind == kind for box in self.boxes) > _MANY * self.num_objects:
-                return advice.format(form=self.form)
+                return f"{advice} {self.form}"
         return ""
 
     def to_json(self) -> dict[str, Any]:
@@ -78,6 +78,7 @@ class BadBoxes:
             "num_dropped": len(self.boxes) - num_clipped,
             "num_clipped": num_clipped,
             "advice": self.advice,
+            "form": self.form,
             "examples": [
                 {"file": box.file, "split": box.split, "object": box.label, "reason": box.reason}
                 for box in self.boxes[:_EXAMPLES]
@@ -85,13 +86,12 @@ class BadBoxes:
         }
 
 
-def what_to_do(advice: str) -> str:
-    """Return the hint of an error about bad boxes."""
-    options = (
-        "Fix them; or leave them out with data.on_bad_box: skip; or cut them off at the image's edges with clip, which "
-        "leaves out what is empty then."
+def what_to_do(found: dict[str, Any]) -> str:
+    """Return the hint of an error about bad boxes, from their JSON."""
+    return (
+        f"{found['advice'] or found['form']} Fix them; or leave them out with data.on_bad_box: skip; or cut them off at "
+        "the image's edges with clip, which leaves out what is empty then."
     )
-    return f"{advice} {options}".strip()
 
 
 def what_was_done(found: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,6 +79,7 @@ class _File:
         split: Of its images.
         images: What it says of each image.
         categories: Names by their numbers.
+        names: Of the images, by their numbers.
         objects: Of each image, by the image's number.
         bad: Annotations that are of no image.
     """
@@ -88,6 +88,7 @@ class _File:
     split: str
     images: Sequence[Mapping[str, Any]]
     categories: Mapping[int, str]
+    names: Mapping[int, str]
     objects: Mapping[int, list[ObjectEntry]]
     bad: list[BadBox] = field(default_factory=list)
 
@@ -101,19 +102,20 @@ class _File:
         document = read_annotations(store.read(name), name, _FORM)
         categories = {entry["id"]: entry["name"] for entry in document["categories"]}
         objects: dict[int, list[ObjectEntry]] = {entry["id"]: [] for entry in document["images"]}
-        file = cls(name, split, document["images"], categories, objects)
-        numbers = Counter(annotation.get("id") for annotation in document["annotations"])
+        names = {entry["id"]: entry["file_name"] for entry in document["images"]}
+        file = cls(name, split, document["images"], categories, names, objects)
+        seen: set[int] = set()
         for place, annotation in enumerate(document["annotations"]):
-            file.add(annotation, place, numbers)
+            file.add(annotation, place, seen)
         return file
 
-    def add(self, annotation: Mapping[str, Any], place: int, numbers: Mapping[Any, int]) -> None:
+    def add(self, annotation: Mapping[str, Any], place: int, seen: set[int]) -> None:
         """Add an annotation to the image that it names.
 
         Args:
             annotation: What the file says of an object.
             place: Of it in the file.
-            numbers: How often each number of an annotation is there.
+            seen: Numbers of the annotations before it; its own is added.
         """
         number, of = annotation.get("id"), annotation.get("image_id")
         label = f"annotations[{place}]" if number is None else f"annotation {number}"
@@ -121,20 +123,22 @@ class _File:
             reason = "it has no image_id" if of is None else f"its image_id, {str(of)[:40]}, is that of no image"
             self.bad.append(BadBox(self.name, self.split, label, reason))
             return
-        self.objects[of].append(self._object(annotation, label, numbers[number] if number is not None else 1))
+        self.objects[of].append(self._object(annotation, f"{label} of {self.names[of]}", is_again=number in seen))
+        if number is not None:
+            seen.add(number)
 
-    def _object(self, annotation: Mapping[str, Any], label: str, number: int) -> ObjectEntry:
-        """Return the object of an annotation whose own number is that of `number` annotations."""
+    def _object(self, annotation: Mapping[str, Any], label: str, is_again: bool) -> ObjectEntry:
+        """Return the object of an annotation; `is_again` where one before it has the same number."""
         category = annotation.get("category_id")
         edges, written, problem = _box(annotation.get("bbox"))
-        if number > 1:
-            problem = f"its id is that of {number} annotations"
+        if is_again:
+            problem = "another annotation before it has the same id"
         name = self.categories.get(category, "") if type(category) is int else ""
         if not name:
             told = "no category_id" if category is None else f"the category_id {str(category)[:40]}"
             problem = f"it has {told}; the categories have {_some(self.categories)}"
         return ObjectEntry(
-            f"{label} ({name})" if name else label,
+            label,
             name,
             edges,
             written,

@@ -48,7 +48,7 @@ def from_boxes(store: Store, origin: str, data: Data, classes: Classes | None, w
     named = classes or _given(data) or entries.classes or _names(entries)
     if not named:
         number = counted(len(entries.images), "annotated image")
-        raise DataError(f"{origin} has {number}, and no object in any of them", _form(entries))
+        raise DataError(f"{origin} has {number}, and no object in any of them", entries.form)
     files = Files.of(store, [listing.names[entry.image] for entry in entries.images], data.channels)
     scanned = scan(files, listing.stamps[[entry.image for entry in entries.images]], watch)
     images = list(_images(entries, files, scanned, named, data))
@@ -62,15 +62,12 @@ def from_boxes(store: Store, origin: str, data: Data, classes: Classes | None, w
     bad_boxes = [*entries.bad_boxes, *(box for image in images for box in image.bad_boxes)]
     bad_boxes.sort(key=lambda box: box.file)
     num_objects = sum(len(entry.objects) for entry in entries.images) + len(entries.bad_boxes)
-    if num_objects == 0 or all(not len(image.objects.labels) for image in images if image.objects is not None):
-        raise DataError(_no_objects(origin, images, bad_boxes), _form(entries))
-    return Collection(
-        named,
-        parts,
-        bad,
-        listing.ignored + len(listing.names) - entries.num_used,
-        bad_boxes=BadBoxes(bad_boxes, num_objects, entries.form),
-    )
+    about = BadBoxes(bad_boxes, num_objects, entries.form)
+    is_told = bool(bad_boxes) and data.on_bad_box == "error"
+    if not is_told and not any(image.objects is not None and len(image.objects.labels) for image in images):
+        raise DataError(_no_objects(origin, images, bad_boxes), about.advice or about.form)
+    ignored = listing.ignored + len(listing.names) - entries.num_used
+    return Collection(named, parts, bad, ignored, bad_boxes=about)
 
 
 class _Image(NamedTuple):
@@ -103,7 +100,7 @@ def _images(entries: Entries, files: Files, scanned: Scan, classes: Classes, dat
         frame = _frame(entry, size, orientation)
         if frame is None:
             reason = _sizes_differ(entry, size, orientation)
-            yield _Image(entry.split, None, BadFile(shown(entry.file), entry.split, reason))
+            yield _Image(entry.split, None, BadFile(shown(files.names[row]), entry.split, reason))
             continue
         found = checked(entry, size, frame, numbers, entries.is_relative, data.on_bad_box == "clip")
         unclear = orientation > 1 and (entry.size is None or size == _stored(size, orientation))
@@ -165,8 +162,10 @@ def _names(entries: Entries) -> Classes:
 def _sizes_differ(entry: ImageEntry, size: tuple[int, int], orientation: int) -> str:
     """Say how the sizes of an image and of its annotations differ, and what EXIF has to do with it."""
     told = entry.size or (0, 0)
-    reason = f"it is about an image {told[1]} wide and {told[0]} high; the image is {size[1]} wide and {size[0]} high"
-    return reason + f", turned by its EXIF orientation {orientation}" * (orientation > 1)
+    its = f"it is {size[1]} wide and {size[0]} high" + f", turned by its EXIF orientation {orientation}" * (
+        orientation > 1
+    )
+    return f"its boxes in {entry.file} are of an image {told[1]} wide and {told[0]} high; {its}"
 
 
 def _why_none(bad: Sequence[BadFile]) -> str:
@@ -179,8 +178,4 @@ def _no_objects(origin: str, images: Sequence[_Image], bad_boxes: Sequence[BadBo
     usable = counted(sum(image.objects is not None for image in images), "annotated image")
     if not bad_boxes:
         return f"{origin} has {usable}, and no object in any of them"
-    return f"{origin} has {usable}, and no usable box in any of them; the first: {bad_boxes[0].to_text()}"
-
-
-def _form(entries: Entries) -> str:
-    return f"Boxes: {entries.form}"
+    return f"{origin} has {usable}, and no box that can be used; the first: {bad_boxes[0].to_text()}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.datasets.boxes import statistics
 from cnncli.datasets.masks.targets import padded_place
 from cnncli.datasets.targets import Labels
 from cnncli.plural import counted
@@ -99,10 +100,9 @@ class Boxes:
         present = Counter(label for own in self.objects for label in set(own.labels.tolist()))
         return {name: present[label] for label, name in enumerate(classes)}
 
-    def passport(self, classes: Sequence[str], ids: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
-        """Return the number of objects of each class."""
-        labels = np.concatenate([np.zeros(0, np.int64), *(own.labels for own in self.objects)])
-        return {"objects": dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))}
+    def passport(self, classes: Sequence[str], ids: Sequence[str]) -> dict[str, Any]:
+        """Return how many objects there are and how large they are; see `statistics.told`."""
+        return statistics.told(self, classes, ids)
 
     def strata(self) -> None:
         """An image has objects of many classes, so a division is not stratified."""

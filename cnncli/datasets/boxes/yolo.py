@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from cnncli.datasets.boxes.data_yaml import DataYaml, read_data_yaml
 from cnncli.datasets.boxes.entries import NO_EDGES, Entries, ImageEntry, ObjectEntry
 from cnncli.datasets.layout import SPLITS
-from cnncli.datasets.masks.collect import listed_classes
+from cnncli.datasets.masks.collect import CLASSES_FILE, listed_classes
 from cnncli.datasets.pictures import is_something_else
 from cnncli.datasets.store import Listing, Store
 from cnncli.errors import DataError
@@ -70,6 +70,7 @@ def read_yolo(store: Store, listing: Listing, origin: str, classes: Sequence[str
             bad.append((label, split, error.message.removeprefix(f"{label}: ")))
             continue
         images.append(ImageEntry(label, place_of[image], split, None, objects))
+    bad += [(name, _split_of(name), "no image for these labels") for name in _unpaired(listing.names, labels)]
     return Entries(images, tuple(names), bad, len(used & place_of.keys()), FORM, is_relative=True)
 
 
@@ -89,6 +90,19 @@ def _labels(names: Sequence[str]) -> dict[str, str]:
         elif posixpath.dirname(name) in folders:
             found[name] = beside[name]
     return found
+
+
+def _unpaired(names: Sequence[str], labels: Mapping[str, str]) -> list[str]:
+    """Return files below labels/ that are those of no image."""
+    known = set(labels.values())
+    return [
+        name
+        for name in names
+        if name.casefold().endswith(".txt")
+        and "labels" in name.split("/")[:-1]
+        and name not in known
+        and posixpath.basename(name) != CLASSES_FILE
+    ]
 
 
 def _splits(images: Sequence[str], document: DataYaml | None, store: Store, listing: Listing) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.datasets.examples import listed
 from cnncli.datasets.files import changed
 from cnncli.datasets.masks.coding import IGNORED, Coding, Mask
 from cnncli.datasets.stamps import Hashes, content_hash
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from cnncli.config.schema.schema import Data
 
 _MOST_NAMED = 3
-_MOST_LISTED = 20
 
 
 class MaskSource(Protocol):
@@ -155,8 +155,8 @@ class Masks:
         return {
             "pixels": dict(zip(classes, pixels[:-1], strict=True)),
             "ignored_pixels": pixels[-1],
-            "void": _listed(self.pixels[:, :-1].sum(axis=1) == 0, ids),
-            "turned_alone": _listed(turned_alone, ids),
+            "void": listed(self.pixels[:, :-1].sum(axis=1) == 0, ids),
+            "turned_alone": listed(turned_alone, ids),
         }
 
     def strata(self) -> None:
@@ -178,11 +178,6 @@ class Masks:
         """Return the number of pixels: a byte each."""
         height, width = data.image_size
         return height * width
-
-
-def _listed(chosen: npt.NDArray[np.bool_], ids: Sequence[str]) -> dict[str, Any]:
-    rows = np.flatnonzero(chosen).tolist()
-    return {"num_images": len(rows), "examples": [ids[row] for row in rows[:_MOST_LISTED]]}
 
 
 def fit_mask(mask: Mask, size: tuple[int, int], fit: str) -> Mask:
