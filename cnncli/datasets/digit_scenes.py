@@ -29,7 +29,7 @@ NUMBERS = {"train": 1500, "test": 300}
 
 _MOST = 4
 _SCALES = (2, 3)
-_INK = 96
+INK = 96
 """Brightness from which a digit's pixel covers the background."""
 
 
@@ -74,42 +74,60 @@ def draw(digits: Images, labels: Labels, number: int, seed: int) -> Scenes:
     images = np.empty((number, SIZE, SIZE, 3), np.uint8)
     masks = np.zeros((number, SIZE, SIZE), np.uint8)
     for image, mask in zip(images, masks, strict=True):
-        image[:] = _background(generator)
+        image[:] = background(generator, SIZE)
         for _ in range(int(generator.integers(1, _MOST + 1))):
             which = int(generator.integers(len(digits)))
-            _paste(image, mask, digits[which, ..., 0], int(labels[which]) + 1, generator)
-        noise = generator.integers(-12, 13, image.shape, np.int16)
-        image[:] = (image + noise).clip(0, 255).astype(np.uint8)
+            pasted = paste(image, enlarged(digits[which, ..., 0], generator), generator)
+            mask[pasted.where][pasted.ink] = int(labels[which]) + 1
+        add_noise(image, generator)
     return Scenes(images, masks)
 
 
-def _background(generator: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Return soft spots of dark colours: 6 × 6 random ones, enlarged."""
+def background(generator: np.random.Generator, size: int) -> npt.NDArray[np.uint8]:
+    """Return a square of soft spots of dark colours: 6 × 6 random ones, enlarged."""
     spots = generator.integers(0, 110, (6, 6, 3)).astype(np.float32)
-    places = (np.arange(SIZE, dtype=np.float32) + 0.5) * 6 / SIZE - 0.5
+    places = (np.arange(size, dtype=np.float32) + 0.5) * 6 / size - 0.5
     low = np.floor(places).clip(0, 4).astype(int)
     share = (places - low).clip(0, 1)
     rows = spots[low] * (1 - share)[:, None, None] + spots[low + 1] * share[:, None, None]
     smooth = rows[:, low] * (1 - share)[None, :, None] + rows[:, low + 1] * share[None, :, None]
-    background: npt.NDArray[np.uint8] = smooth.astype(np.uint8)
-    return background
+    found: npt.NDArray[np.uint8] = smooth.astype(np.uint8)
+    return found
 
 
-def _paste(
-    image: npt.NDArray[np.uint8],
-    mask: npt.NDArray[np.uint8],
-    digit: npt.NDArray[np.uint8],
-    label: int,
-    generator: np.random.Generator,
-) -> None:
-    """Paste an enlarged digit somewhere, over what is there."""
+def enlarged(digit: npt.NDArray[np.uint8], generator: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Return a digit two or three times as large."""
     scale = int(generator.choice(_SCALES))
-    large = digit.repeat(scale, axis=0).repeat(scale, axis=1)
-    side = len(large)
-    top, left = (int(place) for place in generator.integers(0, SIZE - side + 1, 2))
-    where = np.s_[top : top + side, left : left + side]
-    ink = large >= _INK
+    return digit.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+class Pasted(NamedTuple):
+    """Where a digit was pasted: a window of the image, and which of its pixels the digit covers."""
+
+    where: tuple[slice, slice]
+    ink: npt.NDArray[np.bool_]
+
+
+def paste(
+    image: npt.NDArray[np.uint8],
+    digit: npt.NDArray[np.uint8],
+    generator: np.random.Generator,
+    place: tuple[int, int] | None = None,
+) -> Pasted:
+    """Paste a digit in a colour of its own over what is there: at a top and left, or somewhere."""
+    height, width = digit.shape
+    if place is None:
+        place = tuple(generator.integers(0, len(image) - height + 1, 2).tolist())
+    top, left = place
+    where = np.s_[top : top + height, left : left + width]
+    ink = digit >= INK
     colour = generator.integers(140, 256, 3)
-    shown = (large[..., None].astype(np.int64) * colour // 255).astype(np.uint8)
+    shown = (digit[..., None].astype(np.int64) * colour // 255).astype(np.uint8)
     image[where][ink] = shown[ink]
-    mask[where][ink] = label
+    return Pasted(where, ink)
+
+
+def add_noise(image: npt.NDArray[np.uint8], generator: np.random.Generator) -> None:
+    """Change each value a little."""
+    noise = generator.integers(-12, 13, image.shape, np.int16)
+    image[:] = (image + noise).clip(0, 255).astype(np.uint8)

@@ -12,6 +12,7 @@ from cnncli.config.schema.schema import Data
 from cnncli.datasets import arrays, builtin, cache, digit_scenes, facts, tfds
 from cnncli.datasets.archive import Archive
 from cnncli.datasets.arrays import Arrays
+from cnncli.datasets.boxes import digit_boxes
 from cnncli.datasets.boxes.collect import READERS, from_boxes
 from cnncli.datasets.cache import Known
 from cnncli.datasets.collection import Collection, Part
@@ -45,6 +46,8 @@ def collect(data: Data, classes: Classes | None = None, watch: Watch | None = No
         return _from_arrays(arrays.read(builtin.EMBEDDED), data, known, None)
     if data.source == "digit_scenes":
         return digit_scenes.collect(data)
+    if data.source == "digit_boxes":
+        return digit_boxes.collect(data)
     if data.source == "tfds":
         return tfds.collect(data, known, watch)
     if data.path is None:  # the config has one for every other source

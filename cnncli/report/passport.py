@@ -12,6 +12,7 @@ from cnncli.report.page import Entry, Page, Title
 _BAR = 12
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _MAX_ROWS = 100
+_MOST_SIZES = 20
 
 
 def passport_page(name: str, passport: dict[str, Any]) -> Page:
@@ -123,9 +124,12 @@ def _of_boxes(boxes: dict[str, dict[str, Any]], bad: dict[str, Any] | None) -> I
             f"; {shared['num_objects']:,} in the same {shared['stride']}×{shared['stride']} pixels" if shared else ""
         )
         yield Entry("Objects", f"{number}, median {each['median']:g}; {counted(empty, 'image')} without{close}")
-    for name, sizes in boxes.get("train", {"box_sizes": {}})["box_sizes"].items():
-        smallest, median, largest = (_rounded(sizes[key]) for key in ("smallest", "median", "largest"))
+    measured = boxes["train"]["box_sizes"] if boxes else {}
+    for name in list(measured)[:_MOST_SIZES]:
+        smallest, median, largest = (_rounded(measured[name][key]) for key in ("smallest", "median", "largest"))
         yield Entry("Boxes", f"{name}: smallest {smallest}, median {median}, largest {largest}")
+    if len(measured) > _MOST_SIZES:
+        yield Entry("Boxes", f"… and of {counted(len(measured) - _MOST_SIZES, 'more class')}")
     if bad is not None:
         yield Entry("Bad boxes", f"{bad['num_dropped']:,} left out, {bad['num_clipped']:,} clipped")
 

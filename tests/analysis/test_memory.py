@@ -70,6 +70,7 @@ def test_known_sets() -> None:
     assert {name: tuple(found) for name, found in KNOWN_SETS.items()} == {
         "digits": (10, 1442),
         "digit_scenes": (11, 1500),
+        "digit_boxes": (10, 1500),
         "mnist": (10, 60_000),
         "fashion_mnist": (10, 60_000),
         "cifar10": (10, 50_000),

@@ -17,6 +17,7 @@ class KnownSet(NamedTuple):
 KNOWN_SETS = {
     "digits": KnownSet(10, 1442),
     "digit_scenes": KnownSet(11, 1500),
+    "digit_boxes": KnownSet(10, 1500),
     "mnist": KnownSet(10, 60_000),
     "fashion_mnist": KnownSet(10, 60_000),
     "cifar10": KnownSet(10, 50_000),

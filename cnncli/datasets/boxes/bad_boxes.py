@@ -89,8 +89,8 @@ class BadBoxes:
 def what_to_do(found: dict[str, Any]) -> str:
     """Return the hint of an error about bad boxes, from their JSON."""
     return (
-        f"{found['advice'] or found['form']} Fix them; or leave them out with data.on_bad_box: skip; or cut them off at "
-        "the image's edges with clip, which leaves out what is empty then."
+        f"{found['advice'] or found['form']} Fix them; or leave them out with data.on_bad_box: skip; or cut them off "
+        "at the image's edges with clip, which leaves out what is empty then."
     )
 
 

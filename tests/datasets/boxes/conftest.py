@@ -17,7 +17,8 @@ def load_boxes(make_config, monkeypatch):
     monkeypatch.setitem(TARGETS, "detection", lambda split: split.targets)
 
     def load(path, inspect=False, **data):
-        options = {"source": "voc", "channels": 3, "validation": 0.0, "image_size": (32, 32), "path": str(path)}
+        options = {"source": "voc", "channels": 3, "validation": 0.0, "image_size": (32, 32)}
+        options["path"] = None if path is None else str(path)
         config = make_config(**{**options, **data}).model_copy(update={"task": "detection"})
         return datasets.inspect(config) if inspect else datasets.load(config)
 
