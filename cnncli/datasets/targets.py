@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.datasets.boxes.targets import Boxes
 from cnncli.errors import DataError
 
 if TYPE_CHECKING:
@@ -147,8 +148,10 @@ def _class_numbers(split: HasTargets) -> Targets:
     """Return the class of each image.
 
     Raises:
-        DataError: If a split has masks.
+        DataError: If a split has masks or boxes.
     """
+    if isinstance(split.targets, Boxes):
+        raise DataError("the data has boxes of objects, not a class for each image", "Set task: detection.")
     if not isinstance(split.targets, ClassNumbers):
         raise DataError("the data has a class for every pixel, not one for each image", "Set task: segmentation.")
     return split.targets
@@ -158,8 +161,10 @@ def _masks(split: HasTargets) -> Targets:
     """Return the class of each pixel.
 
     Raises:
-        DataError: If a split has a class for each image.
+        DataError: If a split has a class for each image, or boxes.
     """
+    if isinstance(split.targets, Boxes):
+        raise DataError("the data has boxes of objects, not a class for every pixel", "Set task: detection.")
     if isinstance(split.targets, ClassNumbers):
         raise DataError(
             "the data has a class for each image; segmentation needs one for every pixel",
@@ -168,8 +173,25 @@ def _masks(split: HasTargets) -> Targets:
     return split.targets
 
 
+def _boxes(split: HasTargets) -> Targets:
+    """Return the objects of each image.
+
+    Raises:
+        DataError: If a split has a class for each image, or for every pixel.
+    """
+    if not isinstance(split.targets, Boxes):
+        each = "image" if isinstance(split.targets, ClassNumbers) else "pixel"
+        raise DataError(
+            f"the data has a class for each {each}; detection needs the boxes of objects",
+            "Set data.source: voc, coco or yolo, the form of their annotations; or digit_boxes for the set that comes "
+            "along.",
+        )
+    return split.targets
+
+
 TARGETS: dict[str, Callable[[HasTargets], Targets]] = {
     "classification": _class_numbers,
     "segmentation": _masks,
+    "detection": _boxes,
 }
 """By task: what makes its targets from a split, whose own targets are those of its source."""

@@ -94,8 +94,32 @@ LOOK: Form = record({}, {"num_images": whole(), **_STATISTICS})
 _SIZE = listed(whole(1), 2, 2)
 _FOUND = record({"num_images": whole()})
 
-_TARGETS = record({"pixels": mapped(whole()), "ignored_pixels": whole(), "void": _FOUND, "turned_alone": _FOUND})
+_MASKS = record({"pixels": mapped(whole()), "ignored_pixels": whole(), "void": _FOUND, "turned_alone": _FOUND})
 """What a passport tells of a split's masks."""
+
+_BOX_SIZE = listed(number(0), 2, 2)
+_BOXES = record(
+    {
+        "objects": mapped(whole()),
+        "objects_per_image": record({"min": whole(), "median": number(0), "max": whole()}),
+        "box_sizes": mapped(record(dict.fromkeys(("smallest", "median", "largest"), _BOX_SIZE))),
+        "num_difficult": whole(),
+        "num_crowd": whole(),
+        "empty": _FOUND,
+        "unclear": _FOUND,
+    },
+    {"same_cell": record({"stride": whole(1), "image_size": _SIZE, "num_objects": whole()})},
+)
+"""What a passport tells of a split's objects."""
+
+_BAD_BOXES = record({"num_objects": whole(), "num_dropped": whole(), "num_clipped": whole()})
+
+
+def _targets(value: Any) -> None:
+    """Take what a passport tells of a split's targets besides their counts."""
+    is_boxes = isinstance(value, dict) and "objects" in value
+    (_BOXES if is_boxes else _MASKS)(value)
+
 
 _CLASSES = {"classes": listed(text(1))}
 _MAY_BE_MISSING: dict[str, Form] = {
@@ -132,7 +156,7 @@ def PASSPORT(value: Any) -> None:  # noqa: N802 - a form like the others
     record(_CLASSES, _MEASURED)(value)
     if "source" not in value:
         return
-    record(_MEASURED, {"targets": mapped(_TARGETS)})(value)
+    record(_MEASURED, {"targets": mapped(_targets), "bad_boxes": _BAD_BOXES})(value)
     known = set(value["classes"])
     for split, counts in value["counts"].items():
         if split not in value["num_examples"]:

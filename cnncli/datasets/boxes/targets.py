@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from cnncli.datasets.boxes import statistics
 from cnncli.datasets.masks.targets import padded_place
-from cnncli.datasets.targets import Labels
 from cnncli.plural import counted
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Data
+    from cnncli.datasets.targets import Labels
 
 Corners = npt.NDArray[np.float64]
 """Boxes as xmin, ymin, xmax, ymax in pixels, (boxes, 4): edges, so one over a whole image is 0, 0, width, height."""

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from cnncli import datasets
-from cnncli.datasets.targets import TARGETS
 
 
 @pytest.fixture
-def load_boxes(make_config, monkeypatch):
+def load_boxes(make_config):
     """Return a function that loads the boxes of a folder or archive as a config's data section says."""
-    monkeypatch.setitem(TARGETS, "detection", lambda split: split.targets)
 
     def load(path, inspect=False, **data):
         options = {"source": "voc", "channels": 3, "validation": 0.0, "image_size": (32, 32)}
