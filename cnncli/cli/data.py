@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,16 @@ from cnncli.cli.reference import load_reference
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
     from cnncli.datasets import Splits
+    from cnncli.datasets.boxes.writing import Converted
     from cnncli.errors import Problem
+
+
+class BoxForm(StrEnum):
+    """Whose files of boxes."""
+
+    coco = "coco"
+    voc = "voc"
+    yolo = "yolo"
 
 
 def data_cli(
@@ -30,8 +40,12 @@ def data_cli(
     samples: Annotated[
         Path | None,
         typer.Option(
-            "--samples", metavar="PNG", help="Write a grid of examples with their labels or masks to this file."
+            "--samples", metavar="PNG", help="Write a grid of examples with their labels, masks or boxes to this file."
         ),
+    ] = None,
+    to: Annotated[
+        tuple[BoxForm, Path] | None,
+        typer.Option("--to", metavar="FORM DIR", help="Write images and boxes into a new folder: coco, voc or yolo."),
     ] = None,
     rehash: Annotated[
         bool,
@@ -46,6 +60,7 @@ def data_cli(
 
     Example: cnn data photos/
     Example: cnn data digits_lenet --samples samples.png
+    Example: cnn data cells.yaml --to coco cells_coco
     """
     chosen = [] if fold is None else [f"data.fold={fold}"]
     loaded = _config(config, runs_dir, [*(sets or ()), *chosen])
@@ -62,16 +77,31 @@ def data_cli(
         from cnncli.tasks.task import get_task
 
         get_task(loaded.task).draw_samples(splits, samples)
+    converted = None if to is None else _convert(splits, detected, *to)
     if as_json:
-        print_json({**_document(splits.passport, detected, samples), "rehash": reread and reread.to_json()})
+        document = _document(splits.passport, detected, samples)
+        # Of data without boxes there is nothing to convert, and the document is what it always was.
+        written = {} if converted is None else {"converted": converted.to_json()}
+        print_json({**document, **written, "rehash": reread and reread.to_json()})
     else:
         _print(loaded, splits, detected)
         if samples is not None:
             err().print(f"samples: {samples}", soft_wrap=True, markup=False)
+        if converted is not None and to is not None:
+            err().print(f"{to[0].value}: {to[1]}, {converted.to_text()}", soft_wrap=True, markup=False)
     if reread is not None:
         print_note(reread.to_text())
     if any(problem.severity == "error" for problem in detected):
         raise typer.Exit(1)
+
+
+def _convert(splits: Splits, detected: tuple[Problem, ...], form: BoxForm, folder: Path) -> Converted | None:
+    """Write the examples in another form; not where some of them cannot be used, which is told after this."""
+    if any(problem.code in ("E401", "E402") for problem in detected):
+        return None
+    from cnncli.datasets.boxes.convert import convert
+
+    return convert(splits, form.value, folder)
 
 
 def _config(reference: str, runs_dir: Path, overrides: list[str]) -> Config:

@@ -61,14 +61,14 @@ MASKED = ("masks", "digit_scenes")
 """Sources with a class for every pixel."""
 
 BOXED = ("voc", "coco", "yolo", "digit_boxes")
-"""Sources with boxes of objects."""
-
-_ANNOTATED = ("voc", "coco", "yolo")
-"""Those that are read from files."""
+"""Sources with boxes around objects."""
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 MaskValue = Annotated[int, Field(ge=0, le=65535)] | tuple[Byte, Byte, Byte]
 """What a mask file holds for a class: a number, or red, green and blue."""
+
+_ANNOTATED = ("voc", "coco", "yolo")
+"""Sources whose boxes are read from files."""
 
 
 class Resize(Section):
@@ -152,7 +152,7 @@ class Data(Section):
 
     @property
     def has_boxes(self) -> bool:
-        """Whether the source has boxes of objects."""
+        """Whether the source has boxes around objects."""
         return self.source in BOXED
 
     @model_validator(mode="after")
