@@ -52,7 +52,8 @@ def checked(
     kept: list[tuple[ObjectEntry, Corners]] = []
     bad = []
     for given in entry.objects:
-        corners = np.round(np.array(given.edges, np.float64) * (limits if scale else 1.0), DECIMALS)
+        with np.errstate(over="ignore", invalid="ignore"):  # What is beyond all numbers is told below.
+            corners = np.round(np.array(given.edges, np.float64) * (limits if scale else 1.0), DECIMALS)
         cut = np.clip(corners, 0.0, limits)
         mistake = _mistake(given, corners, cut, stored, numbers)
         usable = mistake is None or (clip and mistake.kind == OUTSIDE and bool((cut[2:] > cut[:2]).all()))
