@@ -1,0 +1,134 @@
+"""The loss of one image, in NumPy: what the objective computes in TensorFlow, and is checked against.
+
+Every object paints an ellipse into the heatmap of its class, a Gaussian around the cell in which its centre lies; all
+cells of the ellipse learn its box.
+
+Reference: Liu et al., Training-Time-Friendly Network for Real-Time Object Detection, AAAI 2020; the focal loss is that
+of Zhou et al., Objects as Points, 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.datasets.boxes.targets import Corners
+from cnncli.tasks.detection.decoding import Planes, Scale, box_corners, scales
+from cnncli.tasks.detection.overlap import Floats, Numbers, areas
+
+ELLIPSE = 0.54
+"""Width and height of an ellipse, as a share of its object's."""
+
+LEAST_HALF = 0.5
+"""Least half-axis in cells: of an object smaller than a cell, the ellipse is the cell of its centre."""
+
+LEAST_AREA = 2.0
+"""Area in pixels of the network below which an object weighs no less: the logarithm of the area is its weight."""
+
+FOCUS, SPARED = 2.0, 4.0
+"""Exponents of the focal loss: of how wrong a cell is, and of how far it is from an object's centre."""
+
+BOX_WEIGHT = 5.0
+_LEAST = 1e-4
+
+
+class Painted(NamedTuple):
+    """What the planes of an image should be.
+
+    Attributes:
+        heatmap: 1 in the cell of each object's centre, less around it: (rows, columns, classes).
+        corners: The box that each cell learns, in the network's pixels: (rows, columns, 4). Where ellipses overlap,
+            that of the smaller object.
+        weights: How much each cell's box counts: (rows, columns). Of an ellipse that no other covers, they sum up to
+            the logarithm of the object's area.
+    """
+
+    heatmap: Floats
+    corners: Corners
+    weights: Floats
+
+
+def paint(corners: Corners, labels: Numbers, shape: tuple[int, int, int], image_size: tuple[int, int]) -> Painted:
+    """Return what the planes of an image should be.
+
+    Args:
+        corners: The objects' boxes in the network's pixels, (objects, 4).
+        labels: Their classes.
+        shape: Rows, columns and classes of the planes.
+        image_size: Height and width that the network reads.
+    """
+    rows, columns, _ = shape
+    strides = np.array([image_size[1] / columns, image_size[0] / rows])
+    found = Painted(np.zeros(shape), np.zeros((rows, columns, 4)), np.zeros((rows, columns)))
+    own_areas = areas(corners)
+    for number in np.argsort(-own_areas, kind="stable"):
+        left_top, right_bottom = corners[number, :2], corners[number, 2:]
+        half = np.maximum(ELLIPSE * (right_bottom - left_top) / strides / 2, LEAST_HALF)
+        centre = np.floor((left_top + right_bottom) / 2 / strides).clip(0, (columns - 1, rows - 1))
+        x, y = (np.arange(columns) - centre[0]) / half[0], (np.arange(rows) - centre[1]) / half[1]
+        distances = x**2 + y[:, None] ** 2
+        inside = distances <= 1
+        # A half-axis is three standard deviations.
+        gaussian = np.where(inside, np.exp(-4.5 * distances), 0.0)
+        plane = found.heatmap[..., labels[number]]
+        np.maximum(plane, gaussian, out=plane)
+        found.corners[inside] = corners[number]
+        weight = np.log(max(own_areas[number], LEAST_AREA))
+        found.weights[inside] = gaussian[inside] / gaussian.sum() * weight
+    return found
+
+
+def focal_loss(logits: npt.NDArray[Any], heatmap: Floats) -> float:
+    """Return the focal loss of an image's cells, divided by the number of its objects' centres, at least 1."""
+    x = logits.astype(np.float64)
+    yes, no = -np.logaddexp(0, -x), -np.logaddexp(0, x)
+    centre = heatmap == 1
+    losses = np.where(centre, np.exp(FOCUS * no) * yes, (1 - heatmap) ** SPARED * np.exp(FOCUS * yes) * no)
+    return float(-losses.sum() / max(int(centre.sum()), 1))
+
+
+def giou(corners: Corners, others: Corners) -> Floats:
+    """Return the generalized IoU of boxes with the others at the same places, (…, 4): from −1 to 1.
+
+    Reference: Rezatofighi et al., Generalized Intersection over Union, CVPR 2019.
+    """
+    sides = np.minimum(corners[..., 2:], others[..., 2:]) - np.maximum(corners[..., :2], others[..., :2])
+    shared = np.maximum(sides, 0).prod(axis=-1)
+    union = areas(corners) + areas(others) - shared
+    around = np.maximum(corners[..., 2:], others[..., 2:]) - np.minimum(corners[..., :2], others[..., :2])
+    hull = around.prod(axis=-1)
+    found: Floats = shared / union - (hull - union) / hull
+    return found
+
+
+def box_loss(corners: Corners, painted: Painted) -> float:
+    """Return the mean of 1 − GIoU over all cells, as they weigh; 0 where there are no objects."""
+    inside = painted.weights > 0
+    losses = (1 - giou(corners[inside].astype(np.float64), painted.corners[inside])) * painted.weights[inside]
+    return float(losses.sum() / (painted.weights.sum() + _LEAST))
+
+
+def loss(
+    logits: Mapping[str, Any], image: int, corners: Corners, labels: Numbers, image_size: tuple[int, int]
+) -> float:
+    """Return the loss of one image: that of its heatmap and 5 times that of its boxes, the mean over scales.
+
+    Args:
+        logits: What the network ends in for a batch.
+        image: Number of the image in it.
+        corners: The boxes of the objects that are trained on, in the network's pixels.
+        labels: Their classes.
+        image_size: Height and width that the network reads.
+    """
+    return float(np.mean([_of_scale(scale, image, corners, labels, image_size) for scale in scales(logits)]))
+
+
+def _of_scale(scale: Scale, image: int, corners: Corners, labels: Numbers, image_size: tuple[int, int]) -> float:
+    heatmap: Planes = scale.heatmap[image]
+    rows, columns, num_classes = heatmap.shape
+    painted = paint(corners, labels, (rows, columns, num_classes), image_size)
+    boxes = box_corners(scale.box[image : image + 1], image_size)[0]
+    return focal_loss(heatmap, painted.heatmap) + BOX_WEIGHT * box_loss(boxes.astype(np.float64), painted)
