@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnncli.report.figures import AMOUNT, add_colours, new_figure, show_pixels
-from cnncli.tasks.segmentation.colours import painted
+from cnncli.tasks.colours import painted
 from cnncli.tasks.segmentation.examples import SegmentedExample, legend
 
 if TYPE_CHECKING:
