@@ -31,6 +31,10 @@ class Detections(NamedTuple):
     labels: Numbers
     scores: Floats
 
+    def take(self, chosen: Flags | Numbers) -> Detections:
+        """Return some of them."""
+        return Detections(self.corners[chosen], self.labels[chosen], self.scores[chosen])
+
 
 class Contents(NamedTuple):
     """The objects of all images of a split, and what was detected in them.
