@@ -60,10 +60,14 @@ class DetectedExample:
 
     @property
     def caption(self) -> str:
-        """The example's name, and the number of each kind of error."""
-        name = f"no. {self.name}" if self.name.isdecimal() else self.name
+        """The example's name, and what came of it."""
+        return f"{'no. ' * self.name.isdecimal()}{self.name}: {self.summary}"
+
+    @property
+    def summary(self) -> str:
+        """The number of right detections and of each kind of error."""
         if np.isnan(self.outcomes.f1):
-            return f"{name}: nothing counts"
+            return "nothing counts"
         kinds = self.outcomes.detections
         numbers = {
             "right": kinds.count(RIGHT),
@@ -71,7 +75,7 @@ class DetectedExample:
             "false": kinds.count(FALSE),
             "missed": self.outcomes.objects.count(MISSED),
         }
-        return f"{name}: " + ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number)
+        return ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number)
 
     def marks(self) -> list[Mark]:
         """Return the objects, dashed, and the detections, solid; errors have labels and are drawn last."""

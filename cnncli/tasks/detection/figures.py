@@ -60,11 +60,12 @@ def boxes_figure(examples: Sequence[DetectedExample], title: str) -> Figure:
     across = min(ACROSS, max(len(examples), 1))
     down = max(-(-len(examples) // across), 1)
     ratio = float(np.median([e.pixels.shape[0] / e.pixels.shape[1] for e in examples])) if examples else 1.0
-    height = WIDTH * min(max(ratio, 0.4), 2.5) + 0.35
+    height = WIDTH * min(max(ratio, 0.4), 2.5) + 0.5
     figure = new_figure(max(WIDTH * across + 0.4, 7.2), down * height + 1.1, title)
     for axes, example in zip(figure.subplots(down, across, squeeze=False).flat, examples, strict=False):
         show_pixels(axes, example.drawn())
-        axes.set_title(_ending(example.caption), fontsize=8, loc="left", parse_math=False)
+        name = _ending(example.caption.removesuffix(f": {example.summary}"))
+        axes.set_title(f"{name}\n{example.summary}", fontsize=8, loc="left", parse_math=False)
     for axes in figure.axes[len(examples) :]:
         axes.axis("off")
     if not examples:
@@ -79,6 +80,6 @@ def _title(evaluated: EvaluatedSplit) -> str:
     return f"{evaluated.run.name}, {document['checkpoint']}: AP {ap}, AP50 {ap50}"
 
 
-def _ending(caption: str) -> str:
-    """Return a caption, of a path the end: the name of a file says more than its folder."""
-    return caption if len(caption) <= 56 else f"…{caption[-55:]}"
+def _ending(name: str) -> str:
+    """Return a name, of a path the end: the name of a file says more than its folder."""
+    return name if len(name) <= 52 else f"…{name[-51:]}"

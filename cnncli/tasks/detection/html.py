@@ -149,7 +149,7 @@ def examples(material: Material) -> Html | None:
 
 
 def _gallery(shown: Sequence[Image]) -> Html:
-    figures = [element("figure", image(one), caption(one.caption)) for one in shown]
+    figures = [element("figure", image(one, "drawing"), caption(one.caption)) for one in shown]
     return element("div", figures, class_="boxes") if figures else note("None.")
 
 

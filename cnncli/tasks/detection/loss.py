@@ -68,16 +68,19 @@ def paint(corners: Corners, labels: Numbers, shape: tuple[int, int, int], image_
         left_top, right_bottom = corners[number, :2], corners[number, 2:]
         half = np.maximum(ELLIPSE * (right_bottom - left_top) / strides / 2, LEAST_HALF)
         centre = np.floor((left_top + right_bottom) / 2 / strides).clip(0, (columns - 1, rows - 1))
-        x, y = (np.arange(columns) - centre[0]) / half[0], (np.arange(rows) - centre[1]) / half[1]
-        distances = x**2 + y[:, None] ** 2
+        first = np.ceil(centre - half).clip(0).astype(np.int64)
+        last = np.floor(centre + half).astype(np.int64)
+        x, y = (np.arange(first[k], min(last[k] + 1, (columns, rows)[k])) - centre[k] for k in (0, 1))
+        distances = (x / half[0]) ** 2 + (y[:, None] / half[1]) ** 2
         inside = distances <= 1
         # A half-axis is three standard deviations.
         gaussian = np.where(inside, np.exp(-4.5 * distances), 0.0)
-        plane = found.heatmap[..., labels[number]]
+        window = slice(first[1], first[1] + len(y)), slice(first[0], first[0] + len(x))
+        plane = found.heatmap[window][..., labels[number]]
         np.maximum(plane, gaussian, out=plane)
-        found.corners[inside] = corners[number]
+        found.corners[window][inside] = corners[number]
         weight = np.log(max(own_areas[number], LEAST_AREA))
-        found.weights[inside] = gaussian[inside] / gaussian.sum() * weight
+        found.weights[window][inside] = gaussian[inside] / gaussian.sum() * weight
     return found
 
 

@@ -133,7 +133,7 @@ def test_figures(detected: Detected) -> None:
     assert len(curves) == 6
     assert curves[0].get_ydata() == pytest.approx(detected.document["per_class"][0]["curve"])
     first, worst = draw["boxes"](detected, 4), draw["worst"](detected, 2)
-    assert [axes.get_title(loc="left").partition(":")[0] for axes in first.axes][:4] == [
+    assert [axes.get_title(loc="left").partition("\n")[0] for axes in first.axes][:4] == [
         f"folder/{row}.png" for row in range(4)
     ]
     assert len(worst.axes) == 2
