@@ -34,8 +34,8 @@ class Scale(NamedTuple):
 
 
 def scales(logits: Mapping[str, Any]) -> list[Scale]:
-    """Return the planes of each scale, in the order of their names."""
-    names = sorted(name.removeprefix(HEATMAP) for name in logits if name.startswith(HEATMAP))
+    """Return the planes of each scale, in the order of the heatmaps."""
+    names = [name.removeprefix(HEATMAP) for name in logits if name.startswith(HEATMAP)]
     return [Scale(*(np.asarray(logits[kind + name], np.float32) for kind in (HEATMAP, BOX))) for name in names]
 
 

@@ -13,7 +13,7 @@ from cnncli.datasets.targets import Targets
 from cnncli.errors import DataError
 from cnncli.tasks.detection.decoding import decode
 from cnncli.tasks.detection.evaluation import Evaluation
-from cnncli.tasks.detection.loss import loss
+from cnncli.tasks.detection.loss import Learned, loss
 from cnncli.tasks.detection.overlap import Contents, Detections
 from cnncli.tasks.predictions import PredictionOptions
 
@@ -38,9 +38,8 @@ class DetectionEvaluator:
         size = self._options.image_size
         objects = self._add(decode(outputs, size), targets)
         for image, own in enumerate(objects):
-            trained = ~own.crowd
-            corners = to_network(own.corners[trained], own.size, size, self._options.fit)
-            self._losses.append(loss(outputs, image, corners, own.labels[trained], size))
+            corners = to_network(own.corners, own.size, size, self._options.fit)
+            self._losses.append(loss(outputs, image, Learned(corners, own.labels, own.crowd), size))
 
     def update_exported(self, outputs: Mapping[str, npt.NDArray[Any]], targets: Targets) -> None:
         """Add a batch of "boxes", "classes" and "scores"; the loss is not known then."""

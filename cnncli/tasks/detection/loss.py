@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.boxes.targets import Corners
-from cnncli.tasks.detection.decoding import Planes, Scale, box_corners, scales
-from cnncli.tasks.detection.overlap import Floats, Numbers, areas
+from cnncli.tasks.detection.decoding import Scale, box_corners, scales
+from cnncli.tasks.detection.overlap import Flags, Floats, Numbers, areas
 
 ELLIPSE = 0.54
 """Width and height of an ellipse, as a share of its object's."""
@@ -32,6 +32,10 @@ FOCUS, SPARED = 2.0, 4.0
 """Exponents of the focal loss: of how wrong a cell is, and of how far it is from an object's centre."""
 
 BOX_WEIGHT = 5.0
+
+CELLS_ACROSS = 8.0
+"""Of several scales, an object is found at the coarsest on which it is as many cells large; else at the finest."""
+
 _LEAST = 1e-4
 
 
@@ -84,13 +88,30 @@ def paint(corners: Corners, labels: Numbers, shape: tuple[int, int, int], image_
     return found
 
 
-def focal_loss(logits: npt.NDArray[Any], heatmap: Floats) -> float:
-    """Return the focal loss of an image's cells, divided by the number of its objects' centres, at least 1."""
+def crowded(corners: Corners, labels: Numbers, shape: tuple[int, int, int], image_size: tuple[int, int]) -> Flags:
+    """Return which cells have their centre in a crowd of each class: (rows, columns, classes).
+
+    Args:
+        corners: The crowds' boxes in the network's pixels, (crowds, 4).
+        labels: Their classes.
+        shape: Rows, columns and classes of the planes.
+        image_size: Height and width that the network reads.
+    """
+    rows, columns, _ = shape
+    inside = np.zeros(shape, np.bool_)
+    y, x = ((np.arange(n) + 0.5) * side / n for n, side in zip((rows, columns), image_size, strict=True))
+    for (left, top, right, bottom), label in zip(corners.tolist(), labels.tolist(), strict=True):
+        inside[..., label] |= ((y >= top) & (y <= bottom))[:, None] & (x >= left) & (x <= right)
+    return inside
+
+
+def focal_losses(logits: npt.NDArray[Any], heatmap: Floats) -> Floats:
+    """Return the focal loss of each cell and class of an image."""
     x = logits.astype(np.float64)
     yes, no = -np.logaddexp(0, -x), -np.logaddexp(0, x)
-    centre = heatmap == 1
-    losses = np.where(centre, np.exp(FOCUS * no) * yes, (1 - heatmap) ** SPARED * np.exp(FOCUS * yes) * no)
-    return float(-losses.sum() / max(int(centre.sum()), 1))
+    background = (1 - heatmap) ** SPARED * np.exp(FOCUS * yes) * no
+    losses: Floats = -np.where(heatmap == 1, np.exp(FOCUS * no) * yes, background)
+    return losses
 
 
 def giou(corners: Corners, others: Corners) -> Floats:
@@ -107,31 +128,68 @@ def giou(corners: Corners, others: Corners) -> Floats:
     return found
 
 
-def box_loss(corners: Corners, painted: Painted) -> float:
-    """Return the mean of 1 − GIoU over all cells, as they weigh; 0 where there are no objects."""
-    inside = painted.weights > 0
-    losses = (1 - giou(corners[inside].astype(np.float64), painted.corners[inside])) * painted.weights[inside]
-    return float(losses.sum() / (painted.weights.sum() + _LEAST))
+class Learned(NamedTuple):
+    """The objects of an image, as training sees them.
+
+    Attributes:
+        corners: Their boxes in the network's pixels, (objects, 4).
+        labels: Their classes.
+        crowd: Which stand for many objects: no cell learns these, nor that nothing is there.
+    """
+
+    corners: Corners
+    labels: Numbers
+    crowd: Flags
+
+    def take(self, chosen: Flags) -> Learned:
+        """Return some of them."""
+        return Learned(self.corners[chosen], self.labels[chosen], self.crowd[chosen])
 
 
-def loss(
-    logits: Mapping[str, Any], image: int, corners: Corners, labels: Numbers, image_size: tuple[int, int]
-) -> float:
-    """Return the loss of one image: that of its heatmap and 5 times that of its boxes, the mean over scales.
+def loss(logits: Mapping[str, Any], image: int, objects: Learned, image_size: tuple[int, int]) -> float:
+    """Return the loss of one image: that of its heatmap, and 5 times that of its boxes.
+
+    The heatmap's is divided by the number of the objects' centres, at least 1; the boxes' is the mean of 1 − GIoU over
+    all cells, as they weigh. Of several scales, each object belongs to one, and all cells are added up.
 
     Args:
         logits: What the network ends in for a batch.
         image: Number of the image in it.
-        corners: The boxes of the objects that are trained on, in the network's pixels.
-        labels: Their classes.
+        objects: What is in the image.
         image_size: Height and width that the network reads.
     """
-    return float(np.mean([_of_scale(scale, image, corners, labels, image_size) for scale in scales(logits)]))
+    every, crowds = objects.take(~objects.crowd), objects.take(objects.crowd)
+    planes = scales(logits)
+    strides = np.array([_stride(scale, image_size) for scale in planes])
+    chosen = _chosen_strides(areas(every.corners), strides)
+    centres = number = boxes = weights = 0.0
+    for scale, stride in zip(planes, strides, strict=True):
+        rows, columns, num_classes = scale.heatmap.shape[1:]
+        own, shape = every.take(chosen == stride), (rows, columns, num_classes)
+        painted = paint(own.corners, own.labels, shape, image_size)
+        spared = crowded(crowds.corners, crowds.labels, shape, image_size) & (painted.heatmap < 1)
+        centres += float(focal_losses(scale.heatmap[image], painted.heatmap)[~spared].sum())
+        number += int((painted.heatmap == 1).sum())
+        inside = painted.weights > 0
+        found = box_corners(scale.box[image : image + 1], image_size)[0][inside].astype(np.float64)
+        boxes += float(((1 - giou(found, painted.corners[inside])) * painted.weights[inside]).sum())
+        weights += float(painted.weights.sum())
+    return centres / max(number, 1.0) + BOX_WEIGHT * boxes / (weights + _LEAST)
 
 
-def _of_scale(scale: Scale, image: int, corners: Corners, labels: Numbers, image_size: tuple[int, int]) -> float:
-    heatmap: Planes = scale.heatmap[image]
-    rows, columns, num_classes = heatmap.shape
-    painted = paint(corners, labels, (rows, columns, num_classes), image_size)
-    boxes = box_corners(scale.box[image : image + 1], image_size)[0]
-    return focal_loss(heatmap, painted.heatmap) + BOX_WEIGHT * box_loss(boxes.astype(np.float64), painted)
+def _stride(scale: Scale, image_size: tuple[int, int]) -> float:
+    """Return the pixels between neighbouring cells, across or down, whichever are more."""
+    rows, columns = scale.heatmap.shape[1:3]
+    return float(max(image_size[0] / rows, image_size[1] / columns))
+
+
+def _chosen_strides(sizes: Floats, strides: Floats) -> Floats:
+    """Return the stride at which each object is found: the coarsest on which it is 8 cells large, else the finest.
+
+    Args:
+        sizes: The objects' areas in pixels.
+        strides: Those of all scales.
+    """
+    fitting = np.sqrt(sizes)[:, None] >= CELLS_ACROSS * strides
+    found: Floats = np.where(fitting, strides, strides.min()).max(axis=1)
+    return found

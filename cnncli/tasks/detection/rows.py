@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 
 import numpy as np
 
@@ -92,13 +95,11 @@ def read_rows(path: Path) -> Rows | None:
     """
     try:
         with open_text(path, limits.PREDICTIONS, follow=False) as file:
-            lines = list(csv.DictReader(file))
+            return _rows(csv.reader(file))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}", "`cnn eval` writes it again.") from error
-    try:
-        return _rows(lines)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise RunError(
             f"{path} cannot be read: expected the columns {', '.join(COLUMNS)}, a line for each object and detection",
@@ -106,26 +107,23 @@ def read_rows(path: Path) -> Rows | None:
         ) from error
 
 
-def _rows(lines: list[dict[str, str]]) -> Rows:
-    columns = {name: [line[name] for line in lines] for name in COLUMNS}
-    kinds = np.array(columns["kind"], object)
-    outcomes = np.array(columns["outcome"], object)
-    is_detection = kinds == DETECTION
-    if not np.isin(kinds, _KINDS).all() or not np.isin(outcomes[is_detection], (RIGHT, FALSE, IGNORED)).all():
-        raise ValueError("neither an object nor a detection")
-    with_box = kinds != NOTHING
-    corners = np.zeros((len(lines), 4))
-    for place, name in enumerate(COLUMNS[4:8]):
-        corners[with_box, place] = np.array(columns[name], object)[with_box].astype(np.float64)
-    scores = np.zeros(len(lines))
-    scores[is_detection] = np.array(columns["score"], object)[is_detection].astype(np.float64)
-    if not np.isfinite(corners).all() or not np.isfinite(scores).all():
-        raise ValueError("not a finite number")
-    names = [from_csv_cell(name) for name in columns["example"]]
-    examples = tuple(dict.fromkeys(names))
-    numbers = {name: number for number, name in enumerate(examples)}
-    images = np.array([numbers[name] for name in names], np.int64)
-    if (np.diff(images) < 0).any():
-        raise ValueError("the lines of an image do not stand together")
-    classes = np.array([from_csv_cell(name) for name in columns["class"]], object)
-    return Rows(examples, images, kinds, classes, scores, corners, outcomes)
+def _rows(lines: Iterator[list[str]]) -> Rows:
+    """Return lines of text as arrays; the texts that come again and again are held once."""
+    if tuple(next(lines, ())) != COLUMNS:
+        raise ValueError("other columns")
+    numbers: dict[str, int] = {}
+    images, scores, corners = array("q"), array("d"), array("d")
+    words: tuple[list[str], list[str], list[str]] = ([], [], [])
+    for example, kind, label, score, left, top, right, bottom, outcome in lines:
+        images.append(numbers.setdefault(from_csv_cell(example), len(numbers)))
+        if kind not in _KINDS or (kind == DETECTION) != (outcome in (RIGHT, FALSE, IGNORED)):
+            raise ValueError("neither an object nor a detection")
+        scores.append(float(score) if kind == DETECTION else 0.0)
+        corners.extend(map(float, (left, top, right, bottom)) if kind != NOTHING else (0.0,) * 4)
+        for column, text in zip(words, (kind, from_csv_cell(label), outcome), strict=True):
+            column.append(intern(text))
+    own = np.array(images, np.int64)
+    if not np.isfinite(corners).all() or not np.isfinite(scores).all() or (np.diff(own) < 0).any():
+        raise ValueError("a number is not finite, or the lines of an image do not stand together")
+    kinds, classes, outcomes = (np.array(column, object) for column in words)
+    return Rows(tuple(numbers), own, kinds, classes, np.array(scores), np.array(corners).reshape(-1, 4), outcomes)

@@ -15,7 +15,7 @@ from cnncli.errors import DataError
 from cnncli.tasks.detection.average_precision import coco_scores
 from cnncli.tasks.detection.evaluation import COLUMNS
 from cnncli.tasks.detection.evaluator import DetectionEvaluator
-from cnncli.tasks.detection.loss import loss
+from cnncli.tasks.detection.loss import Learned, loss
 from cnncli.tasks.detection.matching import match
 from cnncli.tasks.detection.outcomes import confusion_matrix, outcomes
 from cnncli.tasks.detection.overlap import Contents, Detections
@@ -66,12 +66,14 @@ def test_boxes_are_in_the_original_images_pixels(detected: Detected) -> None:
 
 
 def test_the_loss_is_the_mean_over_images(detected: Detected) -> None:
-    """Of each image that of its objects without crowds; of what an artifact returns it is not known."""
+    """Of each image that of its objects in the network's pixels; it differs from that without its crowds."""
     losses = []
     for row in range(9):
         own = detected.examples.targets.read(row)
-        some = ~own.crowd
-        losses.append(loss(detected.logits, row, own.corners[some] * 0.8, own.labels[some], (96, 128)))
+        learned = Learned(own.corners * 0.8, own.labels, own.crowd)
+        losses.append(loss(detected.logits, row, learned, (96, 128)))
+        if own.crowd.any():
+            assert loss(detected.logits, row, learned.take(~own.crowd), (96, 128)) > losses[-1]
     assert detected.evaluation.loss == pytest.approx(np.mean(losses), rel=1e-9)
     assert any(detected.examples.targets.read(row).crowd.any() for row in range(9))
 

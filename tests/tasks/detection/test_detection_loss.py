@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnncli.tasks.detection.decoding import box_corners
-from cnncli.tasks.detection.loss import giou, loss, paint
+from cnncli.tasks.detection.loss import Learned, giou, loss, paint
 
 SIZE = (40, 64)
 SHAPE = (10, 16, 2)
@@ -50,40 +50,74 @@ def test_ellipses_against_a_loop_over_cells() -> None:
     assert (painted.heatmap[..., 0] == 1).sum() == 2
 
 
-def test_loss_against_loops() -> None:
-    """The focal loss of every cell and class, and 1 − GIoU of every cell with a weight."""
-    generator = np.random.default_rng(2)
-    heatmap = generator.normal(-2, 2, (2, *SHAPE)).astype(np.float32)
-    box = generator.normal(0.5, 0.8, (2, *SHAPE[:2], 4)).astype(np.float32)
-    painted = paint(CORNERS, LABELS, SHAPE, SIZE)
-    focal = 0.0
-    for place in np.ndindex(SHAPE):
-        p, t = 1 / (1 + math.exp(-float(heatmap[1][place]))), painted.heatmap[place]
-        focal -= (1 - p) ** 2 * math.log(p) if t == 1 else (1 - t) ** 4 * p**2 * math.log(1 - p)
-    corners = box_corners(box, SIZE)[1].astype(np.float64)
-    boxes = 0.0
-    for i, j in np.ndindex(SHAPE[:2]):
+def parts(heatmap: np.ndarray, box: np.ndarray, objects: Learned) -> tuple[float, int, float, float]:
+    """Return the sums over one image's cells: focal loss, number of centres, weighed 1 − GIoU, weights."""
+    rows, columns, _ = heatmap.shape
+    learned = objects.take(~objects.crowd)
+    painted = paint(learned.corners, learned.labels, heatmap.shape, SIZE)
+    focal = boxes = 0.0
+    for i, j, label in np.ndindex(heatmap.shape):
+        p, t = 1 / (1 + math.exp(-float(heatmap[i, j, label]))), painted.heatmap[i, j, label]
+        x, y = (j + 0.5) * SIZE[1] / columns, (i + 0.5) * SIZE[0] / rows
+        in_crowd = any(
+            own == label and left <= x <= right and top <= y <= bottom
+            for (left, top, right, bottom), own in zip(
+                objects.corners[objects.crowd].tolist(), objects.labels[objects.crowd], strict=True
+            )
+        )
+        if t == 1:
+            focal -= (1 - p) ** 2 * math.log(p)
+        elif not in_crowd:
+            focal -= (1 - t) ** 4 * p**2 * math.log(1 - p)
+    corners = box_corners(box[None], SIZE)[0].astype(np.float64)
+    for i, j in np.ndindex((rows, columns)):
         if painted.weights[i, j]:
             (a, b, c, d), (e, f, g, h) = corners[i, j], painted.corners[i, j]
             shared = max(min(c, g) - max(a, e), 0) * max(min(d, h) - max(b, f), 0)
             union = (c - a) * (d - b) + (g - e) * (h - f) - shared
             hull = (max(c, g) - min(a, e)) * (max(d, h) - min(b, f))
             boxes += painted.weights[i, j] * (1 - shared / union + (hull - union) / hull)
-    expected = focal / 4 + 5 * boxes / (painted.weights.sum() + 1e-4)
-    found = loss({"heatmap": heatmap, "box": box}, 1, CORNERS, LABELS, SIZE)
-    assert found == pytest.approx(expected, rel=1e-6)
+    return focal, int((painted.heatmap == 1).sum()), boxes, painted.weights.sum()
+
+
+def planes(seed: int, rows: int, columns: int) -> dict[str, np.ndarray]:
+    """Return random planes of two images."""
+    generator = np.random.default_rng(seed)
+    heatmap = generator.normal(-2, 2, (2, rows, columns, 2)).astype(np.float32)
+    return {"heatmap": heatmap, "box": generator.normal(0.5, 0.8, (2, rows, columns, 4)).astype(np.float32)}
+
+
+@pytest.mark.parametrize("crowd", [(), (0,), (1, 3)])
+def test_loss_against_loops(crowd: tuple[int, ...]) -> None:
+    """Of every cell and class the focal loss, of the background outside crowds alone; 1 − GIoU as cells weigh."""
+    logits, objects = planes(2, 10, 16), Learned(CORNERS, LABELS, np.isin(np.arange(4), crowd))
+    focal, number, boxes, weights = parts(logits["heatmap"][1], logits["box"][1], objects)
+    assert number == 4 - len(crowd)
+    expected = focal / number + 5 * boxes / (weights + 1e-4)
+    assert loss(logits, 1, objects, SIZE) == pytest.approx(expected, rel=1e-6)
+
+
+def test_an_object_belongs_to_one_scale() -> None:
+    """To the coarsest on which its side is eight cells; a crowd to all; sums over all cells are divided together."""
+    fine, coarse = planes(3, 20, 32), planes(4, 10, 16)
+    objects = Learned(CORNERS, LABELS, np.array([False, False, False, True]))
+    # Of the sides 42.3, 16 and 2.5 pixels, the first is eight cells of 4 pixels, the others are not.
+    large, small = (np.array([own, not own, not own, True]) for own in (True, False))
+    sums = [parts(fine["heatmap"][0], fine["box"][0], objects.take(small))]
+    sums += [parts(coarse["heatmap"][0], coarse["box"][0], objects.take(large))]
+    focal, number, boxes, weights = map(sum, zip(*sums, strict=True))
+    both = {"heatmap_2": fine["heatmap"], "heatmap_4": coarse["heatmap"], "box_2": fine["box"], "box_4": coarse["box"]}
+    expected = focal / number + 5 * boxes / (weights + 1e-4)
+    assert loss(both, 0, objects, SIZE) == pytest.approx(expected, rel=1e-6)
 
 
 def test_an_image_without_objects() -> None:
     """Only the heatmap counts, and nothing is divided by zero; of large logits the loss stays finite."""
     logits = {"heatmap": np.full((1, *SHAPE), 200.0), "box": np.full((1, *SHAPE[:2], 4), 200.0)}
-    nothing = np.zeros((0, 4)), np.zeros(0, np.int64)
-    assert loss(logits, 0, *nothing, SIZE) == pytest.approx(200 * math.prod(SHAPE))
+    nothing = Learned(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.bool_))
+    assert loss(logits, 0, nothing, SIZE) == pytest.approx(200 * math.prod(SHAPE))
     logits["heatmap"] = -logits["heatmap"]
-    assert loss(logits, 0, *nothing, SIZE) == pytest.approx(0)
-    assert loss({**logits, "heatmap_2": logits["heatmap"] + 400, "box_2": logits["box"]}, 0, *nothing, SIZE) == (
-        pytest.approx(100 * math.prod(SHAPE))
-    )
+    assert loss(logits, 0, nothing, SIZE) == pytest.approx(0)
 
 
 def test_generalized_iou_by_hand() -> None:
