@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from cnncli.datasets.images import MOST_IN_TILES, examine
 from cnncli.datasets.pictures import Picture, Pictures
 from cnncli.errors import CnnError
 from cnncli.report.files import binary_file, write_text
-from cnncli.tasks.predictions import Drawing, PredictedFile
+from cnncli.tasks.predictions import Drawing, MaskDrawing, PredictedFile
 from cnncli.tasks.task import get_task
 
 LEGEND = "classes.csv"
@@ -68,7 +68,7 @@ class MaskFiles:
         for kind, folder in self._used().items():
             with binary_file(folder / name) as file:
                 if kind == "mask":
-                    drawing.write_png(file)
+                    cast("MaskDrawing", drawing).write_png(file)
                 else:
                     _write_overlay(picture, drawing, file)
             written[kind] = str(folder / name)

@@ -12,6 +12,7 @@ from cnncli.tasks.outputs import NamedOutputs
 
 if TYPE_CHECKING:
     from cnncli.datasets.targets import Targets
+    from cnncli.tasks.predictions import PredictionOptions
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,17 @@ class ParityRules(Protocol):
         """Compare an artifact's outputs for some images with the run's, which have the same names and shapes."""
         ...
 
-    def score_drop(self, outputs: NamedOutputs, expected: NamedOutputs, targets: Targets) -> ScoreDrop:
-        """Compare the scores of both on labelled examples."""
+    def score_drop(
+        self, outputs: NamedOutputs, expected: NamedOutputs, targets: Targets, options: PredictionOptions
+    ) -> ScoreDrop:
+        """Compare the scores of both on labelled examples.
+
+        Args:
+            outputs: The artifact's.
+            expected: The run's.
+            targets: The examples' own.
+            options: The classes, and how the examples became what the network reads.
+        """
         ...
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 NO_PIXELS: Pixels = np.empty((0, 0, 1), np.uint8)
 """In place of an image that is not there."""
 
+LEAST_SCORE = 0.3
+"""Score from which on an object counts as found, where nobody says another."""
+
 NOTES = ("warning", "error")
 """The last columns of the CSV: how an image differs from those of training, and why a file cannot be read."""
 
@@ -38,8 +41,8 @@ class Prediction(Protocol):
 
     columns: ClassVar[tuple[Column, ...]]
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """Return what `cnn predict --json` prints as "predictions"."""
+    def to_json(self) -> list[dict[str, Any]] | dict[str, Any]:
+        """Return what `cnn predict --json` prints as "predictions", or fields that it prints instead of these."""
         ...
 
     def csv_rows(self) -> list[dict[str, str]]:
@@ -52,7 +55,7 @@ class Prediction(Protocol):
 
 
 class Drawing(Protocol):
-    """A prediction that has a place in its image for everything it says: a class for every pixel."""
+    """A prediction that has a place in its image for everything it says: a class for every pixel, or boxes."""
 
     def over(self, pixels: Pixels) -> Pixels:
         """Return an image (height, width, 1 or 3), of any size, with the prediction laid over it in colours."""
@@ -63,12 +66,16 @@ class Drawing(Protocol):
         ...
 
     def classes_csv(self) -> str:
-        """Return number, name and colour of every class, for a file beside those of `write_png`."""
+        """Return number, name and colour of every class, for a file beside the drawings."""
         ...
 
     def lay_over(self, image: PillowImage) -> None:
         """Do the same to the image itself, of mode RGB, in place: it may be too large for a copy."""
         ...
+
+
+class MaskDrawing(Drawing, Protocol):
+    """A prediction that is a mask."""
 
     def write_png(self, file: BinaryIO) -> None:
         """Write the number of each pixel's class as a PNG file whose palette has the classes' colours."""
@@ -84,12 +91,14 @@ class PredictionOptions:
         image_size: Height and width that the network reads.
         fit: How images of another aspect ratio were made to fit: stretch, crop or pad.
         top: Number of classes to name for each image.
+        threshold: Score from which on a detected object is named.
     """
 
     classes: Sequence[str]
     image_size: tuple[int, int]
     fit: str
     top: int = 3
+    threshold: float = LEAST_SCORE
 
     @classmethod
     def of(cls, data: Data, classes: Sequence[str]) -> PredictionOptions:
@@ -121,11 +130,11 @@ class PredictedFile:
 
     def to_json(self) -> dict[str, Any]:
         """Return an entry of what `cnn predict --json` prints."""
-        predictions = [] if self.prediction is None else self.prediction.to_json()
+        found = [] if self.prediction is None else self.prediction.to_json()
         return {
             "file": self.file,
             **self.written,
-            "predictions": predictions,
+            **(found if isinstance(found, dict) else {"predictions": found}),
             "doubts": list(self.doubts),
             "out_of_distribution": None if self.ood is None else self.ood.to_json(),
             "error": self.error,

@@ -178,6 +178,7 @@ class Task(ABC):
 TASKS: dict[str, str | Callable[[], Task]] = {
     "classification": "cnncli.tasks.classification.task:ClassificationTask",
     "segmentation": "cnncli.tasks.segmentation.task:SegmentationTask",
+    "detection": "cnncli.tasks.detection.task:DetectionTask",
 }
 """By name: what makes the task, or where to import it from."""
 

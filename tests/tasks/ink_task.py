@@ -186,7 +186,7 @@ class InkParity:
         same = np.abs(outputs["ink"] - expected["ink"]) < 1e-5
         return Difference(largest_difference(outputs, expected), None, same)
 
-    def score_drop(self, outputs: NamedOutputs, expected: NamedOutputs, targets: Any) -> ScoreDrop:
+    def score_drop(self, outputs: NamedOutputs, expected: NamedOutputs, targets: Any, _: Any) -> ScoreDrop:
         """Compare the errors example by example."""
         errors, of_run = (np.abs(named["ink"] - targets.amounts) for named in (outputs, expected))
         more = errors.astype(np.float64) - of_run

@@ -12,6 +12,7 @@ from cnncli.serving.artifact import Artifact
 from cnncli.serving.description import Description
 from cnncli.tasks.outputs import NamedOutputs
 from cnncli.tasks.parity import Difference, ParityRules, ScoreDrop
+from cnncli.tasks.predictions import PredictionOptions
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,16 @@ def compare(artifact: Artifact, proof: Proof, rules: ParityRules) -> Parity:
         agreement=rows[proof.real.name]["agreement"],
         num_examples=len(targets),
         split=proof.split.name,
-        score=rules.score_drop(found[0], proof.real.expected, targets),
+        score=rules.score_drop(found[0], proof.real.expected, targets, _options(artifact)),
         cases=list(rows.values()),
         rules=rules,
         pixel_agreement=None if agreeing is None else float(agreeing.mean()),
     )
+
+
+def _options(artifact: Artifact) -> PredictionOptions:
+    about = artifact.description
+    return PredictionOptions(artifact.classes, (about.height, about.width), about.fit)
 
 
 def check(parity: Parity, tolerance: Tolerance, what: str) -> None:

@@ -20,8 +20,8 @@ from cnncli.layers.graph import INPUT, Node
 from cnncli.layers.normalization import LocalResponseNormalization
 from cnncli.layers.preprocessing import Normalization
 from cnncli.serving.description import FILE, Description
+from cnncli.tasks.colours import class_colours
 from cnncli.tasks.outputs import images_together
-from cnncli.tasks.segmentation.colours import class_colours
 
 SCRIPT, WEIGHTS = "network.py", "weights.npz"
 """Names of the files."""

@@ -13,7 +13,7 @@ from cnncli.config.schema.tasks import DEFAULT as CLASSIFICATION
 from cnncli.engine.exporting.source import Source
 from cnncli.engine.exporting.web_program import Program
 from cnncli.serving.description import Description
-from cnncli.tasks.segmentation.colours import class_colours
+from cnncli.tasks.colours import class_colours
 
 SEGMENTATION = "segmentation"
 SHOWN = (CLASSIFICATION, SEGMENTATION)

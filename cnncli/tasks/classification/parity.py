@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cnncli.datasets.targets import ClassNumbers, Targets
 from cnncli.tasks.outputs import NamedOutputs
 from cnncli.tasks.parity import Difference, ScoreDrop, largest_difference
+from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.significance import paired_interval
 
 Probabilities = npt.NDArray[np.floating[Any]]
@@ -37,7 +38,13 @@ class ClassificationParity:
             same=_same_class(probabilities, of_run),
         )
 
-    def score_drop(self, outputs: NamedOutputs, expected: NamedOutputs, targets: Targets) -> ScoreDrop:
+    def score_drop(
+        self,
+        outputs: NamedOutputs,
+        expected: NamedOutputs,
+        targets: Targets,
+        options: PredictionOptions,  # noqa: ARG002 - a class has no place
+    ) -> ScoreDrop:
         """Compare accuracies on the same examples."""
         labels = cast("ClassNumbers", targets).labels
         right, run_right = (named["probabilities"].argmax(axis=1) == labels for named in (outputs, expected))

@@ -15,10 +15,10 @@ from cnncli.datasets.masks.targets import Masks, fit_mask
 from cnncli.datasets.splits import image as image_of
 from cnncli.errors import RunError
 from cnncli.plural import counted
+from cnncli.tasks.colours import colour_legend
 from cnncli.tasks.outputs import images_together
 from cnncli.tasks.pages import EvaluatedSplit, LegendEntry
 from cnncli.tasks.predictions import PredictionOptions
-from cnncli.tasks.segmentation.colours import colour_legend
 from cnncli.tasks.segmentation.evaluator import in_original
 from cnncli.tasks.segmentation.permutation import read_counts
 from cnncli.tasks.segmentation.planes import class_planes

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnncli.report.html import Content, Html, element, scrolling, section, table
+from cnncli.report.html import Content, Html, element, section, table
 from cnncli.report.html_material import Image, Material
 from cnncli.report.html_page import ATTRIBUTION, Section
 from cnncli.report.html_parts import caption, image, note
 from cnncli.report.numbers import full
-from cnncli.tasks.confusion import LARGEST_MATRIX, MOST_LISTED, SHADES, confusions
+from cnncli.tasks.confusion import LARGEST_MATRIX, MOST_LISTED, confusions
+from cnncli.tasks.html_parts import score_cell, shares_matrix, swatches
 from cnncli.tasks.pages import LegendEntry
 from cnncli.tasks.reliability import reliability
 from cnncli.tasks.segmentation.page import SCORES
@@ -55,7 +56,7 @@ def classes(material: Material) -> Html | None:
     rows: list[Sequence[Content]] = [
         (
             row["class"],
-            *(_score(row[name], bar=name == "iou") for name in scores),
+            *(score_cell(row[name], bar=name == "iou") for name in scores),
             f"{100 * row['pixels'] / total:.2f} %",
             full(row["images"]),
         )
@@ -68,21 +69,6 @@ def classes(material: Material) -> Html | None:
     return section("classes", "Classes", table(header, rows, caption_), hint)
 
 
-def _score(value: float | None, bar: bool) -> Content:
-    """Return a score with four digits, and a bar below it."""
-    if value is None:
-        return "–"
-    return element("span", f"{value:.4f}", _bar(value) if bar else None)
-
-
-def _bar(share: float) -> Html:
-    ground = element("rect", width=100, height=4, class_="ground")
-    filled = element("rect", width=round(100 * share, 1), height=4, class_="filled")
-    return element(
-        "svg", ground, filled, class_="bar", viewBox="0 0 100 4", preserveAspectRatio="none", aria_hidden="true"
-    )
-
-
 def confusion(material: Material) -> Html | None:
     """Return the confusion matrix in percent of the true class's pixels, or None without an evaluation."""
     found = material.evaluation
@@ -90,29 +76,11 @@ def confusion(material: Material) -> Html | None:
         return None
     if len(found["classes"]) <= LARGEST_MATRIX:
         how = "Rows: true class. Columns: predicted class. Numbers: percent of the true class's pixels."
-        shown = _matrix(found)
+        shown = shares_matrix(found["classes"], found["confusion_matrix"])
     else:
         how = f"The {MOST_LISTED} most frequent confusions of {full(len(found['classes']))} classes."
         shown = _pairs(found)
     return section("confusion", "Confusion matrix", element("p", how), shown)
-
-
-def _matrix(found: Mapping[str, Any]) -> Html:
-    names = found["classes"]
-    head = element("tr", element("td"), [element("th", name, scope="col") for name in names])
-    rows = []
-    for true, counts in zip(names, found["confusion_matrix"], strict=True):
-        total = sum(counts) or 1
-        rows.append(element("tr", element("th", true, scope="row"), [_cell(count / total) for count in counts]))
-    inside = element("thead", head), element("tbody", rows)
-    return scrolling(element("table", *inside, class_="matrix shares"), "Confusion matrix as numbers")
-
-
-def _cell(share: float) -> Html:
-    if share == 0:
-        return element("td", "0", class_="zero")
-    text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
-    return element("td", text, class_=f"s{sum(share >= bound for bound in SHADES) - 1}")
 
 
 def _pairs(found: Mapping[str, Any]) -> Html:
@@ -131,22 +99,12 @@ def examples(material: Material) -> Html | None:
         "examples",
         "Examples",
         element("p", how),
-        _legend(found.legend),
+        swatches(found.legend),
         element("h3", "Lowest IoU"),
         _gallery(found.worst),
         element("h3", "First examples"),
         _gallery(found.first),
     )
-
-
-def _legend(entries: Sequence[LegendEntry]) -> Html:
-    items = [element("li", _swatch(colour), name) for name, colour in entries]
-    return element("ul", items, class_="swatches", aria_label="Colours")
-
-
-def _swatch(colour: tuple[int, int, int]) -> Html:
-    filled = element("rect", width=10, height=10, fill="#{:02x}{:02x}{:02x}".format(*colour))
-    return element("svg", filled, class_="swatch", viewBox="0 0 10 10", aria_hidden="true")
 
 
 def _gallery(shown: Sequence[MaskPictures]) -> Html:

@@ -10,8 +10,8 @@ from cnncli.datasets.images import Pixels, thumbnail
 from cnncli.datasets.masks.targets import nearest
 from cnncli.report.figures_pixels import encoded, photo
 from cnncli.report.html_material import Image
+from cnncli.tasks.colours import overlaid
 from cnncli.tasks.pages import EvaluatedSplit
-from cnncli.tasks.segmentation.colours import overlaid
 from cnncli.tasks.segmentation.examples import SegmentedExample, image_ious, legend, segmented, split_classes, worst
 from cnncli.tasks.segmentation.html import ExamplePictures, MaskPictures
 

@@ -91,7 +91,7 @@ class SegmentationPages(Pages):
         """Return images with their masks laid over them, and the colours of the classes that are in these."""
         import numpy as np
 
-        from cnncli.tasks.segmentation.colours import colour_legend, overlaid
+        from cnncli.tasks.colours import colour_legend, overlaid
 
         shape = targets.shape[:-2]
         laid = np.empty((*targets.shape, 3), np.uint8)

@@ -10,6 +10,7 @@ from cnncli.datasets.masks.targets import Masks
 from cnncli.datasets.targets import Targets
 from cnncli.tasks.outputs import NamedOutputs
 from cnncli.tasks.parity import Difference, ScoreDrop, largest_difference
+from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.segmentation.evaluation import NUM_RESAMPLES
 from cnncli.tasks.segmentation.scores import Counts, Floats, confusion_matrix, mean_iou
 
@@ -34,7 +35,13 @@ class SegmentationParity:
         agreeing = (outputs["mask"] == expected["mask"]).mean(axis=(1, 2))
         return Difference(largest, None, agrees.mean(axis=(1, 2)) >= AGREEING, agreeing)
 
-    def score_drop(self, outputs: NamedOutputs, expected: NamedOutputs, targets: Targets) -> ScoreDrop:
+    def score_drop(
+        self,
+        outputs: NamedOutputs,
+        expected: NamedOutputs,
+        targets: Targets,
+        options: PredictionOptions,  # noqa: ARG002 - compared in the network's pixels
+    ) -> ScoreDrop:
         """Compare the mean IoU of both on the same images, with a bootstrap's interval over images."""
         masks = cast("Masks", targets)
         number = outputs["probabilities"].shape[-1]

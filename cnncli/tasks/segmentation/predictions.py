@@ -15,8 +15,8 @@ from cnncli.datasets.masks.coding import Mask
 from cnncli.datasets.masks.targets import nearest
 from cnncli.datasets.masks.values import Colour
 from cnncli.report.grid import Column
+from cnncli.tasks.colours import class_colours, overlaid
 from cnncli.tasks.predictions import PredictionOptions, csv_text
-from cnncli.tasks.segmentation.colours import class_colours, overlaid
 from cnncli.tasks.segmentation.evaluator import in_original
 from cnncli.tasks.segmentation.planes import class_planes
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cnncli.config.schema.tasks import MASK
 from cnncli.datasets.images import Pixels
-from cnncli.tasks.segmentation.colours import overlaid
+from cnncli.tasks.colours import overlaid
 from cnncli.tasks.segmentation.planes import class_planes, resized
 
 LARGEST = 128

@@ -11,7 +11,7 @@ from cnncli.datasets.images import thumbnail
 from cnncli.datasets.masks.targets import Masks, nearest
 from cnncli.datasets.splits import Split, Splits, image
 from cnncli.report.figures import new_figure, save, shortened, show_pixels
-from cnncli.tasks.segmentation.colours import class_colours, overlaid
+from cnncli.tasks.colours import class_colours, overlaid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,7 +18,7 @@ from sklearn import metrics
 
 from cnncli.datasets.pictures import Picture
 from cnncli.serving import web_page
-from cnncli.tasks.segmentation.colours import class_colours
+from cnncli.tasks.colours import class_colours
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import mask_parity

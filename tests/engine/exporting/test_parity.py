@@ -36,7 +36,8 @@ def made(real: list[list[float]], edge: list[list[float]], labels: list[int]) ->
         split=SimpleNamespace(name="test"),
     )
     artifact: Any = SimpleNamespace(
-        description=SimpleNamespace(any_size=False),
+        description=SimpleNamespace(any_size=False, height=2, width=2, fit="stretch"),
+        classes=("cat", "dog"),
         outputs=lambda images: {"probabilities": answers[int(images.flat[0])]},
     )
     return compare(artifact, proof, ClassificationParity())

@@ -132,7 +132,7 @@ def test_tensorboard_shows_the_first_validation_images(run: Run) -> None:
 
     from cnncli.datasets import load as load_splits
     from cnncli.engine.evaluation.trained import load_trained
-    from cnncli.tasks.segmentation.colours import overlaid
+    from cnncli.tasks.colours import overlaid
 
     events = EventAccumulator(str(run.tensorboard_dir / "validation"), size_guidance={"tensors": 0})
     events.Reload()

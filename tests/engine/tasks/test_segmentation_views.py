@@ -135,7 +135,7 @@ def test_samples_have_their_masks_moved_with_them(
 def test_samples_are_drawn_with_their_masks(config_with: Callable[[str], Any], split: Split) -> None:
     """`cnn show CONFIG augmentation` lays each mask over its image, with a legend of the classes that are there."""
     from cnncli.engine.inspection.figures import Choice, draw
-    from cnncli.tasks.segmentation.colours import class_colours
+    from cnncli.tasks.colours import class_colours
     from cnncli.tasks.segmentation.pages import SegmentationPages
 
     config = config_with("{RandomFlip: {mode: horizontal}}")

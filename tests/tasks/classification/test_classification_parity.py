@@ -7,8 +7,10 @@ import pytest
 
 from cnncli.datasets.targets import ClassNumbers
 from cnncli.tasks.classification.parity import ClassificationParity
+from cnncli.tasks.predictions import PredictionOptions
 
 RULES = ClassificationParity()
+OPTIONS = PredictionOptions(("cat", "dog"), (2, 2), "stretch")
 RUN = {"probabilities": np.array([[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]], np.float32)}
 
 
@@ -48,10 +50,10 @@ def test_drop_of_the_accuracy() -> None:
     """The run's accuracy minus the artifact's, on the same examples; negative where the artifact is better."""
     targets = ClassNumbers(np.array([0, 1, 0]))
     worse = off([0.25, 0.75], [0.25, 0.75], [0.5, 0.5])
-    found = RULES.score_drop(worse, RUN, targets)
+    found = RULES.score_drop(worse, RUN, targets, OPTIONS)
     assert (found.artifact, found.run) == (pytest.approx(2 / 3), 1)
     assert found.drop == pytest.approx(1 / 3)
     # Agresti and Min: one lost, none won, three examples; half an example added to each.
     low, high = ((1 + sign * 1.959964 * np.sqrt(2 - 1 / 5)) / 5 for sign in (-1, 1))
     assert found.interval == pytest.approx((low, high), abs=1e-6)
-    assert RULES.score_drop(RUN, worse, targets).drop == pytest.approx(-1 / 3)
+    assert RULES.score_drop(RUN, worse, targets, OPTIONS).drop == pytest.approx(-1 / 3)

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from cnncli.cli.app import app
 from cnncli.datasets.masks.targets import MaskArray, Masks
 from cnncli.datasets.splits import Split, Splits
+from cnncli.tasks.colours import class_colours
 from cnncli.tasks.segmentation import samples
-from cnncli.tasks.segmentation.colours import class_colours
 from cnncli.tasks.segmentation.samples import chosen_rows, draw_samples
 
 CLASSES = ("sky", "$road_1$", "car")

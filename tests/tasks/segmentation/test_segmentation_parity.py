@@ -8,6 +8,7 @@ from sklearn import metrics
 
 from cnncli.datasets.masks.scan import MaskFacts
 from cnncli.datasets.masks.targets import MaskArray, Masks
+from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.segmentation.parity import SegmentationParity
 
 
@@ -75,7 +76,7 @@ def test_the_drop_is_that_of_both_mean_ious() -> None:
     for row, mask in enumerate(large):
         facts.set(row, mask)
     targets = Masks(MaskArray(large), facts.pixels, facts.hashes)
-    found = SegmentationParity().score_drop(artifact, run, targets)
+    found = SegmentationParity().score_drop(artifact, run, targets, PredictionOptions("abc", (100, 110), "stretch"))
     counted = truth != 255
     of_artifact, of_run = (
         metrics.jaccard_score(truth[counted], one["mask"][counted], average="macro") for one in (artifact, run)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnncli.tasks.colours import class_colours
 from cnncli.tasks.predictions import PredictedFile, PredictionOptions, predictions_csv, predictions_table
-from cnncli.tasks.segmentation.colours import class_colours
 from cnncli.tasks.segmentation.predictions import SegmentedImage
 from cnncli.tasks.segmentation.task import SegmentationTask
 

@@ -1,0 +1,38 @@
+"""The encoded pictures of detection's sections: examples with their boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cnncli.datasets.images import thumbnail
+from cnncli.report.figures_pixels import photo
+from cnncli.report.html_material import Image
+from cnncli.tasks.detection.examples import DetectedExample, DetectedSplit, legend
+from cnncli.tasks.detection.html import ExamplePictures
+from cnncli.tasks.detection.marks import drawn, scaled
+from cnncli.tasks.pages import EvaluatedSplit
+
+MOST_SHOWN = 6
+"""Examples of a kind."""
+
+LONGEST_SIDE = 640
+
+
+def example_pictures(evaluated: EvaluatedSplit) -> ExamplePictures:
+    """Return the examples with the lowest F1 and the first ones."""
+    split = DetectedSplit(evaluated)
+    worst, first = split.worst(MOST_SHOWN), range(min(MOST_SHOWN, len(split)))
+    rows = list(dict.fromkeys((*worst, *first)))
+    found = dict(zip(rows, split.at(rows), strict=True))
+
+    def pictures(rows: Iterable[int]) -> tuple[Image, ...]:
+        return tuple(_picture(found[row]) for row in rows)
+
+    return ExamplePictures(pictures(worst), pictures(first), tuple(legend(list(found.values()))))
+
+
+def _picture(example: DetectedExample) -> Image:
+    small = thumbnail(example.pixels, LONGEST_SIDE)
+    down, along = (now / before for now, before in zip(small.shape[:2], example.pixels.shape[:2], strict=True))
+    marks = [scaled(mark, along, down) for mark in example.marks()]
+    return Image(photo(drawn(small, marks)), example.caption)

@@ -1,0 +1,92 @@
+"""Detection, in NumPy: a box, a class and a score for every object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from cnncli.tasks.detection.pages import DetectionPages
+from cnncli.tasks.task import Evaluator, Task
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from cnncli.datasets.splits import Splits
+    from cnncli.tasks.detection.parity import DetectionParity
+    from cnncli.tasks.detection.permutation import Permutation
+    from cnncli.tasks.detection.predictions import DetectedImage
+    from cnncli.tasks.detection.rows import Rows
+    from cnncli.tasks.outputs import NamedOutputs
+    from cnncli.tasks.predictions import Prediction, PredictionOptions
+
+OVERFIT = 0.9
+"""Mean IoU of a batch's boxes, and mean score of its objects' centres, from which on it is overfit."""
+
+
+class DetectionTask(Task):
+    """A box, a class and a score for every object."""
+
+    loss_name = "focal loss of the centres, and 5 · (1 − GIoU) of the boxes"
+
+    def evaluator(self, split: str, options: PredictionOptions, ids: Sequence[str] = ()) -> Evaluator:
+        """Return what scores a split."""
+        from cnncli.tasks.detection.evaluator import DetectionEvaluator
+
+        return DetectionEvaluator(split, options, ids)
+
+    def progress(self, metrics: Mapping[str, float]) -> str:
+        """Return loss and mean IoU of the boxes at the objects' centres."""
+        return f"loss {metrics['loss']:.4f}, box IoU {metrics['box_iou']:.4f}"
+
+    def is_overfit(self, metrics: Mapping[str, float]) -> bool:
+        """Say whether the boxes lie nearly right and the centres are certain."""
+        return min(metrics["box_iou"], metrics["center_score"]) >= OVERFIT
+
+    @property
+    def parity(self) -> DetectionParity:
+        """How far boxes and scores are from the run's."""
+        from cnncli.tasks.detection.parity import DetectionParity
+
+        return DetectionParity()
+
+    def outputs(self, logits: Any, image_size: tuple[int, int]) -> dict[str, npt.NDArray[Any]]:
+        """Return boxes in the network's pixels, classes and scores."""
+        from cnncli.tasks.detection.decoding import decode
+
+        return decode(logits, image_size)
+
+    def predictions(
+        self, outputs: NamedOutputs, sizes: Sequence[tuple[int, int]], options: PredictionOptions
+    ) -> list[DetectedImage]:
+        """Return the objects of each image in its own pixels."""
+        from cnncli.tasks.detection.predictions import DetectedImage
+
+        return [DetectedImage.of(outputs, row, size, options) for row, size in enumerate(sizes)]
+
+    def draw_samples(self, splits: Splits, path: Path) -> Path:
+        """Write training images with their boxes, and a legend."""
+        from cnncli.tasks.detection.samples import draw_samples
+
+        return draw_samples(splits, path)
+
+    def drawing(self, prediction: Prediction) -> DetectedImage:
+        """Return the boxes themselves: they draw themselves."""
+        return cast("DetectedImage", prediction)
+
+    @property
+    def pages(self) -> DetectionPages:
+        """What is shown of a detector."""
+        return DetectionPages()
+
+    def read_rows(self, path: Path) -> Rows | None:
+        """Return the objects and detections of each image."""
+        from cnncli.tasks.detection.rows import read_rows
+
+        return read_rows(path)
+
+    def compare(self, first: Rows, second: Rows) -> Permutation | None:
+        """Return a permutation test of the AP at IoU 0.5."""
+        from cnncli.tasks.detection.permutation import permutation_test
+
+        return permutation_test(first, second)
