@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cnncli.datasets.data_path import source_of
+from cnncli.datasets import inspect
+from cnncli.datasets.data_path import config_of, source_of
 from cnncli.datasets.survey import survey
 from cnncli.errors import DataError
 
@@ -28,3 +29,15 @@ def test_a_config_for_boxes_is_not_written_yet(write):
     with pytest.raises(DataError, match="has boxes of objects") as caught:
         survey(write(dict.fromkeys(FILES["voc"], "content")))
     assert "data.source: voc" in caught.value.hint
+
+
+@pytest.mark.usefixtures("detection")
+def test_a_path_is_enough(write, encode, pixels):
+    """What stands for a config has a network of two outputs; its size is none, so no cells are told."""
+    folder = write(
+        {"images/a.png": encode(pixels()), "labels/a.txt": "0 0.5 0.5 0.5 0.5\n", "data.yaml": "names: [cell]"}
+    )
+    passport = inspect(config_of(folder)).passport
+    assert passport["targets"]["train"]["objects"] == {"cell": 1}
+    assert "same_cell" not in passport["targets"]["train"]
+    assert config_of(folder, ["data.on_bad_box=clip"]).data.on_bad_box == "clip"

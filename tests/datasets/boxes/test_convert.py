@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from cnncli.cli import console
 from cnncli.cli.app import app
-from cnncli.config.schema.tasks import TASKS, Metric, TaskSpec
 from cnncli.datasets.boxes.convert import convert
 from cnncli.datasets.boxes.targets import Boxes, Objects
 from cnncli.datasets.splits import Split, Splits
@@ -193,12 +192,9 @@ def test_edges_of_large_images(tmp_path):
 
 
 @pytest.fixture
-def data_command(source, tmp_path, monkeypatch):
+def data_command(source, detection, tmp_path, monkeypatch):
     """Return a function that runs `cnn data` on the source's config."""
     monkeypatch.chdir(tmp_path)
-    name = "detection"
-    if name not in TASKS:
-        monkeypatch.setitem(TASKS, name, _Spec())
     text = (
         "name: cells\ntask: detection\ndata: {source: voc, path: boxes, image_size: [8, 8], validation: validation}\n"
     )
@@ -207,16 +203,6 @@ def data_command(source, tmp_path, monkeypatch):
     for made in (console.out, console.err):
         made.cache_clear()
     return lambda *arguments: CliRunner().invoke(app, ["data", "cells.yaml", *arguments])
-
-
-class _Spec(TaskSpec):
-    """A task of boxes, where there is none yet."""
-
-    metrics = (Metric("loss", False), Metric("ap", True, primary=True))
-    output_names = ("boxes",)
-
-    def check_output(self, shape, num_classes, image_size):
-        """Take every network."""
 
 
 def test_the_command(data_command, load_boxes, tmp_path):
