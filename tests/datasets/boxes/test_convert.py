@@ -227,3 +227,20 @@ def test_nothing_is_written_of_bad_boxes(data_command, tmp_path):
     result = data_command("--to", "voc", "out", "--set", "data.on_bad_box=skip")
     assert result.exit_code == 0, result.output
     assert "10 images, 108 objects" in result.stderr
+
+
+def test_pycocotools_reads_what_was_written(source, load_boxes, tmp_path):
+    """The same boxes, areas and classes."""
+    coco = pytest.importorskip("pycocotools.coco")
+    splits = load_boxes(source, validation=0.1)
+    convert(splits, "coco", tmp_path / "coco")
+    read = coco.COCO(str(tmp_path / "coco/annotations/instances_train.json"))
+    names = {image["file_name"]: image["id"] for image in read.dataset["images"]}
+    for row, name in enumerate(splits.train.ids):
+        found = read.loadAnns(read.getAnnIds(imgIds=[names[name.rsplit("/", 1)[-1]]]))
+        own = splits.train.targets.read(row)
+        boxes = np.array([annotation["bbox"] for annotation in found]).reshape(-1, 4)
+        assert np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]) == pytest.approx(own.corners, abs=1e-9)
+        assert [annotation["area"] for annotation in found] == own.areas.tolist()
+        labels = [read.loadCats(annotation["category_id"])[0]["name"] for annotation in found]
+        assert labels == [splits.classes[label] for label in own.labels.tolist()]
