@@ -132,6 +132,17 @@ def _boxes(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
 
     for split, found in passport.get("targets", {}).items():
         unclear, shared = found.get("unclear", _NONE), found.get("same_cell", {"num_objects": 0})
+        repeated = found.get("repeated", _NONE)
+        if repeated["num_images"]:
+            number, named = (
+                counted(repeated["num_images"], "image"),
+                _some(repeated["examples"], repeated["num_images"]),
+            )
+            yield Finding(
+                "W417",
+                f"an object is there twice, with the same box and class, in {number} of the {split} split: {named}",
+                "Remove one of the two: no network can find both, and the score counts each.",
+            )
         if unclear["num_images"]:
             number, named = counted(unclear["num_images"], "image"), _some(unclear["examples"], unclear["num_images"])
             yield Finding(

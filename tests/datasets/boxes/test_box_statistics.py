@@ -47,9 +47,17 @@ def test_numbers_and_sizes():
         "rbc": {"smallest": [4, 30], "median": [4, 30], "largest": [4, 30]},
         "wbc": {"smallest": [3, 1], "median": [11.5, 5.5], "largest": [20, 10]},
     }
+    assert told["repeated"] == {"num_images": 0, "examples": []}
     assert told["empty"] == {"num_images": 1, "examples": ["b"]}
     assert boxes.counts(("rbc", "wbc", "platelet")) == {"rbc": 1, "wbc": 1, "platelet": 0}
     assert Boxes.of([]).passport(("rbc",), ())["objects_per_image"] == {"min": 0, "median": 0.0, "max": 0}
+
+
+def test_an_object_that_is_there_twice():
+    """The same box of another class is another object, and so is the same in another image."""
+    twice = objects([[0, 0, 9, 9], [1, 1, 2, 2], [0, 0, 9, 9]])
+    boxes = Boxes.of([objects([[0, 0, 9, 9]] * 2, labels=[0, 1]), twice, objects([[1, 1, 2, 2]])])
+    assert boxes.passport(("a", "b"), ("x", "y", "z"))["repeated"] == {"num_images": 1, "examples": ["y"]}
 
 
 def test_objects_in_the_same_cell():
