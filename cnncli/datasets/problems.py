@@ -96,8 +96,15 @@ def _classes(passport: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "W405",
             f"the classes are imbalanced in training: {counts[common]:,} of {common}, {counts[rare]:,} of {rare}",
-            "Consider train.loss.class_weights: balanced, and look at the accuracy of each class.",
+            "Look at the average precision of each class."
+            if _has_objects(passport)
+            else "Consider train.loss.class_weights: balanced, and look at the accuracy of each class.",
         )
+
+
+def _has_objects(passport: dict[str, Any]) -> bool:
+    """Say whether the targets are objects, for which the loss has no weights of classes."""
+    return any("objects" in told for told in passport.get("targets", {}).values())
 
 
 def _masks(passport: dict[str, Any]) -> Iterator[Finding]:
