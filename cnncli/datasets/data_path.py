@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from cnncli.config.load import load_document
-from cnncli.config.schema.schema import Config
+from cnncli.config.schema.schema import BOXED, Config
 from cnncli.config.starter import name_of
 from cnncli.datasets.archive import Archive
+from cnncli.datasets.boxes.coco import has_coco
+from cnncli.datasets.boxes.voc import has_voc
+from cnncli.datasets.boxes.yolo import has_yolo
 from cnncli.datasets.masks.layout import has_masks
 from cnncli.datasets.masks.meaning import meaning_of
 from cnncli.datasets.store import Folder, Store
 from cnncli.errors import DataError
 
 _SOURCES = {".zip": "folder", ".npz": "npz", ".csv": "csv"}
+
+_IN_FOLDERS: dict[str, Callable[[Sequence[str]], bool]] = {
+    "masks": has_masks,
+    "voc": has_voc,
+    "yolo": has_yolo,
+    "coco": has_coco,
+}
+"""What tells by the paths of a folder that it is of a source; otherwise its folders are classes."""
+
+_MODELS: dict[str, dict[str, Any]] = {
+    "classification": {"layers": ["Flatten"]},
+    "segmentation": {"layers": [{"Conv2D": {"filters": 2, "kernel_size": 1}}]},
+    "detection": {
+        "layers": [
+            {"Conv2D": {"filters": 2, "kernel_size": 1, "name": "centers"}},
+            {"Conv2D": {"filters": 4, "kernel_size": 1, "name": "edges"}},
+        ],
+        "outputs": {"heatmap": "centers", "box": "edges"},
+    },
+}
+"""A network of each task: every config has one."""
 
 
 def is_data(path: Path) -> bool:
@@ -34,7 +59,10 @@ def source_of(path: Path) -> str:
     if not is_data(path):
         raise DataError(f"{path} is not a folder, .zip, .npz or .csv file", hint=expected)
     source = "folder" if path.is_dir() else _SOURCES[path.suffix.casefold()]
-    return "masks" if source == "folder" and has_masks(store_of(path).listing().names) else source
+    if source != "folder":
+        return source
+    names = store_of(path).listing().names
+    return next((of for of, is_it in _IN_FOLDERS.items() if is_it(names)), source)
 
 
 def store_of(path: Path) -> Store:
@@ -61,8 +89,8 @@ def config_of(path: Path, overrides: Sequence[str] = ()) -> Config:
         "channels": 3,
         "validation": 0.0,
     }
-    document = {"name": name_of(path), "data": data, "model": {"layers": ["Flatten"]}}
+    task = "segmentation" if source == "masks" else "detection" if source in BOXED else "classification"
+    document = {"name": name_of(path), "task": task, "data": data, "model": _MODELS[task]}
     if source == "masks":
-        document |= {"task": "segmentation", "model": {"layers": [{"Conv2D": {"filters": 2, "kernel_size": 1}}]}}
         data |= meaning_of(store_of(path), str(path)).keys()
     return load_document(document, str(path), overrides).model_copy(update={"nodes": ()})

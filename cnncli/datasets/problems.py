@@ -96,8 +96,15 @@ def _classes(passport: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "W405",
             f"the classes are imbalanced in training: {counts[common]:,} of {common}, {counts[rare]:,} of {rare}",
-            "Consider train.loss.class_weights: balanced, and look at the accuracy of each class.",
+            "Look at the average precision of each class."
+            if _has_objects(passport)
+            else "Consider train.loss.class_weights: balanced, and look at the accuracy of each class.",
         )
+
+
+def _has_objects(passport: dict[str, Any]) -> bool:
+    """Say whether the targets are objects, for which the loss has no weights of classes."""
+    return any("objects" in told for told in passport.get("targets", {}).values())
 
 
 def _masks(passport: dict[str, Any]) -> Iterator[Finding]:
@@ -132,6 +139,17 @@ def _boxes(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
 
     for split, found in passport.get("targets", {}).items():
         unclear, shared = found.get("unclear", _NONE), found.get("same_cell", {"num_objects": 0})
+        repeated = found.get("repeated", _NONE)
+        if repeated["num_images"]:
+            number, named = (
+                counted(repeated["num_images"], "image"),
+                _some(repeated["examples"], repeated["num_images"]),
+            )
+            yield Finding(
+                "W417",
+                f"an object is there twice, with the same box and class, in {number} of the {split} split: {named}",
+                "Remove one of the two: no network can find both, and the score counts each.",
+            )
         if unclear["num_images"]:
             number, named = counted(unclear["num_images"], "image"), _some(unclear["examples"], unclear["num_images"])
             yield Finding(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.config.schema.schema import Data
+from cnncli.config.schema.schema import BOXED, Data
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.data_path import config_of, source_of, store_of
 from cnncli.datasets.masks.layout import pairs
@@ -129,6 +129,11 @@ def survey(path: Path, watch: Watch | None = None) -> Survey:
         DataError: If there are no images, or fewer than two classes of them.
     """
     source = source_of(path)
+    if source in BOXED:
+        raise DataError(
+            f"{path} has boxes of objects; a config for them is not written yet",
+            f"Begin with a config of the zoo for task: detection, with data.source: {source} and data.path: {path}.",
+        )
     if path.is_dir() and source == "folder":
         _require_class_folders(path)
     data = config_of(path).data

@@ -107,6 +107,7 @@ _BOXES = record(
         "num_crowd": whole(),
         "empty": _FOUND,
         "unclear": _FOUND,
+        "repeated": _FOUND,
     },
     {"same_cell": record({"stride": whole(1), "image_size": _SIZE, "num_objects": whole()})},
 )

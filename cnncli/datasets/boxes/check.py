@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from cnncli.datasets.boxes.bad_boxes import FLIPPED, OUTSIDE, BadBox
 from cnncli.datasets.boxes.entries import ImageEntry, ObjectEntry
@@ -19,17 +20,15 @@ ROUNDING = 0.5
 
 _NAMED = 6
 
+Flags = npt.NDArray[np.bool_]
+"""Of each box, (boxes,)."""
+
 
 class Checked(NamedTuple):
     """The objects of an image that can be used, and those that cannot be used as they are."""
 
     objects: Objects
     bad: list[BadBox]
-
-
-class _Mistake(NamedTuple):
-    reason: str
-    kind: str = ""
 
 
 def checked(
@@ -46,31 +45,27 @@ def checked(
         scale: Whether the boxes are in shares of the image's width and height.
         clip: Whether boxes are cut off at the edges of the image; those that are empty then are left out all the same.
     """
-    stored = size[::-1] if orientation >= _ON_ITS_SIDE else size
-    height, width = stored
-    limits = np.array([width, height, width, height], np.float64)
-    kept: list[tuple[ObjectEntry, Corners]] = []
-    bad = []
-    for given in entry.objects:
-        with np.errstate(over="ignore", invalid="ignore"):  # What is beyond all numbers is told below.
-            corners = np.round(np.array(given.edges, np.float64) * (limits if scale else 1.0), DECIMALS)
-        cut = np.clip(corners, 0.0, limits)
-        mistake = _mistake(given, corners, cut, stored, numbers)
-        usable = mistake is None or (clip and mistake.kind == OUTSIDE and bool((cut[2:] > cut[:2]).all()))
-        if mistake is not None:
-            reason = f"{given.written}: {mistake.reason}" if given.written else mistake.reason
-            bad.append(BadBox(entry.file, entry.split, given.label, reason, mistake.kind, is_clipped=usable))
+    stored = stored_size(size, orientation)
+    boxes = _Boxes.of(entry, stored, scale)
+    kept, bad = [], []
+    for row, given in enumerate(entry.objects):
+        reason, kind = _mistake(given, boxes, row, stored, numbers)
+        usable = not reason or (clip and kind == OUTSIDE and not boxes.is_empty_cut[row])
+        if reason:
+            values = f"{given.written}: " if given.written else ""
+            bad.append(BadBox(entry.file, entry.split, given.label, values + reason, kind, is_clipped=usable))
         if usable:
-            kept.append((given, cut))
-    corners = np.array([cut for _, cut in kept], np.float64).reshape(-1, 4)
+            kept.append(row)
+    own = [entry.objects[row] for row in kept]
+    corners = boxes.cut[kept]
     of_boxes = (corners[:, 2:] - corners[:, :2]).prod(axis=1).tolist()
-    areas = [own if given.area is None else given.area for (given, _), own in zip(kept, of_boxes, strict=True)]
+    areas = [box if given.area is None else given.area for given, box in zip(own, of_boxes, strict=True)]
     return Checked(
         Objects(
             turned(corners, stored, orientation),
-            np.array([numbers[given.name] for given, _ in kept], np.int64),
-            np.array([given.difficult for given, _ in kept], np.bool_),
-            np.array([given.crowd for given, _ in kept], np.bool_),
+            np.array([numbers[given.name] for given in own], np.int64),
+            np.array([given.difficult for given in own], np.bool_),
+            np.array([given.crowd for given in own], np.bool_),
             np.array(areas, np.float64),
             size,
         ),
@@ -78,30 +73,73 @@ def checked(
     )
 
 
+class _Boxes(NamedTuple):
+    """The boxes of an image, and what is to be known of each.
+
+    Attributes:
+        cut: Edges, cut off at those of the image: (boxes, 4).
+        is_finite: Whether all four numbers are.
+        is_flipped: Whether one ends before it begins.
+        is_empty: Whether it has no width or no height.
+        is_outside: Whether it reaches outside.
+        is_empty_cut: Whether nothing of it is inside.
+    """
+
+    cut: Corners
+    is_finite: Flags
+    is_flipped: Flags
+    is_empty: Flags
+    is_outside: Flags
+    is_empty_cut: Flags
+
+    @classmethod
+    def of(cls, entry: ImageEntry, size: tuple[int, int], scale: bool) -> _Boxes:
+        """Look at all boxes of an image at once."""
+        limits = np.array([size[1], size[0]] * 2, np.float64)
+        edges = np.array([given.edges for given in entry.objects], np.float64).reshape(-1, 4)
+        with np.errstate(over="ignore", invalid="ignore"):  # What is beyond all numbers is told.
+            corners = np.round(edges * limits if scale else edges, DECIMALS)
+            cut = np.clip(corners, 0.0, limits)
+            outside = np.abs(corners - cut).max(axis=1) > ROUNDING
+        low, high, inside = corners[:, :2], corners[:, 2:], cut[:, 2:] > cut[:, :2]
+        return cls(
+            cut,
+            np.all(np.isfinite(corners), axis=1),
+            np.any(high < low, axis=1),
+            np.any(high == low, axis=1),
+            outside,
+            np.any(~inside, axis=1),
+        )
+
+
 def _mistake(
-    given: ObjectEntry, corners: Corners, cut: Corners, size: tuple[int, int], numbers: Mapping[str, int]
-) -> _Mistake | None:
-    """Return what is wrong with an object, or None."""
+    given: ObjectEntry, boxes: _Boxes, row: int, size: tuple[int, int], numbers: Mapping[str, int]
+) -> tuple[str, str]:
+    """Return what is wrong with an object, and the kind of that; "" where nothing is."""
     if given.problem:
-        return _Mistake(given.problem)
+        return given.problem, ""
     if given.name not in numbers:
         known = ", ".join(list(numbers)[:_NAMED]) + (", …" if len(numbers) > _NAMED else "")
         named = f'has the class "{given.name[:60]}"' if given.name else "has no class"
-        return _Mistake(f"it {named}; the classes are {known}")
-    if not np.isfinite(corners).all():
-        return _Mistake("expected four finite numbers")
-    if (corners[2:] < corners[:2]).any():
-        return _Mistake("the box ends before it begins", FLIPPED)
-    if (corners[2:] == corners[:2]).any():
-        return _Mistake("the box has no width or no height")
-    outside = np.abs(corners - cut).max() > ROUNDING
-    if outside or (cut[2:] == cut[:2]).any():
-        return _Mistake(f"the box reaches outside the image, {size[1]} wide and {size[0]} high", OUTSIDE)
-    return None
+        return f"it {named}; the classes are {known}", ""
+    if not boxes.is_finite[row]:
+        return "expected four finite numbers", ""
+    if boxes.is_flipped[row]:
+        return "the box ends before it begins", FLIPPED
+    if boxes.is_empty[row]:
+        return "the box has no width or no height", ""
+    if boxes.is_outside[row] or boxes.is_empty_cut[row]:
+        return f"the box reaches outside the image, {size[1]} wide and {size[0]} high", OUTSIDE
+    return "", ""
 
 
 _ON_ITS_SIDE = 5
 """From this orientation on, turning an image exchanges its height and width."""
+
+
+def stored_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Return the height and width of an image before it was turned upright."""
+    return size[::-1] if orientation >= _ON_ITS_SIDE else size
 
 
 def turned(corners: Corners, size: tuple[int, int], orientation: int) -> Corners:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnncli.config.schema.schema import Data
 from cnncli.datasets.boxes.bad_boxes import BadBox, BadBoxes
-from cnncli.datasets.boxes.check import checked
+from cnncli.datasets.boxes.check import checked, stored_size
 from cnncli.datasets.boxes.coco import read_coco
 from cnncli.datasets.boxes.entries import Entries, ImageEntry
 from cnncli.datasets.boxes.targets import Boxes, Objects
@@ -30,8 +30,6 @@ READERS: dict[str, Callable[[Store, Listing, str, Classes | None], Entries]] = {
     "yolo": read_yolo,
 }
 """By source: what reads its annotations."""
-
-_ON_ITS_SIDE = 5
 
 
 def from_boxes(store: Store, origin: str, data: Data, classes: Classes | None, watch: Watch | None) -> Collection:
@@ -103,7 +101,7 @@ def _images(entries: Entries, files: Files, scanned: Scan, classes: Classes, dat
             yield _Image(entry.split, None, BadFile(shown(files.names[row]), entry.split, reason))
             continue
         found = checked(entry, size, frame, numbers, entries.is_relative, data.on_bad_box == "clip")
-        unclear = orientation > 1 and (entry.size is None or size == _stored(size, orientation))
+        unclear = orientation > 1 and (entry.size is None or size == stored_size(size, orientation))
         yield _Image(entry.split, found.objects, None, found.bad, unclear)
 
 
@@ -114,12 +112,7 @@ def _frame(entry: ImageEntry, size: tuple[int, int], orientation: int) -> int | 
     """
     if entry.size in (None, size):
         return 1
-    return orientation if entry.size == _stored(size, orientation) else None
-
-
-def _stored(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Return the height and width of an image before it was turned upright."""
-    return size[::-1] if orientation >= _ON_ITS_SIDE else size
+    return orientation if entry.size == stored_size(size, orientation) else None
 
 
 def _parts(images: Sequence[_Image], files: Files, scanned: Scan, data: Data) -> dict[str, Part]:

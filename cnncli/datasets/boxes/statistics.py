@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cnncli.datasets.examples import listed
 
 if TYPE_CHECKING:
-    from cnncli.datasets.boxes.targets import Boxes
+    from cnncli.datasets.boxes.targets import Boxes, Objects
 
 STRIDE = 4
 """Pixels of the network's input for a cell, as most detectors of centres have it."""
@@ -28,8 +28,9 @@ def told(boxes: Boxes, classes: Sequence[str], ids: Sequence[str]) -> dict[str, 
     Returns:
         objects {class: number}; objects_per_image with min, median and max; box_sizes {class: smallest, median and
         largest} with height and width in pixels of the original images, by their areas, for classes with objects;
-        num_difficult and num_crowd; empty (images without objects) and unclear (EXIF turns the image, and nothing tells
-        whether the boxes are turned too), each as num_images and examples.
+        num_difficult and num_crowd; empty (images without objects), unclear (EXIF turns the image, and nothing tells
+        whether the boxes are turned too) and repeated (an object is there twice, box and class), each as num_images and
+        examples.
     """
     numbers = np.array([len(own.labels) for own in boxes.objects], np.int64)
     labels = np.concatenate([np.zeros(0, np.int64), *(own.labels for own in boxes.objects)])
@@ -49,6 +50,7 @@ def told(boxes: Boxes, classes: Sequence[str], ids: Sequence[str]) -> dict[str, 
         "num_crowd": sum(int(own.crowd.sum()) for own in boxes.objects),
         "empty": listed(numbers == 0, ids),
         "unclear": listed(unclear, ids),
+        "repeated": listed(np.array([_has_twice(own) for own in boxes.objects], np.bool_), ids),
     }
 
 
@@ -61,6 +63,12 @@ def _sizes(corners: npt.NDArray[np.float64]) -> dict[str, list[float]]:
         "median": np.median(sizes, axis=0).tolist(),
         "largest": sizes[areas.argmax()].tolist(),
     }
+
+
+def _has_twice(own: Objects) -> bool:
+    """Say whether two objects of an image have the same box and class."""
+    rows = np.column_stack([own.corners, own.labels])
+    return len(np.unique(rows, axis=0)) < len(rows)
 
 
 def in_same_cell(fitted: npt.NDArray[np.float32]) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnncli import datasets
+from cnncli.config.schema.tasks import TASKS, Metric, TaskSpec
 
 
 @pytest.fixture
@@ -42,3 +43,20 @@ def write(tmp_path):
         return tmp_path / root
 
     return write
+
+
+@pytest.fixture
+def detection(monkeypatch):
+    """Have a config know the task, whether or not there is more of it."""
+    if "detection" not in TASKS:
+        monkeypatch.setitem(TASKS, "detection", _Spec())
+
+
+class _Spec(TaskSpec):
+    """A task of boxes, where there is none yet."""
+
+    metrics = (Metric("loss", False), Metric("ap", True, primary=True))
+    output_names = ("boxes",)
+
+    def check_output(self, shape, num_classes, image_size):
+        """Take every network."""

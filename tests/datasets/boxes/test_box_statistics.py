@@ -13,6 +13,19 @@ from cnncli.datasets.boxes.targets import Boxes, Objects
 from cnncli.datasets.passport import _of_targets
 from cnncli.datasets.problems import findings
 
+EMPTY = {
+    "bad_files": [],
+    "ignored_folders": [],
+    "constant": {"num_images": 0},
+    "missing_classes": {},
+    "counts": {"train": {}},
+    "duplicates": {"across": {}, "within": {}},
+    "near_duplicates": {},
+    "contradictions": {"num_images": 0},
+    "looks": {"train": {}},
+}
+"""As much of a passport as findings need."""
+
 
 def objects(boxes, size=(40, 60), labels=None, crowd=None):
     """Return the objects of an image from rows of edges."""
@@ -47,9 +60,17 @@ def test_numbers_and_sizes():
         "rbc": {"smallest": [4, 30], "median": [4, 30], "largest": [4, 30]},
         "wbc": {"smallest": [3, 1], "median": [11.5, 5.5], "largest": [20, 10]},
     }
+    assert told["repeated"] == {"num_images": 0, "examples": []}
     assert told["empty"] == {"num_images": 1, "examples": ["b"]}
     assert boxes.counts(("rbc", "wbc", "platelet")) == {"rbc": 1, "wbc": 1, "platelet": 0}
     assert Boxes.of([]).passport(("rbc",), ())["objects_per_image"] == {"min": 0, "median": 0.0, "max": 0}
+
+
+def test_an_object_that_is_there_twice():
+    """The same box of another class is another object, and so is the same in another image."""
+    twice = objects([[0, 0, 9, 9], [1, 1, 2, 2], [0, 0, 9, 9]])
+    boxes = Boxes.of([objects([[0, 0, 9, 9]] * 2, labels=[0, 1]), twice, objects([[1, 1, 2, 2]])])
+    assert boxes.passport(("a", "b"), ("x", "y", "z"))["repeated"] == {"num_images": 1, "examples": ["y"]}
 
 
 def test_objects_in_the_same_cell():
@@ -77,18 +98,7 @@ def test_too_many_in_the_same_cell_are_a_warning():
     part = SimpleNamespace(split=SimpleNamespace(targets=random_boxes(), ids=[str(number) for number in range(40)]))
     data = Data(source="digit_boxes", image_size=(20, 30))
     found = _of_targets(("a", "b", "c"), {"train": part}, data)
-    passport = {
-        "bad_files": [],
-        "ignored_folders": [],
-        "constant": {"num_images": 0},
-        "missing_classes": {},
-        "counts": {"train": {}},
-        "duplicates": {"across": {}, "within": {}},
-        "near_duplicates": {},
-        "contradictions": {"num_images": 0},
-        "looks": {"train": {}},
-        **found,
-    }
+    passport = {**EMPTY, **found}
     (warning,) = findings(SimpleNamespace(data=data, nodes=()), passport)
     number, total = (
         found["targets"]["train"]["same_cell"]["num_objects"],
@@ -97,3 +107,13 @@ def test_too_many_in_the_same_cell_are_a_warning():
     assert warning.code == "W416"
     assert f"centres of {number} objects of the train split, of {total}," in warning.message
     assert "same_cell" not in _of_targets(("a", "b", "c"), {"train": part}, None)["targets"]["train"]
+
+
+def test_rare_classes_have_no_weights():
+    """The warning of imbalance names the score of each class, not an option that detection does not have."""
+    many = Boxes.of([objects([[0, 0, 9, 9]], labels=[0])] * 30 + [objects([[0, 0, 9, 9]], labels=[1])] * 2)
+    part = SimpleNamespace(split=SimpleNamespace(targets=many, ids=[str(number) for number in range(32)]))
+    passport = {**EMPTY, **_of_targets(("a", "b"), {"train": part}, None), "counts": {"train": many.counts(("a", "b"))}}
+    data = Data(source="digit_boxes", image_size=(40, 60))
+    (warning,) = findings(SimpleNamespace(data=data, nodes=()), passport)
+    assert (warning.code, warning.hint) == ("W405", "Look at the average precision of each class.")

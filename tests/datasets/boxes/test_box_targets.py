@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnncli import datasets
+from cnncli.datasets.load import incoming
 from cnncli.errors import DataError
 from cnncli.files.form import Unexpected
 from cnncli.runs.documents import PASSPORT
@@ -58,3 +59,15 @@ def test_parts_of_a_source_fit_together(folder, load_boxes):
     assert len({bytes(digest) for digest in targets.digests()}) == 2
     assert targets.name(0, ("cell",)) == "1 cell"
     assert targets.name(2, ("cell",)) == "0 objects"
+
+
+def test_the_classes_of_a_run_are_imposed(folder, load_boxes, make_config):
+    """Other data of a run have its classes in its order; an object of another class is bad."""
+    config = make_config(source="voc", path=str(folder), validation=0.0, channels=3)
+    config = config.model_copy(update={"task": "detection"})
+    assert datasets.load(config, classes=("disc", "cell")).train.targets.read(0).labels.tolist() == [1]
+    passport = {**load_boxes(folder).passport, "classes": ["disc", "cell"], "content_hash": None}
+    found = incoming(folder, config, passport)
+    assert (len(found.split), found.split.targets.read(1).labels.tolist()) == (3, [1])
+    with pytest.raises(DataError, match='it has the class "cell"; the classes are disc'):
+        incoming(folder, config, {**passport, "classes": ["disc"]})

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from cnncli.cli import console
 from cnncli.cli.app import app
-from cnncli.config.schema.tasks import TASKS, Metric, TaskSpec
 from cnncli.datasets.boxes.convert import convert
 from cnncli.datasets.boxes.targets import Boxes, Objects
 from cnncli.datasets.splits import Split, Splits
@@ -193,12 +192,9 @@ def test_edges_of_large_images(tmp_path):
 
 
 @pytest.fixture
-def data_command(source, tmp_path, monkeypatch):
+def data_command(source, detection, tmp_path, monkeypatch):
     """Return a function that runs `cnn data` on the source's config."""
     monkeypatch.chdir(tmp_path)
-    name = "detection"
-    if name not in TASKS:
-        monkeypatch.setitem(TASKS, name, _Spec())
     text = (
         "name: cells\ntask: detection\ndata: {source: voc, path: boxes, image_size: [8, 8], validation: validation}\n"
     )
@@ -207,16 +203,6 @@ def data_command(source, tmp_path, monkeypatch):
     for made in (console.out, console.err):
         made.cache_clear()
     return lambda *arguments: CliRunner().invoke(app, ["data", "cells.yaml", *arguments])
-
-
-class _Spec(TaskSpec):
-    """A task of boxes, where there is none yet."""
-
-    metrics = (Metric("loss", False), Metric("ap", True, primary=True))
-    output_names = ("boxes",)
-
-    def check_output(self, shape, num_classes, image_size):
-        """Take every network."""
 
 
 def test_the_command(data_command, load_boxes, tmp_path):
@@ -241,3 +227,20 @@ def test_nothing_is_written_of_bad_boxes(data_command, tmp_path):
     result = data_command("--to", "voc", "out", "--set", "data.on_bad_box=skip")
     assert result.exit_code == 0, result.output
     assert "10 images, 108 objects" in result.stderr
+
+
+def test_pycocotools_reads_what_was_written(source, load_boxes, tmp_path):
+    """The same boxes, areas and classes."""
+    coco = pytest.importorskip("pycocotools.coco")
+    splits = load_boxes(source, validation=0.1)
+    convert(splits, "coco", tmp_path / "coco")
+    read = coco.COCO(str(tmp_path / "coco/annotations/instances_train.json"))
+    names = {image["file_name"]: image["id"] for image in read.dataset["images"]}
+    for row, name in enumerate(splits.train.ids):
+        found = read.loadAnns(read.getAnnIds(imgIds=[names[name.rsplit("/", 1)[-1]]]))
+        own = splits.train.targets.read(row)
+        boxes = np.array([annotation["bbox"] for annotation in found]).reshape(-1, 4)
+        assert np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]) == pytest.approx(own.corners, abs=1e-9)
+        assert [annotation["area"] for annotation in found] == own.areas.tolist()
+        labels = [read.loadCats(annotation["category_id"])[0]["name"] for annotation in found]
+        assert labels == [splits.classes[label] for label in own.labels.tolist()]

@@ -1,0 +1,43 @@
+"""Paths to data with boxes: recognised by their files."""
+
+from __future__ import annotations
+
+import pytest
+
+from cnncli.datasets import inspect
+from cnncli.datasets.data_path import config_of, source_of
+from cnncli.datasets.survey import survey
+from cnncli.errors import DataError
+
+FILES = {
+    "voc": ("VOC/JPEGImages/a.png", "VOC/Annotations/a.xml"),
+    "yolo": ("images/train/a.png", "labels/train/a.txt", "data.yaml"),
+    "coco": ("train2017/a.png", "annotations/instances_train2017.json"),
+    "masks": ("JPEGImages/a.png", "SegmentationClass/a.png", "Annotations/a.xml"),
+    "folder": ("annotations/a.png", "labels/b.png", "cat/instances.txt"),
+}
+
+
+@pytest.mark.parametrize("source", FILES)
+def test_the_source_of_a_folder(source, write):
+    """VOC's, YOLO's and COCO's own; masks come first where there are both, and classes may be called as they like."""
+    assert source_of(write(dict.fromkeys(FILES[source], "content"))) == source
+
+
+def test_a_config_for_boxes_is_not_written_yet(write):
+    """It is said what to do instead."""
+    with pytest.raises(DataError, match="has boxes of objects") as caught:
+        survey(write(dict.fromkeys(FILES["voc"], "content")))
+    assert "data.source: voc" in caught.value.hint
+
+
+@pytest.mark.usefixtures("detection")
+def test_a_path_is_enough(write, encode, pixels):
+    """What stands for a config has a network of two outputs; its size is none, so no cells are told."""
+    folder = write(
+        {"images/a.png": encode(pixels()), "labels/a.txt": "0 0.5 0.5 0.5 0.5\n", "data.yaml": "names: [cell]"}
+    )
+    passport = inspect(config_of(folder)).passport
+    assert passport["targets"]["train"]["objects"] == {"cell": 1}
+    assert "same_cell" not in passport["targets"]["train"]
+    assert config_of(folder, ["data.on_bad_box=clip"]).data.on_bad_box == "clip"
