@@ -66,7 +66,9 @@ class DetectionEvaluator:
 def in_original(
     outputs: Mapping[str, npt.NDArray[Any]], row: int, size: tuple[int, int], options: PredictionOptions
 ) -> Detections:
-    """Return the detections in one image of a batch, in its own pixels; those with a score of 0 are none.
+    """Return the detections in one image of a batch, in its own pixels.
+
+    Those with a score of 0 are none, nor are those whose box is not finite.
 
     Args:
         outputs: "boxes", "classes" and "scores" of the batch, as an exported network returns them.
@@ -75,6 +77,6 @@ def in_original(
         options: How it was fitted.
     """
     scores = outputs["scores"][row].astype(np.float64)
-    some = scores > 0
+    some = (scores > 0) & np.isfinite(outputs["boxes"][row]).all(axis=-1)
     corners = to_original(outputs["boxes"][row][some], size, options.image_size, options.fit)
     return Detections(corners, outputs["classes"][row][some].astype(np.int64), scores[some])

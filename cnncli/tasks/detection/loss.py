@@ -108,9 +108,10 @@ def crowded(corners: Corners, labels: Numbers, shape: tuple[int, int, int], imag
 def focal_losses(logits: npt.NDArray[Any], heatmap: Floats) -> Floats:
     """Return the focal loss of each cell and class of an image."""
     x = logits.astype(np.float64)
-    yes, no = -np.logaddexp(0, -x), -np.logaddexp(0, x)
-    background = (1 - heatmap) ** SPARED * np.exp(FOCUS * yes) * no
-    losses: Floats = -np.where(heatmap == 1, np.exp(FOCUS * no) * yes, background)
+    with np.errstate(invalid="ignore"):  # A network that diverges has a loss that is not finite, and no warning.
+        yes, no = -np.logaddexp(0, -x), -np.logaddexp(0, x)
+        background = (1 - heatmap) ** SPARED * np.exp(FOCUS * yes) * no
+        losses: Floats = -np.where(heatmap == 1, np.exp(FOCUS * no) * yes, background)
     return losses
 
 

@@ -24,7 +24,7 @@ SAME_EDGES = 1e-3
 
 SAME_SCORE = 1e-5
 
-LEAST_SCORE = 0.01
+LEAST_COMPARED = 0.01
 """Score below which boxes are not compared: among hundreds of empty cells, rounding decides which one is a peak."""
 
 
@@ -81,7 +81,7 @@ def _detections(named: NamedOutputs, row: int) -> Detections:
 
 def _least(named: NamedOutputs, row: int) -> float:
     """Return the score down to which all boxes of an image are there."""
-    return max(LEAST_SCORE, float(named["scores"][row].min(initial=1.0)))
+    return max(LEAST_COMPARED, float(named["scores"][row].min(initial=1.0)))
 
 
 def _compared(own: Detections, other: Detections, limit: float) -> tuple[float, bool]:

@@ -105,6 +105,21 @@ def test_without_examples_or_objects() -> None:
     assert (document["ap"], document["ap50_interval"], document["num_objects"]) == (None, None, 0)
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("output", ["heatmap", "box"])
+def test_a_network_that_diverges_is_scored(detected: Detected, output: str, broken: float) -> None:
+    """Whatever it ends in, there are scores and no warning; of logits that are not finite the loss is not either."""
+    logits = {**detected.logits, output: np.full_like(detected.logits[output], broken)}
+    evaluator = DetectionEvaluator("test", detected.options, detected.examples.ids)
+    evaluator.update(logits, detected.examples.targets)
+    found = evaluator.result()
+    assert 0 <= found.scalars()["ap"] <= 1
+    assert len(found.to_json()["per_class"]) == 4
+    assert "nan" not in found.csv()
+    if (output == "heatmap" and not np.isfinite(broken)) or np.isnan(broken):
+        assert not np.isfinite(found.scalars()["loss"])
+
+
 def test_resampled_ap_is_that_of_the_repeated_images(detected: Detected) -> None:
     """Of random selections, the AP at IoU 0.5 of as many copies of each image; the interval is their percentiles."""
     contents = detected.evaluation.contents
