@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,8 +73,13 @@ def eval_cli(
     found = None if exported else find(run, runs_dir)
     of = f"the {split} split" if data is None else str(data)
     if found is None:
-        if scales:
-            raise typer.BadParameter("--tta-scales needs a run, not an exported network: that reads images of one size")
+        asked = {
+            "--checkpoint": checkpoint != "best",
+            "--tta": tta,
+            "--tta-scales": bool(scales),
+            "--invariance": invariance,
+        }
+        _refuse(option for option, is_asked in asked.items() if is_asked)
         from cnncli.cli.artifact import open_artifact
         from cnncli.serving.evaluate import evaluate_artifact
 
@@ -105,6 +111,12 @@ def eval_cli(
         _print(document, get_task(measured.task).pages)
     for sentence in not_kept:
         print_note(f"warning: {sentence}")
+
+
+def _refuse(options: Iterable[str]) -> None:
+    """Refuse the first of some options, for an exported network is one set of weights that reads images of one size."""
+    for option in options:
+        raise typer.BadParameter(f"{option} needs a run, not an exported network")
 
 
 def _scales(text: str | None) -> tuple[float, ...]:

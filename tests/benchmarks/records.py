@@ -3,12 +3,14 @@
     python tests/benchmarks/records.py mnist_fast --set data.path=mnist.npz --seeds 5 [--keras-example mnist.npz]
     python tests/benchmarks/records.py cifar10_fast --set data.source=folder --set data.path=cifar10-jpeg.zip
         --seeds 3 --tta
-    python tests/benchmarks/records.py camvid_fast --set data.path=camvid.zip --seeds 3 --tta [--runs-dir runs]
+    python tests/benchmarks/records.py camvid_fast --set data.path=camvid.zip --seeds 3 [--runs-dir runs]
+    python tests/benchmarks/records.py camvid --set data.path=camvid.zip --seeds 1 --tta --tta-scales 0.75,1,1.25
 
 Each seed is one process of `cnn train`, timed from its start to its end, and one of `cnn eval` on the test split, not
-timed; with `--tta` a second one, over mirrored and moved views. The score is the accuracy, of segmentation the mean
-IoU, in per cent. `--runs-dir` keeps the runs. `--keras-example` trains, in the same run, a network of two convolutions
-as Keras's introduction to MNIST has it: 15 epochs, dropout, Adam.
+timed; with `--tta` a second one, over mirrored and moved views, and over other scales if these are named. The score is
+the accuracy, of segmentation the mean IoU, in per cent. `--first-seed` begins with another seed than 0; `--runs-dir`
+keeps the runs. `--keras-example` trains, in the same run, a network of two convolutions as Keras's introduction to
+MNIST has it: 15 epochs, dropout, Adam.
 """
 
 from __future__ import annotations
@@ -41,13 +43,12 @@ def score(*arguments: str) -> dict[str, float]:
     return {name: 100 * document[name] for name in ("accuracy", "mean_iou") if name in document}
 
 
-def trained(config: str, sets: list[str], seed: int, tta: bool, keep: str | None) -> dict[str, float]:
+def trained(asked: argparse.Namespace, seed: int) -> dict[str, float]:
     """Train with a seed; return the seconds of the process, those inside its epochs, and the test scores."""
     with tempfile.TemporaryDirectory() as folder:
-        runs_dir = keep or folder
-        options = [part for setting in (*sets, f"seed={seed}") for part in ("--set", setting)]
+        options = [part for setting in (*asked.sets, f"seed={seed}") for part in ("--set", setting)]
         begun = time.perf_counter()
-        run = cnn("train", config, *options, "--runs-dir", runs_dir)["run"]
+        run = cnn("train", asked.config, *options, "--runs-dir", asked.runs_dir or folder)["run"]
         seconds = time.perf_counter() - begun
         lines = (Path(run) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         figures = {
@@ -55,8 +56,9 @@ def trained(config: str, sets: list[str], seed: int, tta: bool, keep: str | None
             "in epochs": sum(json.loads(line)["seconds"] for line in lines),
             **score(run),
         }
-        if tta:
-            figures |= {f"{name}, TTA": value for name, value in score(run, "--tta").items()}
+        if asked.tta:
+            views = ["--tta", *(["--tta-scales", asked.tta_scales] if asked.tta_scales else [])]
+            figures |= {f"{name}, TTA": value for name, value in score(run, *views).items()}
     return figures
 
 
@@ -84,13 +86,15 @@ def main() -> None:
     parser.add_argument("config")
     parser.add_argument("--set", action="append", default=[], dest="sets")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--tta", action="store_true")
+    parser.add_argument("--tta-scales")
     parser.add_argument("--runs-dir")
     parser.add_argument("--keras-example", metavar="MNIST.npz")
     options = parser.parse_args()
     runs, others = [], []
-    for seed in range(options.seeds):
-        runs.append(trained(options.config, options.sets, seed, options.tta, options.runs_dir))
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        runs.append(trained(options, seed))
         print(f"seed {seed}", {name: round(value, 2) for name, value in runs[-1].items()}, file=sys.stderr, flush=True)
         if options.keras_example:
             others.append(example(options.keras_example, seed))

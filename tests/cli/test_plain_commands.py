@@ -286,3 +286,12 @@ def test_warnings_are_printed_before_training(tmp_path: Path, monkeypatch: pytes
     assert str(result.exception) == "training would begin here"
     assert "Softmax" in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("options", ["--tta", "--tta-scales 0.5,1", "--invariance", "--checkpoint last"])
+def test_what_only_a_run_can_do(options: str, tmp_path: Path) -> None:
+    """Views, changed images and another checkpoint of an exported network are refused, not ignored."""
+    (tmp_path / "net.onnx").touch()
+    result = run("eval", "net.onnx", *options.split())
+    assert result.exit_code == 2
+    assert f"{options.split()[0]} needs a run, not an exported network" in " ".join(result.stderr.split())
