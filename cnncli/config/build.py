@@ -86,16 +86,16 @@ class _Builder:
     def config(self) -> Config:
         """Make the Config, or raise with all problems."""
         data, train = self.data(), self.train()
-        layers, outputs, whole = self.layers()
+        layers, model = self.layers()
         top = self.top(data, train)
         shape = self.input_shape()
-        network = self.network(layers, outputs if whole else {}, whole, shape)
-        if train is not None and whole:
+        network = self.network(layers, model, shape)
+        if train is not None and model is not None:
             self.groups(train, network)
         if data is None or train is None or top is None or self.problems:
             raise ConfigError(tuple(self.problems))
         task = TASKS[top.task]
-        for found in task.conflicts(data.has_masks, _changed(train.loss)):
+        for found in task.conflicts(data, _changed(train.loss)):
             self.add("E019", found.message, found.path, found.hint)
         if self.problems:
             raise ConfigError(tuple(self.problems))
@@ -193,34 +193,39 @@ class _Builder:
         found = split(value, path, noun, self.problems)
         return make(found, vocabulary, self.problems) if found else None
 
-    def layers(self) -> tuple[tuple[Spec, ...], dict[str, str], bool]:
-        """Make the layers of the model, up to the first with something wrong, and its outputs.
+    def layers(self) -> tuple[tuple[Spec, ...], Model | None]:
+        """Make the layers of the model, up to the first with something wrong.
 
         Returns:
-            The layers, the layer's name for each output, and whether these are all.
+            The layers, and the model with its heads and outputs; None where something is wrong with it.
         """
         section = self.mapping("model")
         if section is None:
-            return (), {}, False
-        blocks, written = section.get("blocks"), section.get("layers")
+            return (), None
+        blocks, written, heads = (section.get(key) for key in ("blocks", "layers", "heads"))
         before = len(self.problems)
         network = Network(blocks if isinstance(blocks, Mapping) else None, self.problems)
         layers = network.sound(written) if written else ()
+        made = network.heads(heads) if isinstance(heads, Mapping) else {}
         whole = len(self.problems) == before
         ready: dict[str, Any] = {"layers": layers or (Spec(),)} if layers or not whole else {}
         if isinstance(blocks, Mapping):
             ready["blocks"] = {}
+        if isinstance(heads, Mapping):
+            ready["heads"] = made if whole else {}
         model = self.section(Model, "model", ready)
-        outputs = model.outputs if model else {}
-        return layers, outputs, whole and bool(layers) and model is not None
+        return layers, model if whole and layers else None
 
-    def network(
-        self, layers: tuple[Spec, ...], outputs: dict[str, str], whole: bool, input_shape: tuple[int, ...] | None
-    ) -> Layout:
-        """Lay the network out and walk its shapes."""
+    def network(self, layers: tuple[Spec, ...], model: Model | None, input_shape: tuple[int, ...] | None) -> Layout:
+        """Lay the network out and walk its shapes; without a model, those of the layers that there are."""
         nothing = Layout((), {}, ())
+        if not input_shape:
+            return nothing
         try:
-            layout = lay_out(layers, outputs, left_out=None if whole else self.texts()) if input_shape else nothing
+            if model is None:
+                layout = lay_out(layers, left_out=self.texts())
+            else:
+                layout = lay_out(layers, model.outputs, heads=model.heads)
         except GraphError as error:
             self.graph_problem(error)
             return nothing
