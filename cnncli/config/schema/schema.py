@@ -61,7 +61,7 @@ MASKED = ("masks", "digit_scenes")
 """Sources with a class for every pixel."""
 
 BOXED = ("voc", "coco", "yolo", "digit_boxes")
-"""Sources with boxes around objects."""
+"""Sources with boxes of objects."""
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 MaskValue = Annotated[int, Field(ge=0, le=65535)] | tuple[Byte, Byte, Byte]
@@ -143,7 +143,7 @@ class Data(Section):
 
     @property
     def has_boxes(self) -> bool:
-        """Whether the source has boxes around objects."""
+        """Whether the source has boxes of objects."""
         return self.source in BOXED
 
     @model_validator(mode="after")
