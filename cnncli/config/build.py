@@ -26,7 +26,8 @@ from cnncli.config.yaml.tree import Entry, Mapping, Scalar, Sequence, Value
 from cnncli.errors import ConfigError, Problem
 from cnncli.layers.base import Spec
 from cnncli.layers.fitting import advice
-from cnncli.layers.graph import GraphError, measure
+from cnncli.layers.graph import GraphError, Node, measure
+from cnncli.layers.initializers import Constant
 from cnncli.layers.layout import Layout, lay_out
 
 _LATE = {"E011": 1, "E013": 1, "E019": 1, "E032": 2, "E037": 2, "E040": 2, "E041": 2, "E042": 2, "E043": 2}
@@ -75,6 +76,20 @@ def _changed(section: Section) -> set[str]:
     return {key for key in section.model_fields_set if getattr(section, key) != fields[key].default}
 
 
+def _with_initial_biases(network: Layout, task: TaskSpec) -> tuple[Node, ...]:
+    """Return a network with the biases that its task gives the layers of its outputs to begin with.
+
+    A layer without a bias, and one whose config says how it begins, are left as they are.
+    """
+    nodes = list(network.nodes)
+    for name, index in network.outputs.items():
+        start, layer = task.initial_bias(name), nodes[index].layer
+        if start is not None and getattr(layer, "use_bias", False) and "bias_initializer" not in layer.model_fields_set:
+            begun = layer.model_copy(update={"bias_initializer": Constant(value=start)})
+            nodes[index] = replace(nodes[index], layer=begun)
+    return tuple(nodes)
+
+
 class _Builder:
     """One document on its way to a Config."""
 
@@ -105,7 +120,7 @@ class _Builder:
             task=top.task,
             seed=top.seed,
             data=data,
-            nodes=network.nodes,
+            nodes=_with_initial_biases(network, task),
             outputs=network.outputs,
             train=train,
             document=document(top, data, train, self.tree),

@@ -16,7 +16,6 @@ from cnncli.engine.network.own_layers import OWN_LAYERS, fixed_kernel, needs_flo
 from cnncli.layers.base import Merge, Shape
 from cnncli.layers.convolution import Conv2D, Convolution
 from cnncli.layers.graph import INPUT, Node, sized
-from cnncli.layers.initializers import Constant
 from cnncli.layers.kernels import WHITENING
 from cnncli.layers.normalization import BatchNormalization
 from cnncli.layers.transpose import Conv2DTranspose
@@ -30,24 +29,10 @@ def build(config: Config) -> keras.Model:
     outputs it returns each by its name, as it is.
     """
     several = len(config.outputs) > 1
-    nodes = with_initial_biases(config) if several else logits_nodes(config.nodes)
+    nodes = config.nodes if several else logits_nodes(config.nodes)
     model = build_network(nodes, config.input_shape, config.seed, config.outputs if several else None)
     freeze(config.train, model)
     return model
-
-
-def with_initial_biases(config: Config) -> tuple[Node, ...]:
-    """Return the network with the biases that its task gives the layers of its outputs to begin with.
-
-    A layer without a bias, and one whose config says how it begins, are left as they are.
-    """
-    nodes = list(config.nodes)
-    for name, index in config.outputs.items():
-        start, layer = config.task_spec.initial_bias(name), nodes[index].layer
-        if start is not None and getattr(layer, "use_bias", False) and "bias_initializer" not in layer.model_fields_set:
-            begun = layer.model_copy(update={"bias_initializer": Constant(value=start)})
-            nodes[index] = replace(nodes[index], layer=begun)
-    return tuple(nodes)
 
 
 def logits_nodes(nodes: Sequence[Node]) -> tuple[Node, ...]:

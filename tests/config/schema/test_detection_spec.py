@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cnncli.analysis.check import check
-from cnncli.config.load import load
+from cnncli.config.dump import resolved
+from cnncli.config.load import load, loads
 from cnncli.config.schema.schema import Config
 from cnncli.config.schema.tasks import TASKS
 from cnncli.config.schema.tasks.detection import pairs
@@ -103,6 +104,29 @@ def test_heads_go_on_from_the_trunk_or_from_what_they_name(tmp_path: Path) -> No
     assert names[nodes["model.heads.box[0].Conv2D"].inputs[0]] == "fourth"
     assert check(made) == ()
     assert made.document["model"]["heads"]["box"] == [{"Conv2D": {"filters": 4, "kernel_size": 1, "inputs": "fourth"}}]
+
+
+@pytest.mark.parametrize(
+    ("heatmap", "start"),
+    [
+        ("[Conv2D: {filters: 10, kernel_size: 1}]", "value=-4.6"),
+        ("[last: {filters: 10}]", "value=-4.6"),
+        ("[Parallel: [[ReLU], []], Conv2D: {filters: 10, kernel_size: 1}]", "value=-4.6"),
+        ("[Conv2D: {filters: 10, kernel_size: 1, bias_initializer: ones}]", ""),
+        ("[Conv2D: {filters: 10, kernel_size: 1, use_bias: false}]", ""),
+    ],
+)
+def test_a_resolved_config_tells_how_a_heatmap_begins(heatmap: str, start: str) -> None:
+    """What is printed with all defaults loads as the same network, also where a block is used for other outputs."""
+    made = loads(
+        CONFIG.format(changes="", source="fourth").replace("[Conv2D: {filters: 10, kernel_size: 1}]", heatmap)
+        + "  blocks: {last: {parameters: [filters], layers: [Conv2D: {filters: $filters, kernel_size: 1}]}}\n"
+    )
+    layer = made.nodes[made.outputs["heatmap"]].layer
+    assert str(layer.bias_initializer) == start
+    again = loads(resolved(made))
+    assert again.nodes == made.nodes
+    assert again.outputs == made.outputs
 
 
 @pytest.mark.parametrize("changes", ["RandomFlip", "RandomScale: {size: [32, 48]}", "RandomCrop: {padding: 4}"])
