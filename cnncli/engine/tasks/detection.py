@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -76,10 +76,11 @@ class CenterHeatmap(Objective):
         """
         shapes, size = config.output_shape, config.data.image_size
         problem = config.task_spec.check_output(shapes, None, size)
-        if not isinstance(shapes, Mapping) or problem is not None:
-            raise CnnError(*(("not a detector",) if problem is None else (problem.message, problem.hint, problem.code)))
+        if problem is not None:
+            raise CnnError(problem.message, problem.hint, problem.code)
         targets = None if splits is None else splits.train.targets
-        return cls(shapes, size, targets.capacity if isinstance(targets, Boxes) else FEW)
+        capacity = targets.capacity if isinstance(targets, Boxes) else FEW
+        return cls(cast("Mapping[str, tuple[int, ...]]", shapes), size, capacity)
 
     def loss(self, targets: tf.Tensor, outputs: Any) -> tf.Tensor:
         """Return the loss of each image.

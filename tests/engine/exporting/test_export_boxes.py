@@ -73,28 +73,27 @@ def assert_same(found: Any, source: Any, shown: np.ndarray) -> None:
     np.testing.assert_allclose(found["boxes"][apart], expected["boxes"][apart], atol=2e-3)
 
 
-@pytest.mark.parametrize("size", [(32, 48), (50, 41)])
-def test_keras(source: Any, size: tuple[int, int]) -> None:
-    """Layers and operations of Keras alone."""
+def test_keras(source: Any) -> None:
+    """Layers and operations of Keras alone, for images of the network's size and of another."""
     from cnncli.engine.exporting.keras_file import portable_model
 
-    shown = images(*size)
-    assert_same(portable_model(source)(shown), source, shown)
+    model = portable_model(source)
+    for shown in (images(32, 48), images(50, 41)):
+        assert_same(model(shown), source, shown)
 
 
 @pytest.mark.needs("onnx")
-@pytest.mark.parametrize("size", [(32, 48), (50, 41)])
-def test_onnx(source: Any, size: tuple[int, int]) -> None:
+def test_onnx(source: Any) -> None:
     """In ONNX Runtime; the outputs have their names."""
     import onnxruntime
 
     from cnncli.engine.exporting.onnx_file import _convert
 
-    shown = images(*size)
     session = onnxruntime.InferenceSession(_convert(source).SerializeToString())
     names = [output.name for output in session.get_outputs()]
     assert sorted(names) == ["boxes", "classes", "scores"]
-    assert_same(dict(zip(names, session.run(None, {"images": shown}), strict=True)), source, shown)
+    for shown in (images(32, 48), images(50, 41)):
+        assert_same(dict(zip(names, session.run(None, {"images": shown}), strict=True)), source, shown)
 
 
 @pytest.mark.needs("litert")

@@ -273,44 +273,6 @@ def test_keras_layers_compute_the_outputs(example: Example) -> None:
         np.testing.assert_allclose(found[name], expected, rtol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.needs("onnx", "litert")
-def test_other_runtimes_decode_the_same(example: Example) -> None:
-    """ONNX Runtime and LiteRT hold every operation, for one image as for four."""
-    import onnxruntime
-    import tensorflow as tf
-    import tf2onnx
-    from ai_edge_litert.interpreter import Interpreter
-
-    objective, logits = make(), example.logits
-    signature = [tf.TensorSpec([None, *plane.shape[1:]], tf.float32, name) for name, plane in logits.items()]
-
-    @tf.function(input_signature=signature)
-    def outputs(heatmap: Any, box: Any) -> Any:
-        return objective.outputs({"heatmap": heatmap, "box": box})
-
-    model, _ = tf2onnx.convert.from_function(outputs, signature, opset=18)
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    content = tf.lite.TFLiteConverter.from_concrete_functions([outputs.get_concrete_function()]).convert()
-    interpreter = Interpreter(model_content=content)
-    for number in (4, 1):
-        images = {name: plane[:number] for name, plane in logits.items()}
-        expected = outputs(**images)
-        for name, values in zip(expected, session.run(list(expected), images), strict=True):
-            np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-4)
-        details = interpreter.get_input_details()
-        for each in details:
-            interpreter.resize_tensor_input(each["index"], images[each["name"]].shape)
-        interpreter.allocate_tensors()
-        for each in details:
-            interpreter.set_tensor(each["index"], images[each["name"]])
-        interpreter.invoke()
-        for each in interpreter.get_output_details():
-            values = interpreter.get_tensor(each["index"])
-            name = "boxes" if values.ndim == 3 else "classes" if values.dtype == np.int32 else "scores"
-            np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-4)
-
-
 def test_mirrored_outputs_are_mirrored_back(example: Example) -> None:
     """What is decoded of them is what the mirror image shows, mirrored."""
     from types import SimpleNamespace

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cnncli.config.load import load
+from cnncli.errors import CnnError
 
 pytestmark = pytest.mark.engine
 
@@ -77,7 +78,7 @@ def rectangles() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_rectangles_are_learned(tmp_path: Path) -> None:
-    """A hundred steps find them: boxes at their centres, and the best decoded one of each class, are near."""
+    """Eighty steps find them: boxes at their centres, and the best decoded one of each class, are near."""
     import tensorflow as tf
 
     from cnncli.engine.input_pipeline.feed import Chunk
@@ -85,13 +86,13 @@ def test_rectangles_are_learned(tmp_path: Path) -> None:
 
     images, targets = rectangles()
     loop = make_step_loop(config(tmp_path))
-    plan = np.stack([np.random.default_rng(step).permutation(NUMBER)[:8] for step in range(100)]).astype(np.int32)
+    plan = np.stack([np.random.default_rng(step).permutation(NUMBER)[:8] for step in range(80)]).astype(np.int32)
     chunk = Chunk(tf.constant(images), tf.constant(targets), plan)
-    losses = loop.run(chunk, np.full((100, 1), 0.003, np.float32), 0)
-    assert len(losses) == 100
+    losses = loop.run(chunk, np.full((80, 1), 0.003, np.float32), 0)
+    assert len(losses) == 80
     assert losses[-10:].mean() < losses[:10].mean() / 4
     loop.reset_means()
-    loop.run(Chunk(chunk.images, chunk.targets, plan[:3]), np.zeros((3, 1), np.float32), 100)
+    loop.run(Chunk(chunk.images, chunk.targets, plan[:3]), np.zeros((3, 1), np.float32), 80)
     means = loop.means().by_name()
     assert means.keys() == {"loss", "box_iou", "center_score"}
     assert means["box_iou"] > 0.7
@@ -104,3 +105,12 @@ def test_rectangles_are_learned(tmp_path: Path) -> None:
     ]
     assert np.median(off) < 3
     assert np.mean(np.less(off, 8)) > 0.8
+
+
+def test_a_network_that_is_no_detector_is_refused(tmp_path: Path) -> None:
+    """Before anything is trained, with what `cnn check` says of it."""
+    from cnncli.engine.tasks.objective import make_objective
+
+    with pytest.raises(CnnError, match="a box has 4") as caught:
+        make_objective(config(tmp_path, "model.heads.box=[Conv2D: {filters: 3, kernel_size: 1}]"))
+    assert caught.value.code == "E301"
