@@ -26,7 +26,8 @@ from cnncli.config.yaml.tree import Entry, Mapping, Scalar, Sequence, Value
 from cnncli.errors import ConfigError, Problem
 from cnncli.layers.base import Spec
 from cnncli.layers.fitting import advice
-from cnncli.layers.graph import GraphError, measure
+from cnncli.layers.graph import GraphError, Node, measure
+from cnncli.layers.initializers import Constant
 from cnncli.layers.layout import Layout, lay_out
 
 _LATE = {"E011": 1, "E013": 1, "E019": 1, "E032": 2, "E037": 2, "E040": 2, "E041": 2, "E042": 2, "E043": 2}
@@ -75,6 +76,20 @@ def _changed(section: Section) -> set[str]:
     return {key for key in section.model_fields_set if getattr(section, key) != fields[key].default}
 
 
+def _with_initial_biases(network: Layout, task: TaskSpec) -> tuple[Node, ...]:
+    """Return a network with the biases that its task gives the layers of its outputs to begin with.
+
+    A layer without a bias, and one whose config says how it begins, are left as they are.
+    """
+    nodes = list(network.nodes)
+    for name, index in network.outputs.items():
+        start, layer = task.initial_bias(name), nodes[index].layer
+        if start is not None and getattr(layer, "use_bias", False) and "bias_initializer" not in layer.model_fields_set:
+            begun = layer.model_copy(update={"bias_initializer": Constant(value=start)})
+            nodes[index] = replace(nodes[index], layer=begun)
+    return tuple(nodes)
+
+
 class _Builder:
     """One document on its way to a Config."""
 
@@ -86,16 +101,16 @@ class _Builder:
     def config(self) -> Config:
         """Make the Config, or raise with all problems."""
         data, train = self.data(), self.train()
-        layers, outputs, whole = self.layers()
+        layers, model = self.layers()
         top = self.top(data, train)
         shape = self.input_shape()
-        network = self.network(layers, outputs if whole else {}, whole, shape)
-        if train is not None and whole:
+        network = self.network(layers, model, shape)
+        if train is not None and model is not None:
             self.groups(train, network)
         if data is None or train is None or top is None or self.problems:
             raise ConfigError(tuple(self.problems))
         task = TASKS[top.task]
-        for found in task.conflicts(data.has_masks, _changed(train.loss)):
+        for found in task.conflicts(data, _changed(train.loss)):
             self.add("E019", found.message, found.path, found.hint)
         if self.problems:
             raise ConfigError(tuple(self.problems))
@@ -105,7 +120,7 @@ class _Builder:
             task=top.task,
             seed=top.seed,
             data=data,
-            nodes=network.nodes,
+            nodes=_with_initial_biases(network, task),
             outputs=network.outputs,
             train=train,
             document=document(top, data, train, self.tree),
@@ -193,34 +208,39 @@ class _Builder:
         found = split(value, path, noun, self.problems)
         return make(found, vocabulary, self.problems) if found else None
 
-    def layers(self) -> tuple[tuple[Spec, ...], dict[str, str], bool]:
-        """Make the layers of the model, up to the first with something wrong, and its outputs.
+    def layers(self) -> tuple[tuple[Spec, ...], Model | None]:
+        """Make the layers of the model, up to the first with something wrong.
 
         Returns:
-            The layers, the layer's name for each output, and whether these are all.
+            The layers, and the model with its heads and outputs; None where something is wrong with it.
         """
         section = self.mapping("model")
         if section is None:
-            return (), {}, False
-        blocks, written = section.get("blocks"), section.get("layers")
+            return (), None
+        blocks, written, heads = (section.get(key) for key in ("blocks", "layers", "heads"))
         before = len(self.problems)
         network = Network(blocks if isinstance(blocks, Mapping) else None, self.problems)
         layers = network.sound(written) if written else ()
+        made = network.heads(heads) if isinstance(heads, Mapping) else {}
         whole = len(self.problems) == before
         ready: dict[str, Any] = {"layers": layers or (Spec(),)} if layers or not whole else {}
         if isinstance(blocks, Mapping):
             ready["blocks"] = {}
+        if isinstance(heads, Mapping):
+            ready["heads"] = made if whole else {}
         model = self.section(Model, "model", ready)
-        outputs = model.outputs if model else {}
-        return layers, outputs, whole and bool(layers) and model is not None
+        return layers, model if whole and layers else None
 
-    def network(
-        self, layers: tuple[Spec, ...], outputs: dict[str, str], whole: bool, input_shape: tuple[int, ...] | None
-    ) -> Layout:
-        """Lay the network out and walk its shapes."""
+    def network(self, layers: tuple[Spec, ...], model: Model | None, input_shape: tuple[int, ...] | None) -> Layout:
+        """Lay the network out and walk its shapes; without a model, those of the layers that there are."""
         nothing = Layout((), {}, ())
+        if not input_shape:
+            return nothing
         try:
-            layout = lay_out(layers, outputs, left_out=None if whole else self.texts()) if input_shape else nothing
+            if model is None:
+                layout = lay_out(layers, left_out=self.texts())
+            else:
+                layout = lay_out(layers, model.outputs, heads=model.heads)
         except GraphError as error:
             self.graph_problem(error)
             return nothing

@@ -9,7 +9,9 @@ from typing import Any
 from cnncli.config.document import complete
 from cnncli.config.language import references
 from cnncli.config.schema.schema import Config
-from cnncli.config.yaml import scalars
+from cnncli.config.yaml import paths, scalars
+from cnncli.layers.graph import Node
+from cnncli.layers.named import written
 
 WIDTH = 110
 MARGIN = 56
@@ -32,8 +34,33 @@ def resolved(config: Config) -> str:
 def with_defaults(config: Config) -> dict[str, Any]:
     """Return the document of a config with the defaults of every layer as well."""
     model = config.document["model"]
-    layers = {key: complete(model[key]) for key in ("blocks", "layers") if key in model}
-    return {**config.document, "model": {**model, **layers}}
+    completed = {**model, **{key: complete(model[key]) for key in ("blocks", "layers", "heads") if key in model}}
+    for name, index in config.outputs.items():
+        if config.task_spec.initial_bias(name) is not None:
+            _tell_initial_bias(completed, config.nodes[index])
+    return {**config.document, "model": completed}
+
+
+def _tell_initial_bias(model: dict[str, Any], node: Node) -> None:
+    """Replace the default of a layer whose bias begins as its task has it.
+
+    A block may be used elsewhere too, with the default: there it is left out.
+    """
+    value: Any = {"model": model}
+    blocks, in_block = model.get("blocks") or {}, False
+    steps = paths.parse(node.path) or ()
+    for step, after in zip(steps, (*steps[1:], None), strict=True):
+        if step in blocks and after == "layers":
+            value, in_block = blocks[step], True
+        elif not isinstance(value, str):  # else a block's parameter
+            value = value[step]
+    start = getattr(node.layer, "bias_initializer", None)
+    if start is None or isinstance(value, str):
+        return
+    if not in_block:
+        value["bias_initializer"] = written(start)
+    elif value["bias_initializer"] != written(start):
+        del value["bias_initializer"]
 
 
 def dump_document(document: dict[str, Any], comment: Comment | None = None) -> str:

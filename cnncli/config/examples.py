@@ -1,13 +1,14 @@
 """An example of every key, optimizer, schedule and augmentation: one line of YAML each, as `cnn help` shows it.
 
-Every one can be part of a config as it is; those of segmentation say so in a line before. A test loads them all, and
-finds what has none.
+Every one can be part of a config as it is; those of another task than classification say so in a line before. A test
+loads them all, and finds what has none.
 """
 
 from __future__ import annotations
 
 _SCENES = "task: segmentation\ndata: {source: digit_scenes}\n"
 _MASKS = "task: segmentation\n"
+_BOXES = "task: detection\ndata: {source: digit_boxes}\n"
 
 KEYS: dict[str, str] = {
     "extends": "extends: base.yaml",
@@ -39,6 +40,8 @@ KEYS: dict[str, str] = {
     "model.blocks": "model: {blocks: {head: {parameters: [units], layers: [Flatten, Dense: {units: $units}]}}}",
     "model.layers": "model: {layers: [Conv2D: {filters: 16, kernel_size: 3}, Flatten, Dense: {units: 10}]}",
     "model.outputs": "model: {layers: [Flatten, Dense: {units: 10, name: digits}], outputs: {digit: digits}}",
+    "model.heads": _BOXES + "model: {layers: [Conv2D: {filters: 16, kernel_size: 3, strides: 4, padding: same}], "
+    "heads: {heatmap: [Conv2D: {filters: 10, kernel_size: 1}], box: [Conv2D: {filters: 4, kernel_size: 1}]}}",
     "train": "train: {epochs: 20, batch_size: 64, optimizer: {Adam: {learning_rate: 1e-3}}}",
     "train.epochs": "train: {epochs: 20}",
     "train.batch_size": "train: {batch_size: 64}",

@@ -54,7 +54,7 @@ def _head(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
         return
     found = config.task_spec.check_output(config.output_shape, len(passport["classes"]), config.data.image_size)
     if found is not None:
-        path = f"model.outputs.{found.output}" if found.output else config.nodes[-1].path
+        path = config.output_path(found.output) if found.output else config.nodes[-1].path
         yield Finding(found.code, found.message, found.hint, path)
 
 

@@ -37,6 +37,7 @@ def lay_out(
     outputs: Mapping[str, str] | None = None,
     path: str = "model.layers",
     left_out: Collection[str] | None = None,
+    heads: Mapping[str, Sequence[Spec]] | None = None,
 ) -> Layout:
     """Return the nodes of a list of layers, composites expanded, and all that is wrong with names and inputs.
 
@@ -48,14 +49,17 @@ def lay_out(
         outputs: Name of the layer of each output, by the output's name; without any, the last layer is the output.
         path: Where the config describes the list.
         left_out: Names that missing layers may have, where these are not all; None where they are.
+        heads: Lists of layers that each go on from the last of `layers`, by the name of the output that they end in.
 
     Raises:
         GraphError: If there are too many layers.
     """
-    plan = _Plan(_given_names(layers), left_out or ())
+    every = [*layers, *(layer for head in (heads or {}).values() for layer in head)]
+    plan = _Plan(_given_names(every), left_out or ())
     end = plan.sequence(layers, _Source((INPUT,)), path, shared=False)
+    ends = {name: plan.head(name, head, end) for name, head in (heads or {}).items()}
     plan.references.follow_later_names()
-    found = {name: plan.references.output(name, layer) for name, layer in (outputs or {}).items()}
+    found = {name: plan.references.output(name, layer) for name, layer in (outputs or {}).items()} | ends
     if left_out is None and not plan.problems:
         plan.references.find_unread(found.values() if found else end.indices)
     return Layout(tuple(plan.nodes), found, tuple(plan.problems))
@@ -125,6 +129,11 @@ class _Plan:
                 place += f".{part.block if isinstance(part, Block) else part.type_name()}"
             source = self.part(part, source, place, shared)
         return source
+
+    def head(self, name: str, parts: Sequence[Spec], trunk: _Source) -> int:
+        """Lay out the layers of an output from where the network's own end; return the node that they end in."""
+        end = self.sequence(parts, trunk, f"model.heads.{name}", shared=False)
+        return end.indices[0]
 
     def part(self, part: Spec, source: _Source, path: str, shared: bool) -> _Source:
         """Lay out one part; return its output.

@@ -60,7 +60,7 @@ def curves(material: Material) -> Html:
     if not lines:
         return section("curves", "Curves", note("No epochs finished yet."))
     charts = [
-        *(_metric(lines, metric) for metric in material.task.metrics),
+        *(_metric(lines, metric) for metric in material.task.all_metrics),
         line_chart(
             Axes("Learning rate", "epoch", "", whole=True),
             [Series("learning rate", [(line["epoch"], line.get("learning_rate")) for line in lines], "first")],
@@ -87,7 +87,8 @@ def _both(lines: Sequence[Mapping[str, Any]], name: str) -> list[Series]:
     kinds = {"train": "first", "validation": "second"}
     found = {split: [(line["epoch"], line[split].get(name)) for line in lines if line.get(split)] for split in kinds}
     names = {"train": "training, averaged over the epoch", "validation": "validation, after the epoch"}
-    return [Series(names[split], points, kinds[split]) for split, points in found.items() if points]
+    known = {split for split in kinds if any(name in (line.get(split) or {}) for line in lines)}
+    return [Series(names[split], points, kinds[split]) for split, points in found.items() if split in known]
 
 
 def data(material: Material) -> Html:

@@ -119,7 +119,7 @@ class LiveDisplay:
         if self._bar is None or self._started is None:
             return
         steps, width = self._started.steps_per_epoch, self._console.width
-        metric = self._started.metric
+        metric = _metrics(self._started)[0]
         numbers = f"loss {event.metrics['loss']:.4f}"
         numbers += f"  {metric} {event.metrics[metric]:.4f}" if width >= 80 and metric in event.metrics else ""
         numbers += f"  {event.images_per_second:,.0f} images/s" if width >= 60 else ""
@@ -135,9 +135,9 @@ class LiveDisplay:
     def epoch_done(self, event: EpochDone) -> None:
         """Add the epoch's row to the table."""
         epochs = self._started.epochs if self._started else event.epoch
-        metric = self._started.metric if self._started else "loss"
+        metrics = _metrics(self._started) if self._started else ("loss", "loss")
         room = _room(self._started, self._console.width) if self._started else 0
-        text = _row(event, epochs, metric, room)
+        text = _row(event, epochs, metrics, room)
         self._console.print(text, markup=False, highlight=False, style="bold" if event.is_best else "")
 
     def noted(self, text: str) -> None:
@@ -151,12 +151,17 @@ class LiveDisplay:
             self._bar = None
 
 
+def _metrics(event: Started) -> tuple[str, str]:
+    """Return the metric that is shown of the training examples, and that of the validation split."""
+    return event.training_metric or event.metric, event.metric
+
+
 def _head(event: Started, width: int) -> list[str]:
     """Return the two lines above the table's columns."""
-    epoch = _epoch_width(event.epochs)
-    groups, names = " " * epoch + f"{'training':>18}", "epoch".rjust(epoch) + f"{'loss':>9}{event.metric:>9}"
+    epoch, (training, validation) = _epoch_width(event.epochs), _metrics(event)
+    groups, names = " " * epoch + f"{'training':>18}", "epoch".rjust(epoch) + f"{'loss':>9}{training:>9}"
     if event.num_validation:
-        groups, names = groups + f"{'validation':>20}", names + f"{'loss':>11}{event.metric:>9}"
+        groups, names = groups + f"{'validation':>20}", names + f"{'loss':>11}{validation:>9}"
     names += "".join((f"{'images/s':>11}", f"{'rate':>10}")[: _room(event, width)])
     return ["* marks the best epoch so far", groups, names]
 
@@ -171,11 +176,12 @@ def _epoch_width(epochs: int) -> int:
     return max(5, 2 * len(str(epochs)) + 1)
 
 
-def _row(event: EpochDone, epochs: int, metric: str, room: int) -> str:
+def _row(event: EpochDone, epochs: int, metrics: tuple[str, str], room: int) -> str:
     """Return an epoch's row of the table; a star marks the best so far."""
-    text = f"{event.epoch}/{epochs}".rjust(5) + f"{event.train['loss']:>9.4f}{event.train[metric]:>9.4f}"
+    training, validation = metrics
+    text = f"{event.epoch}/{epochs}".rjust(5) + f"{event.train['loss']:>9.4f}{event.train[training]:>9.4f}"
     text = text.rjust(_epoch_width(epochs) + 18)
     if event.validation:
-        text += f"{event.validation['loss']:>11.4f}{event.validation[metric]:>9.4f}"
+        text += f"{event.validation['loss']:>11.4f}{event.validation[validation]:>9.4f}"
     text += "".join((f"{event.images_per_second:>11,.0f}", f"{event.learning_rate:>10.2g}")[:room])
     return text + (STAR if event.is_best else "")

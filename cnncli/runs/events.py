@@ -24,6 +24,7 @@ class Started:
         metric: Name of the task's primary metric.
         resumed_at: Step at which a resumed run goes on, or None for a new run.
         notes: Further lines a user should read before the first epoch.
+        training_metric: Name of the metric of the training examples; None where it is the same.
     """
 
     run: str
@@ -36,6 +37,7 @@ class Started:
     metric: str
     resumed_at: int | None = None
     notes: tuple[str, ...] = ()
+    training_metric: str | None = None
 
 
 @dataclass(frozen=True)

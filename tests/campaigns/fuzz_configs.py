@@ -60,6 +60,7 @@ KEYS = (
     "extends",
     "inputs",
     "outputs",
+    "heads",
     "values",
     "filters",
     "units",

@@ -42,7 +42,7 @@ train: {epochs: 4, batch_size: 50, optimizer: {Adam: {learning_rate: 0.01}}}
 """A small network that learns it in a second."""
 
 
-# 1. The spec: cnncli/config/schema/tasks.py.
+# 1. The spec: cnncli/config/schema/tasks/.
 
 
 class InkSpec(TaskSpec):

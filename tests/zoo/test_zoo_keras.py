@@ -26,7 +26,7 @@ def test_layers_equal_keras(name: str) -> None:
     from cnncli.engine.network.model import build_network
 
     config = load(name)
-    model = build_network(config.nodes, config.input_shape, config.seed)
+    model = build_network(config.nodes, config.input_shape, config.seed, config.outputs)
     for row in summarize(config).rows:
         layer = model.get_layer(row.name)
         assert tuple(layer.output.shape[1:]) == row.output_shape

@@ -16,8 +16,7 @@ def output_fits_the_task(network: CheckedNetwork) -> Iterator[Finding]:
     config = network.config
     problem = config.task_spec.check_output(config.output_shape, num_classes(config.data), config.data.image_size)
     if problem is not None:
-        path = "model.outputs" if len(config.outputs) > 1 else network.steps[-1].node.path
-        path += f".{problem.output}" if problem.output else ""
+        path = config.output_path(problem.output) if len(config.outputs) > 1 else network.steps[-1].node.path
         yield Finding(problem.code, path, problem.message, problem.hint)
 
 
@@ -52,7 +51,7 @@ def _activations_of_outputs(network: CheckedNetwork) -> Iterator[Finding]:
         if network.config.task_spec.has_places and activation != "linear":
             yield Finding(
                 "W302",
-                f"model.outputs.{name}",
+                network.config.output_path(name),
                 f"The output {name} ends in {activation}, which restricts the logits: the loss cannot decrease as it "
                 "should.",
                 f"Remove the activation of {network.steps[index].node.name}.",

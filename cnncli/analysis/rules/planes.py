@@ -10,6 +10,7 @@ from cnncli.analysis.rules.geometry import FAR_SMALLER
 from cnncli.analysis.rules.rule import CheckedNetwork, Finding
 from cnncli.analysis.walk import Step
 from cnncli.config.schema.tasks import MASK
+from cnncli.config.schema.tasks.detection import pairs
 from cnncli.layers.graph import INPUT
 from cnncli.layers.sliding import times
 
@@ -19,7 +20,8 @@ COARSE = 32
 
 def plane_is_fine_enough(network: CheckedNetwork) -> Iterator[Finding]:
     """Classes that follow from few places know no small objects, however these are enlarged."""
-    head = max(_deciding(network), key=_stride, default=None)
+    finest = min(_ends(network), key=_stride, default=None)
+    head = max(_deciding(network, finest), key=_stride, default=None)
     if head is not None and _stride(head) >= COARSE:
         apart = times(ceil(reach.stride) for reach in head.field or ())
         places = times(head.output_shape[:2])
@@ -34,7 +36,7 @@ def plane_is_fine_enough(network: CheckedNetwork) -> Iterator[Finding]:
 
 def places_see_enough(network: CheckedNetwork) -> Iterator[Finding]:
     """What a place of the output sees should show what surrounds it."""
-    end = _end(network)
+    end = max(_ends(network), key=_stride, default=None)
     if end is None or end.field is None or len(end.output_shape) != 3:
         return
     seen, image = [reach.size for reach in end.field], network.config.input_shape[:-1]
@@ -48,16 +50,19 @@ def places_see_enough(network: CheckedNetwork) -> Iterator[Finding]:
         )
 
 
-def _end(network: CheckedNetwork) -> Step | None:
-    """Return the layer that is the prediction, where the task has one with places."""
-    if not network.config.task_spec.has_places:
-        return None
-    return network.steps[network.config.outputs.get(MASK, len(network.steps) - 1)]
+def _ends(network: CheckedNetwork) -> list[Step]:
+    """Return the layers that predict classes, where the task's classes have places."""
+    config = network.config
+    if not config.task_spec.has_places:
+        return []
+    if config.task_spec.reads_boxes:
+        return [network.steps[config.outputs[pair.heatmap]] for pair in pairs(config.outputs)]
+    return [network.steps[config.outputs.get(MASK, len(network.steps) - 1)]]
 
 
-def _deciding(network: CheckedNetwork) -> Iterator[Step]:
-    """Yield the layers with weights from the prediction back to the first that sees more than one place."""
-    step = _end(network)
+def _deciding(network: CheckedNetwork, end: Step | None) -> Iterator[Step]:
+    """Yield the layers with weights from a prediction back to the first that sees more than one place."""
+    step = end
     while step is not None and len(step.node.inputs) == 1:
         if step.node.layer.is_weighted_sum:
             yield step

@@ -46,7 +46,7 @@ def define(name: str, entry: Entry, taken: list[str], problems: list[Problem]) -
         problems: Takes what is wrong.
     """
     path, before = f"model.blocks.{name}", len(problems)
-    if not name[:1].islower() or not name.replace("_", "").isalnum() or not name.isascii() or name in taken:
+    if not is_block_name(name) or name in taken:
         message = f'"{shortened(name)}" is not a valid block name.'
         hint = "A block's name begins with a lowercase letter, unlike a layer's; then letters, digits and _."
         problems.append(problem("E030", message, entry.key, hint, path))
@@ -68,6 +68,11 @@ def define(name: str, entry: Entry, taken: list[str], problems: list[Problem]) -
         )
         return None
     return Definition(name, entry.key, parameters, layers) if len(problems) == before else None
+
+
+def is_block_name(name: str) -> bool:
+    """Say whether a name is like a block's or a head's, and unlike a layer's."""
+    return name[:1].islower() and name.replace("_", "").isalnum() and name.isascii()
 
 
 _EXAMPLE = "For example: {parameters: [filters], layers: [{Conv2D: {filters: $filters, kernel_size: 3}}, ReLU]}"

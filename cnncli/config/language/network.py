@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cnncli.config.language import validation
-from cnncli.config.language.blocks import Definition, Scope, bind, define, is_parameter, substitute
+from cnncli.config.language.blocks import Definition, Scope, bind, define, is_block_name, is_parameter, substitute
 from cnncli.config.language.expected import read, shortened
 from cnncli.config.language.named import Named, make, split, unknown
 from cnncli.config.language.suggestions import suggestion
@@ -21,6 +21,7 @@ MAX_LAYERS = 10_000
 MAX_DEPTH = 32
 """How deep layers, composites and blocks may stand in one another."""
 _HOLDS_LAYERS = ("layers", "shortcut")
+_HEADS = "For example: `heads: {heatmap: [{Conv2D: {filters: 3, kernel_size: 1}}]}`."
 
 
 class Network:
@@ -56,6 +57,22 @@ class Network:
             if layer is not None and not broken:
                 made.append(layer)
         return tuple(made)
+
+    def heads(self, value: Mapping) -> dict[str, tuple[Spec, ...]]:
+        """Make the layers of each head by its name; those with something wrong are left out."""
+        return {name: self.head(name, entry) for name, entry in value.entries.items()}
+
+    def head(self, name: str, entry: Entry) -> tuple[Spec, ...]:
+        """Make the layers of one head."""
+        path = f"model.heads.{name}"
+        if not is_block_name(name):
+            message = f'"{shortened(name)}" is not a valid name of a head.'
+            hint = "A head's name begins with a lowercase letter, unlike a layer's; then letters, digits and _."
+            self.problems.append(problem("E030", message, entry.key, hint, path))
+        if isinstance(entry.value, Sequence) and not entry.value.items:
+            message = "A head needs one or more layers; got an empty list."
+            self.problems.append(problem("E015", message, entry.value.origin, _HEADS, path))
+        return self.layers(entry.value, path, {})
 
     def layers(self, value: Value, path: str, scope: Scope) -> tuple[Spec, ...]:
         """Make the layers of a list; those with something wrong are left out and added to the problems."""

@@ -114,14 +114,26 @@ def _model(definitions: _Definitions) -> dict[str, Schema]:
         "patternProperties": {BLOCK_NAME: _ref("block")},
         "additionalProperties": False,
     }
-    outputs = definitions.model(Model)["properties"]["outputs"]
+    properties = definitions.model(Model)["properties"]
+    heads: Schema = {
+        "type": ["object", "null"],
+        "description": properties["heads"]["description"],
+        "patternProperties": {BLOCK_NAME: _ref("some_layers")},
+        "additionalProperties": False,
+    }
+    model = {
+        "blocks": blocks,
+        "layers": _ref("some_layers"),
+        "heads": heads,
+        "outputs": properties["outputs"],
+    }
     return {
         "layer": layer,
         "layers": {"anyOf": [_list_of("layer"), _ref("reference")]},
         "some_layers": {"anyOf": [{**_list_of("layer"), "minItems": 1}, _ref("reference")]},
         "block": block,
         "model": {
-            **_object({"blocks": blocks, "layers": _ref("some_layers"), "outputs": outputs}, ["layers"]),
+            **_object(model, ["layers"]),
             # A config that extends another may change a block alone.
             "required": [],
         },

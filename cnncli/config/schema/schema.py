@@ -61,7 +61,7 @@ MASKED = ("masks", "digit_scenes")
 """Sources with a class for every pixel."""
 
 BOXED = ("voc", "coco", "yolo", "digit_boxes")
-"""Sources with boxes around objects."""
+"""Sources with boxes of objects."""
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 MaskValue = Annotated[int, Field(ge=0, le=65535)] | tuple[Byte, Byte, Byte]
@@ -152,7 +152,7 @@ class Data(Section):
 
     @property
     def has_boxes(self) -> bool:
-        """Whether the source has boxes around objects."""
+        """Whether the source has boxes of objects."""
         return self.source in BOXED
 
     @model_validator(mode="after")
@@ -230,6 +230,10 @@ class Data(Section):
             raise ValueError(f"group is a regular expression with one (group); this one has {groups}.")
 
 
+HeadName = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]*$", max_length=100)]
+"""A name that is no layer's."""
+
+
 class Model(Section):
     """The network: its layers, and blocks that they use."""
 
@@ -239,6 +243,20 @@ class Model(Section):
         default={},
         description="Outputs by name, each with its layer; without any, the last layer is the output.",
     )
+    heads: dict[HeadName, Annotated[tuple[InstanceOf[Spec], ...], Field(min_length=1)]] = Field(
+        default={},
+        description="Lists of layers that each go on from the last of layers, or from what they name as inputs; the "
+        "last layer of each is the output of that name.",
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        both = self.outputs.keys() & self.heads.keys()
+        if both:
+            raise ValueError(
+                f"Every output has a name of its own; outputs and heads both have {', '.join(sorted(both))}."
+            )
+        return self
 
 
 class Loss(Section):
@@ -415,6 +433,13 @@ class Config(Section):
         if len(self.outputs) > 1:
             return {name: found[index] for name, index in self.outputs.items()}
         return found[-1]
+
+    def output_path(self, name: str | None) -> str:
+        """Return where the config describes the output of that name; without one, where it describes several."""
+        if name is None:
+            return "model.outputs" if self.origins.get("model.outputs") is not None else "model.heads"
+        head = f"model.heads.{name}"
+        return f"model.outputs.{name}" if self.origins.get(head) is None else head
 
     @property
     def output_nodes(self) -> tuple[int, ...]:

@@ -102,7 +102,7 @@ def evaluate(run: Run, options: EvaluationOptions) -> RunMeasurement:
     """
     trained = load_trained(run, options.checkpoint)
     split, foreign, warnings = _examples(run, trained.config, options)
-    if options.scales and not trained.config.task_spec.has_places:
+    if options.scales and not trained.config.task_spec.reads_masks:
         raise CnnError(f"--tta-scales is for segmentation, not for {trained.config.task}", "Leave it out.")
     views = views_of(trained.config) if options.tta else ()
     return RunMeasurement(

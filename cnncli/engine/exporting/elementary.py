@@ -18,8 +18,8 @@ from cnncli.layers.preprocessing import Normalization
 from cnncli.layers.resizing import Resizing, UpSampling2D
 
 
-def logits(source: Source, images: tf.Tensor) -> tf.Tensor:
-    """Return a network's logits for float32 images in 0 to 1.
+def logits(source: Source, images: tf.Tensor) -> Any:
+    """Return a network's logits for float32 images in 0 to 1, as `forward` does.
 
     Args:
         source: A network of its own: activations of its layers are replaced.

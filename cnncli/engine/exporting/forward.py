@@ -14,7 +14,7 @@ InOtherWords = Callable[[Layer, Any], Callable[[Any], Any] | None]
 
 
 def forward(source: Source, images: Any, in_other_words: InOtherWords) -> Any:
-    """Return a network's logits.
+    """Return a network's logits: a tensor, or a dictionary where its task computes with several outputs.
 
     Args:
         source: The network.
@@ -30,4 +30,6 @@ def forward(source: Source, images: Any, in_other_words: InOtherWords) -> Any:
             continue
         replaced = in_other_words(node.layer, layer)
         tensors.append(layer(given[0], training=False) if replaced is None else replaced(given[0]))
+    if source.ends:
+        return {name: tensors[index] for name, index in source.ends.items()}
     return tensors[-1] if tensors else images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -65,10 +66,16 @@ class Source:
     def nodes(self) -> tuple[Node, ...]:
         """The network up to its logits, at the size at which it was trained; of several outputs, up to the main one."""
         nodes = graph.sized(self.config.nodes, self.config.input_shape)
-        main = TASKS[self.config.task].main_output
-        if main is None or len(self.config.outputs) < 2:
+        if len(self.config.outputs) < 2:
             return logits_nodes(nodes)
-        return graph.leading_to(nodes, self.config.outputs[main])
+        main = TASKS[self.config.task].main_output
+        return nodes if main is None else graph.leading_to(nodes, self.config.outputs[main])
+
+    @property
+    def ends(self) -> Mapping[str, int]:
+        """Node of each output by name, where the task computes with several; else empty: the last node is the end."""
+        main, outputs = TASKS[self.config.task].main_output, self.config.outputs
+        return outputs if main is None and len(outputs) > 1 else {}
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -64,8 +64,21 @@ class Objective(ABC):
         """
         return {}
 
-    def transform(self, change: Augmentation, draws: Draws, targets: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
-        """Return targets moved as an augmentation moves the images, with the same draws; by default unchanged."""
+    def transform(
+        self,
+        change: Augmentation,  # noqa: ARG002 - for tasks whose targets have places
+        draws: Draws,  # noqa: ARG002
+        targets: tf.Tensor,
+        size: tuple[int, int],  # noqa: ARG002
+    ) -> tf.Tensor:
+        """Return targets moved as an augmentation moves the images, with the same draws; by default unchanged.
+
+        Args:
+            change: The change.
+            draws: The same that move the images, from their beginning.
+            targets: As `target_spec` says, or moved before.
+            size: Height and width of the images before the change.
+        """
         return targets
 
     def mix(self, targets: tf.Tensor, mixed: Mixed) -> tf.Tensor:
@@ -92,6 +105,7 @@ class Objective(ABC):
 OBJECTIVES: dict[str, str | Callable[[Config, Splits | None], Objective]] = {
     "classification": "cnncli.engine.tasks.classification:CrossEntropy.of",
     "segmentation": "cnncli.engine.tasks.segmentation:PixelCrossEntropy.of",
+    "detection": "cnncli.engine.tasks.detection:CenterHeatmap.of",
 }
 """By task: what makes its objective from a config and the examples, if there are any; or where to import it from."""
 

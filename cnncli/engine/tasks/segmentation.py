@@ -119,7 +119,13 @@ class PixelCrossEntropy(Objective):
         confusion = np.asarray(sums["confusion"], np.int64)
         return {"mean_iou": mean_iou(confusion), "pixel_accuracy": pixel_accuracy(confusion)}
 
-    def transform(self, change: Augmentation, draws: Draws, targets: tf.Tensor) -> tf.Tensor:
+    def transform(
+        self,
+        change: Augmentation,
+        draws: Draws,
+        targets: tf.Tensor,
+        size: tuple[int, int],  # noqa: ARG002 - masks have it
+    ) -> tf.Tensor:
         """Return masks moved as their images are."""
         return move(change, targets, draws)
 

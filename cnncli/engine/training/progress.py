@@ -145,8 +145,7 @@ class Progress:
 
     def after_epoch(self, metrics: dict[str, float], config: Config) -> Progress:
         """Return the progress after an epoch that ended with `metrics`."""
-        # Without a validation split, the training examples' own metric has to do.
-        monitor = config.monitor if config.monitor in metrics else config.monitor.removeprefix(VALIDATION)
+        monitor = config.task_spec.best_by(config.monitor, metrics)
         loss = metrics["validation_loss" if monitor.startswith(VALIDATION) else "loss"]
         candidate, best = Best(self.epoch + 1, self.step, monitor, metrics[monitor], loss), self.best
         if isfinite(candidate.value) and candidate.beats(best, config.task_spec.higher_is_better(monitor)):

@@ -106,6 +106,7 @@ class Trainer:
             metric=self._config.task_spec.primary.name,
             resumed_at=self.progress.step or None,
             notes=self.notes + self._about_the_loss(),
+            training_metric=next(m.name for m in self._config.task_spec.training_metrics if m.primary),
         )
 
     def _about_the_loss(self) -> tuple[str, ...]:

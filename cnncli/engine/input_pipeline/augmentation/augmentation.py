@@ -41,8 +41,10 @@ _MIXING_CHANGES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws]
 class TargetChanges(Protocol):
     """What changes targets as their images are changed: a task's objective."""
 
-    def transform(self, change: specs.Augmentation, draws: Draws, targets: tf.Tensor) -> tf.Tensor:
-        """Return targets moved as a change moves the images, with the same draws."""
+    def transform(
+        self, change: specs.Augmentation, draws: Draws, targets: tf.Tensor, size: tuple[int, int]
+    ) -> tf.Tensor:
+        """Return targets moved as a change moves images of a height and width, with the same draws."""
         ...
 
     def mix(self, targets: tf.Tensor, mixed: mixing.Mixed) -> tf.Tensor:
@@ -53,7 +55,13 @@ class TargetChanges(Protocol):
 class _NoTargets:
     """Leaves targets alone: for a look at the images."""
 
-    def transform(self, change: specs.Augmentation, draws: Draws, targets: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
+    def transform(
+        self,
+        change: specs.Augmentation,  # noqa: ARG002
+        draws: Draws,  # noqa: ARG002
+        targets: tf.Tensor,
+        size: tuple[int, int],  # noqa: ARG002
+    ) -> tf.Tensor:
         """Return the targets."""
         return targets
 
@@ -100,8 +108,10 @@ class Augmentation:
                 mixed = _MIXING_CHANGES[type(change)](change, images, draws)
                 images, targets = mixed.images, self._targets.mix(targets, mixed)
             else:
+                height, width = images.shape[1:3]
                 images = _IMAGE_CHANGES[type(change)](change, images, draws)
-                targets = self._targets.transform(change, Draws(own_seed, first, number_of_images), targets)
+                again = Draws(own_seed, first, number_of_images)
+                targets = self._targets.transform(change, again, targets, (height, width))
         return images, targets
 
 

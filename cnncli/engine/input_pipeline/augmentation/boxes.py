@@ -1,0 +1,159 @@
+"""Boxes moved as their images are, by the same draws.
+
+A box is cut off at the image's edge, and left out where less than 30 % of it are still seen: what is left of it then
+looks like anything. A crowd stays as long as something of it is seen. Of a turned image, a box is the one around the
+four turned corners, so it is too large for most objects by an angle that is no multiple of 90°. Erased rectangles keep
+their boxes: a network should tell an object by what is around.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from cnncli.config.schema import augmentation as specs
+from cnncli.datasets.boxes.targets import NOTHING
+from cnncli.engine.input_pipeline.augmentation.random_draws import Draws, both_ways
+
+LEAST_SEEN = 0.3
+"""Least share of a box's area that must lie in the image."""
+
+_NEAR_ZERO = 1e-6
+"""Least share of an image that zoom shows along an axis; of none, a box would be endless."""
+
+
+class _Line(NamedTuple):
+    """Where the places along an axis of each image come to lie: at offset + factor · place.
+
+    Attributes:
+        factor: float32 (images,); negative where mirrored.
+        offset: In pixels, float32 (images,).
+        length: Of the axis afterwards, in pixels.
+    """
+
+    factor: tf.Tensor
+    offset: tf.Tensor
+    length: int
+
+    def __call__(self, first: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return where intervals, (images, boxes) each end, come to lie, the lower end first."""
+        ends = [self.offset[:, tf.newaxis] + self.factor[:, tf.newaxis] * end for end in (first, last)]
+        return tf.minimum(*ends), tf.maximum(*ends)
+
+
+_Lines = tuple[_Line, _Line]
+"""Down, then across."""
+
+
+# Nothing here branches on tensors, and AutoGraph warns of what it cannot read.
+@tf.autograph.experimental.do_not_convert
+def move(change: specs.Augmentation, targets: tf.Tensor, size: tuple[int, int], draws: Draws) -> tf.Tensor:
+    """Return boxes moved as a change moves their images.
+
+    Args:
+        change: The change.
+        targets: As `Boxes.fit` makes them, float32 (images, boxes, 6).
+        size: Height and width of the images before the change.
+        draws: The same that moved the images, from their beginning.
+    """
+    left, top, right, bottom, label, counts = tf.unstack(targets, axis=-1)
+    if isinstance(change, specs.RandomRotation):
+        corners, size = _turned(change, (left, top, right, bottom), size, draws), size
+    elif type(change) in _MOVES:
+        down, across = _MOVES[type(change)](change, size, draws)
+        corners, size = (across(left, right), down(top, bottom)), (down.length, across.length)
+    else:
+        return targets
+    (left, right), (top, bottom) = corners
+    ends = [tf.clip_by_value(place, 0.0, size[1]) for place in (left, right)]
+    heights = [tf.clip_by_value(place, 0.0, size[0]) for place in (top, bottom)]
+    seen = (ends[1] - ends[0]) * (heights[1] - heights[0])
+    least = tf.where(counts > 0, LEAST_SEEN * (right - left) * (bottom - top), 0.0)
+    label = tf.where((seen > 0) & (seen >= least), label, float(NOTHING))
+    return tf.stack([ends[0], heights[0], ends[1], heights[1], label, counts], axis=-1)
+
+
+def _flip(spec: specs.RandomFlip, size: tuple[int, int], draws: Draws) -> _Lines:
+    across = _mirrored(size[1], draws, spec.mode != "vertical")
+    return _mirrored(size[0], draws, spec.mode != "horizontal"), across
+
+
+def _mirrored(length: int, draws: Draws, at_random: bool) -> _Line:
+    """Return an axis that is backwards for every image whose coin says so, if one is thrown."""
+    if not at_random:
+        return _still(length, draws)
+    backwards = draws.uniform(0.0, 1.0) < 0.5
+    return _Line(tf.where(backwards, -1.0, 1.0), tf.where(backwards, float(length), 0.0), length)
+
+
+def _still(length: int, draws: Draws) -> _Line:
+    zeros = tf.zeros([draws.count])
+    return _Line(zeros + 1.0, zeros, length)
+
+
+def _translate(spec: specs.RandomTranslation, size: tuple[int, int], draws: Draws) -> _Lines:
+    down = draws.uniform(*both_ways(spec.height_factor)) * size[0]
+    right = draws.uniform(*both_ways(spec.width_factor)) * size[1]
+    return _Line(tf.ones_like(down), down, size[0]), _Line(tf.ones_like(right), right, size[1])
+
+
+def _zoom(spec: specs.RandomZoom, size: tuple[int, int], draws: Draws) -> _Lines:
+    tall = 1.0 + draws.uniform(*both_ways(spec.height_factor))
+    wide = tall if spec.width_factor is None else 1.0 + draws.uniform(*both_ways(spec.width_factor))
+    down, across = (
+        _Line(1.0 / tf.maximum(shown, _NEAR_ZERO), length / 2 * (1.0 - 1.0 / tf.maximum(shown, _NEAR_ZERO)), length)
+        for length, shown in zip(size, (tall, wide), strict=True)
+    )
+    return down, across
+
+
+def _scale(spec: specs.RandomScale, size: tuple[int, int], draws: Draws) -> _Lines:
+    factor = draws.uniform(*spec.factor)
+    down, across = (
+        _Line(factor, -draws.uniform(0.0, 1.0) * (length * factor - shown), shown)
+        for length, shown in zip(size, spec.size or size, strict=True)
+    )
+    return down, across
+
+
+def _crop(spec: specs.RandomCrop, size: tuple[int, int], draws: Draws) -> _Lines:
+    down, across = (
+        _cut(length, part or length, spec.padding, draws)
+        for length, part in zip(size, (spec.height, spec.width), strict=True)
+    )
+    return down, across
+
+
+def _cut(length: int, part: int, padding: int, draws: Draws) -> _Line:
+    """Return an axis of which a part, after a border, is enlarged to all of it."""
+    room = length + 2 * padding - part
+    start = tf.minimum(tf.cast(draws.uniform(0.0, room + 1.0), tf.int32), room)
+    factor = length / part
+    offset = (padding - tf.cast(start, tf.float32)) * factor
+    return _Line(tf.fill(tf.shape(offset), factor), offset, length)
+
+
+def _turned(
+    spec: specs.RandomRotation, edges: tuple[tf.Tensor, ...], size: tuple[int, int], draws: Draws
+) -> tuple[tuple[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Return the left and right, and the top and bottom edges of boxes around the turned corners of others."""
+    turns = draws.uniform(*both_ways(spec.factor))[:, tf.newaxis, tf.newaxis] * (2 * math.pi)
+    left, top, right, bottom = edges
+    x = tf.stack([left, right, right, left], axis=-1) - size[1] / 2
+    y = tf.stack([top, top, bottom, bottom], axis=-1) - size[0] / 2
+    across = tf.cos(turns) * x + tf.sin(turns) * y + size[1] / 2
+    down = tf.cos(turns) * y - tf.sin(turns) * x + size[0] / 2
+    horizontal, vertical = ((tf.reduce_min(places, -1), tf.reduce_max(places, -1)) for places in (across, down))
+    return horizontal, vertical
+
+
+_MOVES: dict[type[specs.Augmentation], Callable[[Any, tuple[int, int], Draws], _Lines]] = {
+    specs.RandomFlip: _flip,
+    specs.RandomTranslation: _translate,
+    specs.RandomZoom: _zoom,
+    specs.RandomScale: _scale,
+    specs.RandomCrop: _crop,
+}

@@ -1,0 +1,74 @@
+"""From the planes of a detector to boxes: in Keras's operations, for training's graph, exports and `.keras` files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from cnncli.config.schema.tasks.detection import Pair
+
+MOST_BOXES = 100
+"""Boxes of an image, of all classes together."""
+
+LARGEST_LOG = 6.0
+"""Logarithms of distances are cut off beyond this and its negative: e⁶ = 403 strides."""
+
+
+def corners_of(box: Any, strides: tuple[float, float]) -> Any:
+    """Return each cell's box in the network's pixels: xmin, ymin, xmax, ymax, float32 (batch, rows, columns, 4).
+
+    Args:
+        box: Logarithms of the distances from the cell's centre to the left, top, right and bottom edge, in strides:
+            (batch, rows, columns, 4), rows and columns static.
+        strides: Pixels between neighbouring cells across and down.
+    """
+    rows, columns = box.shape[1:3]
+    across, down = map(np.float32, strides)
+    middles = np.zeros((1, rows, columns, 4), np.float32)
+    middles[..., 0::2] = ((np.arange(columns, dtype=np.float32) + np.float32(0.5)) * across)[:, np.newaxis]
+    middles[..., 1::2] = ((np.arange(rows, dtype=np.float32) + np.float32(0.5)) * down)[:, np.newaxis, np.newaxis]
+    signed = np.array([-across, -down, across, down], np.float32)
+    distances = ops.exp(ops.clip(ops.cast(box, "float32"), -LARGEST_LOG, LARGEST_LOG))
+    return ops.add(middles, ops.multiply(signed, distances))
+
+
+def peaks(heatmap: Any) -> Any:
+    """Return the sigmoid of logits where it is the highest of 3×3 cells, else 0: (batch, rows, columns, classes)."""
+    scores = ops.sigmoid(ops.cast(heatmap, "float32"))
+    highest = ops.max_pool(scores, 3, strides=1, padding="same", data_format="channels_last")
+    return ops.where(ops.equal(scores, highest), scores, 0.0)
+
+
+def decode(
+    logits: Mapping[str, Any], planes: Sequence[Pair], strides: Mapping[Pair, tuple[float, float]]
+) -> dict[str, Any]:
+    """Return the boxes of each image, highest score first; of equal scores, the upper row's first, then the left's.
+
+    Args:
+        logits: What the network ends in, by name.
+        planes: The names that belong together.
+        strides: Pixels between neighbouring cells of each.
+
+    Returns:
+        "boxes", float32 (batch, boxes, 4): xmin, ymin, xmax, ymax in the network's pixels; "classes", int32 (batch,
+        boxes); "scores", float32 (batch, boxes), where 0 is none.
+    """
+    num_classes = logits[planes[0].heatmap].shape[-1]
+    scores = ops.concatenate([_by_cell(peaks(logits[pair.heatmap]), -1) for pair in planes], axis=1)
+    corners = ops.concatenate([_by_cell(corners_of(logits[pair.box], strides[pair]), 4) for pair in planes], axis=1)
+    highest, places = ops.top_k(scores, min(MOST_BOXES, corners.shape[1]))
+    cells = ops.floor_divide(places, num_classes)
+    return {
+        "boxes": ops.take_along_axis(corners, ops.expand_dims(cells, -1), axis=1),
+        "classes": ops.cast(places - cells * num_classes, "int32"),
+        "scores": highest,
+    }
+
+
+def _by_cell(plane: Any, channels: int) -> Any:
+    """Return a plane with one axis for all cells, (batch, cells, channels); of −1 channels, (batch, values)."""
+    size = int(np.prod(plane.shape[1:]))
+    return ops.reshape(plane, (-1, size) if channels < 0 else (-1, size // channels, channels))

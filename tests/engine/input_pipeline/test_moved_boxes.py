@@ -1,0 +1,171 @@
+"""Boxes move as their images do: painted rectangles, by a thousand draws of every change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnncli.config.schema import augmentation as specs
+
+pytestmark = pytest.mark.engine
+
+HEIGHT, WIDTH, NUMBER = 40, 32, 1000
+
+CONSTANT = {"fill_mode": "constant"}
+
+MOVES: dict[str, specs.Augmentation] = {
+    "flip": specs.RandomFlip(),
+    "horizontal flip": specs.RandomFlip(mode="horizontal"),
+    "vertical flip": specs.RandomFlip(mode="vertical"),
+    "translation": specs.RandomTranslation(height_factor=0.4, width_factor=(-0.1, 0.5), **CONSTANT),
+    "zoom": specs.RandomZoom(height_factor=0.5, width_factor=0.3, **CONSTANT),
+    "even zoom": specs.RandomZoom(height_factor=(-0.6, 0.4), **CONSTANT),
+    "scale": specs.RandomScale(factor=(0.5, 2.0)),
+    "parts": specs.RandomScale(factor=(0.8, 2.0), size=(24, 20)),
+    "crop": specs.RandomCrop(padding=6),
+    "smaller crop": specs.RandomCrop(height=20, width=24),
+    "rotation": specs.RandomRotation(factor=0.5, **CONSTANT),
+}
+
+UNMOVED: dict[str, specs.Augmentation] = {
+    "brightness": specs.RandomBrightness(factor=0.2),
+    "contrast": specs.RandomContrast(factor=0.2),
+    "erasing": specs.RandomErasing(),
+}
+
+
+def draws() -> Any:
+    """Return the same draws for every image, each time from their beginning."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
+
+    return Draws(tf.constant([3, 1]), 0, NUMBER)
+
+
+@pytest.fixture(scope="module")
+def targets() -> np.ndarray:
+    """Return one box for each of a thousand images: float32 (images, 1, 6)."""
+    generator = np.random.default_rng(0)
+    boxes = np.zeros((NUMBER, 1, 6), np.float32)
+    for box in boxes[:, 0]:
+        left, top = generator.integers(0, WIDTH - 8), generator.integers(0, HEIGHT - 8)
+        box[:4] = left, top, generator.integers(left + 6, WIDTH + 1), generator.integers(top + 6, HEIGHT + 1)
+        box[4:] = generator.integers(3), 1
+    return boxes
+
+
+def painted(targets: np.ndarray) -> np.ndarray:
+    """Return images that are white in their box: float32 (images, height, width, 1)."""
+    y, x = (np.arange(length) + 0.5 for length in (HEIGHT, WIDTH))
+    left, top, right, bottom = (targets[:, 0, edge, None] for edge in range(4))
+    across, down = (x > left) & (x < right), (y > top) & (y < bottom)
+    return (down[:, :, None] & across[:, None]).astype(np.float32)[..., None]
+
+
+def moved(change: specs.Augmentation, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is left of the painted boxes, bool (images, height, width), and the moved targets."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation.augmentation import _IMAGE_CHANGES
+    from cnncli.engine.input_pipeline.augmentation.boxes import move
+
+    images = _IMAGE_CHANGES[type(change)](change, tf.constant(painted(targets)), draws())
+    found = move(change, tf.constant(targets), (HEIGHT, WIDTH), draws()).numpy()
+    assert found.dtype == np.float32
+    return np.asarray(images)[..., 0] > 0.5, found
+
+
+def around(mask: np.ndarray) -> np.ndarray:
+    """Return the edges around what a mask shows."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_moved_box_is_that_of_the_moved_mask(targets: np.ndarray, name: str) -> None:
+    """Within a pixel, for interpolation; what is turned over the edge lies within its box."""
+    masks, found = moved(MOVES[name], targets)
+    kept = 0
+    for mask, box in zip(masks, found[:, 0], strict=True):
+        if box[4] < 0:
+            continue
+        kept += 1
+        height, width = mask.shape
+        assert (box[:4] >= 0).all()
+        assert (box[:4] <= (width, height, width, height)).all()
+        off = around(mask) - box[:4]
+        is_cut = (box[:2] == 0).any() or box[2] == width or box[3] == height
+        if name == "rotation" and is_cut:
+            assert (off[:2] > -1.01).all()
+            assert (off[2:] < 1.01).all()
+        else:
+            np.testing.assert_allclose(off, 0, atol=1.01)
+    assert kept > NUMBER / 3
+
+
+SHIFTS = {
+    "translation": specs.RandomTranslation(height_factor=0.9, width_factor=0.9, **CONSTANT),
+    "crop": specs.RandomCrop(padding=24),
+}
+
+
+@pytest.mark.parametrize("name", SHIFTS)
+def test_boxes_of_which_little_is_seen_are_left_out(targets: np.ndarray, name: str) -> None:
+    """Those that show less than 30 % of their pixels; a crowd stays while anything of it is seen."""
+    masks, found = moved(SHIFTS[name], targets)
+    _, crowds = moved(SHIFTS[name], targets * np.array([1, 1, 1, 1, 1, 0], np.float32))
+    shares = masks.sum(axis=(1, 2)) / painted(targets).sum(axis=(1, 2, 3))
+    kept, kept_crowds = (boxes[:, 0, 4] >= 0 for boxes in (found, crowds))
+    # A pixel at the edge may be seen or not: a quarter of the smallest box.
+    assert not kept[shares < 0.15].any()
+    assert kept[shares > 0.45].all()
+    assert kept_crowds[shares > 0].all()
+    assert (kept_crowds & ~kept).sum() > 50
+    whole = shares > 0.999
+    np.testing.assert_array_equal(found[whole], crowds[whole] + np.array([0, 0, 0, 0, 0, 1], np.float32))
+
+
+@pytest.mark.parametrize("name", UNMOVED)
+def test_tones_and_erased_rectangles_leave_boxes(targets: np.ndarray, name: str) -> None:
+    """Nothing of them changes."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation.boxes import move
+
+    found = move(UNMOVED[name], tf.constant(targets), (HEIGHT, WIDTH), draws())
+    np.testing.assert_array_equal(found, targets)
+
+
+def test_rows_without_an_object_stay_so(targets: np.ndarray) -> None:
+    """Wherever their place comes to lie."""
+    none = targets.copy()
+    none[..., 4] = -1
+    for change in MOVES.values():
+        _, found = moved(change, none)
+        np.testing.assert_array_equal(found[..., 4], -1)
+
+
+def test_changes_one_after_another_know_the_size(targets: np.ndarray) -> None:
+    """After a part is cut out, the next change moves boxes within the part, and images and boxes still agree."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation import Augmentation
+    from cnncli.engine.tasks.detection import CenterHeatmap
+
+    changes = (
+        specs.RandomScale(factor=(0.8, 1.25), size=(24, 20)),
+        specs.RandomFlip(),
+        specs.RandomBrightness(factor=0),
+    )
+    objective = CenterHeatmap({"heatmap": (10, 8, 3), "box": (10, 8, 4)}, (HEIGHT, WIDTH), 1)
+    images, found = Augmentation(changes, objective)(
+        tf.constant(painted(targets)), tf.constant(targets), tf.constant([1, 2])
+    )
+    assert images.shape[1:3] == (24, 20)
+    kept = found.numpy()[:, 0, 4] >= 0
+    assert kept.mean() > 0.3
+    for image, box in zip(images.numpy()[kept], found.numpy()[kept, 0], strict=True):
+        np.testing.assert_allclose(around(image[..., 0] > 0.5), box[:4], atol=1.01)
