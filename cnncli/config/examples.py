@@ -9,6 +9,10 @@ from __future__ import annotations
 _SCENES = "task: segmentation\ndata: {source: digit_scenes}\n"
 _MASKS = "task: segmentation\n"
 _BOXES = "task: detection\ndata: {source: digit_boxes}\n"
+_HEADS = (
+    "model: {layers: [Conv2D: {filters: 16, kernel_size: 3, strides: 4, padding: same}], "
+    "heads: {heatmap: [Conv2D: {filters: 10, kernel_size: 1}], box: [Conv2D: {filters: 4, kernel_size: 1}]}}"
+)
 
 KEYS: dict[str, str] = {
     "extends": "extends: base.yaml",
@@ -35,13 +39,13 @@ KEYS: dict[str, str] = {
     "data.group": "data: {source: folder, path: photos, group: '^(.+)_[0-9]+'}",
     "data.augmentation": "data: {augmentation: [RandomFlip: {mode: horizontal}, RandomRotation: {factor: 0.05}]}",
     "data.on_bad_image": "data: {on_bad_image: skip}",
-    "data.on_bad_box": "data: {source: voc, path: cells.zip, on_bad_box: clip}",
+    "data.on_bad_box": "task: detection\n"
+    "data: {source: voc, path: cells.zip, on_bad_box: clip}\n" + _HEADS,
     "model": "model: {layers: [Flatten, Dense: {units: 10}]}",
     "model.blocks": "model: {blocks: {head: {parameters: [units], layers: [Flatten, Dense: {units: $units}]}}}",
     "model.layers": "model: {layers: [Conv2D: {filters: 16, kernel_size: 3}, Flatten, Dense: {units: 10}]}",
     "model.outputs": "model: {layers: [Flatten, Dense: {units: 10, name: digits}], outputs: {digit: digits}}",
-    "model.heads": _BOXES + "model: {layers: [Conv2D: {filters: 16, kernel_size: 3, strides: 4, padding: same}], "
-    "heads: {heatmap: [Conv2D: {filters: 10, kernel_size: 1}], box: [Conv2D: {filters: 4, kernel_size: 1}]}}",
+    "model.heads": _BOXES + _HEADS,
     "train": "train: {epochs: 20, batch_size: 64, optimizer: {Adam: {learning_rate: 1e-3}}}",
     "train.epochs": "train: {epochs: 20}",
     "train.batch_size": "train: {batch_size: 64}",
