@@ -39,8 +39,7 @@ KEYS: dict[str, str] = {
     "data.group": "data: {source: folder, path: photos, group: '^(.+)_[0-9]+'}",
     "data.augmentation": "data: {augmentation: [RandomFlip: {mode: horizontal}, RandomRotation: {factor: 0.05}]}",
     "data.on_bad_image": "data: {on_bad_image: skip}",
-    "data.on_bad_box": "task: detection\n"
-    "data: {source: voc, path: cells.zip, on_bad_box: clip}\n" + _HEADS,
+    "data.on_bad_box": "task: detection\ndata: {source: voc, path: cells.zip, on_bad_box: clip}\n" + _HEADS,
     "model": "model: {layers: [Flatten, Dense: {units: 10}]}",
     "model.blocks": "model: {blocks: {head: {parameters: [units], layers: [Flatten, Dense: {units: $units}]}}}",
     "model.layers": "model: {layers: [Conv2D: {filters: 16, kernel_size: 3}, Flatten, Dense: {units: 10}]}",
