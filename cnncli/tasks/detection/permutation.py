@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
-
 import numpy as np
 
 from cnncli.tasks.detection.resampling import Ranked, selected_ap50
 from cnncli.tasks.detection.rows import Rows
+from cnncli.tasks.permutation import Permutation, remark
 
 NUM_PERMUTATIONS = 2000
 
 
-@dataclass(frozen=True)
-class Permutation:
-    """The test of two runs on the same images.
+class Ap50Permutation(Permutation):
+    """The test of two detectors' AP at IoU 0.5."""
 
-    Attributes:
-        difference: AP at IoU 0.5 of the second run less that of the first.
-        p_value: Share of random exchanges of both runs' images that lead to a difference at least so large.
-    """
-
-    name: ClassVar[str] = "permutation"
-    title: ClassVar[str] = "Permutation test"
-    remark: ClassVar[str] = f"p is two-sided, from {NUM_PERMUTATIONS:,} random exchanges of images"
-
-    difference: float
-    p_value: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
-
-    def cells(self) -> dict[str, str]:
-        """Return a row of a table."""
-        return {"AP50, 2nd − 1st": f"{self.difference:+.4f}", "p": f"{self.p_value:.2g}"}
+    remark = remark(NUM_PERMUTATIONS)
+    score = "AP50"
 
 
-def permutation_test(first: Rows, second: Rows) -> Permutation | None:
+def permutation_test(first: Rows, second: Rows) -> Ap50Permutation | None:
     """Exchange all that both runs detected in random images, again and again; None where images or objects differ.
 
     If both were equally good, an image's detections could as well have come from the other run. The AP of every
@@ -56,9 +36,7 @@ def permutation_test(first: Rows, second: Rows) -> Permutation | None:
     found, *others = (of_second - of_first).tolist()
     if np.isnan(found):
         return None
-    # The exchange of no image is one of all; rounding must not hide that a difference is as large.
-    beyond = np.count_nonzero(np.abs(others) >= abs(found) - 1e-12)
-    return Permutation(found, (beyond + 1) / (NUM_PERMUTATIONS + 1))
+    return Ap50Permutation.of(found, others)
 
 
 def _of_the_same_objects(first: Rows, second: Rows) -> bool:

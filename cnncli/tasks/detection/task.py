@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cnncli.datasets.splits import Splits
     from cnncli.tasks.detection.parity import DetectionParity
-    from cnncli.tasks.detection.permutation import Permutation
+    from cnncli.tasks.detection.permutation import Ap50Permutation
     from cnncli.tasks.detection.predictions import DetectedImage
     from cnncli.tasks.detection.rows import Rows
     from cnncli.tasks.outputs import NamedOutputs
@@ -85,7 +85,7 @@ class DetectionTask(Task):
 
         return read_rows(path)
 
-    def compare(self, first: Rows, second: Rows) -> Permutation | None:
+    def compare(self, first: Rows, second: Rows) -> Ap50Permutation | None:
         """Return a permutation test of the AP at IoU 0.5."""
         from cnncli.tasks.detection.permutation import permutation_test
 

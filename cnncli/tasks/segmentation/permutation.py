@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from cnncli.errors import RunError
 from cnncli.files.characters import from_csv_cell
 from cnncli.files.read import open_text
 from cnncli.runs import limits
+from cnncli.tasks.permutation import Permutation, remark
 from cnncli.tasks.segmentation.evaluation import COLUMNS
 from cnncli.tasks.segmentation.scores import Counts, Floats
 
@@ -32,32 +32,14 @@ class ImageCounts:
     counts: Counts
 
 
-@dataclass(frozen=True)
-class Permutation:
-    """The test of two runs on the same images.
+class MeanIouPermutation(Permutation):
+    """The test of two segmentations' mean IoU."""
 
-    Attributes:
-        difference: Mean IoU of the second run less that of the first.
-        p_value: Share of random exchanges of both runs' images that lead to a difference at least so large.
-    """
-
-    name: ClassVar[str] = "permutation"
-    title: ClassVar[str] = "Permutation test"
-    remark: ClassVar[str] = f"p is two-sided, from {NUM_PERMUTATIONS:,} random exchanges of images"
-
-    difference: float
-    p_value: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
-
-    def cells(self) -> dict[str, str]:
-        """Return a row of a table."""
-        return {"mean IoU, 2nd − 1st": f"{self.difference:+.4f}", "p": f"{self.p_value:.2g}"}
+    remark = remark(NUM_PERMUTATIONS)
+    score = "mean IoU"
 
 
-def permutation_test(first: ImageCounts, second: ImageCounts) -> Permutation | None:
+def permutation_test(first: ImageCounts, second: ImageCounts) -> MeanIouPermutation | None:
     """Exchange the two runs' counts of random images, again and again; None where the images differ.
 
     If both were equally good, any image could as well have come from the other run.
@@ -73,9 +55,7 @@ def permutation_test(first: ImageCounts, second: ImageCounts) -> Permutation | N
     of_first = _means(first.counts.sum(axis=1)[:, None] + moved)
     of_second = _means(second.counts.sum(axis=1)[:, None] - moved)
     found = float(_means(second.counts.sum(axis=1)[:, None])[0] - _means(first.counts.sum(axis=1)[:, None])[0])
-    # The exchange of no image is one of all; rounding must not hide that a difference is as large.
-    beyond = np.count_nonzero(np.abs(of_second - of_first) >= abs(found) - 1e-12)
-    return Permutation(found, (beyond + 1) / (NUM_PERMUTATIONS + 1))
+    return MeanIouPermutation.of(found, of_second - of_first)
 
 
 def _means(counts: np.ndarray) -> Floats:

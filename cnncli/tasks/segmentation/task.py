@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cnncli.tasks.outputs import NamedOutputs
     from cnncli.tasks.predictions import Prediction, PredictionOptions
     from cnncli.tasks.segmentation.parity import SegmentationParity
-    from cnncli.tasks.segmentation.permutation import ImageCounts, Permutation
+    from cnncli.tasks.segmentation.permutation import ImageCounts, MeanIouPermutation
     from cnncli.tasks.segmentation.predictions import SegmentedImage
 
 OVERFIT = 0.99
@@ -106,7 +106,7 @@ class SegmentationTask(Task):
 
         return read_counts(path)
 
-    def compare(self, first: ImageCounts, second: ImageCounts) -> Permutation | None:
+    def compare(self, first: ImageCounts, second: ImageCounts) -> MeanIouPermutation | None:
         """Return a permutation test of the mean IoU."""
         from cnncli.tasks.segmentation.permutation import permutation_test
 
