@@ -5,6 +5,7 @@ They are drawn when they are asked for, always the same: a set for first steps a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.masks.scan import MaskFacts
 from cnncli.datasets.masks.targets import MaskArray, Masks
 from cnncli.datasets.splits import Images, Split
-from cnncli.datasets.targets import Labels
+from cnncli.datasets.targets import Labels, Targets
 
 CLASSES = ("background", *builtin.CLASSES["digits"])
 """Every pixel is of the background or of one digit."""
@@ -47,18 +48,40 @@ class Scenes(NamedTuple):
 
 def collect(data: Data) -> Collection:
     """Return all scenes by split, with the config's channels."""
-    digits = arrays.read(builtin.EMBEDDED)
-    parts = {}
-    for place, (name, number) in enumerate(NUMBERS.items()):
-        scenes = draw(digits.images[name], digits.labels[name], number, seed=place)
-        converted = arrays.to_channels(scenes.images, data.channels)
+
+    def drawn(digits: Images, labels: Labels, number: int, seed: int) -> tuple[Images, Masks]:
+        scenes = draw(digits, labels, number, seed)
         found = MaskFacts.empty(number, len(CLASSES))
         for row, mask in enumerate(scenes.masks):
             found.set(row, mask)
-        targets = Masks(MaskArray(scenes.masks), found.pixels, found.hashes)
-        split = Split(name, converted, targets, [str(row) for row in range(number)])
-        parts[name] = Part(split, facts.of_array(converted))
-    return Collection(CLASSES, parts)
+        return scenes.images, Masks(MaskArray(scenes.masks), found.pixels, found.hashes)
+
+    return collection(data, CLASSES, NUMBERS, drawn)
+
+
+def collection(
+    data: Data,
+    classes: tuple[str, ...],
+    numbers: Mapping[str, int],
+    drawn: Callable[[Images, Labels, int, int], tuple[Images, Targets]],
+) -> Collection:
+    """Return a set that is drawn from the embedded digits.
+
+    Args:
+        data: Says how many channels its images have.
+        classes: Names of its classes.
+        numbers: Examples by split.
+        drawn: Returns images and targets, of the digits and labels of a split, a number of examples and a seed.
+    """
+    digits = arrays.read(builtin.EMBEDDED)
+    parts = {}
+    for seed, (name, number) in enumerate(numbers.items()):
+        images, targets = drawn(digits.images[name], digits.labels[name], number, seed)
+        converted = arrays.to_channels(images, data.channels)
+        parts[name] = Part(
+            Split(name, converted, targets, [str(row) for row in range(number)]), facts.of_array(converted)
+        )
+    return Collection(classes, parts)
 
 
 def draw(digits: Images, labels: Labels, number: int, seed: int) -> Scenes:

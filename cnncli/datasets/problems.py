@@ -111,19 +111,24 @@ def _masks(passport: dict[str, Any]) -> Iterator[Finding]:
     for split, found in passport.get("targets", {}).items():
         void, turned = found.get("void", _NONE), found.get("turned_alone", _NONE)
         if void["num_images"]:
-            number, named = counted(void["num_images"], "image"), _some(void["examples"], void["num_images"])
+            number, named = _images(void)
             yield Finding(
                 "W412",
                 f"no pixel of the mask counts in {number} of the {split} split: {named}",
                 "Nothing is learned from them and nothing is measured. Remove them, or check data.ignore.",
             )
         if turned["num_images"]:
-            number, named = counted(turned["num_images"], "image"), _some(turned["examples"], turned["num_images"])
+            number, named = _images(turned)
             yield Finding(
                 "W413",
                 f"EXIF turns the image or its mask, but not both, in {number} of the {split} split: {named}",
                 "Look at them with `cnn data --samples`; if they do not fit, remove the orientation from the file.",
             )
+
+
+def _images(told: dict[str, Any]) -> tuple[str, str]:
+    """Return how many images a passport tells of, and the names of some."""
+    return counted(told["num_images"], "image"), _some(told["examples"], told["num_images"])
 
 
 def _boxes(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
@@ -141,17 +146,14 @@ def _boxes(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
         unclear, shared = found.get("unclear", _NONE), found.get("same_cell", {"num_objects": 0})
         repeated = found.get("repeated", _NONE)
         if repeated["num_images"]:
-            number, named = (
-                counted(repeated["num_images"], "image"),
-                _some(repeated["examples"], repeated["num_images"]),
-            )
+            number, named = _images(repeated)
             yield Finding(
                 "W417",
                 f"an object is there twice, with the same box and class, in {number} of the {split} split: {named}",
                 "Remove one of the two: no network can find both, and the score counts each.",
             )
         if unclear["num_images"]:
-            number, named = counted(unclear["num_images"], "image"), _some(unclear["examples"], unclear["num_images"])
+            number, named = _images(unclear)
             yield Finding(
                 "W415",
                 f"EXIF turns {number} of the {split} split, and nothing tells whether the boxes are turned: {named}",

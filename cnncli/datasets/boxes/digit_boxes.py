@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.config.schema.schema import Data
-from cnncli.datasets import arrays, builtin, facts
+from cnncli.datasets import builtin
 from cnncli.datasets.boxes.targets import Boxes, Corners, Objects
-from cnncli.datasets.collection import Collection, Part
-from cnncli.datasets.digit_scenes import INK, add_noise, background, enlarged, paste
-from cnncli.datasets.splits import Images, Split
+from cnncli.datasets.collection import Collection
+from cnncli.datasets.digit_scenes import INK, add_noise, background, collection, enlarged, paste
+from cnncli.datasets.splits import Images
 from cnncli.datasets.targets import Labels
 
 CLASSES = builtin.CLASSES["digits"]
@@ -48,14 +48,12 @@ class DigitBoxes(NamedTuple):
 
 def collect(data: Data) -> Collection:
     """Return all images by split, with the config's channels."""
-    digits = arrays.read(builtin.EMBEDDED)
-    parts = {}
-    for place, (name, number) in enumerate(NUMBERS.items()):
-        drawn = draw(digits.images[name], digits.labels[name], number, seed=place)
-        converted = arrays.to_channels(drawn.images, data.channels)
-        split = Split(name, converted, Boxes(drawn.objects, MOST), [str(row) for row in range(number)])
-        parts[name] = Part(split, facts.of_array(converted))
-    return Collection(CLASSES, parts)
+
+    def drawn(digits: Images, labels: Labels, number: int, seed: int) -> tuple[Images, Boxes]:
+        found = draw(digits, labels, number, seed)
+        return found.images, Boxes(found.objects, MOST)
+
+    return collection(data, CLASSES, NUMBERS, drawn)
 
 
 def draw(digits: Images, labels: Labels, number: int, seed: int) -> DigitBoxes:
