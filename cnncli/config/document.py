@@ -16,6 +16,7 @@ from cnncli.layers.named import written as written_argument
 _LATER = {
     **dict.fromkeys(("test", "folds", "fold", "group", "images", "masks", "classes", "ignore")),
     "on_bad_box": "error",
+    "train_on_validation": False,
     "keep_proof": True,
     "dice": 0.0,
     "boundary": 0.0,

@@ -33,6 +33,7 @@ KEYS: dict[str, str] = {
     "data.resize.method": "data: {resize: {method: area}}",
     "data.resize.fit": "data: {resize: {fit: pad}}",
     "data.validation": "data: {validation: 0.15}",
+    "data.train_on_validation": "data: {train_on_validation: true, validation: 0}",
     "data.test": "data: {test: 0.15}",
     "data.folds": "data: {folds: 5, fold: 1}",
     "data.fold": "data: {folds: 5, fold: 2}",

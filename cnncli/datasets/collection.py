@@ -35,6 +35,11 @@ class Part:
         groups = None if self.groups is None else [self.groups[row] for row in indices.tolist()]
         return Part(self.split.take(indices, name), self.facts.take(indices), groups)
 
+    def joined(self, other: Part) -> Part:
+        """Return these examples and those of another part of the same source behind them."""
+        groups = None if self.groups is None or other.groups is None else [*self.groups, *other.groups]
+        return Part(self.split.joined(other.split), self.facts.joined(other.facts), groups)
+
 
 @dataclass(frozen=True)
 class BadFile:

@@ -31,6 +31,8 @@ def divide(parts: Mapping[str, Part], data: Data, seed: int) -> dict[str, Part]:
     Raises:
         DataError: If there is no such split, or the share leaves nothing to train on.
     """
+    if data.train_on_validation:
+        parts = _joined(parts)
     if data.test and "test" not in parts:
         train = parts["train"]
         chosen = held_out_groups(_strata(train), related(train), _ranks(train.facts.digests, seed), data.test)
@@ -39,6 +41,21 @@ def divide(parts: Mapping[str, Part], data: Data, seed: int) -> dict[str, Part]:
     if data.folds is not None:
         return _with_fold(parts, data.folds, data.fold, seed)
     return _with_validation(parts, data, seed)
+
+
+def _joined(parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Return the source's splits, those for training and for validation made one.
+
+    Raises:
+        DataError: If the source has no validation split.
+    """
+    if "validation" not in parts:
+        raise DataError(
+            f"data.train_on_validation is true, but the data has only {', '.join(parts)}",
+            hint="Remove data.train_on_validation: a source without a validation split trains on all it has.",
+        )
+    others = {name: part for name, part in parts.items() if name != "validation"}
+    return {**others, "train": parts["train"].joined(parts["validation"])}
 
 
 def _with_fold(parts: Mapping[str, Part], folds: int, fold: int | None, seed: int) -> dict[str, Part]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,15 @@ THUMB = 16
 
 _VALUES = np.arange(256, dtype=np.int64)
 _BLOCK = 4096
+
+
+Column = npt.NDArray[Any]
+"""Something known of each image, one row an image."""
+
+
+def both(first: Column | None, second: Column | None) -> Column | None:
+    """Return the rows of two columns, one behind the other; None where either is not known."""
+    return None if first is None or second is None else np.concatenate([first, second])
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,11 @@ class Facts:
     def take(self, indices: npt.NDArray[np.int64]) -> Facts:
         """Return the rows at `indices`."""
         rows = {name: getattr(self, name)[indices] for name in self.columns()}
+        return Facts(**rows, vocabulary=self.vocabulary)
+
+    def joined(self, other: Facts) -> Facts:
+        """Return these rows and those of others of the same source behind them."""
+        rows = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in self.columns()}
         return Facts(**rows, vocabulary=self.vocabulary)
 
     def set(self, row: int, decoded: Decoded, kind: int) -> None:

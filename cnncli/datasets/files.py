@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.datasets.facts import both
 from cnncli.datasets.images import Decoded, Pixels, examine
 from cnncli.datasets.stamps import Hashes, Stamp, Stamps, content_hash, settled, table
 from cnncli.datasets.store import Store
@@ -87,6 +88,18 @@ class Files:
         stamps = None if self.stamps is None else self.stamps[indices]
         contents = None if self.contents is None else self.contents[indices]
         return Files(self.store, names, self.channels, self.plain[indices], self.sizes[indices], stamps, contents)
+
+    def joined(self, other: Files) -> Files:
+        """Return these files and others of the same store behind them."""
+        return Files(
+            self.store,
+            [*self.names, *other.names],
+            self.channels,
+            np.concatenate([self.plain, other.plain]),
+            np.concatenate([self.sizes, other.sizes]),
+            both(self.stamps, other.stamps),
+            both(self.contents, other.contents),
+        )
 
     @classmethod
     def of(cls, store: Store, names: Sequence[str], channels: int) -> Files:

@@ -44,6 +44,15 @@ class Split:
         images = self.images.take(indices) if isinstance(self.images, Files) else self.images[indices]
         return Split(name, images, self.targets.take(indices), [self.ids[i] for i in indices.tolist()])
 
+    def joined(self, other: Split) -> Split:
+        """Return these examples and those of another split of the same source behind them."""
+        targets = self.targets.joined(other.targets)
+        if isinstance(self.images, Files) and isinstance(other.images, Files):
+            return Split(self.name, self.images.joined(other.images), targets, [*self.ids, *other.ids])
+        # Arrays count their examples from 0 in every split.
+        others = [f"{other.name} {name}" for name in other.ids]
+        return Split(self.name, np.concatenate([self.images, other.images]), targets, [*self.ids, *others])
+
     def first_of_each(self, count: int) -> list[int]:
         """Return the rows of the first example of each class, at most `count`; without classes, the first examples."""
         strata = self.targets.strata()

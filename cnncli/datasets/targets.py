@@ -30,6 +30,10 @@ class Targets(Protocol):
         """Return the targets at `rows`, in that order."""
         ...
 
+    def joined(self, other: Any) -> Targets:
+        """Return these targets and those of another split of the same source behind them."""
+        ...
+
     def read(self, row: int) -> Any:
         """Return one target as its source has it."""
         ...
@@ -92,6 +96,10 @@ class ClassNumbers:
     def take(self, rows: npt.NDArray[np.int64]) -> ClassNumbers:
         """Return the class numbers at `rows`."""
         return ClassNumbers(self.labels[rows])
+
+    def joined(self, other: ClassNumbers) -> ClassNumbers:
+        """Return these class numbers and others behind them."""
+        return ClassNumbers(np.concatenate([self.labels, other.labels]))
 
     def read(self, row: int) -> int:
         """Return a class number."""

@@ -83,6 +83,10 @@ class Ink:
         """Return the amounts at `rows`."""
         return Ink(self.amounts[rows])
 
+    def joined(self, other: Ink) -> Ink:
+        """Return these amounts and others behind them."""
+        return Ink(np.concatenate([self.amounts, other.amounts]))
+
     def read(self, row: int) -> float:
         """Return an amount."""
         return float(self.amounts[row])

@@ -117,6 +117,11 @@ class Data(Section):
         description="Fraction of the training examples held out (stratified, by the seed), or a split's name; not used "
         "with folds.",
     )
+    train_on_validation: bool = Field(
+        default=False,
+        description="Whether the source's own validation split is trained on like its training split; a validation "
+        "fraction is then held out of both.",
+    )
     test: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None,
         description="Fraction of the examples held out for the test split, where the source has none of its own "

@@ -77,6 +77,12 @@ class Boxes:
         unclear = None if self.unclear is None else self.unclear[rows]
         return Boxes(tuple(self.objects[row] for row in rows.tolist()), self.capacity, unclear)
 
+    def joined(self, other: Boxes) -> Boxes:
+        """Return the objects of these images and of others of the same source behind them."""
+        unclear = [np.zeros(len(own), np.bool_) if own.unclear is None else own.unclear for own in (self, other)]
+        either = np.concatenate(unclear)
+        return Boxes((*self.objects, *other.objects), self.capacity, either if either.any() else None)
+
     def read(self, row: int) -> Objects:
         """Return the objects of one image in its own pixels."""
         return self.objects[row]

@@ -93,6 +93,12 @@ class DrawnMasks:
             self.coding,
         )
 
+    def joined(self, other: DrawnMasks) -> DrawnMasks:
+        """Return these masks and others of the same source behind them."""
+        return DrawnMasks(
+            [*self.names, *other.names], [*self.sizes, *other.sizes], [*self.objects, *other.objects], self.coding
+        )
+
 
 def from_annotations(store: Store, listing: Listing, origin: str, data: Data, watch: Watch | None) -> MaskSet:
     """Return the masks that the files of annotations draw, which data.masks names.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from cnncli.datasets.examples import listed
+from cnncli.datasets.facts import both
 from cnncli.datasets.files import changed
 from cnncli.datasets.masks.coding import IGNORED, Coding, Mask
 from cnncli.datasets.stamps import Hashes, content_hash
@@ -32,6 +33,10 @@ class MaskSource(Protocol):
 
     def take(self, rows: npt.NDArray[np.int64]) -> MaskSource:
         """Return the masks at `rows`, in that order."""
+        ...
+
+    def joined(self, other: Any) -> MaskSource:
+        """Return these masks and others of the same kind behind them."""
         ...
 
 
@@ -71,6 +76,10 @@ class MaskFiles:
         contents = None if self.contents is None else self.contents[rows]
         return MaskFiles(self.store, [self.names[row] for row in rows.tolist()], self.coding, contents)
 
+    def joined(self, other: MaskFiles) -> MaskFiles:
+        """Return these files and others of the same store behind them."""
+        return replace(self, names=[*self.names, *other.names], contents=both(self.contents, other.contents))
+
 
 @dataclass(frozen=True)
 class MaskArray:
@@ -93,6 +102,10 @@ class MaskArray:
     def take(self, rows: npt.NDArray[np.int64]) -> MaskArray:
         """Return the masks at `rows`."""
         return MaskArray(self.masks[rows])
+
+    def joined(self, other: MaskArray) -> MaskArray:
+        """Return these masks and others of the same size behind them."""
+        return MaskArray(np.concatenate([self.masks, other.masks]))
 
 
 @dataclass(frozen=True)
@@ -119,6 +132,15 @@ class Masks:
         """Return the masks at `rows`."""
         turned_alone = None if self.turned_alone is None else self.turned_alone[rows]
         return Masks(self.source.take(rows), self.pixels[rows], self.hashes[rows], turned_alone)
+
+    def joined(self, other: Masks) -> Masks:
+        """Return these masks and others of the same source behind them."""
+        return Masks(
+            self.source.joined(other.source),
+            np.concatenate([self.pixels, other.pixels]),
+            np.concatenate([self.hashes, other.hashes]),
+            both(self.turned_alone, other.turned_alone),
+        )
 
     def read(self, row: int) -> Mask:
         """Return one mask in its own size."""
