@@ -43,6 +43,14 @@ def data_cli(
             "--samples", metavar="PNG", help="Write a grid of examples with their labels, masks or boxes to this file."
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            metavar="PNG",
+            help="Write where all boxes have their centres, how large they are and how many a class has to this file.",
+        ),
+    ] = None,
     to: Annotated[
         tuple[BoxForm, Path] | None,
         typer.Option("--to", metavar="FORM DIR", help="Write images and boxes into a new folder: coco, voc or yolo."),
@@ -73,26 +81,37 @@ def data_cli(
     detected = problems(loaded, splits.passport)
     if not loaded.nodes:  # there is no file with a line to show
         detected = tuple(replace(each, line=None, column=None, excerpt=None) for each in detected)
-    if samples is not None:
-        from cnncli.tasks.task import get_task
-
-        get_task(loaded.task).draw_samples(splits, samples)
+    _draw(loaded, splits, samples, labels)
     converted = None if to is None else _convert(splits, detected, *to)
     if as_json:
         document = _document(splits.passport, detected, samples)
         # Of data without boxes there is nothing to convert, and the document is what it always was.
-        written = {} if converted is None else {"converted": converted.to_json()}
+        written: dict[str, Any] = {} if converted is None else {"converted": converted.to_json()}
+        if labels is not None:
+            written["labels"] = str(labels)
         print_json({**document, **written, "rehash": reread and reread.to_json()})
     else:
         _print(loaded, splits, detected)
-        if samples is not None:
-            err().print(f"samples: {samples}", soft_wrap=True, markup=False)
+        for name, file in (("samples", samples), ("labels", labels)):
+            if file is not None:
+                err().print(f"{name}: {file}", soft_wrap=True, markup=False)
         if converted is not None and to is not None:
             err().print(f"{to[0].value}: {to[1]}, {converted.to_text()}", soft_wrap=True, markup=False)
     if reread is not None:
         print_note(reread.to_text())
     if any(problem.severity == "error" for problem in detected):
         raise typer.Exit(1)
+
+
+def _draw(config: Config, splits: Splits, samples: Path | None, labels: Path | None) -> None:
+    """Write the pictures that are asked for."""
+    from cnncli.tasks.task import get_task
+
+    task = get_task(config.task)
+    if samples is not None:
+        task.draw_samples(splits, samples)
+    if labels is not None:
+        task.draw_labels(splits, labels)
 
 
 def _convert(splits: Splits, detected: tuple[Problem, ...], form: BoxForm, folder: Path) -> Converted | None:

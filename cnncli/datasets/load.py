@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cnncli.analysis.cells import cells_of
 from cnncli.config.location import located, moved
 from cnncli.config.schema.schema import Config, Data
 from cnncli.datasets.boxes.bad_boxes import BadBoxes, what_to_do
@@ -69,7 +70,7 @@ def _load(
 ) -> tuple[Splits, Sequence[BadFile], BadBoxes | None]:
     collection, parts = _divided(config, classes, watch)
     splits = {name: part.split.renamed(name) for name, part in parts.items()}
-    document = passport(config.data, collection, parts, has_network=bool(config.nodes))
+    document = passport(config.data, collection, parts, cells_of(config))
     found = Splits(collection.classes, splits["train"], splits.get("validation"), splits.get("test"), document)
     return found, collection.bad_files, collection.bad_boxes
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.analysis.cells import Cells
 from cnncli.config.schema.schema import Data
 from cnncli.datasets import cache
-from cnncli.datasets.boxes.statistics import STRIDE, in_same_cell
+from cnncli.datasets.boxes.statistics import in_network
 from cnncli.datasets.boxes.targets import Boxes
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.duplicates import group_numbers, near_pairs
@@ -24,7 +25,7 @@ _EXAMPLES = 20
 
 
 def passport(
-    data: Data, collection: Collection, parts: Mapping[str, Part], has_network: bool = False
+    data: Data, collection: Collection, parts: Mapping[str, Part], cells: Cells | None = None
 ) -> dict[str, Any]:
     """Return the passport of divided data, as plain data for JSON.
 
@@ -32,7 +33,7 @@ def passport(
         data: The config's `data` section.
         collection: What the source holds.
         parts: The splits that the config makes of it.
-        has_network: Whether the size of the images is that of a network, and not one that stands for none.
+        cells: Those of the network, where it is a detector.
 
     Returns:
         source, path, classes, counts {split: {class: number}}, num_examples {split: number},
@@ -56,26 +57,16 @@ def passport(
         "ignored_files": collection.ignored_files,
         "ignored_folders": list(collection.ignored_folders),
         **({} if collection.bad_boxes is None else {"bad_boxes": collection.bad_boxes.to_json()}),
-        **_of_targets(collection.classes, ordered, data if has_network else None),
+        **_of_targets(collection.classes, ordered, data, cells),
     }
 
 
-def _of_targets(classes: tuple[str, ...], parts: Mapping[str, Part], data: Data | None) -> dict[str, Any]:
-    """Return what targets tell besides their counts; it is not kept, for it is quickly found.
-
-    Args:
-        classes: Names of the classes.
-        parts: The splits.
-        data: The size that the network reads; None where there is no network.
-    """
+def _of_targets(classes: tuple[str, ...], parts: Mapping[str, Part], data: Data, cells: Cells | None) -> dict[str, Any]:
+    """Return what targets tell besides their counts; it is not kept, for it is quickly found."""
     told = {name: part.split.targets.passport(classes, part.split.ids) for name, part in parts.items()}
     for name, part in parts.items():
-        if isinstance(part.split.targets, Boxes) and data is not None:
-            told[name]["same_cell"] = {
-                "stride": STRIDE,
-                "image_size": list(data.image_size),
-                "num_objects": in_same_cell(part.split.targets.fit(data)),
-            }
+        if isinstance(part.split.targets, Boxes) and cells is not None:
+            told[name]["in_network"] = in_network(part.split.targets.fit(data), data, classes, cells)
     return {"targets": told} if any(told.values()) else {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any, NamedTuple
 
 from cnncli.config.schema.schema import BOXED, Config, Data
@@ -15,7 +16,9 @@ from cnncli.plural import counted
 _NAMED = 5
 _RATIO = 10
 _SHARED = 0.01
-"""Share of objects that are not found from which on it is worth a warning."""
+"""Share of objects that are not found, or not seen as a whole, from which on it is worth a warning."""
+_LEAST_CELLS = 2
+"""Cells along a side of a class's median object below which it is learned in the one cell of its centre."""
 _NONE: dict[str, Any] = {"num_images": 0, "examples": []}
 
 
@@ -143,8 +146,7 @@ def _boxes(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
             yield Finding("W414", f"{what_was_done(bad)}: {named}", how)
 
     for split, found in passport.get("targets", {}).items():
-        unclear, shared = found.get("unclear", _NONE), found.get("same_cell", {"num_objects": 0})
-        repeated = found.get("repeated", _NONE)
+        unclear, repeated = found.get("unclear", _NONE), found.get("repeated", _NONE)
         if repeated["num_images"]:
             number, named = _images(repeated)
             yield Finding(
@@ -160,16 +162,49 @@ def _boxes(config: Config, passport: dict[str, Any]) -> Iterator[Finding]:
                 "They are taken for boxes of the upright image. Look at them with `cnn data --samples`; if they do not "
                 "fit, remove the orientation from the file.",
             )
-        total = sum(found["objects"].values()) if shared["num_objects"] else 0
-        if shared["num_objects"] > _SHARED * total:
-            height, width = shared["image_size"]
-            yield Finding(
-                "W416",
-                f"the centres of {counted(shared['num_objects'], 'object')} of the {split} split, of {total:,}, are in "
-                f"the same {shared['stride']}×{shared['stride']} pixels as another's, in images of {height}×{width}",
-                "A network with one object a cell cannot find both. Enlarge data.image_size.",
-                "data.image_size",
-            )
+        if "in_network" in found:
+            yield from _in_network(split, found["in_network"])
+
+
+def _in_network(split: str, found: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what a detector cannot learn of a split's objects: too close together, too small, too large."""
+    cell, image, total = _times(found["stride"]), _times(found["image_size"]), found["num_objects"]
+    if found["same_cell"] > _SHARED * total:
+        yield Finding(
+            "W416",
+            f"the centres of {counted(found['same_cell'], 'object')} of the {split} split, of {total:,}, are in the "
+            f"same {cell} pixels as another's, in images of {image}; {found['same_cell_and_class']:,} of them as one's "
+            "of the same class",
+            "A network with one object a cell cannot find both. Enlarge data.image_size, or give the heatmap a smaller "
+            "stride.",
+            "data.image_size",
+        )
+    if split != "train":  # What follows is much the same in the other splits.
+        return
+    least = _LEAST_CELLS**2 * prod(found["stride"])
+    medians = {name: sizes["median"] for name, sizes in found["box_sizes"].items()}
+    small = [f"{name} ({_times(median)})" for name, median in medians.items() if prod(median) < least]
+    if small:
+        yield Finding(
+            "W418",
+            f"the median object of {counted(len(small), 'class')} is smaller than {_LEAST_CELLS}×{_LEAST_CELLS} cells "
+            f"of {cell} pixels, in images of {image}: {_some(small)}",
+            "Each is learned in a single cell. Enlarge data.image_size, or give the heatmap a smaller stride.",
+            "data.image_size",
+        )
+    if found["larger_than_field"] > _SHARED * total:
+        yield Finding(
+            "W419",
+            f"{counted(found['larger_than_field'], 'object')} of the train split, of {total:,}, are larger than the "
+            f"{_times(found['field'])} pixels that a cell sees, in images of {image}: their edges are guessed",
+            "Add convolutions or a coarser plane before the heads, as a U-Net does, or reduce data.image_size.",
+            "model",
+        )
+
+
+def _times(sizes: list[float]) -> str:
+    """Return height×width: "4×4", "4×3.984"."""
+    return "×".join(f"{size:.4g}" for size in sizes)
 
 
 def _bad_box(item: dict[str, str]) -> str:

@@ -94,6 +94,7 @@ class Pictures:
         example: The image that the feature maps are of.
         maps: Feature maps, layer by layer.
         examples: What the run's task draws of the examples for its sections, or None.
+        labels: What the training split's targets are as a whole, or None.
         heats: Attribution of some predictions.
         replay: The recorded training, or None.
         missing: Why something is not there, a sentence each.
@@ -103,6 +104,7 @@ class Pictures:
     example: Image | None = None
     maps: tuple[Image, ...] = ()
     examples: Any = None
+    labels: Image | None = None
     heats: tuple[Heat, ...] = ()
     replay: Replay | None = None
     missing: tuple[str, ...] = ()

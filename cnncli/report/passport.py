@@ -119,19 +119,39 @@ def _of_boxes(boxes: dict[str, dict[str, Any]], bad: dict[str, Any] | None) -> I
     for split, told in boxes.items():
         each, empty = told["objects_per_image"], told["empty"]["num_images"]
         number = f"{sum(told['objects'].values()):,} in {split}, {each['min']:,} to {each['max']:,} an image"
-        shared = told.get("same_cell")
-        close = (
-            f"; {shared['num_objects']:,} in the same {shared['stride']}×{shared['stride']} pixels" if shared else ""
-        )
+        own = told.get("in_network")
+        close = f"; {own['same_cell']:,} in the same {_times(own['stride'])} pixels" if own else ""
         yield Entry("Objects", f"{number}, median {each['median']:g}; {counted(empty, 'image')} without{close}")
-    measured = boxes["train"]["box_sizes"] if boxes else {}
+    train = boxes.get("train", {})
+    measured, resized = train.get("box_sizes", {}), train.get("in_network", {}).get("box_sizes", {})
     for name in list(measured)[:_MOST_SIZES]:
-        smallest, median, largest = (_rounded(measured[name][key]) for key in ("smallest", "median", "largest"))
-        yield Entry("Boxes", f"{name}: smallest {smallest}, median {median}, largest {largest}")
+        sizes = _sizes(measured[name])
+        named = ", ".join(f"{key} {size}" for key, size in sizes.items())
+        inside = _sizes(resized[name]) if name in resized else sizes
+        after = f"; resized {', '.join(inside.values())}" if inside != sizes else ""
+        yield Entry("Boxes", f"{name}: {named}{after}")
     if len(measured) > _MOST_SIZES:
         yield Entry("Boxes", f"… and of {counted(len(measured) - _MOST_SIZES, 'more class')}")
+    if "in_network" in train:
+        yield Entry("Cells", _cells(train["in_network"]))
     if bad is not None:
         yield Entry("Bad boxes", f"{bad['num_dropped']:,} left out, {bad['num_clipped']:,} clipped")
+
+
+def _cells(found: dict[str, Any]) -> str:
+    """Return how large a network's cells are, how much each sees, and how many objects of training are larger."""
+    size, field = _times(found["stride"]), found["field"]
+    seen = "the image" if field is None else _times(field)
+    return f"{size} pixels, each sees {seen}; {counted(found['larger_than_field'], 'object')} of train larger than that"
+
+
+def _times(sides: list[float]) -> str:
+    return "×".join(f"{side:.4g}" for side in sides)
+
+
+def _sizes(measured: dict[str, list[float]]) -> dict[str, str]:
+    """Return the smallest, the median and the largest size in words."""
+    return {key: _rounded(measured[key]) for key in ("smallest", "median", "largest")}
 
 
 def _rounded(size: list[float]) -> str:

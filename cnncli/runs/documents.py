@@ -98,18 +98,33 @@ _MASKS = record({"pixels": mapped(whole()), "ignored_pixels": whole(), "void": _
 """What a passport tells of a split's masks."""
 
 _BOX_SIZE = listed(number(0), 2, 2)
+_BOX_SIZES = mapped(record(dict.fromkeys(("smallest", "median", "largest"), _BOX_SIZE)))
+_IN_NETWORK = record(
+    {
+        "image_size": _SIZE,
+        "stride": _BOX_SIZE,
+        "field": optional(_SIZE),
+        "box_sizes": _BOX_SIZES,
+        "num_objects": whole(),
+        "same_cell": whole(),
+        "same_cell_and_class": whole(),
+        "larger_than_field": whole(),
+    }
+)
+"""What these are for a detector."""
+
 _BOXES = record(
     {
         "objects": mapped(whole()),
         "objects_per_image": record({"min": whole(), "median": number(0), "max": whole()}),
-        "box_sizes": mapped(record(dict.fromkeys(("smallest", "median", "largest"), _BOX_SIZE))),
+        "box_sizes": _BOX_SIZES,
         "num_difficult": whole(),
         "num_crowd": whole(),
         "empty": _FOUND,
         "unclear": _FOUND,
         "repeated": _FOUND,
     },
-    {"same_cell": record({"stride": whole(1), "image_size": _SIZE, "num_objects": whole()})},
+    {"in_network": _IN_NETWORK},
 )
 """What a passport tells of a split's objects."""
 

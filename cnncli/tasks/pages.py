@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cnncli.datasets.splits import Split
-    from cnncli.report.html_material import Tile
+    from cnncli.report.html_material import Image, Tile
     from cnncli.report.html_page import Section
     from cnncli.report.page import Page
     from cnncli.runs.run import Run
@@ -193,6 +193,10 @@ class Pages(ABC):
 
     def pictures(self, evaluated: EvaluatedSplit) -> Any:  # noqa: ARG002 - for tasks that draw some
         """Return the examples drawn for `sections`, which find them in the report's material."""
+        return None
+
+    def labels(self, split: Split, classes: Sequence[str]) -> Image | None:  # noqa: ARG002
+        """Return a picture of what a split's targets are as a whole; None for a task without one."""
         return None
 
     def kinds(self) -> tuple[str, ...]:

@@ -141,6 +141,14 @@ class Task(ABC):
 
         return draw(splits, path)
 
+    def draw_labels(self, splits: Splits, path: Path) -> Path:  # noqa: ARG002 - for tasks whose targets have places
+        """Write a picture of what the training split's targets are as a whole: `cnn data --labels`.
+
+        Raises:
+            CnnError: If the task has no such picture, or the file cannot be written.
+        """
+        raise CnnError("--labels is for boxes", "The examples of other tasks are drawn by --samples.")
+
     def drawing(self, prediction: Prediction) -> Drawing | None:  # noqa: ARG002 - for tasks that have some
         """Return what draws a prediction over its image, or None where it is of the image as a whole."""
         return None

@@ -11,10 +11,9 @@ import numpy.typing as npt
 from cnncli.datasets.examples import listed
 
 if TYPE_CHECKING:
+    from cnncli.analysis.cells import Cells
+    from cnncli.config.schema.schema import Data
     from cnncli.datasets.boxes.targets import Boxes, Objects
-
-STRIDE = 4
-"""Pixels of the network's input for a cell, as most detectors of centres have it."""
 
 
 def told(boxes: Boxes, classes: Sequence[str], ids: Sequence[str]) -> dict[str, Any]:
@@ -43,15 +42,21 @@ def told(boxes: Boxes, classes: Sequence[str], ids: Sequence[str]) -> dict[str, 
             "median": float(np.median(numbers)) if len(numbers) else 0.0,
             "max": int(numbers.max(initial=0)),
         },
-        "box_sizes": {
-            name: _sizes(corners[labels == label]) for label, name in enumerate(classes) if (labels == label).any()
-        },
+        "box_sizes": _by_class(corners, labels, classes),
         "num_difficult": sum(int(own.difficult.sum()) for own in boxes.objects),
         "num_crowd": sum(int(own.crowd.sum()) for own in boxes.objects),
         "empty": listed(numbers == 0, ids),
         "unclear": listed(unclear, ids),
         "repeated": listed(np.array([_has_twice(own) for own in boxes.objects], np.bool_), ids),
     }
+
+
+def _by_class(
+    corners: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], classes: Sequence[str]
+) -> dict[str, dict[str, list[float]]]:
+    """Return how large the boxes of each class are that has some."""
+    chosen = ((name, labels == label) for label, name in enumerate(classes))
+    return {name: _sizes(corners[own]) for name, own in chosen if own.any()}
 
 
 def _sizes(corners: npt.NDArray[np.float64]) -> dict[str, list[float]]:
@@ -71,16 +76,40 @@ def _has_twice(own: Objects) -> bool:
     return len(np.unique(rows, axis=0)) < len(rows)
 
 
-def in_same_cell(fitted: npt.NDArray[np.float32]) -> int:
-    """Return the number of objects whose centre is in a cell that another one of the image has already.
-
-    A detector with one object a cell cannot find both.
+def in_network(fitted: npt.NDArray[np.float32], data: Data, classes: Sequence[str], cells: Cells) -> dict[str, Any]:
+    """Return what the objects of a split are for a network; crowds are left out, for nothing is learned from them.
 
     Args:
         fitted: As `Boxes.fit` returns them.
+        data: The size that the network reads.
+        classes: Names of the classes.
+        cells: The network's cells.
+
+    Returns:
+        image_size, stride and field (null where a cell sees the whole image) as height and width; box_sizes {class:
+        smallest, median and largest} as in `told`, but in the network's pixels; num_objects; same_cell, the number of
+        objects whose centre is in a cell that another one of the image has already, and same_cell_and_class, where the
+        other is of the same class; larger_than_field, the number of those that are higher or wider than what a cell
+        sees.
     """
     real = (fitted[..., 4] >= 0) & (fitted[..., 5] > 0)
-    centres = (fitted[..., :2] + fitted[..., 2:4]) / 2
-    rows = np.broadcast_to(np.arange(len(fitted))[:, None], real.shape)
-    cells = np.stack([rows, *np.moveaxis(centres // STRIDE, -1, 0)], axis=-1)[real]
-    return len(cells) - len(np.unique(cells, axis=0))
+    corners, labels = fitted[real][:, :4].astype(np.float64), fitted[real][:, 4].astype(np.int64)
+    sizes = corners[:, [3, 2]] - corners[:, [1, 0]]
+    places = ((corners[:, [1, 0]] + corners[:, [3, 2]]) / 2 // np.array(cells.stride)).astype(np.int64)
+    images = np.nonzero(real)[0]
+    larger = np.zeros(len(sizes), np.bool_) if cells.field is None else (sizes > cells.field).any(axis=1)
+    return {
+        "image_size": list(data.image_size),
+        "stride": list(cells.stride),
+        "field": None if cells.field is None else list(cells.field),
+        "box_sizes": _by_class(corners, labels, classes),
+        "num_objects": len(labels),
+        "same_cell": _repeated(np.column_stack([images, places])),
+        "same_cell_and_class": _repeated(np.column_stack([images, places, labels])),
+        "larger_than_field": int(larger.sum()),
+    }
+
+
+def _repeated(rows: npt.NDArray[np.int64]) -> int:
+    """Return the number of rows that are equal to an earlier one."""
+    return len(rows) - len(np.unique(rows, axis=0))

@@ -109,7 +109,7 @@ def _gradcam(network: InspectedNetwork, choice: Choice) -> Figure:
     shown, score, captions = _scored(network, choice)
     trained = network.trained
     heat = attribution.gradcam(trained.model, trained.preprocessing, shown.pixels, score.weights, choice.layer)
-    layer = choice.layer or attribution.last_plane(trained.model).name
+    layer = attribution.gradcam_layer(trained.model, score.weights, choice.layer).name
     title = f"{network.title}: Grad-CAM of {layer}"
     meaning = f"supports the {'prediction' if choice.label is None else 'class'}"
     return figures_heat.heat_figure(_heated(shown, heat, captions), title, meaning)

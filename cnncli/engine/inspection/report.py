@@ -91,6 +91,7 @@ def _pictures(evaluated: EvaluatedRun) -> Pictures:
         example=html_images.picture(shown.pixels[0], f"{shown.names[0]}, true {shown.truths[0]}"),
         maps=tuple(html_images.feature_maps(network, shown.pixels[0])),
         examples=pages.pictures(evaluated),
+        labels=pages.labels(network.splits.train, network.classes),
         heats=tuple(html_images.heats(network, shown)),
         replay=html_images.recording(evaluated.run, pages, network.classes),
     )

@@ -148,6 +148,16 @@ def examples(material: Material) -> Html | None:
     )
 
 
+def labels(material: Material) -> Html | None:
+    """Return what the objects of the training split are as a whole, or None where they are not at hand."""
+    found = material.pictures.labels
+    if found is None:
+        return None
+    how = "Centres and boxes of the training split, in the pixels of the original images; each class has its colour."
+    shown = element("figure", image(found, "sheet"), class_="sheet")
+    return section("labels", "Objects of training", element("p", how), shown)
+
+
 def _gallery(shown: Sequence[Image]) -> Html:
     figures = [element("figure", image(one, "drawing"), caption(one.caption)) for one in shown]
     return element("div", figures, class_="boxes") if figures else note("None.")
@@ -160,5 +170,6 @@ SECTIONS = (
     Section("confusion", "Confusion matrix", confusion),
     Section("examples", "Examples", examples),
     ATTRIBUTION,
+    Section("labels", "Objects of training", labels),
 )
 """What the report shows of a detector, in this order."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cnncli.datasets.images import thumbnail
+from cnncli.datasets.splits import Split
+from cnncli.report.figures import to_png
 from cnncli.report.figures_pixels import photo
 from cnncli.report.html_material import Image
 from cnncli.tasks.detection.examples import DetectedExample, DetectedSplit, legend
 from cnncli.tasks.detection.html import ExamplePictures
+from cnncli.tasks.detection.labels import labels_figure
 from cnncli.tasks.detection.marks import drawn, scaled
 from cnncli.tasks.pages import EvaluatedSplit
 
@@ -29,6 +32,12 @@ def example_pictures(evaluated: EvaluatedSplit) -> ExamplePictures:
         return tuple(_picture(found[row]) for row in rows)
 
     return ExamplePictures(pictures(worst), pictures(first), tuple(legend(list(found.values()))))
+
+
+def label_picture(split: Split, classes: tuple[str, ...]) -> Image:
+    """Return where a split's objects are, how large, and how many of each class."""
+    figure = labels_figure(split, classes)
+    return Image(to_png(figure), f"Centres, sizes and numbers of the objects of {split.name}")
 
 
 def _picture(example: DetectedExample) -> Image:

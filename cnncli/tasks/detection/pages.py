@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.figure import Figure
 
+    from cnncli.datasets.splits import Split
     from cnncli.files.form import Form
-    from cnncli.report.html_material import Tile
+    from cnncli.report.html_material import Image, Tile
     from cnncli.report.html_page import Section
     from cnncli.report.page import Page
     from cnncli.tasks.detection.html import ExamplePictures
@@ -141,6 +142,12 @@ class DetectionPages(Pages):
         from cnncli.tasks.detection.html_images import example_pictures
 
         return example_pictures(evaluated)
+
+    def labels(self, split: Split, classes: Sequence[str]) -> Image:
+        """Return where the objects are, how large, and how many of each class."""
+        from cnncli.tasks.detection.html_images import label_picture
+
+        return label_picture(split, tuple(classes))
 
     def tiles(self, document: Mapping[str, Any]) -> Iterator[Tile]:
         """Yield AP50, AP and loss."""

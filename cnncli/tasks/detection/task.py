@@ -70,6 +70,12 @@ class DetectionTask(Task):
 
         return draw_samples(splits, path)
 
+    def draw_labels(self, splits: Splits, path: Path) -> Path:
+        """Write where the training split's objects are, how large, and how many of each class."""
+        from cnncli.tasks.detection.labels import draw_labels
+
+        return draw_labels(splits, path)
+
     def drawing(self, prediction: Prediction) -> DetectedImage:
         """Return the boxes themselves: they draw themselves."""
         return cast("DetectedImage", prediction)

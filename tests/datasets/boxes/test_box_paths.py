@@ -39,5 +39,5 @@ def test_a_path_is_enough(write, encode, pixels):
     )
     passport = inspect(config_of(folder)).passport
     assert passport["targets"]["train"]["objects"] == {"cell": 1}
-    assert "same_cell" not in passport["targets"]["train"]
+    assert "in_network" not in passport["targets"]["train"]
     assert config_of(folder, ["data.on_bad_box=clip"]).data.on_bad_box == "clip"

@@ -6,12 +6,16 @@ from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
+from cnncli.analysis.cells import Cells
 from cnncli.config.schema.schema import Data, Resize
-from cnncli.datasets.boxes.statistics import in_same_cell
+from cnncli.datasets.boxes.statistics import in_network
 from cnncli.datasets.boxes.targets import Boxes, Objects
 from cnncli.datasets.passport import _of_targets
 from cnncli.datasets.problems import findings
+from cnncli.files.form import Unexpected
+from cnncli.runs import documents
 
 EMPTY = {
     "bad_files": [],
@@ -73,47 +77,101 @@ def test_an_object_that_is_there_twice():
     assert boxes.passport(("a", "b"), ("x", "y", "z"))["repeated"] == {"num_images": 1, "examples": ["y"]}
 
 
-def test_objects_in_the_same_cell():
+def seen(boxes, data, stride=(4.0, 4.0), field=(100, 100)):
+    """Return what the objects are for a network with such cells."""
+    return in_network(boxes.fit(data), data, ("a", "b", "c"), Cells(stride, field))
+
+
+@pytest.mark.parametrize("stride", [(4.0, 4.0), (8.0, 6.4)])
+def test_objects_in_the_same_cell(stride):
     """As many as a dictionary of cells counts, for a network that reads the images enlarged."""
     boxes = random_boxes()
     data = Data(source="digit_boxes", image_size=(64, 96), resize=Resize(fit="stretch"))
-    expected = 0
+    all_of_them, of_class = 0, 0
     for own in boxes.objects:
-        cells = Counter()
-        for xmin, ymin, xmax, ymax in own.corners.tolist():
-            cells[int((xmin + xmax) / 2 * 96 / 60 / 4), int((ymin + ymax) / 2 * 64 / 40 / 4)] += 1
-        expected += sum(number - 1 for number in cells.values())
-    assert in_same_cell(boxes.fit(data)) == expected > 5
+        cells, cells_of_class = Counter(), Counter()
+        for (xmin, ymin, xmax, ymax), label in zip(own.corners.tolist(), own.labels.tolist(), strict=True):
+            place = int((xmin + xmax) / 2 * 96 / 60 / stride[1]), int((ymin + ymax) / 2 * 64 / 40 / stride[0])
+            cells[place] += 1
+            cells_of_class[place, label] += 1
+        all_of_them += sum(number - 1 for number in cells.values())
+        of_class += sum(number - 1 for number in cells_of_class.values())
+    found = seen(boxes, data, stride)
+    assert (found["same_cell"], found["same_cell_and_class"]) == (all_of_them, of_class)
+    assert all_of_them > of_class > 0
+    assert found["stride"] == list(stride)
 
 
-def test_crowds_share_cells_with_everything():
+def test_sizes_and_what_is_larger_than_seen():
+    """Height before width, in the network's pixels; one that is only wider than what a cell sees is larger too."""
+    boxes = Boxes.of([objects([[0, 0, 10, 20], [0, 0, 30, 4]]), objects([[0, 0, 12, 30]], labels=[2])])
+    data = Data(source="digit_boxes", image_size=(80, 60), resize=Resize(fit="stretch"))
+    found = seen(boxes, data, field=(50, 20))
+    assert found["box_sizes"] == {
+        "a": {"smallest": [8, 30], "median": [24, 20], "largest": [40, 10]},
+        "c": {"smallest": [60, 12], "median": [60, 12], "largest": [60, 12]},
+    }
+    assert (found["num_objects"], found["larger_than_field"]) == (3, 2)
+    assert seen(boxes, data, field=(60, 30))["larger_than_field"] == 0
+    assert seen(boxes, data, field=None)["larger_than_field"] == 0
+
+
+def test_crowds_are_nothing_for_a_network():
     """They are not trained on."""
     boxes = Boxes.of([objects([[0, 0, 8, 8]] * 3, crowd=[True, False, True])])
-    data = Data(source="digit_boxes", image_size=(40, 60))
-    assert in_same_cell(boxes.fit(data)) == 0
+    found = seen(boxes, Data(source="digit_boxes", image_size=(40, 60)), field=(4, 4))
+    assert (found["same_cell"], found["num_objects"], found["larger_than_field"]) == (0, 1, 1)
 
 
-def test_too_many_in_the_same_cell_are_a_warning():
-    """Where there is a network whose size says where the cells are, and not without one."""
+LIMITS = {
+    "two of 200 in the cell of another": [[4, 4, 16, 16 - n] for n in range(3)],
+    "three of 200 in the cell of another": [[4, 4, 16, 16 - n] for n in range(4)],
+    "8 × 8 pixels are 2 × 2 cells": [[20 * n, 0, 20 * n + 8, 8] for n in range(200)],
+    "8 × 7.9 are fewer": [[20 * n, 0, 20 * n + 7.9, 8] for n in range(200)],
+    "two of 200 larger than seen": [[20 * n, 0, 20 * n + 17, 16] for n in range(2)],
+    "three of 200 larger than seen": [[20 * n, 0, 20 * n + 16, 17] for n in range(3)],
+}
+"""Objects just inside and just beyond each limit; the others of the 200 are 16 × 16 pixels, as much as is seen."""
+
+
+def test_what_a_detector_cannot_learn(golden):
+    """Beside its golden text; nothing on the other side of a limit. Only collisions are told of other splits too."""
+    lines = []
+    data = Data(source="digit_boxes", image_size=(40, 4000), resize=Resize(fit="stretch"))
+    for name, boxes in LIMITS.items():
+        others = [[20 * n, 0, 20 * n + 16, 16] for n in range(len(boxes), 200)]
+        targets = Boxes.of([objects([*boxes, *others], (40, 4000), labels=[n % 2 for n in range(200)])])
+        part = SimpleNamespace(split=SimpleNamespace(targets=targets, ids=["x"]))
+        found = _of_targets(("a", "b"), {"train": part, "test": part}, data, Cells((4.0, 4.0), (16, 16)))
+        lines.append(name)
+        for finding in findings(SimpleNamespace(data=data, nodes=()), {**EMPTY, **found}):
+            lines += [f"    {finding.code} {finding.path}: {finding.message}", f"        {finding.hint}"]
+    golden("objects_in_cells", "\n".join(lines))
+
+
+def test_without_a_detector_there_are_no_cells():
+    """Where nothing is known of a network, nothing is told of it."""
     part = SimpleNamespace(split=SimpleNamespace(targets=random_boxes(), ids=[str(number) for number in range(40)]))
-    data = Data(source="digit_boxes", image_size=(20, 30))
-    found = _of_targets(("a", "b", "c"), {"train": part}, data)
-    passport = {**EMPTY, **found}
-    (warning,) = findings(SimpleNamespace(data=data, nodes=()), passport)
-    number, total = (
-        found["targets"]["train"]["same_cell"]["num_objects"],
-        sum(found["targets"]["train"]["objects"].values()),
-    )
-    assert warning.code == "W416"
-    assert f"centres of {number} objects of the train split, of {total}," in warning.message
-    assert "same_cell" not in _of_targets(("a", "b", "c"), {"train": part}, None)["targets"]["train"]
+    told = _of_targets(("a", "b", "c"), {"train": part}, Data(source="digit_boxes", image_size=(20, 30)), None)
+    assert "in_network" not in told["targets"]["train"]
+
+
+def test_runs_can_be_read_with_and_without_cells():
+    """What is written is of the form that `data.json` must have, and so is what was written before there were cells."""
+    found = seen(random_boxes(), Data(source="digit_boxes", image_size=(20, 30)))
+    told = random_boxes().passport(("a", "b", "c"), [str(number) for number in range(40)])
+    for more in ({"in_network": found}, {"in_network": {**found, "field": None}}, {"same_cell": {"stride": 4}}):
+        documents._targets({**told, **more})
+    with pytest.raises(Unexpected):
+        documents._targets({**told, "in_network": {**found, "stride": 4}})
 
 
 def test_rare_classes_have_no_weights():
     """The warning of imbalance names the score of each class, not an option that detection does not have."""
     many = Boxes.of([objects([[0, 0, 9, 9]], labels=[0])] * 30 + [objects([[0, 0, 9, 9]], labels=[1])] * 2)
     part = SimpleNamespace(split=SimpleNamespace(targets=many, ids=[str(number) for number in range(32)]))
-    passport = {**EMPTY, **_of_targets(("a", "b"), {"train": part}, None), "counts": {"train": many.counts(("a", "b"))}}
     data = Data(source="digit_boxes", image_size=(40, 60))
+    told = _of_targets(("a", "b"), {"train": part}, data, None)
+    passport = {**EMPTY, **told, "counts": {"train": many.counts(("a", "b"))}}
     (warning,) = findings(SimpleNamespace(data=data, nodes=()), passport)
     assert (warning.code, warning.hint) == ("W405", "Look at the average precision of each class.")
