@@ -4,7 +4,8 @@
 
 Writes a small set of images in the files of VOC, COCO and YOLO, spoils one of its files (bytes, tokens, cuts,
 repetitions; of JSON also single values) and loads it, each time with other choices of on_bad_box and on_bad_image. The
-numbers and the peak memory are printed; the first exception that is no known error ends it, with the file.
+numbers and the peak memory are printed; the first exception that is no known error, or the first warning, ends it, with
+the file.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import random
 import resource
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,7 +181,7 @@ def campaign(number: int, seed: int, folder: Path) -> Counter[tuple[str, str]]:
     """Load so many spoilt sets of each source below a folder, and return how they ended.
 
     Raises:
-        Exception: Whatever is no known error; a note says what the file was.
+        Exception: Whatever is no known error, or a warning; a note says what the file was.
     """
     draw, ends = random.Random(seed), Counter[tuple[str, str]]()
     for source, (images, files) in SETS.items():
@@ -196,7 +198,8 @@ def campaign(number: int, seed: int, folder: Path) -> Counter[tuple[str, str]]:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 (root / name).write_bytes(content)
             try:
-                ends[source, _loaded(source, root, draw)] += 1
+                with warnings.catch_warnings(action="error"):
+                    ends[source, _loaded(source, root, draw)] += 1
             except Exception as error:
                 error.add_note(f"{spoilt}: {contents[spoilt]!r}")
                 raise

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import compare as contenders
 import durability_cost
 import predict_speed
+import same_loss
 import streaming
 
 pytestmark = pytest.mark.engine
@@ -56,3 +62,59 @@ def test_rates_of_prediction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert bare["images_per_second"] > 0
     assert min(figures.values()) > 0
     assert len((run.parent / "predictions.csv").read_text(encoding="utf-8").splitlines()) == 31
+
+
+def test_detectors_have_the_same_loss() -> None:
+    """From the same weights, images and boxes the Keras script's first loss is ours, but for float32's rounding."""
+    found = same_loss.losses()
+    assert found["keras"] == pytest.approx(found["cnn"], rel=same_loss.ROUNDING)
+
+
+@pytest.mark.needs("torch")
+def test_torch_has_the_same_loss() -> None:
+    """So is the PyTorch script's."""
+    found = same_loss.losses(os.environ.get("CNNCLI_TORCH_PYTHON", sys.executable))
+    assert found["torch"] == pytest.approx(found["cnn"], rel=same_loss.ROUNDING)
+
+
+BOX = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
+
+
+def test_contenders_see_the_same_boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cnncli reads of the zip that it is given equals the rivals' arrays: pixels, edges and classes."""
+    from cnncli import datasets
+    from cnncli.config.load import load
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    written = {
+        "a": [("RBC", 1, 1, 64, 48), ("WBC", 11, 6, 110, 90)],
+        "b": [],
+        "c": [("Platelets", 5, 5, 4, 9), ("RBC", 100, 80, 129, 96)],  # one without an area, one beyond the edge
+        "d": [("Platelets", 3, 3, 40, 41)],
+    }
+    generator = np.random.default_rng(0)
+    with zipfile.ZipFile(tmp_path / "voc.zip", "w") as archive:
+        for name, stems in (("train", "ac"), ("val", "b"), ("test", "d")):
+            archive.writestr(f"BCCD/ImageSets/Main/{name}.txt", "\n".join(stems))
+        for stem, objects in written.items():
+            file = io.BytesIO()
+            Image.fromarray(generator.integers(0, 256, (96, 128, 3), np.uint8)).save(file, "JPEG")
+            archive.writestr(f"BCCD/JPEGImages/{stem}.jpg", file.getvalue())
+            boxes = "".join(BOX.format(*each) for each in objects)
+            archive.writestr(f"BCCD/Annotations/{stem}.xml", f"<annotation>{boxes}</annotation>")
+    contenders.decoded_boxes(tmp_path / "voc.zip", tmp_path / "cells.npz")
+    contenders.write_coco(tmp_path / "cells.npz")
+    sets = [f"data.path={tmp_path / 'cells.zip'}", "data.validation=0"]
+    config = load(contenders.HERE / "detector.yaml", sets)
+    splits = datasets.load(config)
+    with np.load(tmp_path / "cells.npz") as arrays:
+        assert arrays["y_train"][0, :2].tolist() == [[0, 0, 128, 96, 1], [20, 10, 220, 180, 2]]  # twice as large
+        assert arrays["y_train"][1, :2].tolist() == [[198, 158, 256, 192, 1], [-1] * 5]
+        for split in (splits.train, splits.test):
+            fitted, expected = split.targets.fit(config.data), arrays[f"y_{split.name}"][:, : split.targets.capacity]
+            is_there = expected[..., 4] >= 0
+            np.testing.assert_array_equal(fitted[..., 4], expected[..., 4])
+            np.testing.assert_allclose(fitted[is_there][:, :4], expected[is_there][:, :4], rtol=1e-6)
+            for row, pixels in enumerate(arrays[f"x_{split.name}"]):
+                decoded = np.asarray(Image.open(io.BytesIO(split.images.read(row))))
+                np.testing.assert_array_equal(decoded, pixels)

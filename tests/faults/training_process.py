@@ -35,11 +35,13 @@ STEPS_PER_EPOCH = 37
 
 MOVES = "[{RandomTranslation: {height_factor: 0.1, width_factor: 0.1}}, {RandomRotation: {factor: 0.05}}, MixUp]"
 
-ARCHIVE = "scenes.zip"
-"""Images and masks beside a config that names it."""
+MASKS, BOXES = "scenes.zip", "digits.zip"
+"""Archives of images with masks and with boxes, beside a config that names one."""
 
-MASK_BATCH, NUM_VALIDATION = 4, 37
-NUM_SCENES = STEPS_PER_EPOCH * MASK_BATCH + NUM_VALIDATION
+FEW, NUM_VALIDATION = 4, 37
+"""Batch size of what is in archives, and images for validation."""
+
+NUM_SCENES = STEPS_PER_EPOCH * FEW + NUM_VALIDATION
 
 MASK_MOVES = "[{RandomFlip: {mode: horizontal}}, {RandomScale: {factor: [0.7, 1.5]}}, CutMix]"
 
@@ -47,6 +49,15 @@ MASK_LAYERS = (
     "[{Conv2D: {filters: 8, kernel_size: 3, strides: 2, padding: same, use_bias: false}}, BatchNormalization, ReLU, "
     "{Conv2D: {filters: 3, kernel_size: 1}}]"
 )
+
+BOX_MOVES = "[{RandomFlip: {mode: horizontal}}, {RandomScale: {factor: [0.7, 1.5]}}]"
+
+BOX_LAYERS = (
+    "[{Conv2D: {filters: 8, kernel_size: 3, strides: 2, padding: same, use_bias: false}}, BatchNormalization, ReLU, "
+    "{Conv2D: {filters: 8, kernel_size: 3, strides: 2, padding: same, use_bias: false}}, BatchNormalization, ReLU]"
+)
+
+BOX_HEADS = "{heatmap: [{Conv2D: {filters: 10, kernel_size: 1}}], box: [{Conv2D: {filters: 4, kernel_size: 1}}]}"
 
 VARIANTS: dict[str, list[str]] = {
     "dropout and batch norm": [],
@@ -64,18 +75,32 @@ VARIANTS: dict[str, list[str]] = {
     "every third epoch": ["train.checkpoint={every: {epochs: 3}}"],
     "streamed masks": [
         "task=segmentation",
-        f"data={{source: masks, path: {ARCHIVE}, image_size: [16, 20], channels: 1}}",
+        f"data={{source: masks, path: {MASKS}, image_size: [16, 20], channels: 1}}",
         "data.classes={dark: 0, bright: 1, edge: 2}",
         "data.ignore=9",
         f"data.validation={NUM_VALIDATION / NUM_SCENES}",
         f"data.augmentation={MASK_MOVES}",
         f"model={{layers: {MASK_LAYERS}}}",
-        f"train={{epochs: 6, batch_size: {MASK_BATCH}, ema: 0.95, checkpoint: {{every: {{steps: 15}}}}}}",
+        f"train={{epochs: 6, batch_size: {FEW}, ema: 0.95, checkpoint: {{every: {{steps: 15}}}}}}",
         "train.loss={class_weights: inverse_log, dice: 0.3}",
+    ],
+    "streamed boxes": [
+        "task=detection",
+        f"data={{source: voc, path: {BOXES}, image_size: [32, 40], channels: 1}}",
+        f"data.validation={NUM_VALIDATION / NUM_SCENES}",
+        f"data.augmentation={BOX_MOVES}",
+        f"model={{layers: {BOX_LAYERS}, heads: {BOX_HEADS}}}",
+        f"train={{epochs: 6, batch_size: {FEW}, ema: 0.95, checkpoint: {{every: {{steps: 15}}}}}}",
+        "train.optimizer={Adam: {learning_rate: 0.02}}",
     ],
 }
 
-INTERVAL = {"mid-epoch checkpoints": 5, "every third epoch": 3 * STEPS_PER_EPOCH, "streamed masks": 15}
+INTERVAL = {
+    "mid-epoch checkpoints": 5,
+    "every third epoch": 3 * STEPS_PER_EPOCH,
+    "streamed masks": 15,
+    "streamed boxes": 15,
+}
 """Steps between two checkpoints, where it is not an epoch."""
 
 TOLD = """
@@ -128,8 +153,9 @@ class Workplace:
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "small.yaml").write_text(SMALL, encoding="utf-8")
-        if any(ARCHIVE in value for value in self.overrides):
-            write_scenes(self.folder / ARCHIVE)
+        for name, write in ARCHIVES.items():
+            if any(name in value for value in self.overrides):
+                write(self.folder / name)
 
     @property
     def run(self) -> Path | None:
@@ -199,6 +225,36 @@ def write_scenes(path: Path) -> None:
             mask[:2, :3] = 9
             for kind, pixels in (("images", image), ("masks", mask)):
                 archive.writestr(zipfile.ZipInfo(f"train/{kind}/{number:03}.png"), _png(pixels))
+
+
+def write_digits(path: Path) -> None:
+    """Write grey images of two sizes with up to three digits in VOC's files: some overlap, some images have none."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    digits, generator = load_digits(), np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(NUM_SCENES):
+            height, width = (32, 40) if number % 3 else (48, 44)
+            image, objects = np.zeros((height, width), np.uint8), ""
+            for _ in range(generator.integers(0, 4)):
+                chosen, scale = generator.integers(0, len(digits.target)), generator.integers(1, 4)
+                digit = (digits.images[chosen] * 15).astype(np.uint8).repeat(scale, axis=0).repeat(scale, axis=1)
+                side = len(digit)
+                top, left = generator.integers(0, (height - side + 1, width - side + 1)).tolist()
+                place = image[top : top + side, left : left + side]
+                np.maximum(place, digit, out=place)
+                objects += OBJECT.format(digits.target[chosen], left + 1, top + 1, left + side, top + side)
+            size = f"<size><width>{width}</width><height>{height}</height></size>"
+            archive.writestr(zipfile.ZipInfo(f"JPEGImages/{number:03}.png"), _png(image))
+            annotation = f"<annotation>{size}{objects}</annotation>"
+            archive.writestr(zipfile.ZipInfo(f"Annotations/{number:03}.xml"), annotation)
+
+
+OBJECT = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
+
+ARCHIVES = {MASKS: write_scenes, BOXES: write_digits}
+"""By the name of an archive: what writes it."""
 
 
 def _png(pixels: Any) -> bytes:

@@ -14,7 +14,9 @@ import time
 
 import keras
 import numpy as np
+from box_planes import painted
 from keras import layers
+from keras_planes import detection_loss, detector, segnet
 
 network, path, epochs, precision = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 keras.utils.set_random_seed(0)
@@ -22,42 +24,18 @@ keras.config.set_dtype_policy(precision)
 
 with np.load(path) as data:
     x, y, x_test, y_test = (data[name] for name in ("x_train", "y_train", "x_test", "y_test"))
-masks, batch = network == "segnet", 8 if network == "segnet" else 128
-# Of a mask, the network tells every fourth pixel along an axis.
-y, y_test = (labels[:, 2::4, 2::4] if masks else labels.reshape(-1) for labels in (y, y_test))
+masks, boxes = network == "segnet", network == "detector"
+batch = 8 if masks or boxes else 128
+if boxes:
+    y, y_test = (painted(objects, x.shape[1:3]) for objects in (y, y_test))
+else:
+    # Of a mask, the network tells every fourth pixel along an axis.
+    y, y_test = (labels[:, 2::4, 2::4] if masks else labels.reshape(-1) for labels in (y, y_test))
 if x.ndim == 3:
     x, x_test = x[..., None], x_test[..., None]
 x, x_test = x.astype("float32") / 255, x_test.astype("float32") / 255
 size = len(x) // 10
 x_validation, y_validation, x, y = x[-size:], y[-size:], x[:-size], y[:-size]
-
-
-def conv(inputs, filters, size, strides=1, relu=True):
-    """Apply a convolution, batch normalization and ReLU."""
-    outputs = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(inputs)
-    outputs = layers.BatchNormalization(momentum=0.9)(outputs)
-    return layers.ReLU()(outputs) if relu else outputs
-
-
-def residual(inputs, filters):
-    """Apply a residual block."""
-    outputs = conv(conv(inputs, filters, 3), filters, 3, relu=False)
-    return layers.ReLU()(layers.Add()([inputs, outputs]))
-
-
-def segnet(images):
-    """Apply the network of segnet.yaml; return a logit per class for every fourth pixel along an axis."""
-
-    def up(small, large, filters):
-        big = layers.UpSampling2D(2, interpolation="bilinear")(small)
-        joined = layers.ReLU()(layers.Add()([conv(large, filters, 1, relu=False), big]))
-        return conv(joined, filters, 3)
-
-    fourth = residual(conv(conv(images, 32, 3, 2), 64, 3, 2), 64)
-    eighth = residual(residual(conv(fourth, 128, 3, 2), 128), 128)
-    sixteenth = residual(residual(conv(eighth, 256, 3, 2), 256), 256)
-    joined = conv(up(conv(sixteenth, 128, 1), eighth, 128), 64, 1)
-    return layers.Conv2D(11, 1, dtype="float32")(up(joined, fourth, 64))
 
 
 STACKS = {
@@ -93,17 +71,19 @@ STACKS = {
         layers.Dense(10, dtype="float32"),
     ],
 }
-if masks:
+if masks or boxes:
     images = keras.Input(x.shape[1:])
-    model = keras.Model(images, segnet(images))
+    model = keras.Model(images, segnet(images) if masks else detector(images))
 else:
     model = keras.Sequential([keras.Input(x.shape[1:]), *STACKS[network]()])
 steps = epochs * -(-len(x) // batch)
 schedule = keras.optimizers.schedules.CosineDecay(2e-3, steps)
 model.compile(
     optimizer=keras.optimizers.Adam(schedule),
-    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255 if masks else None),
-    metrics=["accuracy"],
+    loss=detection_loss
+    if boxes
+    else keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255 if masks else None),
+    metrics=[] if boxes else ["accuracy"],
 )
 
 
@@ -127,5 +107,6 @@ watch = TrainingTime()
 validation = (x_validation, y_validation)
 model.fit(x, y, batch_size=batch, epochs=epochs, validation_data=validation, verbose=2, callbacks=[watch])
 seconds = statistics.median(watch.seconds[1:] or watch.seconds)
-_, accuracy = model.evaluate(x_test, y_test, batch_size=batch, verbose=0)
-print(f"RESULT accuracy {accuracy:.4f} epoch_seconds {seconds:.2f} images_per_second {len(x) / seconds:.0f}")
+measured = model.evaluate(x_test, y_test, batch_size=batch, verbose=0)
+score = f"loss {measured:.4f}" if boxes else f"accuracy {measured[1]:.4f}"
+print(f"RESULT {score} epoch_seconds {seconds:.2f} images_per_second {len(x) / seconds:.1f}")

@@ -9,16 +9,22 @@ import time
 
 import numpy as np
 import torch
+from box_planes import painted
 from torch import nn
+from torch_planes import Detector, SegNet, detection_loss
 
 network, path, epochs, precision = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 torch.manual_seed(0)
 
 with np.load(path) as data:
     x, y, x_test, y_test = (data[name] for name in ("x_train", "y_train", "x_test", "y_test"))
-masks, batch = network == "segnet", 8 if network == "segnet" else 128
-# Of a mask, the network tells every fourth pixel along an axis.
-y, y_test = (labels[:, 2::4, 2::4] if masks else labels.reshape(-1) for labels in (y, y_test))
+masks, boxes = network == "segnet", network == "detector"
+batch = 8 if masks or boxes else 128
+if boxes:
+    y, y_test = (painted(objects, x.shape[1:3]) for objects in (y, y_test))
+else:
+    # Of a mask, the network tells every fourth pixel along an axis.
+    y, y_test = ((labels[:, 2::4, 2::4] if masks else labels.reshape(-1)).astype("int64") for labels in (y, y_test))
 if x.ndim == 3:
     x, x_test = x[..., None], x_test[..., None]
 
@@ -31,63 +37,10 @@ def as_tensor(images):
 
 
 x, x_test = as_tensor(x), as_tensor(x_test)
-y, y_test = torch.from_numpy(y.astype("int64")), torch.from_numpy(y_test.astype("int64"))
+y, y_test = torch.from_numpy(y), torch.from_numpy(y_test)
 size = len(x) // 10
 x_validation, y_validation, x, y = x[-size:], y[-size:], x[:-size], y[:-size]
 channels = x.shape[1]
-
-
-def conv(inputs, filters, size, strides=1, relu=True):
-    """Return a convolution, batch normalization and ReLU."""
-    stack = [
-        nn.Conv2d(inputs, filters, size, strides, size // 2, bias=False),
-        nn.BatchNorm2d(filters),
-        *([nn.ReLU(inplace=True)] if relu else []),
-    ]
-    return nn.Sequential(*stack)
-
-
-class Residual(nn.Module):
-    """A residual block."""
-
-    def __init__(self, filters):
-        super().__init__()
-        self.inner = nn.Sequential(conv(filters, filters, 3), conv(filters, filters, 3, relu=False))
-
-    def forward(self, images):
-        """Return what the block makes of images."""
-        return torch.relu_(images + self.inner(images))
-
-
-class Up(nn.Module):
-    """Twice the size, added to the plane of the encoder that has it."""
-
-    def __init__(self, channels, filters):
-        super().__init__()
-        self.side, self.after = conv(channels, filters, 1, relu=False), conv(filters, filters, 3)
-
-    def forward(self, small, large):
-        """Return the plane of the larger size."""
-        big = nn.functional.interpolate(small, scale_factor=2, mode="bilinear")
-        return self.after(torch.relu_(self.side(large) + big))
-
-
-class SegNet(nn.Module):
-    """The network of segnet.yaml."""
-
-    def __init__(self):
-        super().__init__()
-        self.fourth = nn.Sequential(conv(3, 32, 3, 2), conv(32, 64, 3, 2), Residual(64))
-        self.eighth = nn.Sequential(conv(64, 128, 3, 2), Residual(128), Residual(128))
-        self.sixteenth = nn.Sequential(conv(128, 256, 3, 2), Residual(256), Residual(256), conv(256, 128, 1))
-        self.up1, self.between, self.up2 = Up(128, 128), conv(128, 64, 1), Up(64, 64)
-        self.logits = nn.Conv2d(64, 11, 1)
-
-    def forward(self, images):
-        """Return a logit per class for every fourth pixel along an axis."""
-        fourth = self.fourth(images)
-        eighth = self.eighth(fourth)
-        return self.logits(self.up2(self.between(self.up1(self.sixteenth(eighth), eighth)), fourth))
 
 
 STACKS = {
@@ -111,23 +64,28 @@ STACKS = {
         nn.Linear(192, 10),
     ],
 }  # fmt: skip
-model = (SegNet() if masks else nn.Sequential(*STACKS[network]())).to(memory_format=torch.channels_last)
+model = SegNet() if masks else Detector() if boxes else nn.Sequential(*STACKS[network]())
+model = model.to(memory_format=torch.channels_last)
 optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, fused=True)
 steps = epochs * -(-len(x) // batch)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "mixed_bfloat16")
-loss_function = nn.CrossEntropyLoss(ignore_index=255)
+loss_function = detection_loss if boxes else nn.CrossEntropyLoss(ignore_index=255)
 
 
 def measure(images, labels):
-    """Return the accuracy on a split."""
+    """Return the accuracy on a split, or the loss of boxes."""
     model.eval()
     with torch.inference_mode(), autocast:
-        size = 50 if masks else 500
+        size = 50 if masks or boxes else 500
         parts = zip(images.split(size), labels.split(size), strict=True)
-        correct = sum((model(a.float() / 255).argmax(1) == b).sum().item() for a, b in parts)
+        answers = ((model(a.float() / 255).float(), b) for a, b in parts)
+        if boxes:
+            mean = sum(loss_function(a, b).item() * len(b) for a, b in answers) / len(images)
+        else:
+            mean = sum((a.argmax(1) == b).sum().item() for a, b in answers) / (labels != 255).sum().item()
     model.train()
-    return correct / (labels != 255).sum().item()
+    return mean
 
 
 epoch_seconds = []
@@ -145,6 +103,6 @@ for epoch in range(epochs):
     print(f"epoch {epoch + 1} validation {measure(x_validation, y_validation):.4f}", flush=True)
 seconds = statistics.median(epoch_seconds[1:] or epoch_seconds)
 print(
-    f"RESULT accuracy {measure(x_test, y_test):.4f} epoch_seconds {seconds:.2f} "
-    f"images_per_second {len(x) / seconds:.0f}"
+    f"RESULT {'loss' if boxes else 'accuracy'} {measure(x_test, y_test):.4f} epoch_seconds {seconds:.2f} "
+    f"images_per_second {len(x) / seconds:.1f}"
 )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "faults"))
+from training_process import BOXES, write_digits
+from training_process import VARIANTS as VARIANTS_IN_ARCHIVES
 
 from cnncli.runs.events import Silence, StepsDone
 
@@ -113,6 +118,30 @@ def test_resumed_run_is_bit_identical(small_config: Callable[..., Any], tmp_path
     assert digest_of(Path(parts.run)) == digest_of(Path(whole.run))
     assert replay_of(Path(parts.run)) == replay_of(Path(whole.run))
     assert bool(replay_of(Path(whole.run))) == config.train.replay
+
+
+def test_resumed_detector_is_bit_identical(
+    small_config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in mid-epoch while images and boxes stream from a .zip: the same as from memory and without a stop."""
+    from cnncli.engine.input_pipeline import feed
+    from cnncli.engine.training.train import resume, train
+    from cnncli.runs.run import Run
+
+    write_digits(tmp_path / BOXES)
+    batch, steps_per_epoch = 12, 13  # the last batch has 4
+    config = small_config(
+        *(value.replace(BOXES, str(tmp_path / BOXES)) for value in VARIANTS_IN_ARCHIVES["streamed boxes"]),
+        f"train={{epochs: 2, batch_size: {batch}, ema: 0.9, precision: mixed_bfloat16}}",
+    )
+    whole = train(config, tmp_path / "whole", Silence())
+    monkeypatch.setattr(feed, "MEMORY_LIMIT", 0)
+    parts = train(config, tmp_path / "parts", StopAt(17, steps_per_epoch))
+    assert parts.status == "interrupted"
+    run = Run.open(Path(parts.run))
+    resume(run, run.config(), Silence())
+    assert metrics_of(run.path) == metrics_of(Path(whole.run))
+    assert digest_of(run.path) == digest_of(Path(whole.run))
 
 
 def test_a_changed_seed_is_seen(small_config: Callable[..., Any], tmp_path: Path) -> None:
