@@ -1,78 +1,114 @@
-"""Predicted masks and overlays as PNG files, each named after its image."""
+"""Files of predictions, each named after its image: masks, overlays, and labels as YOLO has them."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, NamedTuple, cast
 
 from cnncli.datasets.images import MOST_IN_TILES, examine
 from cnncli.datasets.pictures import Picture, Pictures
 from cnncli.errors import CnnError
 from cnncli.report.files import binary_file, write_text
-from cnncli.tasks.predictions import Drawing, MaskDrawing, PredictedFile
+from cnncli.tasks.predictions import BoxDrawing, Drawing, MaskDrawing, PredictedFile
 from cnncli.tasks.task import get_task
+
+Kind = Literal["mask", "overlay", "labels"]
+"""What a file says of its image; in the JSON its path has this name."""
 
 LEGEND = "classes.csv"
 """File beside the PNG files that says which number and which colour each class has."""
+
+NAMES = "data.yaml"
+"""File beside the folder of labels that names the classes in the order of their numbers."""
+
+LABELS = "labels"
+"""Folder of the labels: with images/ beside it, it is a data set as YOLO has them."""
 
 PIPED = "stdin"
 """Name of an image that came through standard input."""
 
 
-class MaskFiles:
-    """Writes what is predicted for images, file by file, and beside it which number and colour each class has.
+class _Place(NamedTuple):
+    """Where the files of one kind go.
+
+    Attributes:
+        kind: What they say.
+        about: The file that says what the classes are.
+        folder: The folder of the others.
+        names: The file of each image below it.
+    """
+
+    kind: Kind
+    about: Path
+    folder: Path
+    names: dict[Path, Path]
+
+    @classmethod
+    def of(cls, kind: Kind, folder: Path, images: Sequence[Path]) -> _Place:
+        """Return where the files of some images go, given the folder that the user named."""
+        if kind == "labels":
+            return cls(kind, folder / NAMES, folder / LABELS, file_names(images, ".txt"))
+        return cls(kind, folder / LEGEND, folder, file_names(images, ".png"))
+
+
+class PredictionFiles:
+    """Writes what is predicted for images, file by file, and beside it what the classes are.
 
     Args:
         task: Name of the network's task.
         pictures: All images that will come, in their order.
-        masks: Folder for the class numbers, or None.
-        overlays: Folder for the images with the classes' colours laid over them, or None.
+        folders: The folder for each kind of file that is wanted: class numbers of the pixels, images with the
+            prediction laid over them, or lines of boxes.
 
     Raises:
         CnnError: If one of the images lies in a folder where a file would be written: none may be replaced.
     """
 
-    def __init__(self, task: str, pictures: Pictures, masks: Path | None, overlays: Path | None) -> None:
+    def __init__(self, task: str, pictures: Pictures, folders: Mapping[Kind, Path]) -> None:
         self._task = get_task(task)
-        self._folders = {"mask": masks, "overlay": overlays}
-        places = [_place(picture) for picture in pictures]
-        self._names = png_names(places)
-        sources = {os.path.realpath(place.parent) for place in self._names if place.name != PIPED}
-        for folder in self._used().values():
-            _require_no_source_in(folder, self._names.values(), sources)
-
-    def _used(self) -> dict[str, Path]:
-        return {kind: folder for kind, folder in self._folders.items() if folder is not None}
+        images = [_image_path(picture) for picture in pictures]
+        self._places = [_Place.of(kind, folder, images) for kind, folder in folders.items()]
+        sources = {os.path.realpath(image.parent) for image in set(images) if image.name != PIPED}
+        for place in self._places:
+            written = (place.about, *(place.folder / name for name in place.names.values()))
+            _require_no_source_in({path.parent for path in written}, sources)
 
     def written(self, pictures: Iterable[Picture], found: Iterable[PredictedFile]) -> Iterator[PredictedFile]:
-        """Yield the predictions with the files that they were written into; the first brings the legend."""
-        has_legend = False
+        """Yield the predictions with the files that they were written into; the first brings what the classes are."""
+        is_first = True
         for picture, file in zip(pictures, found, strict=True):
             drawing = None if file.prediction is None else self._task.drawing(file.prediction)
             if drawing is None:
                 yield file
                 continue
-            if not has_legend:
-                for folder in self._used().values():
-                    write_text(folder / LEGEND, drawing.classes_csv())
-            has_legend = True
-            yield replace(file, written=self._write(picture, drawing))
+            if is_first:
+                for place in self._places:
+                    write_text(place.about, _about(place.kind, drawing))
+            is_first = False
+            yield replace(file, written={place.kind: _write(place, picture, drawing) for place in self._places})
 
-    def _write(self, picture: Picture, drawing: Drawing) -> dict[str, str]:
-        """Write a prediction's files; return their paths by what they are."""
-        name, written = self._names[_place(picture)], {}
-        for kind, folder in self._used().items():
-            with binary_file(folder / name) as file:
-                if kind == "mask":
-                    cast("MaskDrawing", drawing).write_png(file)
-                else:
-                    _write_overlay(picture, drawing, file)
-            written[kind] = str(folder / name)
-        return written
+
+def _about(kind: Kind, drawing: Drawing) -> str:
+    """Return what the classes are, for the file beside those of a kind."""
+    return cast("BoxDrawing", drawing).data_yaml() if kind == "labels" else drawing.classes_csv()
+
+
+def _write(place: _Place, picture: Picture, drawing: Drawing) -> str:
+    """Write a prediction's file of one kind; return its path."""
+    path = place.folder / place.names[_image_path(picture)]
+    if place.kind == "labels":
+        write_text(path, cast("BoxDrawing", drawing).label_lines())
+        return str(path)
+    with binary_file(path) as file:
+        if place.kind == "mask":
+            cast("MaskDrawing", drawing).write_png(file)
+        else:
+            _write_overlay(picture, drawing, file)
+    return str(path)
 
 
 def _write_overlay(picture: Picture, drawing: Drawing, file: BinaryIO) -> None:
@@ -81,25 +117,31 @@ def _write_overlay(picture: Picture, drawing: Drawing, file: BinaryIO) -> None:
     image.save(file, "PNG")
 
 
-def _place(picture: Picture) -> Path:
+def _image_path(picture: Picture) -> Path:
     """Return where an image is, from the root on; of one from standard input, its name alone."""
     return Path(PIPED) if picture.piped is not None else Path(os.path.abspath(picture.name))  # noqa: PTH100 - keeps links
 
 
-def png_names(places: Iterable[Path]) -> dict[Path, Path]:
-    """Return the PNG file for each image, below some folder: no two have the same.
+def file_names(places: Iterable[Path], suffix: str) -> dict[Path, Path]:
+    """Return the file for each image, below some folder: no two have the same.
 
     Images of one folder keep their names, with another suffix; of several, the folders below the one that holds all are
     kept too. Where that would give two images one file, as a.jpg and a.png, they keep their suffix: a.jpg.png.
+
+    Args:
+        places: Where the images are, from the root on.
+        suffix: Of the files, ".png".
     """
     paths = dict.fromkeys(places)
     common = _common_folder([path for path in paths if path.is_absolute()])
     relative = {path: _below(path, common) for path in paths}
-    names = {path: name.with_suffix(".png") for path, name in relative.items()}
+    names = {path: name.with_suffix(suffix) for path, name in relative.items()}
     while True:
         number = Counter(_key(name) for name in names.values())
         longer = {
-            path: name.with_name(f"{name.name}.png") for path, name in relative.items() if number[_key(names[path])] > 1
+            path: name.with_name(f"{name.name}{suffix}")
+            for path, name in relative.items()
+            if number[_key(names[path])] > 1
         }
         if all(names[path] == name for path, name in longer.items()):
             return names
@@ -124,11 +166,11 @@ def _below(path: Path, folder: Path | None) -> Path:
     return path.relative_to(path.anchor if folder is None else folder)
 
 
-def _require_no_source_in(folder: Path, names: Iterable[Path], sources: set[str]) -> None:
-    """Refuse to write where images lie that are read: a mask could take the place of one."""
-    for parent in dict.fromkeys(folder / name.parent for name in names):
-        if os.path.realpath(parent) in sources:
+def _require_no_source_in(folders: Iterable[Path], sources: set[str]) -> None:
+    """Refuse to write where images lie that are read: a file could take the place of one."""
+    for folder in sorted(folders):
+        if os.path.realpath(folder) in sources:
             raise CnnError(
-                f"{parent} holds images that are to be predicted: a file written there could replace one",
+                f"{folder} holds images that are to be predicted: a file written there could replace one",
                 "Choose another folder.",
             )
