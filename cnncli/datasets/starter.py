@@ -10,7 +10,7 @@ from cnncli.config.dump import flow
 from cnncli.config.starter import write_text
 from cnncli.datasets.masks.starter import starter_for_masks
 from cnncli.datasets.scan import Watch
-from cnncli.datasets.starter_parts import MULTIPLE, fitted_size, head, line, read_as, with_costs
+from cnncli.datasets.starter_parts import MULTIPLE, fitted_size, halved, head, line, read_as, with_costs
 from cnncli.datasets.survey import MaskSurvey, Survey, survey
 from cnncli.plural import counted
 
@@ -118,7 +118,7 @@ def _model(found: Survey, size: tuple[int, int]) -> Iterator[str]:
     yield line("  layers:", "from the image to one number for each class")
     for stage in range(poolings):
         yield f"    - conv: {{filters: {filters[stage]}}}"
-        yield line("    - MaxPooling2D: {pool_size: 2}", _halved(size, stage + 1))
+        yield line("    - MaxPooling2D: {pool_size: 2}", halved(size, stage + 1))
     for _ in range(_last_convolutions(size, poolings)):
         yield f"    - conv: {{filters: {filters[-1]}}}"
     yield line("    - GlobalAveragePooling2D", "the mean of each feature map: any image size fits")
@@ -133,10 +133,6 @@ def _last_convolutions(size: tuple[int, int], poolings: int) -> int:
     stride = 1 << poolings
     seen = 1 + 3 * (stride - 1)
     return ceil((max(size) - seen) / (2 * stride))
-
-
-def _halved(size: tuple[int, int], times: int) -> str:
-    return "×".join(str(side // 2**times) for side in size)
 
 
 def _train(found: Survey) -> Iterator[str]:

@@ -18,6 +18,9 @@ SMALLEST, LARGEST = 32, 224
 MULTIPLE = 16
 """What the sides are multiples of, so that four poolings halve them without a remainder."""
 
+LEAST_FOR_TEST = 20
+"""Images from which on a share of them is kept for the test split, where images have more than a class each."""
+
 _COLUMN = 39
 
 
@@ -86,3 +89,36 @@ def _colours(found: Survey) -> str:
     if found.is_grey:
         return "grey, as all images are"
     return "red, green and blue" + (f"; {found.num_grey:,} of the images are grey" if found.num_grey else "")
+
+
+def shares(found: Survey) -> Iterator[str]:
+    """Yield which examples are kept from training, where images have more than a class each."""
+    validation, test = _held_out(found)
+    if "test" not in found.splits:
+        if test:
+            yield line(f"  test: {test}", "share kept from training: what cnn eval measures")
+        else:
+            yield line("  # test: 0.15", "with more images; until then: cnn eval latest --split validation")
+    if validation:
+        yield line(f"  validation: {validation}", "share of what is left; it chooses the best epoch")
+    else:
+        yield line("  validation: validation", "the data's own split; it chooses the best epoch")
+    if validation or test:
+        yield line("  # group: '^(.+)_[0-9]+'", "images of one film or patient belong on one side of the division")
+
+
+def num_steps(found: Survey, batch_size: int) -> int:
+    """Return about how many batches an epoch has, where `shares` divides the examples."""
+    validation, test = _held_out(found)
+    return max(round(found.num_images * (1 - test) * (1 - validation) / batch_size), 1)
+
+
+def _held_out(found: Survey) -> tuple[float, float]:
+    """Return the shares for validation and test, 0 where the data have such a split or too few images for one."""
+    validation = 0.0 if "validation" in found.splits else 0.2
+    return validation, 0.15 if "test" not in found.splits and found.num_images >= LEAST_FOR_TEST else 0.0
+
+
+def halved(size: tuple[int, int], times: int) -> str:
+    """Return height×width after so many halvings, for a comment."""
+    return "×".join(str(side // 2**times) for side in size)
