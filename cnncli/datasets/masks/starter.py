@@ -39,7 +39,7 @@ def starter_for_masks(found: MaskSurvey, file: Path) -> str:
     """
     size = fitted_size(found, _SIDES, _SIDE_OF_MANY)
     top, *rest = head(found, file)
-    begun = [top, *rest[:2], "task: segmentation                      # a class for every pixel", *rest[2:]]
+    begun = [top, *rest[:2], line("task: segmentation", "a class for every pixel"), *rest[2:]]
     return with_costs([begun, list(_data(found, size)), list(_model(found, size)), list(_train(found))])
 
 
