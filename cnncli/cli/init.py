@@ -23,7 +23,7 @@ def init_cli(
             "--data",
             metavar="PATH",
             help="Look at these images and write a config that suits them: a folder of class folders, or of images "
-            "and masks, a .zip of one, an .npz or a .csv file.",
+            "with masks or boxes (VOC, COCO, YOLO), a .zip of one, an .npz or a .csv file.",
         ),
     ] = None,
 ) -> None:
@@ -50,6 +50,7 @@ def _write_for_data(file: Path, source: str | None, data: Path) -> None:
     if source is not None:
         raise CnnError("--data writes a network that suits the images: use it without --from")
     from cnncli.datasets.starter import write_for_data
+    from cnncli.datasets.survey import BoxSurvey
     from cnncli.plural import counted
 
     with measuring() as watch:
@@ -58,3 +59,5 @@ def _write_for_data(file: Path, source: str | None, data: Path) -> None:
     height, width = found.usual_size
     colour = "grey" if found.is_grey else "in colour"
     print_note(f"{data}: {counted(found.num_images, 'image')} of {classes}, {colour}, usually {height}×{width}.")
+    if isinstance(found, BoxSurvey):
+        print_note(f"{counted(len(found.shares), 'object')} with boxes.")

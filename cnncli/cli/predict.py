@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli.console import Count, err, loading_tensorflow, out, print_json_list, print_note, print_page, telling
+from cnncli.cli.console import (
+    Count,
+    err,
+    loading_tensorflow,
+    out,
+    print_json_list,
+    print_line,
+    print_note,
+    print_page,
+    telling,
+)
 from cnncli.cli.moved import MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir, Trust
 
 if TYPE_CHECKING:
     from cnncli.serving.predict import Network
-    from cnncli.tasks.predictions import PredictedFile, PredictionsCsv
+    from cnncli.serving.prediction_files import Kind
+    from cnncli.tasks.detection.counts import ObjectCounts
+    from cnncli.tasks.predictions import PredictedFile
 
 MOST_DRAWN = 4
 MOST_NAMED = 10
@@ -25,6 +37,19 @@ MOST_NAMED = 10
 MOST_NOTED = 10
 MOST_TOGETHER = 1000
 """Files in one table; of a larger folder, the next table follows when it is known."""
+MOST_CLASSES = 5
+"""Classes whose thresholds are told one by one."""
+
+_NEEDED = {
+    "--masks": "reads_masks",
+    "--tiles": "reads_masks",
+    "--overlays": "has_places",
+    "--threshold": "reads_boxes",
+    "--counts": "reads_boxes",
+    "--coco": "reads_boxes",
+    "--yolo": "reads_boxes",
+}
+"""By option that is not for every task: what is true of those that it is for."""
 
 
 def predict_cli(
@@ -46,7 +71,40 @@ def predict_cli(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Segmentation: write each image with the classes' colours laid over it into this folder.",
+            help="Segmentation and detection: write each image, with the classes' colours laid over it or the boxes "
+            "drawn on it, into this folder. classes.csv names the colours.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SCORE",
+            min=0,
+            max=1,
+            help="Detection: the score from which on an object counts. By default that of each class with the highest "
+            "F1, if `cnn eval --split validation` has measured it; otherwise 0.3.",
+        ),
+    ] = None,
+    counts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV", help="Detection: also write the number of objects of each class in each image to this file."
+        ),
+    ] = None,
+    coco: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JSON",
+            help="Detection: also write the boxes to this file, as results of COCO; the numbers of images and classes "
+            "into a file beside it, NAME_images.json. For AP add --threshold 0.",
+        ),
+    ] = None,
+    yolo: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Detection: write each image's boxes as YOLO's lines, with scores, into the folder labels of this "
+            "one; data.yaml names the classes.",
         ),
     ] = None,
     tiles: Annotated[
@@ -74,6 +132,7 @@ def predict_cli(
 
     Example: cnn predict latest photo.jpg photos/ --top 5 --csv predictions.csv
     Example: cnn predict latest photos/ --masks masks/ --overlays overlays/
+    Example: cnn predict latest frames/ --overlays drawn/ --counts counts.csv --threshold 0.4
     Example: find . -name '*.png' | cnn predict latest -
     """
     from cnncli.datasets.pictures import pictures
@@ -82,22 +141,27 @@ def predict_cli(
     with telling("listing the files"):
         named = pictures(files, sys.stdin.buffer)
     network = _network(run, runs_dir, checkpoint, trust, tiles)
-    if masks is not None or overlays is not None:
-        _require_masks(network.task, "--overlays" if masks is None else "--masks")
+    asked = {"--masks": masks, "--overlays": overlays, "--counts": counts, "--coco": coco, "--yolo": yolo}
+    _require_task(network.task, {**asked, "--threshold": threshold})
     _note_missing_detector(network)
-    from cnncli.serving.mask_files import MaskFiles
+    least = _threshold(network, threshold)
     from cnncli.serving.predict import predict
+    from cnncli.serving.prediction_files import PredictionFiles
+    from cnncli.serving.prediction_tables import prediction_tables
 
     draw = draw or (draw is None and not as_json and out().is_terminal and len(named) <= MOST_DRAWN)
     notes, count = _Notes(), Count("predicting", "predicted")
     with ExitStack() as stack:
         stack.callback(count.hide)
-        found = predict(network, named, top, thumbnails=draw)
-        if masks is not None or overlays is not None:
-            found = MaskFiles(network.task, named, masks, overlays).written(named, found)
+        found = predict(network, named, top, least, thumbnails=draw)
+        every: dict[Kind, Path | None] = {"mask": masks, "overlay": overlays, "labels": yolo}
+        folders = {kind: folder for kind, folder in every.items() if folder is not None}
+        if folders:
+            found = PredictionFiles(network.task, named, folders).written(named, found)
         found = _counted(found, len(named), count)
-        if csv is not None:
-            found = _written(found, stack.enter_context(_predictions_csv(csv)))
+        tables = stack.enter_context(prediction_tables(csv, counts, coco, named, network.classes))
+        total = _object_counts(network)
+        found = _heard(found, [*tables, *([] if total is None else [total.add])])
         if as_json:
             print_json_list(file.to_json() for part in _parts(found, count) for file in notes.heard(part))
             count.hide()
@@ -106,6 +170,7 @@ def predict_cli(
                 _print([file for file in part if file.error is None], network.task, draw)
                 notes.heard(part)
                 notes.print()
+            _print_counts(total)
     notes.print()
     notes.print_rest()
     if notes.num_errors:
@@ -125,21 +190,13 @@ def _counted(found: Iterable[PredictedFile], total: int, count: Count) -> Iterat
         count(number, total)
 
 
-def _written(found: Iterable[PredictedFile], table: PredictionsCsv) -> Iterator[PredictedFile]:
+def _heard(
+    found: Iterable[PredictedFile], listeners: Sequence[Callable[[PredictedFile], None]]
+) -> Iterator[PredictedFile]:
     for file in found:
-        table.add(file)
+        for hear in listeners:
+            hear(file)
         yield file
-
-
-@contextmanager
-def _predictions_csv(path: Path) -> Iterator[PredictionsCsv]:
-    from cnncli.report.files import text_file
-    from cnncli.tasks.predictions import PredictionsCsv
-
-    with text_file(path) as file:
-        table = PredictionsCsv(file)
-        yield table
-        table.close()
 
 
 def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool, tiles: bool) -> Network:
@@ -161,7 +218,7 @@ def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool, tiles
 
     run = find(reference, runs_dir)
     if tiles:
-        _require_masks(run.config().task, "--tiles")
+        _require_task(run.config().task, {"--tiles": tiles})
     with loading_tensorflow():
         from cnncli.engine.evaluation.predict import RunNetwork
         from cnncli.engine.evaluation.tiles import TiledNetwork
@@ -172,13 +229,54 @@ def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool, tiles
         return TiledNetwork(trained) if tiles else RunNetwork(trained)
 
 
-def _require_masks(task: str, option: str) -> None:
-    """Refuse an option that is for masks where the task has none."""
+def _require_task(task: str, asked: Mapping[str, object]) -> None:
+    """Refuse an option that is given but not for the task."""
     from cnncli.config.schema.tasks import TASKS
     from cnncli.errors import CnnError
 
-    if not TASKS[task].reads_masks:
-        raise CnnError(f"{option} is for segmentation; this network was trained for {task}", "Leave the option out.")
+    for option, value in asked.items():
+        able = [name for name, spec in TASKS.items() if getattr(spec, _NEEDED[option])]
+        if value is not None and task not in able:
+            raise CnnError(
+                f"{option} is for {' and '.join(able)}; this network was trained for {task}", "Leave the option out."
+            )
+
+
+def _threshold(network: Network, given: float | None) -> float | Sequence[float]:
+    """Return the score from which on an object counts, of all classes or of each; say it where nobody chose it."""
+    from cnncli.config.schema.tasks import TASKS
+    from cnncli.tasks.predictions import LEAST_SCORE
+
+    if given is not None or not TASKS[network.task].reads_boxes:
+        return LEAST_SCORE if given is None else given
+    if network.thresholds is None:
+        print_note(f"objects count from a score of {LEAST_SCORE:g} (cnn help detection; --threshold sets another)")
+        return LEAST_SCORE
+    scores = [f"{score:.2f}" for score in network.thresholds]
+    by_class = ", ".join(f"{score} {name}" for name, score in zip(network.classes, scores, strict=True))
+    told = by_class if len(scores) <= MOST_CLASSES else f"{min(scores)} to {max(scores)}, by class"
+    print_note(f"objects count from the score with the highest F1 on the validation split: {told}")
+    return network.thresholds
+
+
+def _object_counts(network: Network) -> ObjectCounts | None:
+    """Return what counts objects, for a network that finds some."""
+    from cnncli.config.schema.tasks import TASKS
+
+    if not TASKS[network.task].reads_boxes:
+        return None
+    from cnncli.tasks.detection.counts import ObjectCounts
+
+    return ObjectCounts(network.classes)
+
+
+def _print_counts(counts: ObjectCounts | None) -> None:
+    """Print the objects of all images together, where there are several."""
+    from cnncli.report.page import Page
+
+    if counts is not None and counts.num_images > 1:
+        print_line("")
+        print_page(Page((counts.table(),)))
 
 
 def _note_missing_detector(network: Network) -> None:

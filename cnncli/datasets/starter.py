@@ -8,10 +8,11 @@ from pathlib import Path
 
 from cnncli.config.dump import flow
 from cnncli.config.starter import write_text
+from cnncli.datasets.boxes.starter import starter_for_boxes
 from cnncli.datasets.masks.starter import starter_for_masks
 from cnncli.datasets.scan import Watch
-from cnncli.datasets.starter_parts import MULTIPLE, fitted_size, head, line, read_as, with_costs
-from cnncli.datasets.survey import MaskSurvey, Survey, survey
+from cnncli.datasets.starter_parts import MULTIPLE, fitted_size, halved, head, line, read_as, with_costs
+from cnncli.datasets.survey import BoxSurvey, MaskSurvey, Survey, survey
 from cnncli.plural import counted
 
 FEW = 2_000
@@ -39,8 +40,15 @@ def write_for_data(file: Path, path: Path, watch: Watch | None = None) -> Survey
         CnnError: If the file cannot be written, or the images are not such that a network can learn classes from them.
     """
     found = survey(path, watch)
-    write_text(file, starter_for_masks(found, file) if isinstance(found, MaskSurvey) else starter_for(found, file))
+    write_text(file, _starter(found, file))
     return found
+
+
+def _starter(found: Survey, file: Path) -> str:
+    """Return the text of a config for what was found."""
+    if isinstance(found, MaskSurvey):
+        return starter_for_masks(found, file)
+    return starter_for_boxes(found, file) if isinstance(found, BoxSurvey) else starter_for(found, file)
 
 
 def starter_for(found: Survey, file: Path) -> str:
@@ -118,7 +126,7 @@ def _model(found: Survey, size: tuple[int, int]) -> Iterator[str]:
     yield line("  layers:", "from the image to one number for each class")
     for stage in range(poolings):
         yield f"    - conv: {{filters: {filters[stage]}}}"
-        yield line("    - MaxPooling2D: {pool_size: 2}", _halved(size, stage + 1))
+        yield line("    - MaxPooling2D: {pool_size: 2}", halved(size, stage + 1))
     for _ in range(_last_convolutions(size, poolings)):
         yield f"    - conv: {{filters: {filters[-1]}}}"
     yield line("    - GlobalAveragePooling2D", "the mean of each feature map: any image size fits")
@@ -133,10 +141,6 @@ def _last_convolutions(size: tuple[int, int], poolings: int) -> int:
     stride = 1 << poolings
     seen = 1 + 3 * (stride - 1)
     return ceil((max(size) - seen) / (2 * stride))
-
-
-def _halved(size: tuple[int, int], times: int) -> str:
-    return "×".join(str(side // 2**times) for side in size)
 
 
 def _train(found: Survey) -> Iterator[str]:

@@ -16,7 +16,10 @@ from cnncli.plural import counted
 SMALLEST, LARGEST = 32, 224
 """Shortest and longest side of the images that a network reads, in pixels."""
 MULTIPLE = 16
-"""What the sides are multiples of, so that four poolings halve them without a remainder."""
+"""What the sides are multiples of, so that they can be halved four times without a remainder."""
+
+LEAST_FOR_TEST = 20
+"""Images from which on a share of them is kept for the test split, where images have more than a class each."""
 
 _COLUMN = 39
 
@@ -42,15 +45,21 @@ def _joined(parts: Sequence[Sequence[str]]) -> str:
 def fitted_size(found: Survey, sides: Sequence[tuple[int, int]], side_of_many: int) -> tuple[int, int]:
     """Return height and width for a network: the images' own, up to a limit that suits their number.
 
-    The aspect ratio is that of the usual image, up to 1:2.
-
     Args:
         found: The images.
         sides: Up to how many images, how long the longer side may be.
         side_of_many: How long it may be of more.
     """
+    longest = next((side for number, side in sides if found.num_images <= number), side_of_many)
+    return size_of_side(found, min(longest, LARGEST))
+
+
+def size_of_side(found: Survey, longest: int) -> tuple[int, int]:
+    """Return height and width for a network: the images' own, where these are not longer than that.
+
+    The aspect ratio is that of the usual image, up to 1:2.
+    """
     height, width = found.usual_size
-    longest = min(next((side for number, side in sides if found.num_images <= number), side_of_many), LARGEST)
     scale = min(1.0, longest / max(height, width))
     fitted = [max(SMALLEST, MULTIPLE * floor(scale * side / MULTIPLE + 0.5)) for side in (height, width)]
     shortest = max(fitted) // (2 * MULTIPLE) * MULTIPLE
@@ -67,18 +76,24 @@ def head(found: Survey, file: Path) -> Iterator[str]:
     yield line("seed: 0", "for everything random")
 
 
-def read_as(found: Survey, size: tuple[int, int]) -> Iterator[str]:
-    """Yield where the images are, and how the network reads them: source, path, size and channels."""
+def read_as(found: Survey, size: tuple[int, int], fits: str = "or pad, or crop") -> Iterator[str]:
+    """Yield where the images are, and how the network reads them: source, path, size and channels.
+
+    Args:
+        found: The images.
+        size: Height and width that the network reads.
+        fits: How images of other shapes may be made to fit, besides stretching.
+    """
     height, width = found.usual_size
     yield f"  source: {found.source}"
     yield line(f"  path: {flow(found.path.as_posix())}", "seen from the folder in which cnn is run")
     usual = f"{'usually' if len({*map(tuple, found.sizes.tolist())}) > 1 else 'all'} {height}×{width}"
     yield line(f"  image_size: {flow(list(size))}", f"height, width; the images are {usual}")
-    yield line("", f"multiples of {MULTIPLE}, so that the poolings below divide them evenly")
+    yield line("", f"multiples of {MULTIPLE}, so that the layers below halve them evenly")
     if max(size) < max(height, width):
         yield line("", "larger shows more and takes longer: twice the sides, four times the time")
     if found.aspects_differ:
-        yield line("  # resize: {fit: pad}", "their shapes differ: stretched by default; or pad, or crop")
+        yield line("  # resize: {fit: pad}", f"their shapes differ: stretched by default; {fits}")
     yield line(f"  channels: {1 if found.is_grey else 3}", _colours(found))
 
 
@@ -86,3 +101,36 @@ def _colours(found: Survey) -> str:
     if found.is_grey:
         return "grey, as all images are"
     return "red, green and blue" + (f"; {found.num_grey:,} of the images are grey" if found.num_grey else "")
+
+
+def shares(found: Survey) -> Iterator[str]:
+    """Yield which examples are kept from training, where images have more than a class each."""
+    validation, test = _held_out(found)
+    if "test" not in found.splits:
+        if test:
+            yield line(f"  test: {test}", "share kept from training: what cnn eval measures")
+        else:
+            yield line("  # test: 0.15", "with more images; until then: cnn eval latest --split validation")
+    if validation:
+        yield line(f"  validation: {validation}", "share of what is left; it chooses the best epoch")
+    else:
+        yield line("  validation: validation", "the data's own split; it chooses the best epoch")
+    if validation or test:
+        yield line("  # group: '^(.+)_[0-9]+'", "images of one film or patient belong on one side of the division")
+
+
+def num_steps(found: Survey, batch_size: int) -> int:
+    """Return about how many batches an epoch has, where `shares` divides the examples."""
+    validation, test = _held_out(found)
+    return max(round(found.num_images * (1 - test) * (1 - validation) / batch_size), 1)
+
+
+def _held_out(found: Survey) -> tuple[float, float]:
+    """Return the shares for validation and test, 0 where the data have such a split or too few images for one."""
+    validation = 0.0 if "validation" in found.splits else 0.2
+    return validation, 0.15 if "test" not in found.splits and found.num_images >= LEAST_FOR_TEST else 0.0
+
+
+def halved(size: tuple[int, int], times: int) -> str:
+    """Return height×width after so many halvings, for a comment."""
+    return "×".join(str(side // 2**times) for side in size)

@@ -8,11 +8,14 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from cnncli.config.schema.schema import BOXED, Data
+from cnncli.datasets.boxes.bad_boxes import BadBoxes
+from cnncli.datasets.boxes.targets import Boxes
 from cnncli.datasets.collection import Collection, Part
 from cnncli.datasets.data_path import config_of, source_of, store_of
 from cnncli.datasets.masks.layout import pairs
@@ -118,6 +121,31 @@ class MaskSurvey(Survey):
     pixels: dict[str, int]
 
 
+@dataclass(frozen=True)
+class BoxSurvey(Survey):
+    """What was found at a path of images with boxes; `counts` are the images in which each class occurs.
+
+    Attributes:
+        objects: Training objects of each class.
+        shares: (objects, 2), height and width of each training object as shares of its image's.
+        num_bad_boxes: Objects that cannot be used as they are.
+    """
+
+    objects: dict[str, int]
+    shares: npt.NDArray[np.float64]
+    num_bad_boxes: int
+
+    def sides(self, size: tuple[int, int], *quantiles: float) -> list[float]:
+        """Return the root of the area of some objects, from small to large, in pixels of a network's input.
+
+        Args:
+            size: Height and width that the network reads.
+            quantiles: Which objects, 0.5 for the median.
+        """
+        sides: list[float] = np.quantile(np.sqrt((self.shares * size).prod(axis=1)), quantiles).tolist()
+        return sides
+
+
 def survey(path: Path, watch: Watch | None = None) -> Survey:
     """Look at all images at a path.
 
@@ -126,14 +154,9 @@ def survey(path: Path, watch: Watch | None = None) -> Survey:
         watch: Hears how many files of how many are measured.
 
     Raises:
-        DataError: If there are no images, or fewer than two classes of them.
+        DataError: If there are no images, fewer than two classes of them, or boxes whose numbers mean something else.
     """
     source = source_of(path)
-    if source in BOXED:
-        raise DataError(
-            f"{path} has boxes of objects; a config for them is not written yet",
-            f"Begin with a config of the zoo for task: detection, with data.source: {source} and data.path: {path}.",
-        )
     if path.is_dir() and source == "folder":
         _require_class_folders(path)
     data = config_of(path).data
@@ -151,6 +174,8 @@ def survey(path: Path, watch: Watch | None = None) -> Survey:
     )
     if source == "masks":
         return _with_masks(found, data, train)
+    if source in BOXED:
+        return _with_boxes(found, train, collection.bad_boxes)
     _require_classes(path, counts)
     return found
 
@@ -165,6 +190,25 @@ def _with_masks(found: Survey, data: Data, train: Part) -> MaskSurvey:
         values=data.classes if isinstance(data.classes, dict) else None,
         ignored=data.ignore if isinstance(data.ignore, int) else None,
         pixels=of_targets["pixels"],
+    )
+
+
+def _with_boxes(found: Survey, train: Part, bad: BadBoxes | None) -> BoxSurvey:
+    """Add to what was found at a path how many objects there are, and how large.
+
+    Raises:
+        DataError: If most boxes are wrong alike.
+    """
+    if bad is not None and bad.advice:
+        raise DataError(f"most boxes of {found.path} cannot be used, the first: {bad.boxes[0].to_text()}", bad.advice)
+    objects = cast("Boxes", train.split.targets).objects
+    labels = np.concatenate([own.labels for own in objects])
+    shares = [(own.corners[:, [3, 2]] - own.corners[:, [1, 0]]) / own.size for own in objects]
+    return BoxSurvey(
+        **{field.name: getattr(found, field.name) for field in fields(found)},
+        objects=dict(zip(found.counts, np.bincount(labels, minlength=len(found.counts)).tolist(), strict=True)),
+        shares=np.concatenate(shares),
+        num_bad_boxes=0 if bad is None else len(bad),
     )
 
 

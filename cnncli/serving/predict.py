@@ -20,7 +20,7 @@ from cnncli.resources import available_threads
 from cnncli.serving.artifact import Artifact
 from cnncli.tasks.ood import BLANK, OodDetector, OodScore
 from cnncli.tasks.outputs import NamedOutputs, images_together
-from cnncli.tasks.predictions import NO_PIXELS, PredictedFile, PredictionOptions
+from cnncli.tasks.predictions import LEAST_SCORE, NO_PIXELS, PredictedFile, PredictionOptions
 from cnncli.tasks.task import get_task
 
 Prepared = Any
@@ -54,6 +54,7 @@ class Network(Protocol):
         image_size: Height and width that it reads.
         fit: What happens to images of another aspect ratio.
         detector: Tells images unlike those of training, or None.
+        thresholds: Score from which on an object of each class counts as found; None where it brings none.
         batch_size: Images computed together; as many are decoded ahead of them.
     """
 
@@ -63,6 +64,7 @@ class Network(Protocol):
     image_size: tuple[int, int]
     fit: str
     detector: OodDetector | None
+    thresholds: tuple[float, ...] | None
     batch_size: int
 
     def read(self, pictures: Iterable[Picture], *, thumbnails: bool) -> Iterator[ReadFile]:
@@ -88,6 +90,7 @@ class ArtifactNetwork:
         self.task, self.classes, self.channels = about.task, about.classes, about.channels
         self.image_size, self.fit = (about.height, about.width), about.fit
         self.detector = get_task(about.task).read_ood_detector(about.ood_detector or {})
+        self.thresholds: tuple[float, ...] | None = None
         self.batch_size = images_together(self.image_size, TASKS[about.task].has_places)
         self._artifact = artifact
         self._lock = threading.Lock()
@@ -128,6 +131,7 @@ def predict(
     network: Network,
     pictures: Iterable[Picture],
     top: int = 3,
+    threshold: float | Sequence[float] = LEAST_SCORE,
     *,
     thumbnails: bool = False,
 ) -> Iterator[PredictedFile]:
@@ -139,9 +143,11 @@ def predict(
         network: The network.
         pictures: Images as they are stored.
         top: Number of classes to name.
+        threshold: Score from which on a detected object is named; of all classes, or of each.
         thumbnails: Whether each file carries a small image along, to be drawn, with what is predicted for its pixels.
     """
-    task, options = get_task(network.task), PredictionOptions(network.classes, network.image_size, network.fit, top)
+    task = get_task(network.task)
+    options = PredictionOptions(network.classes, network.image_size, network.fit, top, threshold)
     every = network.read(pictures, thumbnails=thumbnails)
     while read := list(islice(every, network.batch_size)):
         images = [image for _, image in read if image is not None]

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TextIO
 
 import numpy as np
 
@@ -33,13 +33,12 @@ NOTES = ("warning", "error")
 
 
 class Prediction(Protocol):
-    """What a network predicts for one image.
+    """What a network predicts for one image."""
 
-    Attributes:
-        columns: Columns of the table on the terminal, besides the file.
-    """
-
-    columns: ClassVar[tuple[Column, ...]]
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Columns of the table on the terminal, besides the file; the same for all images of a network."""
+        ...
 
     def to_json(self) -> list[dict[str, Any]] | dict[str, Any]:
         """Return what `cnn predict --json` prints as "predictions", or fields that it prints instead of these."""
@@ -82,6 +81,18 @@ class MaskDrawing(Drawing, Protocol):
         ...
 
 
+class BoxDrawing(Drawing, Protocol):
+    """A prediction that is boxes of objects."""
+
+    def label_lines(self) -> str:
+        """Return YOLO's lines: class number, centre and size of the box as shares of the image's, and score."""
+        ...
+
+    def data_yaml(self) -> str:
+        """Return the lines of YOLO's `data.yaml` that name the classes."""
+        ...
+
+
 @dataclass(frozen=True)
 class PredictionOptions:
     """What a task needs besides a network's outputs.
@@ -91,14 +102,14 @@ class PredictionOptions:
         image_size: Height and width that the network reads.
         fit: How images of another aspect ratio were made to fit: stretch, crop or pad.
         top: Number of classes to name for each image.
-        threshold: Score from which on a detected object is named.
+        threshold: Score from which on a detected object is named; of all classes, or of each.
     """
 
     classes: Sequence[str]
     image_size: tuple[int, int]
     fit: str
     top: int = 3
-    threshold: float = LEAST_SCORE
+    threshold: float | Sequence[float] = LEAST_SCORE
 
     @classmethod
     def of(cls, data: Data, classes: Sequence[str]) -> PredictionOptions:
@@ -117,7 +128,7 @@ class PredictedFile:
         ood: How unlike those it is; None where the network has no detector for that.
         error: Why the file cannot be read, or None.
         pixels: The image, small; empty where it was not asked for, or the file cannot be read.
-        written: Files that the prediction was drawn into, by what they are: "mask", "overlay".
+        written: Files that the prediction was written into, by what they are: "mask", "overlay", "labels".
     """
 
     file: str

@@ -153,6 +153,14 @@ class Task(ABC):
         """Return what draws a prediction over its image, or None where it is of the image as a whole."""
         return None
 
+    def thresholds(self, evaluation: Mapping[str, Any]) -> tuple[float, ...] | None:  # noqa: ARG002
+        """Return the score from which on an object of each class counts as found, by an evaluation; else None.
+
+        Args:
+            evaluation: What evaluation-<split>.json holds, of the form of `pages`.
+        """
+        return None
+
     # Which images are unlike those of training, for tasks that can tell.
 
     def ood_detector(self, result: Result) -> OodDetector | None:  # noqa: ARG002

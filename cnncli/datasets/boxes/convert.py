@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-import numpy as np
-
 from cnncli.datasets.boxes.check import DECIMALS
+from cnncli.datasets.boxes.data_yaml import names_text
 from cnncli.datasets.boxes.targets import Boxes, Objects
 from cnncli.datasets.boxes.writing import SHORT, Converted, Example, Writer, examples
+from cnncli.datasets.boxes.yolo import label_lines
 from cnncli.datasets.splits import Splits
 from cnncli.errors import DataError
 from cnncli.files.folders import put, work_folder
@@ -147,22 +147,14 @@ def _write_yolo(splits: Splits, writer: Writer) -> None:
     """Write images/SPLIT/NAME, labels/SPLIT/NAME.txt and data.yaml."""
     for example in examples(splits, writer, "images/{split}"):
         own = example.objects
-        height, width = own.size
-        limits = np.array([width, height], np.float64)
         kept = ~own.crowd
-        low, high = own.corners[kept, :2], own.corners[kept, 2:]
-        rows = np.hstack([(low + high) / 2 / limits, (high - low) / limits]).tolist()
-        lines = [
-            " ".join([str(label), *(repr(value) for value in row)])
-            for label, row in zip(own.labels[kept].tolist(), rows, strict=True)
-        ]
-        writer.write(f"labels/{example.split}/{example.stem}.txt", "".join(f"{line}\n" for line in lines))
+        objects = zip(own.labels[kept].tolist(), own.corners[kept].tolist(), strict=True)
+        writer.write(f"labels/{example.split}/{example.stem}.txt", label_lines(objects, own.size))
         writer.lose(int(own.crowd.sum()), "a crowd, left out")
         writer.lose(int((own.difficult & kept).sum()), "that they are difficult is not written")
         _lose_areas(own, writer)
     paths = "".join(f"{SHORT[split.name]}: images/{SHORT[split.name]}\n" for split in splits.present())
-    names = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(writer.classes))
-    writer.write("data.yaml", f"{paths}nc: {len(writer.classes)}\nnames:\n{names}")
+    writer.write("data.yaml", paths + names_text(writer.classes))
 
 
 FORMS: dict[str, Callable[[Splits, Writer], None]] = {"coco": _write_coco, "voc": _write_voc, "yolo": _write_yolo}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -57,6 +58,18 @@ def read_data_yaml(store: Store, listing: Listing) -> DataYaml | None:
         if is_expected:
             raise DataError(f"{name} names no classes", "Expected names: [cat, dog], in the order of their numbers.")
     return None
+
+
+def names_text(classes: Sequence[str]) -> str:
+    """Return the lines of a `data.yaml` that name classes by their numbers: any name can be read again."""
+    lines = [f"nc: {len(classes)}", "names:", *(f"  {number}: {_quoted(name)}" for number, name in enumerate(classes))]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _quoted(name: str) -> str:
+    """Return a text between quotes: as in JSON, but YAML knows no pairs of surrogates."""
+    quoted = json.dumps(name, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in quoted)
 
 
 def _class_names(top: dict[str, Any], file: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cnncli.datasets.boxes.data_yaml import DataYaml, read_data_yaml
 from cnncli.datasets.boxes.entries import NO_EDGES, Entries, ImageEntry, ObjectEntry
@@ -72,6 +72,27 @@ def read_yolo(store: Store, listing: Listing, origin: str, classes: Sequence[str
         images.append(ImageEntry(label, place_of[image], split, None, objects))
     bad += [(name, _split_of(name), "no image for these labels") for name in _unpaired(listing.names, labels)]
     return Entries(images, tuple(names), bad, len(used & place_of.keys()), FORM, is_relative=True)
+
+
+def label_lines(
+    objects: Iterable[tuple[int, Sequence[float]]],
+    size: tuple[int, int],
+    scores: Sequence[float] = (),
+) -> str:
+    """Return the text of an image's labels: a line for each object.
+
+    Args:
+        objects: Class number and edges of each: xmin, ymin, xmax, ymax in pixels, counted from 0.
+        size: Height and width of the image.
+        scores: Of each object, for a sixth column; the labels of a data set have none.
+    """
+    height, width = size
+    lines = []
+    for row, (label, (xmin, ymin, xmax, ymax)) in enumerate(objects):
+        middle = (xmin + xmax) / 2 / width, (ymin + ymax) / 2 / height
+        values = *middle, (xmax - xmin) / width, (ymax - ymin) / height, *scores[row : row + 1]
+        lines.append(" ".join([str(label), *map(repr, values)]) + "\n")
+    return "".join(lines)
 
 
 def _labels(names: Sequence[str]) -> dict[str, str]:

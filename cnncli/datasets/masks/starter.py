@@ -7,12 +7,20 @@ from math import ceil
 from pathlib import Path
 
 from cnncli.config.dump import flow
-from cnncli.datasets.starter_parts import MULTIPLE, fitted_size, head, line, read_as, with_costs
+from cnncli.datasets.starter_parts import (
+    MULTIPLE,
+    fitted_size,
+    halved,
+    head,
+    line,
+    num_steps,
+    read_as,
+    shares,
+    with_costs,
+)
 from cnncli.datasets.survey import MaskSurvey
 from cnncli.plural import counted
 
-LEAST_FOR_TEST = 20
-"""Images from which on a share of them is kept for the test split."""
 UNEVEN = 3
 """How many times the pixels of the smallest class the largest may have before their weights differ."""
 
@@ -31,7 +39,7 @@ def starter_for_masks(found: MaskSurvey, file: Path) -> str:
     """
     size = fitted_size(found, _SIDES, _SIDE_OF_MANY)
     top, *rest = head(found, file)
-    begun = [top, *rest[:2], "task: segmentation                      # a class for every pixel", *rest[2:]]
+    begun = [top, *rest[:2], line("task: segmentation", "a class for every pixel"), *rest[2:]]
     return with_costs([begun, list(_data(found, size)), list(_model(found, size)), list(_train(found))])
 
 
@@ -41,7 +49,7 @@ def _data(found: MaskSurvey, size: tuple[int, int]) -> Iterator[str]:
     yield line(f"  # images: {flow(found.folders[0])}", "folders that are known by their names need not be given")
     yield f"  # masks: {flow(found.folders[1])}"
     yield from _classes(found)
-    yield from _shares(found)
+    yield from shares(found)
     yield line("  augmentation:", "random changes of the training images, and of their masks alike")
     yield line("    - RandomFlip: {mode: horizontal}", "remove it where left and right matter")
     yield line("    - RandomScale: {factor: [0.5, 2.0]}", "smaller or larger, at a random place")
@@ -65,28 +73,6 @@ def _classes(found: MaskSurvey) -> Iterator[str]:
         yield line(f"  ignore: {found.ignored}", "value of pixels of no class: neither learned nor counted")
 
 
-def _held_out(found: MaskSurvey) -> tuple[float, float]:
-    """Return the shares for validation and test, 0 where the data have such a split or too few images for one."""
-    validation = 0.0 if "validation" in found.splits else 0.2
-    return validation, 0.15 if "test" not in found.splits and found.num_images >= LEAST_FOR_TEST else 0.0
-
-
-def _shares(found: MaskSurvey) -> Iterator[str]:
-    """Yield which examples are kept from training."""
-    validation, test = _held_out(found)
-    if "test" not in found.splits:
-        if test:
-            yield line(f"  test: {test}", "share kept from training: what cnn eval measures")
-        else:
-            yield line("  # test: 0.15", "with more images; until then: cnn eval latest --split validation")
-    if validation:
-        yield line(f"  validation: {validation}", "share of what is left; it chooses the best epoch")
-    else:
-        yield line("  validation: validation", "the data's own split; it chooses the best epoch")
-    if validation or test:
-        yield line("  # group: '^(.+)_[0-9]+'", "images of one film or patient belong on one side of the division")
-
-
 def _model(found: MaskSurvey, size: tuple[int, int]) -> Iterator[str]:
     poolings = 3 if min(size) < 4 * MULTIPLE else 4
     filters = [min(_FIRST * 2**level, _MOST_FILTERS) for level in range(poolings + 1)]
@@ -101,11 +87,11 @@ def _model(found: MaskSurvey, size: tuple[int, int]) -> Iterator[str]:
     yield line("  layers:", "a U-Net: what is there on the way down, where it is on the way up")
     for level in range(poolings):
         yield f"    - conv: {{filters: {filters[level]}, called: down_{level}}}"
-        yield line("    - MaxPooling2D: {pool_size: 2}", _halved(size, level + 1))
+        yield line("    - MaxPooling2D: {pool_size: 2}", halved(size, level + 1))
     for number in range(_deepest(size, poolings)):
         yield f"    - conv: {{filters: {filters[-1]}, called: deep_{number}}}"
     for level in reversed(range(poolings)):
-        yield line(f"    - UpSampling2D: {{size: 2, name: up_{level}}}", _halved(size, level))
+        yield line(f"    - UpSampling2D: {{size: 2, name: up_{level}}}", halved(size, level))
         joined = f"    - Concatenate: {{inputs: [down_{level}, up_{level}]}}"
         yield line(joined, "sharp edges beside what they belong to" if level == poolings - 1 else "")
         yield f"    - conv: {{filters: {max(filters[level], 2 * _FIRST)}, called: joined_{level}}}"
@@ -118,15 +104,10 @@ def _deepest(size: tuple[int, int], poolings: int) -> int:
     return max(2, ceil((max(size) / 2 - 3 * stride) / (2 * stride)) + 1)
 
 
-def _halved(size: tuple[int, int], times: int) -> str:
-    return "×".join(str(side // 2**times) for side in size)
-
-
 def _train(found: MaskSurvey) -> Iterator[str]:
     epochs = min(max(round(20_000 / found.num_images), 15), 60)
     batch_size = 4 if found.num_images < 100 else 8
-    validation, test = _held_out(found)
-    steps = counted(max(round(found.num_images * (1 - test) * (1 - validation) / batch_size), 1), "step")
+    steps = counted(num_steps(found, batch_size), "step")
     yield "train:"
     yield line(f"  epochs: {epochs}", "the fewer the images, the more epochs")
     yield line(f"  batch_size: {batch_size}", f"about {steps} in an epoch")

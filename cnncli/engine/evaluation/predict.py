@@ -34,7 +34,7 @@ class RunNetwork:
         data = trained.config.data
         self.task, self.classes, self.channels = trained.config.task, trained.classes, int(data.channels)
         self.image_size, self.fit = data.image_size, str(data.resize.fit)
-        self.detector = trained.detector
+        self.detector, self.thresholds = trained.detector, trained.thresholds
         self._preprocessing = trained.preprocessing
         self._predictor = Predictor(trained.model, trained.preprocessing)
         self.batch_size = self._predictor.batch_size

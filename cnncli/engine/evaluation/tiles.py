@@ -57,6 +57,7 @@ class TiledNetwork:
     """
 
     detector: OodDetector | None = None
+    thresholds: tuple[float, ...] | None = None
     batch_size = 1
 
     def __init__(self, trained: Trained) -> None:

@@ -15,6 +15,7 @@ from cnncli.engine.network.variables import assign, model_variables
 from cnncli.engine.runtime import configure
 from cnncli.runs.find import evaluated_weights, find_checkpoint
 from cnncli.runs.run import Run
+from cnncli.tasks.found_thresholds import find_thresholds
 from cnncli.tasks.ood import OodDetector, find_detector
 from cnncli.tasks.task import get_task
 
@@ -30,6 +31,8 @@ class Trained:
         preprocessing: What comes before it.
         checkpoint: Name of the checkpoint, "step-00001234".
         detector: Tells images unlike those of training; None where there is none of this checkpoint.
+        thresholds: Score from which on an object of each class counts as found; None where there are none of this
+            checkpoint, or the task has no objects.
     """
 
     config: Config
@@ -38,6 +41,7 @@ class Trained:
     preprocessing: Preprocessing
     checkpoint: str
     detector: OodDetector | None = None
+    thresholds: tuple[float, ...] | None = None
 
     def at_size(self, size: tuple[int, int]) -> Trained:
         """Return the network with the same weights, for images of another height and width."""
@@ -67,5 +71,6 @@ def load_trained(run: Run, checkpoint: str = "best") -> Trained:
     assign(model_variables(model), evaluated_weights(state.arrays))
     freeze_statistics(model)
     classes = tuple(run.passport()["classes"])
-    detector = find_detector(run, state, get_task(config.task))
-    return Trained(config, classes, model, Preprocessing(config.data), state.path.name, detector)
+    task, name = get_task(config.task), state.path.name
+    detector, thresholds = find_detector(run, state, task), find_thresholds(run, name, task, classes)
+    return Trained(config, classes, model, Preprocessing(config.data), name, detector, thresholds)

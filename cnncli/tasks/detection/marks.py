@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,6 +21,9 @@ LEAST_SIDE = 480
 
 _GAPS = (40, 40, 40)
 """Colour between dashes: a light colour alone would vanish on a light image."""
+
+SMALL = 8
+"""Heights of a label that an image with labels has at least."""
 
 _DASH = 4
 """Length of a dash, and of a gap, in widths of a line."""
@@ -65,7 +68,7 @@ def scaled(mark: Mark, along: float, down: float) -> Mark:
 
 
 def draw(image: PillowImage, marks: Sequence[Mark]) -> None:
-    """Draw boxes on an image of mode RGB, in place; labels last, so that no line crosses them."""
+    """Draw boxes on an image of mode RGB, in place; the last lie over the others, and labels over all lines."""
     from PIL import ImageDraw
 
     pen, width = ImageDraw.Draw(image), max(1, round(max(image.size) / 240))
@@ -82,9 +85,7 @@ def draw(image: PillowImage, marks: Sequence[Mark]) -> None:
             ((right, top), (right, bottom)),
         ):
             _dashes(pen, start, end, mark.colour, width)
-    for mark in marks:
-        if mark.label:
-            _label(pen, mark, image.size, width)
+    _labels(image, marks, width)
 
 
 def _inside(corners: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -108,16 +109,62 @@ def _dashes(pen: PillowDraw, start: tuple[int, int], end: tuple[int, int], colou
         pen.rectangle(ends, fill=colour)
 
 
-def _label(pen: PillowDraw, mark: Mark, size: tuple[int, int], width: int) -> None:
-    """Write a label above a box, or below its upper edge where there is no room; always within the image."""
-    from PIL import ImageFont
+class _Rectangle(NamedTuple):
+    """The first and the last column and row of pixels of a part of an image."""
 
-    font = ImageFont.load_default(max(11, 3 * width + 8))
-    left, top, right, bottom = pen.textbbox((0, 0), mark.label, font=font)
-    across, down = int(right - left) + 4, int(bottom - top) + 4
-    x, y, _, _ = _inside(mark.corners, size)
-    x, y = min(x, max(size[0] - across, 0)), y - down if y >= down else y
-    pen.rectangle((x, y, x + across - 1, y + down - 1), fill=mark.colour)
-    red, green, blue = mark.colour
-    is_light = 0.299 * red + 0.587 * green + 0.114 * blue > 140
-    pen.text((x + 2 - left, y + 2 - top), mark.label, font=font, fill=(0, 0, 0) if is_light else (255, 255, 255))
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def meets(self, other: _Rectangle) -> bool:
+        """Say whether both have a pixel in common."""
+        return (
+            self.left <= other.right
+            and other.left <= self.right
+            and self.top <= other.bottom
+            and other.top <= self.bottom
+        )
+
+
+def _labels(image: PillowImage, marks: Sequence[Mark], width: int) -> None:
+    """Write the labels, those of the last boxes first; one is left out where it would cover another.
+
+    On a small image there are none: they would cover what it shows.
+
+    Args:
+        image: The image, of mode RGB.
+        marks: The boxes.
+        width: Of their lines.
+    """
+    from PIL import ImageDraw, ImageFont
+
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(max(11, 3 * width + 8))
+    taken: list[_Rectangle] = []
+    for mark in reversed(marks):
+        if not mark.label:
+            continue
+        left, top, right, bottom = pen.textbbox((0, 0), mark.label, font=font)
+        across, down = int(right - left) + 4, int(bottom - top) + 4
+        if down * SMALL > image.height:
+            continue
+        places = _label_places(mark, (across, down), image.size)
+        place = next((place for place in places if not any(map(place.meets, taken))), None)
+        if place is None:
+            continue
+        taken.append(place)
+        pen.rectangle(place, fill=mark.colour)
+        red, green, blue = mark.colour
+        is_light = 0.299 * red + 0.587 * green + 0.114 * blue > 140
+        ink = (0, 0, 0) if is_light else (255, 255, 255)
+        pen.text((place.left + 2 - left, place.top + 2 - top), mark.label, font=font, fill=ink)
+
+
+def _label_places(mark: Mark, label: tuple[int, int], size: tuple[int, int]) -> Iterator[_Rectangle]:
+    """Yield where a label of some width and height may lie: above its box, in it, or below it; within the image."""
+    across, down = label
+    left, top, _, bottom = _inside(mark.corners, size)
+    x = min(left, max(size[0] - across, 0))
+    for y in (top - down, top, bottom + 1, bottom - down + 1):
+        if 0 <= y <= size[1] - down:
+            yield _Rectangle(x, y, x + across - 1, y + down - 1)

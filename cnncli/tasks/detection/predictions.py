@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnncli.datasets.boxes.data_yaml import names_text
+from cnncli.datasets.boxes.yolo import label_lines
 from cnncli.datasets.images import Pixels
 from cnncli.report.grid import Column
 from cnncli.tasks.colours import class_colours
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 """Columns of a box: edges in the original image's pixels, counted from 0."""
+
+MOST_CHARACTERS = 48
+"""Of all classes' columns together in the table on the terminal; the file's name needs room too."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,21 @@ class DetectedImage:
     classes: Sequence[str]
     size: tuple[int, int]
 
-    columns: ClassVar[tuple[Column, ...]] = (Column("Objects", left=True), Column("Highest score"))
-
     @classmethod
     def of(cls, outputs: NamedOutputs, row: int, size: tuple[int, int], options: PredictionOptions) -> DetectedImage:
         """Return what an exported network's outputs mean for one image of a batch, of some height and width."""
         found = in_original(outputs, row, size, options)
-        return cls(found.take(found.scores >= options.threshold), options.classes, size)
+        limits = np.broadcast_to(np.array(options.threshold, np.float64), len(options.classes))
+        # A box in the margin of a padded image has nothing left within the image.
+        has_area = (found.corners[:, 2:] > found.corners[:, :2]).all(axis=1)
+        return cls(found.take(has_area & (found.scores >= limits[found.labels])), options.classes, size)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """A column for each class where there is room for them, otherwise one for all."""
+        if not self._has_columns:
+            return Column("Objects", left=True), Column("Highest score")
+        return *(Column(name) for name in self.classes), Column("Objects"), Column("Highest score")
 
     def counts(self) -> dict[str, int]:
         """Return the number of objects of each class that is found, the most frequent first."""
@@ -68,9 +81,11 @@ class DetectedImage:
 
     def cells(self) -> tuple[str, ...]:
         """Return the number of objects of each class, and the highest score."""
-        counts = ", ".join(f"{number} {name}" for name, number in self.counts().items())
-        scores = self.detections.scores
-        return counts or "none", f"{scores.max():.2f}" if len(scores) else "–"
+        scores, counts = self.detections.scores, self.counts()
+        highest = f"{scores.max():.2f}" if len(scores) else "–"
+        if not self._has_columns:
+            return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none", highest
+        return *(str(counts.get(name, "–")) for name in self.classes), str(len(scores)), highest
 
     def over(self, pixels: Pixels) -> Pixels:
         """Return an image of any size with the boxes on it, without labels: it may be very small."""
@@ -94,6 +109,15 @@ class DetectedImage:
         lines = [(str(number), name, *map(str, colour)) for number, (name, colour) in enumerate(rows)]
         return csv_text([("number", "class", "red", "green", "blue"), *lines])
 
+    def label_lines(self) -> str:
+        """Return YOLO's line for each box, with its score as the sixth number."""
+        objects = zip(self.detections.labels.tolist(), corners_of(self.detections.corners), strict=True)
+        return label_lines(objects, self.size, self.detections.scores.tolist())
+
+    def data_yaml(self) -> str:
+        """Return the lines of YOLO's `data.yaml` that name the classes."""
+        return names_text(self.classes)
+
     def marks(self) -> list[Mark]:
         """Return the boxes in their classes' colours, the most confident last: it is drawn over the others."""
         colours = _colours(len(self.classes))
@@ -102,6 +126,11 @@ class DetectedImage:
             Mark(corners, colours[label], f"{self.classes[label]} {score:.2f}")
             for corners, label, score in reversed(list(zip(*columns, strict=True)))
         ]
+
+    @property
+    def _has_columns(self) -> bool:
+        """Whether each class has a column of its own."""
+        return sum(max(len(name), 2) + 2 for name in self.classes) <= MOST_CHARACTERS
 
     def _named(self) -> list[tuple[str, float, tuple[float, float, float, float]]]:
         labels, scores = self.detections.labels.tolist(), self.detections.scores.tolist()

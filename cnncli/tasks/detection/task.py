@@ -80,6 +80,12 @@ class DetectionTask(Task):
         """Return the boxes themselves: they draw themselves."""
         return cast("DetectedImage", prediction)
 
+    def thresholds(self, evaluation: Mapping[str, Any]) -> tuple[float, ...] | None:
+        """Return the threshold of each class with the highest F1."""
+        from cnncli.tasks.detection.thresholds import kept_thresholds
+
+        return kept_thresholds(evaluation)
+
     @property
     def pages(self) -> DetectionPages:
         """What is shown of a detector."""

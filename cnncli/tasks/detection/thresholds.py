@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnncli.tasks.detection.overlap import Contents, Detections
 from cnncli.tasks.detection.resampling import Ranked
+from cnncli.tasks.predictions import LEAST_SCORE
 
 
 class Threshold(NamedTuple):
@@ -55,3 +56,9 @@ def confident(detections: Detections, scores: Sequence[float | None]) -> Detecti
 def all_confident(contents: Contents, scores: Sequence[float | None]) -> Contents:
     """Return the objects of all images with the detections that reach the threshold of their class."""
     return Contents(contents.objects, [confident(detections, scores) for detections in contents.detections])
+
+
+def kept_thresholds(document: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the threshold of each class in what evaluation-<split>.json holds; where no detection was right, 0.3."""
+    scores = (row["threshold"] for row in document["per_class"])
+    return tuple(LEAST_SCORE if score is None else score for score in scores)

@@ -6,8 +6,6 @@ import pytest
 
 from cnncli.datasets import inspect
 from cnncli.datasets.data_path import config_of, source_of
-from cnncli.datasets.survey import survey
-from cnncli.errors import DataError
 
 FILES = {
     "voc": ("VOC/JPEGImages/a.png", "VOC/Annotations/a.xml"),
@@ -22,13 +20,6 @@ FILES = {
 def test_the_source_of_a_folder(source, write):
     """VOC's, YOLO's and COCO's own; masks come first where there are both, and classes may be called as they like."""
     assert source_of(write(dict.fromkeys(FILES[source], "content"))) == source
-
-
-def test_a_config_for_boxes_is_not_written_yet(write):
-    """It is said what to do instead."""
-    with pytest.raises(DataError, match="has boxes of objects") as caught:
-        survey(write(dict.fromkeys(FILES["voc"], "content")))
-    assert "data.source: voc" in caught.value.hint
 
 
 @pytest.mark.usefixtures("detection")

@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from cnncli.datasets.boxes.data_yaml import names_text, read_data_yaml
+from cnncli.datasets.store import Folder
 from cnncli.errors import DataError
 
 LABELS = "0 0.5 0.5 1 1\n1 0.25 0.25 0.1 0.2\n"
@@ -120,3 +122,10 @@ def test_bad_data_yaml(document, reason, make, load_boxes):
     """Each is told."""
     with pytest.raises(DataError, match=reason):
         load_boxes(make("images/a", data_dot_yaml=document), source="yolo")
+
+
+def test_any_class_name_can_be_written(write):
+    """Control characters, quotes, words that mean something to YAML, and characters beyond the first 65,536."""
+    names = ("\u0130\x1b\U0001f642", "no", "1", 'a "b"\n\\', "\x85 \ufeff", "#: [", " ")
+    store = Folder(write({"data.yaml": names_text(names)}))
+    assert read_data_yaml(store, store.listing()).names == names

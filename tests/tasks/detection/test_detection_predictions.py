@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,8 +62,12 @@ def test_a_line_for_each_box() -> None:
         "b.png,,,,,,,,",
     ]
     table = predictions_table(files)
+    assert [column.title for column in table.columns] == ["File", "=cell", "ring", "rod", "Objects", "Highest score"]
+    assert list(table.rows) == [("a.png", "1", "1", "–", "2", "0.88"), ("b.png", "–", "–", "–", "0", "–")]
+    many = [replace(predicted(score), classes=[f"a long name {label}" for label in range(9)]) for score in (0.4, 0.9)]
+    table = predictions_table([PredictedFile("a.png", own) for own in many])
     assert [column.title for column in table.columns] == ["File", "Objects", "Highest score"]
-    assert list(table.rows) == [("a.png", "1 =cell, 1 ring", "0.88"), ("b.png", "none", "–")]
+    assert [row[1:] for row in table.rows] == [("1 a long name 0, 1 a long name 1", "0.88"), ("none", "–")]
     document = files[0].to_json()
     assert list(document) == ["file", "width", "height", "boxes", "counts", "doubts", "out_of_distribution", "error"]
     assert PredictedFile("c.png", error="cannot be read").to_json()["predictions"] == []
@@ -96,6 +101,28 @@ def test_any_box_can_be_drawn(box: tuple[float, float, float, float], is_dashed:
     image = Image.new("RGB", (60, 40), (255, 255, 255))
     draw(image, [Mark(box, (0, 0, 0), "a label that is longer than the image", is_dashed)])
     assert (np.asarray(image) < 50).any()
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    """Of boxes in one place, the last drawn has its label above, the others in and below; what is left has none."""
+    colours = [(200, 10 * number, 0) for number in range(6)]
+    pixels = drawn(
+        np.full((480, 600, 3), 255, np.uint8), [Mark((200, 200, 300, 300), each, "name") for each in colours]
+    )
+    around = pixels.reshape(-1, 3).tolist()
+    numbers = [around.count(list(colour)) for colour in colours]
+    assert min(numbers[2:]) > 200
+    # These have neither a label nor an edge that no other lies over.
+    assert numbers[:2] == [0, 0]
+    rows = [int(np.flatnonzero((pixels == colour).all(axis=-1).any(axis=1))[0]) for colour in colours[2:]]
+    assert rows[3] < 200 == rows[2] < rows[0] < 300 <= rows[1]
+
+
+def test_small_images_have_no_labels() -> None:
+    """They would cover what is to be seen: there is nothing but the edge."""
+    image = Image.new("RGB", (64, 64), (255, 255, 255))
+    draw(image, [Mark((20, 20, 40, 40), (0, 0, 0), "a")])
+    assert (np.asarray(image) == 0).all(axis=-1).sum() == 4 * 19
 
 
 def test_dashed_and_solid_edges() -> None:

@@ -1,4 +1,4 @@
-"""Masks and overlays that `cnn predict` writes: their pixels, their names, and what is refused."""
+"""Masks, overlays and labels that `cnn predict` writes: their content, their names, and what is refused."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from PIL import Image
 from cnncli.cli import predict as command
 from cnncli.datasets.pictures import Picture
 from cnncli.errors import CnnError
-from cnncli.serving.mask_files import png_names
 from cnncli.serving.predict import ReadFile, read_by_pillow
+from cnncli.serving.prediction_files import file_names
 from tests.serving.test_predict import Echo
 
 
@@ -116,13 +116,13 @@ def test_no_image_is_written_over(tmp_path: Path, target: str) -> None:
     assert sorted(path.name for path in image.parent.iterdir()) == ["a.png"]
 
 
-def test_only_segmentation_has_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_some_tasks_have_masks_and_overlays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One error, which names the option and the task, before anything is computed."""
     monkeypatch.setattr(command, "_network", lambda *_: Echo())
     image = photo(tmp_path / "a.png")
-    for options in ({"masks": tmp_path / "m"}, {"overlays": tmp_path / "m"}):
-        with pytest.raises(CnnError, match=f"--{next(iter(options))} is for segmentation; .* for classification"):
-            predict(image, **options)
+    for option, tasks in (("masks", "segmentation"), ("overlays", "segmentation and detection")):
+        with pytest.raises(CnnError, match=f"--{option} is for {tasks}; .* for classification"):
+            predict(image, **{option: tmp_path / "m"})
     assert not (tmp_path / "m").exists()
 
 
@@ -141,7 +141,7 @@ def test_tiles_are_of_a_run_for_segmentation(tmp_path: Path, monkeypatch: pytest
 
 def names(*paths: str) -> list[str]:
     """Return the PNG files' names for images below /x."""
-    found = png_names([Path("/x") / path if path != "stdin" else Path(path) for path in paths])
+    found = file_names([Path("/x") / path if path != "stdin" else Path(path) for path in paths], ".png")
     return [name.as_posix() for name in found.values()]
 
 
