@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 import json
 import re
@@ -11,6 +12,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -74,6 +76,43 @@ def test_page_passes_the_gate(make_detector: Callable[..., Any], write: Callable
     assert kept.parity.agreement == 1
     assert kept.parity.max_abs_diff <= 1e-5
     assert kept.parity.to_json()["ap50_drop"] == 0
+
+
+@pytest.mark.parametrize("fit", ["pad", "stretch"])
+def test_script_prints_boxes_in_the_original(
+    fit: str,
+    make_detector: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A line for each box of the run with a score of at least 0.3; it needs neither us nor Pillow."""
+    source, photo = make_detector(f"data.resize={{fit: {fit}}}"), tmp_path / "photo.png"
+    script = imported(source, tmp_path / "net")
+    pixels = pictures(37, 21)[0]
+    Image.fromarray(pixels).save(photo)
+    monkeypatch.setattr("sys.argv", ["network.py", str(photo)])
+    script.main()
+    options = PredictionOptions(source.description.classes, SIZE, fit)
+    expected = in_original(source.outputs(pixels[None]), 0, (37, 21), options)
+    expected = expected.take(expected.scores >= 0.3)
+    lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+    assert {line[0] for line in lines} == {str(photo)}
+    assert [line[1] for line in lines] == [source.description.classes[label] for label in expected.labels]
+    assert len(lines) > 20
+    np.testing.assert_allclose([float(line[2]) for line in lines], expected.scores, atol=1e-4)
+    np.testing.assert_allclose([[float(edge) for edge in line[3:]] for line in lines], expected.corners, atol=0.051)
+
+
+def imported(source: Any, folder: Path) -> ModuleType:
+    """Return an exported script as a module."""
+    from cnncli.engine.exporting.python_script import write_python
+
+    write_python(source, source.description, folder)
+    spec = importlib.util.spec_from_file_location("network", folder / "network.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
