@@ -12,13 +12,15 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from cnncli.config.schema.tasks import TASKS
+from cnncli.config.schema.tasks.detection import NUM_EDGES
 from cnncli.errors import ExportError
 from cnncli.files.read import parse_json, read_bytes
 from cnncli.serving.artifact import Artifact, Pixels, Runtime
@@ -30,6 +32,8 @@ MOST_PAGE = 2**29
 
 NODES = ("node", "nodejs")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+
+Numbers = npt.NDArray[np.float32]
 
 _NETWORK = """
 const fs = require("fs");
@@ -132,26 +136,42 @@ def open_web(path: Path) -> Artifact:
     if error is not None:
         raise error
     compute = in_node(path) if _first(NODES) else in_browser(path)
-    return Artifact("web", description, _with_masks(compute, description) if _has_masks(description) else compute)
+    named = NAMED.get(description.task)
+    return Artifact("web", description, compute if named is None else _with_names(compute, named, description))
 
 
-def _has_masks(description: Description) -> bool:
-    return description.task in TASKS and TASKS[description.task].has_places
+def _with_names(compute: Runtime, named: Named, about: Description) -> Runtime:
+    """Return what names the numbers that a page answers with for each image."""
+    return lambda images: named(compute(images)["probabilities"], about)
 
 
-def _with_masks(compute: Runtime, about: Description) -> Runtime:
-    """Return what takes a page's numbers apart: of each image the class of each pixel, then the probabilities."""
+def _masks(numbers: Numbers, about: Description) -> NamedOutputs:
+    """Return the class of each pixel, which comes first, and the probabilities."""
+    plane = about.height * about.width
+    expected = plane * (1 + len(about.classes))
+    if numbers.shape[1] != expected:
+        raise ExportError(f"the page answered with {numbers.shape[1]:,} numbers an image, expected {expected:,}")
+    shape = (len(numbers), about.height, about.width)
+    mask = numbers[:, :plane].astype(np.uint8).reshape(shape)
+    return {"mask": mask, "probabilities": numbers[:, plane:].reshape(*shape, -1)}
 
-    def with_masks(images: Pixels) -> NamedOutputs:
-        numbers, plane = compute(images)["probabilities"], about.height * about.width
-        expected = plane * (1 + len(about.classes))
-        if numbers.shape[1] != expected:
-            raise ExportError(f"the page answered with {numbers.shape[1]:,} numbers an image, expected {expected:,}")
-        shape = (len(images), about.height, about.width)
-        mask = numbers[:, :plane].astype(np.uint8).reshape(shape)
-        return {"mask": mask, "probabilities": numbers[:, plane:].reshape(*shape, -1)}
 
-    return with_masks
+def _boxes(numbers: Numbers, _: Description) -> NamedOutputs:
+    """Return the edges of all boxes, which come first, their classes and their scores."""
+    number, rest = divmod(numbers.shape[1], NUM_EDGES + 2)
+    if rest:
+        raise ExportError(f"the page answered with {numbers.shape[1]:,} numbers an image, expected six a box")
+    boxes, classes, scores = np.split(numbers, [NUM_EDGES * number, (NUM_EDGES + 1) * number], axis=1)
+    return {
+        "boxes": boxes.reshape(len(numbers), number, NUM_EDGES),
+        "classes": classes.astype(np.int32),
+        "scores": scores,
+    }
+
+
+Named = Callable[[Numbers, Description], NamedOutputs]
+NAMED: dict[str, Named] = {"segmentation": _masks, "detection": _boxes}
+"""By task: what takes a page's numbers for each image apart; a classifier's are the probabilities."""
 
 
 def in_node(path: Path) -> Runtime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from pprint import pformat
 from string import Template
@@ -14,7 +14,9 @@ import keras
 import numpy as np
 
 from cnncli.config.schema.tasks import TASKS
+from cnncli.config.schema.tasks.detection import pairs
 from cnncli.engine.exporting.source import Source
+from cnncli.engine.tasks.detection_outputs import LARGEST_LOG, MOST_BOXES
 from cnncli.layers.base import Layer, Merge
 from cnncli.layers.graph import INPUT, Node
 from cnncli.layers.normalization import LocalResponseNormalization
@@ -22,11 +24,20 @@ from cnncli.layers.preprocessing import Normalization
 from cnncli.serving.description import FILE, Description
 from cnncli.tasks.colours import class_colours
 from cnncli.tasks.outputs import images_together
+from cnncli.tasks.predictions import LEAST_SCORE
 
 SCRIPT, WEIGHTS = "network.py", "weights.npz"
 """Names of the files."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
+
+
+_LOGITS = {
+    "logits": "logits",
+    "forward": "    return tf.cast(model(tf.cast(images, tf.float32) / 255.0, training=False), tf.float32)",
+    "joined": "    return np.concatenate(batches)[:number]",
+}
+"""What the script of a network with one output computes."""
 
 
 def write_python(source: Source, description: Description, path: Path) -> None:
@@ -39,7 +50,7 @@ def write_python(source: Source, description: Description, path: Path) -> None:
 
 def script(source: Source) -> str:
     """Return the text of network.py."""
-    config, names = source.config, _tensor_names(source.nodes)
+    config, names = source.config, _tensor_names(source.nodes, source.ends.values())
     template = Template((_TEMPLATES / "network.py.txt").read_text(encoding="utf-8"))
     return template.substitute(
         name=config.name,
@@ -50,7 +61,7 @@ def script(source: Source) -> str:
         precision=config.train.precision,
         own_layers=_own_layers(source.nodes),
         layers="\n".join(f"    {line}" for line in _layer_lines(source, names)),
-        output=names[len(source.nodes) - 1] if source.nodes else "images",
+        output=_output(source, names),
         resize=_text(f"resize_{config.data.resize.fit}", method=config.data.resize.method),
         batch_size=images_together(config.data.image_size, TASKS[config.task].has_places),
         **ANSWERS[config.task](source),
@@ -62,7 +73,8 @@ def _classes(_: Source) -> dict[str, str]:
     return {
         "imports": "import sys",
         "usage": "Classify images with:  python network.py IMAGE...",
-        "answer": _text("answer_classification"),
+        **_LOGITS,
+        "answer": _text("softmax") + "\n\n\n" + _text("answer_classification"),
     }
 
 
@@ -73,11 +85,37 @@ def _masks(source: Source) -> dict[str, str]:
     return {
         "imports": "import struct\nimport sys\nimport zlib",
         "usage": "Write the mask of each image beside it, as a PNG file, with:  python network.py IMAGE...",
-        "answer": _text("answer_segmentation", colours=pformat(colours, width=110, compact=True), restore=restore),
+        **_LOGITS,
+        "answer": _text("softmax")
+        + "\n\n\n"
+        + _text("answer_segmentation", colours=pformat(colours, width=110, compact=True), restore=restore),
     }
 
 
-ANSWERS: dict[str, Callable[[Source], dict[str, str]]] = {"classification": _classes, "segmentation": _masks}
+def _boxes(source: Source) -> dict[str, str]:
+    """Return the same of a detector."""
+    return {
+        "imports": "import sys",
+        "usage": "Print the objects of images with:  python network.py IMAGE...",
+        "logits": "planes",
+        "forward": _text("forward_planes"),
+        "joined": _text("joined_planes"),
+        "answer": _text(
+            "answer_detection",
+            planes=repr(tuple(map(tuple, pairs(source.ends)))),
+            most_boxes=str(MOST_BOXES),
+            largest_log=str(LARGEST_LOG),
+            least_score=str(LEAST_SCORE),
+            restore=_text(f"boxes_{source.config.data.resize.fit}"),
+        ),
+    }
+
+
+ANSWERS: dict[str, Callable[[Source], dict[str, str]]] = {
+    "classification": _classes,
+    "segmentation": _masks,
+    "detection": _boxes,
+}
 """By task: what of the script is the task's own."""
 
 
@@ -88,8 +126,15 @@ def _weights(source: Source) -> Iterator[tuple[str, Any]]:
                 yield f"{node.name}/{weight.name}", np.asarray(weight)
 
 
-def _tensor_names(nodes: tuple[Node, ...]) -> dict[int, str]:
-    """Return the variable that holds each node's output: x where only the next line reads it."""
+def _output(source: Source, names: dict[int, str]) -> str:
+    """Return what the network returns: the last node's variable, or a dictionary of several outputs."""
+    if source.ends:
+        return f"{{{', '.join(f'{name!r}: {names[index]}' for name, index in source.ends.items())}}}"
+    return names[len(source.nodes) - 1] if source.nodes else "images"
+
+
+def _tensor_names(nodes: tuple[Node, ...], ends: Collection[int] = ()) -> dict[int, str]:
+    """Return the variable that holds each node's output: x where only the next line reads it, and it is no output."""
     readers: dict[int, list[int]] = {}
     for index, node in enumerate(nodes):
         for given in node.inputs:
@@ -98,7 +143,7 @@ def _tensor_names(nodes: tuple[Node, ...]) -> dict[int, str]:
     used = {"images", "x", "layers", "keras", "build"}
     for index, node in enumerate(nodes):
         last = index == len(nodes) - 1
-        if last or readers.get(index) == [index + 1]:
+        if index not in ends and (last or readers.get(index) == [index + 1]):
             names[index] = "x"
             continue
         names[index] = next(n for n in _candidates(node.name) if n not in used)

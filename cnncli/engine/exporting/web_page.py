@@ -10,13 +10,16 @@ from string import Template
 from typing import Any
 
 from cnncli.config.schema.tasks import DEFAULT as CLASSIFICATION
+from cnncli.config.schema.tasks.detection import pairs
 from cnncli.engine.exporting.source import Source
 from cnncli.engine.exporting.web_program import Program
+from cnncli.engine.tasks.detection_outputs import LARGEST_LOG, MOST_BOXES
 from cnncli.serving.description import Description
 from cnncli.tasks.colours import class_colours
+from cnncli.tasks.predictions import LEAST_SCORE
 
-SEGMENTATION = "segmentation"
-SHOWN = (CLASSIFICATION, SEGMENTATION)
+SEGMENTATION, DETECTION = "segmentation", "detection"
+SHOWN = (CLASSIFICATION, SEGMENTATION, DETECTION)
 """Tasks whose predictions the page shows."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -53,11 +56,13 @@ def _about(source: Source, description: Description) -> dict[str, Any]:
     """Return what the page needs to know besides the layers."""
     mean = description.look.get("mean") or [0.0]
     small = description.channels == 1 and max(description.usual_size) <= _LARGEST_PAD
-    drawn = small and description.task == CLASSIFICATION
+    task = description.task
+    drawn = small and task == CLASSIFICATION
     return {
-        "task": description.task,
+        "task": task,
         "classes": list(description.classes),
-        "colours": class_colours(len(description.classes)).tolist() if description.task == SEGMENTATION else None,
+        "colours": class_colours(len(description.classes)).tolist() if task in (SEGMENTATION, DETECTION) else None,
+        "detector": _detector(source) if task == DETECTION else None,
         "height": description.height,
         "width": description.width,
         "channels": description.channels,
@@ -68,4 +73,16 @@ def _about(source: Source, description: Description) -> dict[str, Any]:
         "dark": sum(mean) / len(mean) < 0.5,
         "pad": drawn,
         "centre": drawn and source.config.data.source in _CENTRED,
+    }
+
+
+def _detector(source: Source) -> dict[str, Any]:
+    """Return which layers' outputs are a detector's planes, and how boxes come of them."""
+    return {
+        "planes": [
+            {name: source.ends[output] for name, output in pair._asdict().items()} for pair in pairs(source.ends)
+        ],
+        "most_boxes": MOST_BOXES,
+        "largest_log": LARGEST_LOG,
+        "least_score": LEAST_SCORE,
     }

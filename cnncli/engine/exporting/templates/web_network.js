@@ -364,6 +364,7 @@ function makeNetwork(program, buffer) {
       else if (layer.kind === "concatenate") outputs.push(concatenate(layer, inputs));
       else outputs.push(LAYERS[layer.kind](layer, inputs[0]));
     }
+    if (program.detector) return { image, outputs, ...detected(outputs) };
     const logits = outputs.length ? outputs[outputs.length - 1] : image;
     if (program.task === "segmentation") return { image, outputs, ...segmented(logits) };
     return { image, outputs, probabilities: softmax(logits, logits.length), energy: energyOf(logits) };
@@ -411,6 +412,59 @@ function makeNetwork(program, buffer) {
     return mask;
   }
 
+  // Returns sigmoids of a heatmap's logits where they are the highest of 3×3 cells, else 0.
+  function peaks(layer, logits) {
+    const scores = logits.map(sigmoid);
+    const [rows, columns, channels] = layer.shape;
+    const window = { size: [3, 3], strides: [1, 1], dilation: [1, 1], margin: [1, 1], largest: true };
+    const highest = pool({ ...window, from: [[rows, columns, channels]], shape: layer.shape }, scores);
+    return scores.map((score, i) => (score === highest[i] ? score : 0));
+  }
+
+  // Returns the edges of each cell's box in the network's pixels: xmin, ymin, xmax, ymax.
+  function corners(layer, logarithms) {
+    const [rows, columns] = layer.shape;
+    const strides = [f(program.width / columns), f(program.height / rows)];
+    const limit = program.detector.largest_log;
+    return logarithms.map((value, i) => {
+      const [cell, edge] = [Math.floor(i / 4), i % 4];
+      const stride = strides[edge % 2];
+      const middle = f(((edge % 2 ? Math.floor(cell / columns) : cell % columns) + 0.5) * stride);
+      const distance = f(stride * f(Math.exp(clip(value, -limit, limit))));
+      return edge < 2 ? middle - distance : middle + distance;
+    });
+  }
+
+  // Returns the boxes with the highest scores, the highest first; of equal scores, the upper row's first, then the left's.
+  function detected(outputs) {
+    const { planes, most_boxes: most } = program.detector;
+    const joined = (parts) => Float32Array.from(parts.flatMap((part) => Array.from(part)));
+    const all = joined(planes.map(({ heatmap }) => peaks(layers[heatmap], outputs[heatmap])));
+    const edges = joined(planes.map(({ box }) => corners(layers[box], outputs[box])));
+    const channels = layers[planes[0].heatmap].shape[2];
+    const number = Math.min(most, edges.length / 4);
+    const places = Array.from(all.keys());
+    const found = places.filter((i) => all[i] > 0).sort((a, b) => all[b] - all[a] || a - b);
+    const none = places.filter((i) => !(all[i] > 0)).slice(0, Math.max(number - found.length, 0));
+    const chosen = [...found, ...none].slice(0, number);
+    return {
+      boxes: joined(chosen.map((i) => edges.subarray(4 * Math.floor(i / channels)).subarray(0, 4))),
+      labels: Int32Array.from(chosen, (i) => i % channels),
+      scores: Float32Array.from(chosen, (i) => all[i]),
+    };
+  }
+
+  // Returns what was detected in an image as it came, in its own pixels, cut off at its edges.
+  function objectsOf({ boxes, labels, scores }, image) {
+    const all = { rows: program.height, columns: program.width, top: 0, left: 0 };
+    const { rows, columns, top, left } = program.fit === "pad" ? place(image) : all;
+    const sizes = [image.width, image.height];
+    const inside = (value, axis) => clip(((value - [left, top][axis]) * sizes[axis]) / [columns, rows][axis], 0, sizes[axis]);
+    return Array.from(scores, (score, i) => {
+      const box = Array.from(boxes.subarray(4 * i, 4 * i + 4), (value, edge) => inside(value, edge % 2));
+      return { label: labels[i], score, box };
+    }).filter(({ score, box }) => score > 0 && box.every(Number.isFinite));
+  }
 
   // From here on: from an image of any size to what the network reads, by training's own rule and rounding.
   function neighbours(length, newLength) {
@@ -546,15 +600,14 @@ function makeNetwork(program, buffer) {
     return found;
   }
 
-  // What the page is proven by: the probabilities; before them the class of each pixel, where pixels have one.
+  // What the page is proven by: the outputs of the task one after the other, in alphabetical order.
   function predict(image) {
-    const { mask, probabilities } = forward(preprocess(image).pixels);
-    if (!mask) return probabilities;
-    const both = new Float32Array(mask.length + probabilities.length);
-    both.set(mask);
-    both.set(probabilities, mask.length);
-    return both;
+    const { mask, probabilities, boxes, labels, scores } = forward(preprocess(image).pixels);
+    const parts = boxes ? [boxes, labels, scores] : mask ? [mask, probabilities] : [probabilities];
+    const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+    parts.reduce((start, part) => (values.set(part, start), start + part.length), 0);
+    return values;
   }
 
-  return { program, forward, preprocess, doubts, maskOf, predict };
+  return { program, forward, preprocess, doubts, maskOf, objectsOf, predict };
 }

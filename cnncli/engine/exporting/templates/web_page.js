@@ -11,7 +11,10 @@ const pen = pad.getContext("2d", { willReadFrequently: true });
 const paper = program.dark ? "#000" : "#fff";
 const ink = program.dark ? "#fff" : "#000";
 const MOST_PAINTED = 1024;
-const hasPlaces = program.task === "segmentation";
+const LEAST_SIDE = 480;
+const hasMask = program.task === "segmentation";
+const hasBoxes = program.task === "detection";
+const hasPlaces = hasMask || hasBoxes;
 let dropped = null;
 let painted = null;
 let drawn = false;
@@ -72,19 +75,25 @@ function current() {
 function soon() {
   if (waiting) return;
   waiting = true;
-  requestAnimationFrame(() => {
+  const work = () => {
     waiting = false;
     update();
-  });
+  };
+  // A photo is seen first, then what is found in it: a large network computes for seconds.
+  requestAnimationFrame(hasBoxes ? () => setTimeout(work) : work);
 }
 
 function update() {
   // A blank canvas is no image: a network would name a class for it all the same.
   if (!dropped && !drawn) return showNothing();
   const image = network.preprocess(current());
-  const { outputs, probabilities, energy } = network.forward(image.pixels);
+  const answered = network.forward(image.pixels);
+  const { outputs, probabilities, energy } = answered;
   drawImage(byId("seen"), image.pixels, image.height, image.width, image.channels);
-  if (hasPlaces) {
+  if (hasBoxes) {
+    painted.objects = network.objectsOf(answered, dropped);
+    mark();
+  } else if (hasMask) {
     painted.mask = network.maskOf(probabilities, dropped, painted.height, painted.width);
     paint();
     legend(painted.mask);
@@ -127,21 +136,96 @@ function legend(mask) {
   for (const label of mask) shares[label] += 1 / mask.length;
   const order = Array.from(shares.keys()).sort((a, b) => shares[b] - shares[a]);
   byId("answer").replaceChildren(
-    ...order.filter((index) => shares[index]).map((index) => {
-      const colour = `rgb(${program.colours[index].join(" ")})`;
-      const row = rowOf(program.classes[index], shares[index]);
-      const swatch = document.createElement("i");
-      swatch.style.background = row.querySelector("div").style.background = colour;
-      row.cells[0].prepend(swatch);
-      return row;
-    }),
+    ...order.filter((index) => shares[index]).map((index) => colouredRow(index, percent(shares[index]), shares[index])),
   );
 }
 
-function rowOf(name, share) {
+// Draws the photo and the boxes that reach the threshold, and counts them by class; before they are known, the photo.
+function mark() {
+  const { canvas, objects } = painted;
+  const shown = (objects ?? []).filter(({ score }) => score >= threshold());
+  const factor = Math.ceil(LEAST_SIDE / Math.max(canvas.width, canvas.height));
+  [pad.width, pad.height] = [factor * canvas.width, factor * canvas.height];
+  pen.imageSmoothingEnabled = false;
+  pen.drawImage(canvas, 0, 0, pad.width, pad.height);
+  const width = Math.max(1, Math.round(Math.max(pad.width, pad.height) / 240));
+  const labels = labelsOf(shown, factor, width);
+  // The most confident last: they are drawn over the others, and no line crosses a label.
+  for (const { label, box } of [...shown].reverse()) {
+    const [left, top, right, bottom] = box.map((edge) => factor * edge);
+    pen.strokeStyle = colourOf(label);
+    pen.lineWidth = width;
+    pen.strokeRect(left + width / 2, top + width / 2, Math.max(right - left - width, 0), Math.max(bottom - top - width, 0));
+  }
+  labels.reverse().forEach(write);
+  if (objects) count(shown);
+  else byId("answer").replaceChildren(totalRow("computing …", ""));
+}
+
+const threshold = () => Number(byId("threshold").value);
+
+// Places a label above each box, or below its upper edge where there is no room; always within the image.
+function labelsOf(shown, factor, width) {
+  const size = Math.max(11, 3 * width + 8);
+  pen.font = `${size}px system-ui, sans-serif`;
+  const taken = new Set();
+  return shown.map(({ label, score, box }) => {
+    const text = `${program.classes[label]} ${score.toFixed(2)}`;
+    const [across, down] = [Math.ceil(pen.measureText(text).width) + 4, size + 4];
+    const [left, top] = box.map((edge) => Math.round(factor * edge));
+    const x = Math.max(Math.min(left, pad.width - across), 0);
+    let y = top >= down ? top - down : top;
+    // Several classes may have the same box: their labels stand below each other.
+    while (taken.has(`${x} ${y}`) && y + 2 * down <= pad.height) y += down;
+    taken.add(`${x} ${y}`);
+    return { text, label, size, x, y, across, down };
+  });
+}
+
+function write({ text, label, size, x, y, across, down }) {
+  pen.fillStyle = colourOf(label);
+  pen.fillRect(x, y, across, down);
+  const [red, green, blue] = program.colours[label];
+  pen.fillStyle = 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000" : "#fff";
+  pen.textBaseline = "middle";
+  pen.fillText(text, x + 2, y + down / 2 + size / 16);
+}
+
+// Names the classes that were found, the most frequent first, with their colours and how many there are.
+function count(shown) {
+  const counts = program.classes.map(() => 0);
+  for (const { label } of shown) counts[label] += 1;
+  const most = Math.max(...counts);
+  const order = Array.from(counts.keys()).sort((a, b) => counts[b] - counts[a]);
+  const rows = order.filter((index) => counts[index]).map((index) => colouredRow(index, times(counts[index]), counts[index] / most));
+  const total = shown.length ? totalRow("all", times(shown.length)) : totalRow("nothing has such a score", "");
+  byId("answer").replaceChildren(...rows, total);
+}
+
+function totalRow(name, number) {
+  const row = document.createElement("tr");
+  row.className = "first";
+  row.insertCell().textContent = name;
+  row.insertCell().textContent = number;
+  return row;
+}
+
+const colourOf = (index) => `rgb(${program.colours[index].join(" ")})`;
+const times = (number) => "× " + number;
+const percent = (share) => (100 * share).toFixed(1) + " %";
+
+function colouredRow(index, text, share) {
+  const row = rowOf(program.classes[index], text, share);
+  const swatch = document.createElement("i");
+  swatch.style.background = row.querySelector("div").style.background = colourOf(index);
+  row.cells[0].prepend(swatch);
+  return row;
+}
+
+function rowOf(name, text, share) {
   const row = document.createElement("tr");
   row.insertCell().textContent = name;
-  row.insertCell().textContent = (100 * share).toFixed(1) + " %";
+  row.insertCell().textContent = text;
   const cell = row.insertCell();
   cell.className = "bar";
   const bar = document.createElement("div");
@@ -155,7 +239,7 @@ function answer(probabilities) {
   const shown = probabilities.length <= 12 ? Array.from(probabilities.keys()) : order.slice(0, 10);
   byId("answer").replaceChildren(
     ...shown.map((index) => {
-      const row = rowOf(program.classes[index], probabilities[index]);
+      const row = rowOf(program.classes[index], percent(probabilities[index]), probabilities[index]);
       row.className = index === order[0] ? "first" : "";
       return row;
     }),
@@ -226,7 +310,11 @@ async function open(file) {
   brush.fillRect(0, 0, canvas.width, canvas.height);
   brush.drawImage(bitmap, 0, 0);
   dropped = imageOf(canvas);
-  if (hasPlaces) painted = pictureOf(canvas);
+  if (hasBoxes) {
+    pad.style.aspectRatio = canvas.width + " / " + canvas.height;
+    painted = { canvas, objects: null };
+    mark();
+  } else if (hasMask) painted = pictureOf(canvas);
   else show(canvas);
   soon();
 }
@@ -270,10 +358,20 @@ byId("about").textContent = program.pad
   ? "Draw with the mouse or a finger, or drop an image. Everything is computed in this page; nothing is sent anywhere."
   : "Drop an image, or open one. Everything is computed in this page; nothing is sent anywhere.";
 byId("centring").hidden = !program.pad;
-byId("laying").hidden = !hasPlaces;
+byId("laying").hidden = !hasMask;
 byId("share").addEventListener("input", () => painted && paint());
+byId("least").hidden = !hasBoxes;
+const tellThreshold = () => (byId("limit").textContent = threshold().toFixed(2));
+if (hasBoxes) byId("threshold").value = program.detector.least_score;
+tellThreshold();
+byId("threshold").addEventListener("input", () => {
+  tellThreshold();
+  if (painted) mark();
+});
 document.body.classList.toggle("places", hasPlaces);
-if (hasPlaces) pad.setAttribute("aria-label", "The image with the colours of its classes");
+document.body.classList.toggle("boxes", hasBoxes);
+if (hasMask) pad.setAttribute("aria-label", "The image with the colours of its classes");
+if (hasBoxes) pad.setAttribute("aria-label", "The image with a box around each object");
 byId("centre").checked = program.centre;
 byId("centre").addEventListener("change", soon);
 byId("clear").addEventListener("click", clear);
