@@ -117,6 +117,7 @@ AUGMENTATION: dict[str, str] = {
     "RandomTranslation": "height_factor: 0.1, width_factor: [-0.2, 0.2], fill_mode: nearest, fill_value: 0, "
     "interpolation: nearest",
     "RandomRotation": "factor: 0.05, fill_mode: constant, fill_value: 255, interpolation: bilinear",
+    "RandomRotate90": "fill_mode: nearest, fill_value: 0",
     "RandomZoom": "height_factor: [-0.2, 0.1], width_factor: [-0.2, 0.1], fill_mode: wrap, fill_value: 0, "
     "interpolation: nearest",
     "RandomScale": "factor: [0.5, 2.0], size: [20, 24], fill_mode: constant, fill_value: 0, interpolation: bilinear",

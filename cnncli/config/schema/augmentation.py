@@ -32,11 +32,16 @@ class RandomFlip(Augmentation):
     )
 
 
-class Moved(Augmentation):
-    """A change that moves pixels, so that places without a pixel must be filled."""
+class Filled(Augmentation):
+    """A change after which places without a pixel must be filled."""
 
     fill_mode: FillMode = Field(default="reflect", description="How to fill pixels that move in from outside.")
     fill_value: float = Field(default=0.0, description="Pixel value for fill_mode constant.")
+
+
+class Moved(Filled):
+    """A change that moves pixels to places between others."""
+
     interpolation: Interpolation = Field(default="bilinear", description="Interpolation between pixels.")
 
 
@@ -51,6 +56,16 @@ class RandomRotation(Moved):
     """Turn images about their centre."""
 
     factor: Shift = Field(description="Largest rotation as a fraction of a full turn; 0.1 is 36°.")
+
+
+class RandomRotate90(Filled):
+    """Turn images by 0°, 90°, 180° or 270°, each as often; pixels keep their values.
+
+    An image that is not square keeps its scale too, as RandomRotation has it: turned by 90° or 270°, it loses both ends
+    of its longer side, and the place beside it is filled.
+    """
+
+    fill_mode: FillMode = Field(default="constant", description="How to fill the place beside a turned image.")
 
 
 class RandomZoom(Moved):
@@ -163,6 +178,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
         RandomFlip,
         RandomTranslation,
         RandomRotation,
+        RandomRotate90,
         RandomZoom,
         RandomScale,
         RandomElasticTransform,

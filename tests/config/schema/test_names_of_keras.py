@@ -11,8 +11,8 @@ from cnncli.config.schema.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.engine
 
-NOT_IN_KERAS = {"RandomScale"}
-"""Keras has no change that enlarges or shrinks an image and shows a random part of it."""
+NOT_IN_KERAS = {"RandomRotate90", "RandomScale"}
+"""Keras has no change that enlarges or shrinks an image and shows a random part, and none by quarter turns alone."""
 
 OURS_ALONE = {"RandomCrop": {"padding"}}
 """Arguments that Keras's class does not have."""

@@ -14,6 +14,7 @@ EVERY = [
     specs.RandomTranslation(height_factor=0.2, width_factor=0.3),
     specs.RandomTranslation(height_factor=0.2, width_factor=0.3, fill_mode="constant", fill_value=128.0),
     specs.RandomRotation(factor=0.1),
+    specs.RandomRotate90(),
     specs.RandomZoom(height_factor=0.3, width_factor=0.2),
     specs.RandomZoom(height_factor=(-0.3, -0.1)),
     specs.RandomElasticTransform(fill_mode="wrap"),

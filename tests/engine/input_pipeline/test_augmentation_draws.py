@@ -216,6 +216,33 @@ def test_a_crop_at_the_place_drawn(images: np.ndarray) -> None:
     np.testing.assert_allclose(found, tf.image.resize(images[:, 4:9], (HEIGHT, WIDTH)), atol=1e-6)
 
 
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("size", [(9, 9), (9, 7), (6, 10), (8, 5), (3, 8)])
+def test_quarter_turns(size: tuple[int, int], turns: int) -> None:
+    """A turned image is NumPy's: its middle where it is longer, in the middle of a plain area where it is shorter."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation import geometry
+
+    image = np.random.default_rng(0).random((5, *size, 3)).astype(np.float32)
+    expected = np.full_like(image, 0.2)
+    turned = np.rot90(image, turns, (1, 2))
+    into, out = [slice(None)], [slice(None)]
+    for length, own in zip(size, turned.shape[1:3], strict=True):
+        shown, start = min(length, own), (own - length) // 2
+        into.append(slice(max(-start, 0), max(-start, 0) + shown))
+        out.append(slice(max(start, 0), max(start, 0) + shown))
+    expected[tuple(into)] = turned[tuple(out)]
+    told = Told(chosen=turns)
+    spec = specs.RandomRotate90(fill_value=51.0)
+    np.testing.assert_array_equal(geometry.rotate_90(spec, tf.constant(image), told), expected)
+    assert told.number == 4
+    repeated = geometry.rotate_90(specs.RandomRotate90(fill_mode="nearest"), tf.constant(image), told).numpy()
+    np.testing.assert_array_equal(repeated[tuple(into)], turned[tuple(out)])
+    assert (repeated[:, :, 0] == repeated[:, :, into[2].start]).all()
+    assert (repeated[:, -1] == repeated[:, into[1].stop - 1]).all()
+
+
 def test_brightness_and_contrast_of_what_is_drawn(images: np.ndarray) -> None:
     """Brightness is added; contrast is from 1 − the first factor to 1 + the second times the distance from the mean."""
     import tensorflow as tf

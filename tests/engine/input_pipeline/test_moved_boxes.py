@@ -27,6 +27,7 @@ MOVES: dict[str, specs.Augmentation] = {
     "crop": specs.RandomCrop(padding=6),
     "smaller crop": specs.RandomCrop(height=20, width=24),
     "rotation": specs.RandomRotation(factor=0.5, **CONSTANT),
+    "quarter turns": specs.RandomRotate90(),
 }
 
 UNMOVED: dict[str, specs.Augmentation] = {

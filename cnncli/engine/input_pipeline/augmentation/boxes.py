@@ -61,7 +61,9 @@ def move(change: specs.Augmentation, targets: tf.Tensor, size: tuple[int, int], 
     """
     left, top, right, bottom, label, counts = tf.unstack(targets, axis=-1)
     if isinstance(change, specs.RandomRotation):
-        corners, size = _turned(change, (left, top, right, bottom), size, draws), size
+        corners = _turned(change, (left, top, right, bottom), size, draws)
+    elif isinstance(change, specs.RandomRotate90):
+        corners = _turned_by_quarters((left, top, right, bottom), size, draws)
     elif type(change) in _MOVES:
         down, across = _MOVES[type(change)](change, size, draws)
         corners, size = (across(left, right), down(top, bottom)), (down.length, across.length)
@@ -147,6 +149,25 @@ def _turned(
     across = tf.cos(turns) * x + tf.sin(turns) * y + size[1] / 2
     down = tf.cos(turns) * y - tf.sin(turns) * x + size[0] / 2
     horizontal, vertical = ((tf.reduce_min(places, -1), tf.reduce_max(places, -1)) for places in (across, down))
+    return horizontal, vertical
+
+
+def _turned_by_quarters(
+    edges: tuple[tf.Tensor, ...], size: tuple[int, int], draws: Draws
+) -> tuple[tuple[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Return the left and right, and the top and bottom edges of boxes that were turned by a multiple of 90°."""
+    (height, width), turns = size, draws.choice(4)[:, tf.newaxis]
+    is_quarter, is_upside_down = turns % 2 == 1, turns >= 2
+    left, top, right, bottom = edges
+    left, right = (tf.where(is_upside_down, width - far, near) for near, far in ((left, right), (right, left)))
+    top, bottom = (tf.where(is_upside_down, height - far, near) for near, far in ((top, bottom), (bottom, top)))
+    # Of the turned image, width × height, the middle height × width is shown.
+    above, beside = (width - height) // 2, (height - width) // 2
+    horizontal = tf.where(is_quarter, top - beside, left), tf.where(is_quarter, bottom - beside, right)
+    vertical = (
+        tf.where(is_quarter, width - right - above, top),
+        tf.where(is_quarter, width - left - above, bottom),
+    )
     return horizontal, vertical
 
 

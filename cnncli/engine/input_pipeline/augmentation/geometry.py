@@ -10,25 +10,26 @@ import math
 import tensorflow as tf
 
 from cnncli.config.schema import augmentation as specs
-from cnncli.engine.input_pipeline.augmentation.random_draws import Draws, both_ways
+from cnncli.engine.input_pipeline.augmentation.random_draws import Draws, both_ways, per_image
 
 _FULL_TURN = 2 * math.pi
 
 
 def flip(spec: specs.RandomFlip, images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Mirror each image by a coin for each axis of the mode."""
-    height, width = images.shape[1:3]
     if spec.mode != "vertical":
-        images = tf.gather(images, _mirrored(width, draws), axis=2, batch_dims=1)
+        images = _mirrored(images, 2, draws.uniform(0.0, 1.0) < 0.5)
     if spec.mode != "horizontal":
-        images = tf.gather(images, _mirrored(height, draws), axis=1, batch_dims=1)
+        images = _mirrored(images, 1, draws.uniform(0.0, 1.0) < 0.5)
     return images
 
 
-def _mirrored(length: int, draws: Draws) -> tf.Tensor:
-    """Return places along an axis, backwards for every image whose coin says so: int32 (images, length)."""
+def _mirrored(images: tf.Tensor, axis: int, backwards: tf.Tensor) -> tf.Tensor:
+    """Return images with an axis turned round in those that `backwards`, bool (images,), names."""
+    length = images.shape[axis]
     places = tf.range(length)
-    return tf.where(draws.uniform(0.0, 1.0)[:, tf.newaxis] < 0.5, length - 1 - places, places)
+    places = tf.where(backwards[:, tf.newaxis], length - 1 - places, places)
+    return tf.gather(images, places, axis=axis, batch_dims=1)
 
 
 def crop(
@@ -83,6 +84,25 @@ def scale(spec: specs.RandomScale, images: tf.Tensor, draws: Draws) -> tf.Tensor
 def rotate(spec: specs.RandomRotation, images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Turn each image about its centre; positive angles turn against the clock."""
     return rotated(spec, images, draws.uniform(*both_ways(spec.factor)))
+
+
+def rotate_90(spec: specs.RandomRotate90, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Turn each image about its centre by 0 to 3 quarter turns against the clock."""
+    size, turns = images.shape[1:3], draws.choice(4)
+    for axis in (1, 2):
+        images = _mirrored(images, axis, turns >= 2)
+    quarter = tf.reverse(tf.transpose(images, (0, 2, 1, 3)), [1])
+    for axis, length in zip((1, 2), size, strict=True):
+        quarter = _middle(spec, quarter, axis, length)
+    return tf.where(per_image(turns % 2 == 1), quarter, images)
+
+
+def _middle(spec: specs.Filled, images: tf.Tensor, axis: int, length: int) -> tf.Tensor:
+    """Return the middle of images along an axis, filled at both ends where they are shorter."""
+    before = images.shape[axis]
+    index = pixels_inside(spec, tf.range(length) + (before - length) // 2, before)
+    outside = tf.reshape(index < 0, [length if own == axis else 1 for own in range(4)])
+    return tf.where(outside, spec.fill_value / 255, tf.gather(images, tf.maximum(index, 0), axis=axis))
 
 
 def translated(spec: specs.Moved, images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
@@ -148,7 +168,7 @@ def _weights(spec: specs.Moved, places: tf.Tensor, length: int) -> tf.Tensor:
     return first + share * (tf.one_hot(pixels_inside(spec, before + 1, length), length) - first)
 
 
-def pixels_inside(spec: specs.Moved, places: tf.Tensor, length: int) -> tf.Tensor:
+def pixels_inside(spec: specs.Filled, places: tf.Tensor, length: int) -> tf.Tensor:
     """Return the pixel that is shown at each whole place, which may lie outside; −1 for none."""
     index = tf.cast(places, tf.int32)
     if spec.fill_mode == "constant":

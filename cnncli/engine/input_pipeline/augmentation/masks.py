@@ -22,6 +22,7 @@ _MOVES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws], tf.Tens
     specs.RandomFlip: geometry.flip,
     specs.RandomTranslation: geometry.translate,
     specs.RandomRotation: geometry.rotate,
+    specs.RandomRotate90: geometry.rotate_90,
     specs.RandomZoom: geometry.zoom,
     specs.RandomScale: geometry.scale,
     specs.RandomElasticTransform: elastic_transform,
@@ -44,9 +45,11 @@ def move(change: specs.Augmentation, masks: tf.Tensor, draws: Draws) -> tf.Tenso
         return _numbers(geometry.crop(change, _shares(masks), draws, fill=1.0, method="nearest"))
     if kind not in _MOVES:
         return masks
-    if isinstance(change, specs.Moved):
+    if isinstance(change, specs.Filled):
         # Numbers from 0 to 255 stand for shares from 0 to 1, as in images: 255 fills with what is ignored.
-        change = change.model_copy(update={"interpolation": "nearest", "fill_value": float(IGNORED)})
+        change = change.model_copy(update={"fill_value": float(IGNORED)})
+    if isinstance(change, specs.Moved):
+        change = change.model_copy(update={"interpolation": "nearest"})
     return _numbers(_MOVES[kind](change, _shares(masks), draws))
 
 
