@@ -129,6 +129,8 @@ AUGMENTATION: dict[str, str] = {
     "RandomErasing": "factor: 0.5, scale: [0.02, 0.2], fill_value: 0",
     "MixUp": "alpha: 0.2",
     "CutMix": "factor: 0.5",
+    "Mosaic": "probability: 0.5, offset: [0.3, 0.7], scale: [0.5, 1.0], fill_mode: constant, fill_value: 0, "
+    "interpolation: bilinear",
     "RandAugment": "num_ops: 2, factor: 0.4, interpolation: bilinear",
 }
 """All arguments of each, by its name."""

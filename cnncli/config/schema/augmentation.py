@@ -161,6 +161,25 @@ class CutMix(Augmentation):
     factor: Range = Field(default=1.0, description="Range from which the mixing weight is drawn.")
 
 
+class Mosaic(Moved):
+    """Combine four images of the batch in one, around a random place.
+
+    Each image is enlarged or shrunk. A larger one shows a random part, a smaller one lies at a random place of its
+    part, and the rest is filled. Labels are mixed by area; masks and boxes move along, the objects of all four.
+
+    Reference: Bochkovskiy et al., YOLOv4, 2020.
+    """
+
+    probability: Share = Field(default=1.0, description="Probability of combining.")
+    offset: tuple[Share, Share] = Field(
+        default=(0.25, 0.75), description="Where the four meet: smallest and largest fraction of the height and width."
+    )
+    scale: tuple[Scale, Scale] = Field(
+        default=(0.5, 1.5), description="Smallest and largest scale of each image; below 1 it shrinks."
+    )
+    fill_mode: FillMode = Field(default="constant", description="How to fill what a shrunken image leaves free.")
+
+
 class RandAugment(Augmentation):
     """Apply a few random changes drawn from a fixed list.
 
@@ -188,6 +207,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
         RandomErasing,
         MixUp,
         CutMix,
+        Mosaic,
         RandAugment,
     )
 }

@@ -11,8 +11,8 @@ from cnncli.config.schema.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.engine
 
-NOT_IN_KERAS = {"RandomRotate90", "RandomScale"}
-"""Keras has no change that enlarges or shrinks an image and shows a random part, and none by quarter turns alone."""
+NOT_IN_KERAS = {"Mosaic", "RandomRotate90", "RandomScale"}
+"""Keras 3.15 has no change that combines images in parts, that turns them by 90°, or that shows a random part."""
 
 OURS_ALONE = {"RandomCrop": {"padding"}}
 """Arguments that Keras's class does not have."""

@@ -33,6 +33,7 @@ class Told:
         self.ranges: list[tuple[float, float, tuple[int, ...]]] = []
         self.alphas: list[float] = []
         self.number = 0
+        self.count = 5
 
     def uniform(self, low: float, high: float, shape: tuple[int, ...] = ()) -> Any:
         """Return the next number for each image."""
@@ -307,6 +308,34 @@ def test_mixing_with_the_images_drawn(images: np.ndarray) -> None:
     covered = np.zeros((5, HEIGHT, WIDTH, 1), bool)
     covered[:, :5, 4:] = True
     np.testing.assert_array_equal(pasted, covered)
+
+
+def test_a_mosaic_of_what_is_drawn() -> None:
+    """Four images meet where they were drawn to; each shows a part of itself, or all of it beside what is filled."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation.mosaic import mosaic
+
+    images = np.random.default_rng(0).random((5, 8, 12, 2)).astype(np.float32)
+    spec = specs.Mosaic(probability=0.5, offset=(0.125, 0.625), scale=(0.5, 1.0), fill_value=51.0)
+    other = images[::-1]
+    # Half of the height and a quarter of the width belong to the image itself, and the others are its batch backwards.
+    told = Told(0.4, 0.75, 0.25, 1.0, 1.0)
+    found = mosaic(spec, tf.constant(images), told).numpy()
+    assert told.ranges == [(0.0, 1.0, ()), *[(0.125, 0.625, ())] * 2, (0.5, 1.0, (4,)), (0.0, 1.0, (4, 2))]
+    np.testing.assert_allclose(found[:, :4, :3], images[:, 4:, 9:], atol=1e-5)
+    np.testing.assert_allclose(found[:, :4, 3:], other[:, 4:, 3:], atol=1e-5)
+    np.testing.assert_allclose(found[:, 4:, :3], other[:, 4:, 9:], atol=1e-5)
+    np.testing.assert_allclose(found[:, 4:, 3:], other[:, 4:, 3:], atol=1e-5)
+    half = images.reshape(5, 4, 2, 6, 2, 2).mean((2, 4))
+    found = mosaic(spec, tf.constant(images), Told(0.4, 0.75, 0.25, 0.0, 0.0)).numpy()
+    expected = np.full_like(images, 0.2)
+    expected[:, :4, :3] = half[:, :, :3]
+    expected[:, :4, 3:9] = expected[:, 4:, 3:9] = half[::-1]
+    expected[:, 4:, :3] = half[::-1, :, :3]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    left_alone = mosaic(spec, tf.constant(images), Told(0.6, 0.75, 0.25, 0.0, 0.3)).numpy()
+    assert left_alone.tobytes() == images.tobytes()
 
 
 def test_class_numbers_are_mixed_as_shares() -> None:

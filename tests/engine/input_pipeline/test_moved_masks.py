@@ -24,13 +24,14 @@ MOVES: dict[str, specs.Augmentation] = {
     "zoom": specs.RandomZoom(height_factor=0.5, width_factor=0.3, **NEAREST),
     "scale": specs.RandomScale(factor=(0.5, 2.0), **NEAREST),
     "elastic": specs.RandomElasticTransform(factor=(1.0, 1.0), scale=(1.0, 1.0), **NEAREST),
+    "mosaic": specs.Mosaic(**NEAREST),
     "reflected": specs.RandomTranslation(height_factor=0.4, width_factor=0.4, interpolation="nearest"),
     "wrapped": specs.RandomRotation(factor=0.5, interpolation="nearest", fill_mode="wrap"),
     "repeated": specs.RandomZoom(height_factor=(0.1, 0.8), interpolation="nearest", fill_mode="nearest"),
 }
 
 
-FILLED = ("translation", "rotation", "quarter turns", "zoom", "scale", "elastic")
+FILLED = ("translation", "rotation", "quarter turns", "zoom", "scale", "elastic", "mosaic")
 """Those that fill with what has no class."""
 
 

@@ -99,8 +99,8 @@ class Detection(TaskSpec):
             path, name = f"data.augmentation[{index}]", change.type_name()
             if isinstance(change, (MixUp, CutMix, RandAugment, RandomElasticTransform)):
                 message = f"{name} does not move boxes."
-                hint = "For detection use RandomFlip, RandomScale, RandomTranslation, RandomZoom, RandomCrop or tones."
-                yield Conflict(path, message, hint)
+                moving = "RandomFlip, RandomRotate90, RandomScale, RandomTranslation, RandomZoom, RandomCrop, Mosaic"
+                yield Conflict(path, message, f"For detection use {moving} or tones.")
             elif isinstance(change, Filled) and change.fill_mode in ("reflect", "wrap"):
                 message = f"{name} with fill_mode: {change.fill_mode} would show objects again where they have no box."
                 yield Conflict(path, message, f"Set fill_mode: constant in {name}.")

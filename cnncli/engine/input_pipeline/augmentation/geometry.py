@@ -10,6 +10,7 @@ import math
 import tensorflow as tf
 
 from cnncli.config.schema import augmentation as specs
+from cnncli.engine.input_pipeline.augmentation.interpolation import pixels_inside
 from cnncli.engine.input_pipeline.augmentation.random_draws import Draws, both_ways, per_image
 
 _FULL_TURN = 2 * math.pi
@@ -166,19 +167,6 @@ def _weights(spec: specs.Moved, places: tf.Tensor, length: int) -> tf.Tensor:
     share = (places - before)[..., tf.newaxis]
     first = tf.one_hot(pixels_inside(spec, before, length), length)
     return first + share * (tf.one_hot(pixels_inside(spec, before + 1, length), length) - first)
-
-
-def pixels_inside(spec: specs.Filled, places: tf.Tensor, length: int) -> tf.Tensor:
-    """Return the pixel that is shown at each whole place, which may lie outside; −1 for none."""
-    index = tf.cast(places, tf.int32)
-    if spec.fill_mode == "constant":
-        return tf.where((index >= 0) & (index < length), index, -1)
-    if spec.fill_mode == "nearest":
-        return tf.clip_by_value(index, 0, length - 1)
-    if spec.fill_mode == "wrap":
-        return tf.math.floormod(index, length)
-    index = tf.math.floormod(index, 2 * length)
-    return tf.minimum(index, 2 * length - 1 - index)
 
 
 def _warp(

@@ -15,6 +15,7 @@ from cnncli.config.schema import augmentation as specs
 from cnncli.datasets.masks.coding import IGNORED
 from cnncli.engine.input_pipeline.augmentation import geometry
 from cnncli.engine.input_pipeline.augmentation.elastic import elastic_transform
+from cnncli.engine.input_pipeline.augmentation.mosaic import mosaic
 from cnncli.engine.input_pipeline.augmentation.rand_augment import rand_augment_masks
 from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
 
@@ -26,6 +27,7 @@ _MOVES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws], tf.Tens
     specs.RandomZoom: geometry.zoom,
     specs.RandomScale: geometry.scale,
     specs.RandomElasticTransform: elastic_transform,
+    specs.Mosaic: mosaic,
     specs.RandAugment: rand_augment_masks,
 }
 
