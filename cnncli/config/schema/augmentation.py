@@ -17,6 +17,7 @@ Pixels = Annotated[int, Field(ge=1)]
 Shift = SignedShare | tuple[SignedShare, SignedShare]
 Range = Share | tuple[Share, Share]
 FillMode = Literal["reflect", "constant", "wrap", "nearest"]
+FillValue = float | Literal["mean"]
 Interpolation = Literal["bilinear", "nearest"]
 
 
@@ -36,7 +37,9 @@ class Filled(Augmentation):
     """A change after which places without a pixel must be filled."""
 
     fill_mode: FillMode = Field(default="reflect", description="How to fill pixels that move in from outside.")
-    fill_value: float = Field(default=0.0, description="Pixel value for fill_mode constant.")
+    fill_value: FillValue = Field(
+        default=0.0, description="Pixel value for fill_mode constant; mean: of each image, channel by channel."
+    )
 
 
 class Moved(Filled):
@@ -103,7 +106,7 @@ class RandomElasticTransform(Moved):
     scale: Range = Field(default=1.0, description="Strength and smoothness; one number: from 0 to it.")
 
 
-class RandomCrop(Augmentation):
+class RandomCrop(Filled):
     """Cut a part out of the image at a random place.
 
     With `padding: 4` and no size it is the usual change for CIFAR-10: four pixels of border are added on
@@ -112,7 +115,8 @@ class RandomCrop(Augmentation):
 
     height: Pixels | None = Field(default=None, description="Height in pixels; null: the image's.")
     width: Pixels | None = Field(default=None, description="Width in pixels; null: the image's.")
-    padding: int = Field(default=0, ge=0, description="Zero padding on every side before cropping, in pixels.")
+    padding: int = Field(default=0, ge=0, description="Border on every side before cropping, in pixels.")
+    fill_mode: FillMode = Field(default="constant", description="How to fill the border.")
 
     def fits(self, image_size: tuple[int, int]) -> bool:
         """Say whether the part is no larger than the image with its border."""

@@ -75,6 +75,8 @@ LIMITS: dict[str, list[tuple[list[str], list[str]]]] = {
         one(SHARE, "[RandomErasing: {scale: [0.5, ?]}]"),
         one(SHARE, "[MixUp: {alpha: ?}]"),
         one(pairs(SHARE), "[CutMix: {factor: ?}]"),
+        one((["-1", "0", "255.5", "mean"], ["median", "null", "[0, 0, 0]"]), "[RandomScale: {fill_value: ?}]"),
+        one((["reflect", "constant", "wrap", "nearest"], ["zeros", "null"]), "[RandomCrop: {fill_mode: ?}]"),
         one(SHARE, "[Mosaic: {probability: ?}]"),
         one(SHARE, "[Mosaic: {offset: [?, 0.5]}]"),
         one(SHARE, "[Mosaic: {offset: [0.5, ?]}]"),

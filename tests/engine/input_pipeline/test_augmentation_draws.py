@@ -211,6 +211,11 @@ def test_a_crop_at_the_place_drawn(images: np.ndarray) -> None:
     found = geometry.crop(specs.RandomCrop(padding=2), tf.constant(images), Told(0.99, 0.25))
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
     np.testing.assert_array_equal(found, padded[:, 4 : 4 + HEIGHT, 1 : 1 + WIDTH])
+    for fill_mode, theirs in (("reflect", "symmetric"), ("nearest", "edge"), ("wrap", "wrap")):
+        filled = specs.RandomCrop(padding=2, fill_mode=fill_mode)
+        found = geometry.crop(filled, tf.constant(images), Told(0.99, 0.25))
+        padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), theirs)
+        np.testing.assert_array_equal(found, padded[:, 4 : 4 + HEIGHT, 1 : 1 + WIDTH])
     told = Told(1.0, 0.5)
     found = geometry.crop(specs.RandomCrop(height=5, width=WIDTH), tf.constant(images), told)
     assert told.ranges == [(0.0, 5.0, ()), (0.0, 1.0, ())]
@@ -333,6 +338,10 @@ def test_a_mosaic_of_what_is_drawn() -> None:
     expected[:, :4, :3] = half[:, :, :3]
     expected[:, :4, 3:9] = expected[:, 4:, 3:9] = half[::-1]
     expected[:, 4:, :3] = half[::-1, :, :3]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    means = specs.Mosaic(offset=(0.125, 0.625), scale=(0.5, 1.0), fill_value="mean")
+    found = mosaic(means, tf.constant(images), Told(0.4, 0.75, 0.25, 0.0, 0.0)).numpy()
+    expected[:, :4, 9:] = expected[:, 4:, 9:] = other.mean((1, 2), keepdims=True)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     left_alone = mosaic(spec, tf.constant(images), Told(0.6, 0.75, 0.25, 0.0, 0.3)).numpy()
     assert left_alone.tobytes() == images.tobytes()

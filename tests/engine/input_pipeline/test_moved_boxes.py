@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,35 @@ def test_boxes_of_which_little_is_seen_are_left_out(targets: np.ndarray, name: s
     assert (kept_crowds & ~kept).sum() > 50
     whole = shares > 0.999
     np.testing.assert_array_equal(found[whole], crowds[whole] + np.array([0, 0, 0, 0, 0, 1], np.float32))
+
+
+FILLED = ("translation", "zoom", "scale", "crop", "rotation", "quarter turns")
+
+
+@pytest.mark.parametrize("name", FILLED)
+@pytest.mark.parametrize("fill_value", [51.0, "mean"])
+def test_nothing_is_in_what_was_filled(targets: np.ndarray, name: str, fill_value: float | str) -> None:
+    """Beside a moved image there is one colour, its own mean or the one that is told, and no box reaches there."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation.augmentation import _IMAGE_CHANGES
+    from cnncli.engine.input_pipeline.augmentation.boxes import move
+
+    noise = np.random.default_rng(0).random((NUMBER, HEIGHT, WIDTH, 2)).astype(np.float32)
+    empty = MOVES[name]
+    filled = empty.model_copy(update={"fill_value": fill_value})
+    shown, black, found = (
+        np.asarray(_IMAGE_CHANGES[type(filled)](change, tf.constant(image), draws()))
+        for change, image in ((empty, np.ones_like(noise)), (empty, noise), (filled, noise))
+    )
+    fill = noise.mean((1, 2), keepdims=True) if fill_value == "mean" else np.float32(0.2)
+    np.testing.assert_allclose(found, black + (1 - shown) * fill, atol=1e-5)
+    outside = shown[..., 0] < 1e-6
+    assert outside.any(axis=(1, 2)).mean() > 0.2
+    for is_outside, box in zip(outside, move(filled, tf.constant(targets), (HEIGHT, WIDTH), draws()), strict=True):
+        left, top, right, bottom, label, _ = box[0].numpy()
+        if label >= 0 and name != "rotation":
+            assert not is_outside[math.ceil(top) : int(bottom), math.ceil(left) : int(right)].any()
 
 
 @pytest.mark.parametrize("name", UNMOVED)

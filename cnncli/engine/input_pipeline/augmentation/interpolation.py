@@ -37,12 +37,22 @@ def interpolate(
 
 def _pixels(spec: specs.Moved, images: tf.Tensor, owners: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """Return the pixel at each whole place, which may lie outside."""
+    fill = fill_of(spec, images)
+    if isinstance(fill, tf.Tensor):
+        fill = tf.gather(fill[:, 0, 0], owners)
     height, width, channels = images.shape[1:]
     row, column = pixels_inside(spec, rows, height), pixels_inside(spec, columns, width)
     index = (owners * height + tf.maximum(row, 0)) * width + tf.maximum(column, 0)
     found = tf.gather(tf.reshape(images, (-1, channels)), index)
     outside = ((row < 0) | (column < 0))[..., tf.newaxis]
-    return tf.where(outside, spec.fill_value / 255, found)
+    return tf.where(outside, fill, found)
+
+
+def fill_of(spec: specs.Filled, images: tf.Tensor) -> tf.Tensor | float:
+    """Return what fills places without a pixel: a number, or of each image its own, (images, 1, 1, channels)."""
+    if isinstance(spec.fill_value, str):
+        return tf.reduce_mean(images, axis=(1, 2), keepdims=True)
+    return spec.fill_value / 255
 
 
 def pixels_inside(spec: specs.Filled, places: tf.Tensor, length: int) -> tf.Tensor:

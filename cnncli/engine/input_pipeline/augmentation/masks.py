@@ -7,6 +7,7 @@ or its edge repeated. Erased rectangles keep their classes: a network should tel
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -27,6 +28,7 @@ _MOVES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws], tf.Tens
     specs.RandomZoom: geometry.zoom,
     specs.RandomScale: geometry.scale,
     specs.RandomElasticTransform: elastic_transform,
+    specs.RandomCrop: partial(geometry.crop, method="nearest"),
     specs.Mosaic: mosaic,
     specs.RandAugment: rand_augment_masks,
 }
@@ -43,8 +45,6 @@ def move(change: specs.Augmentation, masks: tf.Tensor, draws: Draws) -> tf.Tenso
         draws: The same that moved the images, from their beginning.
     """
     kind = type(change)
-    if isinstance(change, specs.RandomCrop):
-        return _numbers(geometry.crop(change, _shares(masks), draws, fill=1.0, method="nearest"))
     if kind not in _MOVES:
         return masks
     if isinstance(change, specs.Filled):
