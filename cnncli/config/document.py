@@ -26,6 +26,9 @@ _LATER = {
 }
 """Settings that came later, with their defaults: left out, so that the config of an older run stays what it was."""
 
+_LATER_OF: dict[str, dict[str, Any]] = {"RandomCrop": {"fill_mode": "constant", "fill_value": 0.0}}
+"""Likewise the arguments of one spec."""
+
 
 def document(top: Document, data: Data, train: Train, tree: Mapping) -> dict[str, Any]:
     """Return the document of a config; the model stays as it is written, blocks and all.
@@ -63,7 +66,8 @@ def written(value: Any) -> Any:
 
 def _fields(value: BaseModel) -> dict[str, Any]:
     found = {name: written(getattr(value, name)) for name in type(value).model_fields}
-    return {name: item for name, item in found.items() if name not in _LATER or item != _LATER[name]}
+    later = _LATER | _LATER_OF.get(type(value).__name__, {})
+    return {name: item for name, item in found.items() if name not in later or item != later[name]}
 
 
 def complete(value: Any) -> Any:

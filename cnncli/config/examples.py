@@ -118,17 +118,20 @@ AUGMENTATION: dict[str, str] = {
     "RandomTranslation": "height_factor: 0.1, width_factor: [-0.2, 0.2], fill_mode: nearest, fill_value: 0, "
     "interpolation: nearest",
     "RandomRotation": "factor: 0.05, fill_mode: constant, fill_value: 255, interpolation: bilinear",
+    "RandomRotate90": "fill_mode: nearest, fill_value: 0",
     "RandomZoom": "height_factor: [-0.2, 0.1], width_factor: [-0.2, 0.1], fill_mode: wrap, fill_value: 0, "
     "interpolation: nearest",
-    "RandomScale": "factor: [0.5, 2.0], size: [20, 24], fill_mode: constant, fill_value: 0, interpolation: bilinear",
+    "RandomScale": "factor: [0.5, 2.0], size: [20, 24], fill_mode: constant, fill_value: mean, interpolation: bilinear",
     "RandomElasticTransform": "factor: 0.8, scale: [0.3, 0.7], fill_mode: reflect, fill_value: 0, "
     "interpolation: bilinear",
-    "RandomCrop": "padding: 4, height: 28, width: 28",
+    "RandomCrop": "padding: 4, height: 28, width: 28, fill_mode: constant, fill_value: mean",
     "RandomBrightness": "factor: 0.2",
     "RandomContrast": "factor: 0.3",
     "RandomErasing": "factor: 0.5, scale: [0.02, 0.2], fill_value: 0",
     "MixUp": "alpha: 0.2",
     "CutMix": "factor: 0.5",
+    "Mosaic": "probability: 0.5, offset: [0.3, 0.7], scale: [0.5, 1.0], fill_mode: constant, fill_value: 0, "
+    "interpolation: bilinear",
     "RandAugment": "num_ops: 2, factor: 0.4, interpolation: bilinear",
 }
 """All arguments of each, by its name."""

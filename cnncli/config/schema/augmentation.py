@@ -17,6 +17,7 @@ Pixels = Annotated[int, Field(ge=1)]
 Shift = SignedShare | tuple[SignedShare, SignedShare]
 Range = Share | tuple[Share, Share]
 FillMode = Literal["reflect", "constant", "wrap", "nearest"]
+FillValue = float | Literal["mean"]
 Interpolation = Literal["bilinear", "nearest"]
 
 
@@ -32,11 +33,18 @@ class RandomFlip(Augmentation):
     )
 
 
-class Moved(Augmentation):
-    """A change that moves pixels, so that places without a pixel must be filled."""
+class Filled(Augmentation):
+    """A change after which places without a pixel must be filled."""
 
     fill_mode: FillMode = Field(default="reflect", description="How to fill pixels that move in from outside.")
-    fill_value: float = Field(default=0.0, description="Pixel value for fill_mode constant.")
+    fill_value: FillValue = Field(
+        default=0.0, description="Pixel value for fill_mode constant; mean: of each image, channel by channel."
+    )
+
+
+class Moved(Filled):
+    """A change that moves pixels to places between others."""
+
     interpolation: Interpolation = Field(default="bilinear", description="Interpolation between pixels.")
 
 
@@ -51,6 +59,16 @@ class RandomRotation(Moved):
     """Turn images about their centre."""
 
     factor: Shift = Field(description="Largest rotation as a fraction of a full turn; 0.1 is 36°.")
+
+
+class RandomRotate90(Filled):
+    """Turn images by 0°, 90°, 180° or 270°, each as often; pixels keep their values.
+
+    An image that is not square keeps its scale too, as RandomRotation has it: turned by 90° or 270°, it loses both ends
+    of its longer side, and the place beside it is filled.
+    """
+
+    fill_mode: FillMode = Field(default="constant", description="How to fill the place beside a turned image.")
 
 
 class RandomZoom(Moved):
@@ -88,7 +106,7 @@ class RandomElasticTransform(Moved):
     scale: Range = Field(default=1.0, description="Strength and smoothness; one number: from 0 to it.")
 
 
-class RandomCrop(Augmentation):
+class RandomCrop(Filled):
     """Cut a part out of the image at a random place.
 
     With `padding: 4` and no size it is the usual change for CIFAR-10: four pixels of border are added on
@@ -97,7 +115,8 @@ class RandomCrop(Augmentation):
 
     height: Pixels | None = Field(default=None, description="Height in pixels; null: the image's.")
     width: Pixels | None = Field(default=None, description="Width in pixels; null: the image's.")
-    padding: int = Field(default=0, ge=0, description="Zero padding on every side before cropping, in pixels.")
+    padding: int = Field(default=0, ge=0, description="Border on every side before cropping, in pixels.")
+    fill_mode: FillMode = Field(default="constant", description="How to fill the border.")
 
     def fits(self, image_size: tuple[int, int]) -> bool:
         """Say whether the part is no larger than the image with its border."""
@@ -146,6 +165,25 @@ class CutMix(Augmentation):
     factor: Range = Field(default=1.0, description="Range from which the mixing weight is drawn.")
 
 
+class Mosaic(Moved):
+    """Combine four images of the batch in one, around a random place.
+
+    Each image is enlarged or shrunk. A larger one shows a random part, a smaller one lies at a random place of its
+    part, and the rest is filled. Labels are mixed by area; masks and boxes move along, the objects of all four.
+
+    Reference: Bochkovskiy et al., YOLOv4, 2020.
+    """
+
+    probability: Share = Field(default=1.0, description="Probability of combining.")
+    offset: tuple[Share, Share] = Field(
+        default=(0.25, 0.75), description="Where the four meet: smallest and largest fraction of the height and width."
+    )
+    scale: tuple[Scale, Scale] = Field(
+        default=(0.5, 1.5), description="Smallest and largest scale of each image; below 1 it shrinks."
+    )
+    fill_mode: FillMode = Field(default="constant", description="How to fill what a shrunken image leaves free.")
+
+
 class RandAugment(Augmentation):
     """Apply a few random changes drawn from a fixed list.
 
@@ -163,6 +201,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
         RandomFlip,
         RandomTranslation,
         RandomRotation,
+        RandomRotate90,
         RandomZoom,
         RandomScale,
         RandomElasticTransform,
@@ -172,6 +211,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
         RandomErasing,
         MixUp,
         CutMix,
+        Mosaic,
         RandAugment,
     )
 }

@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from cnncli.config.schema.augmentation import Augmentation, Mosaic
 from cnncli.config.schema.schema import Config, Loss
 from cnncli.datasets.splits import Splits
 from cnncli.engine.input_pipeline.augmentation.mixing import Mixed
+from cnncli.engine.input_pipeline.augmentation.mosaic import tiles
+from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
 from cnncli.engine.tasks.objective import Objective, Sums
 from cnncli.layers.graph import shapes
 from cnncli.tasks.class_weights import class_weights
@@ -58,7 +61,7 @@ class CrossEntropy(Objective):
         """Return the loss of each example.
 
         Args:
-            targets: Class numbers (batch,), or probabilities (batch, classes) after MixUp or CutMix.
+            targets: Class numbers (batch,), or probabilities (batch, classes) after MixUp, CutMix or Mosaic.
             outputs: Logits (batch, classes), any float type; the loss is computed in float32.
         """
         logits = tf.cast(outputs, tf.float32)
@@ -84,11 +87,23 @@ class CrossEntropy(Objective):
         """Return the accuracy."""
         return {"accuracy": sums["num_correct"] / num_examples}
 
+    def transform(self, change: Augmentation, draws: Draws, targets: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+        """Return class probabilities (batch, classes) of a mosaic: each image has the share of its part's area."""
+        if not isinstance(change, Mosaic):
+            return targets
+        made = tiles(change, size, draws)
+        probabilities = tf.gather(self._probabilities(targets), made.images)
+        return tf.reduce_sum(made.shares[..., tf.newaxis] * probabilities, axis=1)
+
     def mix(self, targets: tf.Tensor, mixed: Mixed) -> tf.Tensor:
         """Return class probabilities (batch, classes): a share of an example's own, the rest of the other's."""
-        own = tf.one_hot(targets, self._num_classes) if targets.shape.rank == 1 else targets
+        own = self._probabilities(targets)
         other = tf.gather(own, mixed.order)
         return other + mixed.share[:, tf.newaxis] * (own - other)
+
+    def _probabilities(self, targets: tf.Tensor) -> tf.Tensor:
+        """Return class probabilities of class numbers, or of what is mixed already."""
+        return tf.one_hot(targets, self._num_classes) if targets.shape.rank == 1 else targets
 
     def outputs(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the probabilities of the classes."""

@@ -130,7 +130,7 @@ class CenterHeatmap(Objective):
         Raises:
             CnnError: Always: a pasted part would show objects without their boxes.
         """
-        raise CnnError("MixUp and CutMix do not move boxes", "Leave them out of data.augmentation.")
+        raise CnnError("MixUp and CutMix do not move boxes", "Leave them out of data.augmentation, or use Mosaic.")
 
     def undo(self, view: Any, outputs: Any) -> Any:
         """Return what the network ends in for mirrored images, mirrored back."""

@@ -11,10 +11,10 @@ from cnncli.config.schema.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.engine
 
-NOT_IN_KERAS = {"RandomScale"}
-"""Keras has no change that enlarges or shrinks an image and shows a random part of it."""
+NOT_IN_KERAS = {"Mosaic", "RandomRotate90", "RandomScale"}
+"""Keras 3.15 has no change that combines images in parts, that turns them by 90°, or that shows a random part."""
 
-OURS_ALONE = {"RandomCrop": {"padding"}}
+OURS_ALONE = {"RandomCrop": {"padding", "fill_mode", "fill_value"}}
 """Arguments that Keras's class does not have."""
 OTHER_DEFAULTS = {("Muon", "exclude_layers")}
 

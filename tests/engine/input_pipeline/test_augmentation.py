@@ -14,6 +14,7 @@ EVERY = [
     specs.RandomTranslation(height_factor=0.2, width_factor=0.3),
     specs.RandomTranslation(height_factor=0.2, width_factor=0.3, fill_mode="constant", fill_value=128.0),
     specs.RandomRotation(factor=0.1),
+    specs.RandomRotate90(),
     specs.RandomZoom(height_factor=0.3, width_factor=0.2),
     specs.RandomZoom(height_factor=(-0.3, -0.1)),
     specs.RandomElasticTransform(fill_mode="wrap"),
@@ -25,6 +26,7 @@ EVERY = [
     specs.RandomErasing(factor=0.5, fill_value=0.0),
     specs.MixUp(),
     specs.CutMix(),
+    specs.Mosaic(),
     specs.RandAugment(num_ops=3, factor=1.0),
 ]
 
@@ -229,6 +231,17 @@ def test_cut_mix_counts_the_area(images):
     for image, target in zip(mixed, targets, strict=True):
         shares = [(np.abs(image - k / 4) < 1e-6).mean() for k in range(4)]
         np.testing.assert_allclose(shares, target, atol=1e-6)
+
+
+def test_a_mosaic_counts_the_area(images):
+    """Its targets are shares of the area, to the pixel, as CutMix's are; without a mosaic an image has its class."""
+    planes = np.broadcast_to(np.arange(4, dtype=np.float32)[:, None, None, None] / 4, (4, 9, 7, 1)).copy()
+    mixed, targets = augment([specs.Mosaic(scale=(2.0, 3.0), interpolation="nearest")], planes)
+    for image, target in zip(mixed, targets, strict=True):
+        shares = [(np.abs(image - k / 4) < 1e-6).mean() for k in range(4)]
+        np.testing.assert_allclose(shares, target, atol=1e-6)
+    assert len(np.unique(mixed[0])) > 1
+    np.testing.assert_array_equal(augment([specs.Mosaic(probability=0.0)], planes)[1], np.eye(4))
 
 
 def test_rand_augment_changes_each_image_by_its_own_draw(images):

@@ -33,6 +33,7 @@ class Told:
         self.ranges: list[tuple[float, float, tuple[int, ...]]] = []
         self.alphas: list[float] = []
         self.number = 0
+        self.count = 5
 
     def uniform(self, low: float, high: float, shape: tuple[int, ...] = ()) -> Any:
         """Return the next number for each image."""
@@ -210,10 +211,42 @@ def test_a_crop_at_the_place_drawn(images: np.ndarray) -> None:
     found = geometry.crop(specs.RandomCrop(padding=2), tf.constant(images), Told(0.99, 0.25))
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
     np.testing.assert_array_equal(found, padded[:, 4 : 4 + HEIGHT, 1 : 1 + WIDTH])
+    for fill_mode, theirs in (("reflect", "symmetric"), ("nearest", "edge"), ("wrap", "wrap")):
+        filled = specs.RandomCrop(padding=2, fill_mode=fill_mode)
+        found = geometry.crop(filled, tf.constant(images), Told(0.99, 0.25))
+        padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), theirs)
+        np.testing.assert_array_equal(found, padded[:, 4 : 4 + HEIGHT, 1 : 1 + WIDTH])
     told = Told(1.0, 0.5)
     found = geometry.crop(specs.RandomCrop(height=5, width=WIDTH), tf.constant(images), told)
     assert told.ranges == [(0.0, 5.0, ()), (0.0, 1.0, ())]
     np.testing.assert_allclose(found, tf.image.resize(images[:, 4:9], (HEIGHT, WIDTH)), atol=1e-6)
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("size", [(9, 9), (9, 7), (6, 10), (8, 5), (3, 8)])
+def test_quarter_turns(size: tuple[int, int], turns: int) -> None:
+    """A turned image is NumPy's: its middle where it is longer, in the middle of a plain area where it is shorter."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation import geometry
+
+    image = np.random.default_rng(0).random((5, *size, 3)).astype(np.float32)
+    expected = np.full_like(image, 0.2)
+    turned = np.rot90(image, turns, (1, 2))
+    into, out = [slice(None)], [slice(None)]
+    for length, own in zip(size, turned.shape[1:3], strict=True):
+        shown, start = min(length, own), (own - length) // 2
+        into.append(slice(max(-start, 0), max(-start, 0) + shown))
+        out.append(slice(max(start, 0), max(start, 0) + shown))
+    expected[tuple(into)] = turned[tuple(out)]
+    told = Told(chosen=turns)
+    spec = specs.RandomRotate90(fill_value=51.0)
+    np.testing.assert_array_equal(geometry.rotate_90(spec, tf.constant(image), told), expected)
+    assert told.number == 4
+    repeated = geometry.rotate_90(specs.RandomRotate90(fill_mode="nearest"), tf.constant(image), told).numpy()
+    np.testing.assert_array_equal(repeated[tuple(into)], turned[tuple(out)])
+    assert (repeated[:, :, 0] == repeated[:, :, into[2].start]).all()
+    assert (repeated[:, -1] == repeated[:, into[1].stop - 1]).all()
 
 
 def test_brightness_and_contrast_of_what_is_drawn(images: np.ndarray) -> None:
@@ -280,6 +313,38 @@ def test_mixing_with_the_images_drawn(images: np.ndarray) -> None:
     covered = np.zeros((5, HEIGHT, WIDTH, 1), bool)
     covered[:, :5, 4:] = True
     np.testing.assert_array_equal(pasted, covered)
+
+
+def test_a_mosaic_of_what_is_drawn() -> None:
+    """Four images meet where they were drawn to; each shows a part of itself, or all of it beside what is filled."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation.mosaic import mosaic
+
+    images = np.random.default_rng(0).random((5, 8, 12, 2)).astype(np.float32)
+    spec = specs.Mosaic(probability=0.5, offset=(0.125, 0.625), scale=(0.5, 1.0), fill_value=51.0)
+    other = images[::-1]
+    # Half of the height and a quarter of the width belong to the image itself, and the others are its batch backwards.
+    told = Told(0.4, 0.75, 0.25, 1.0, 1.0)
+    found = mosaic(spec, tf.constant(images), told).numpy()
+    assert told.ranges == [(0.0, 1.0, ()), *[(0.125, 0.625, ())] * 2, (0.5, 1.0, (4,)), (0.0, 1.0, (4, 2))]
+    np.testing.assert_allclose(found[:, :4, :3], images[:, 4:, 9:], atol=1e-5)
+    np.testing.assert_allclose(found[:, :4, 3:], other[:, 4:, 3:], atol=1e-5)
+    np.testing.assert_allclose(found[:, 4:, :3], other[:, 4:, 9:], atol=1e-5)
+    np.testing.assert_allclose(found[:, 4:, 3:], other[:, 4:, 3:], atol=1e-5)
+    half = images.reshape(5, 4, 2, 6, 2, 2).mean((2, 4))
+    found = mosaic(spec, tf.constant(images), Told(0.4, 0.75, 0.25, 0.0, 0.0)).numpy()
+    expected = np.full_like(images, 0.2)
+    expected[:, :4, :3] = half[:, :, :3]
+    expected[:, :4, 3:9] = expected[:, 4:, 3:9] = half[::-1]
+    expected[:, 4:, :3] = half[::-1, :, :3]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    means = specs.Mosaic(offset=(0.125, 0.625), scale=(0.5, 1.0), fill_value="mean")
+    found = mosaic(means, tf.constant(images), Told(0.4, 0.75, 0.25, 0.0, 0.0)).numpy()
+    expected[:, :4, 9:] = expected[:, 4:, 9:] = other.mean((1, 2), keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    left_alone = mosaic(spec, tf.constant(images), Told(0.6, 0.75, 0.25, 0.0, 0.3)).numpy()
+    assert left_alone.tobytes() == images.tobytes()
 
 
 def test_class_numbers_are_mixed_as_shares() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ MOVES: dict[str, specs.Augmentation] = {
     "crop": specs.RandomCrop(padding=6),
     "smaller crop": specs.RandomCrop(height=20, width=24),
     "rotation": specs.RandomRotation(factor=0.5, **CONSTANT),
+    "quarter turns": specs.RandomRotate90(),
 }
 
 UNMOVED: dict[str, specs.Augmentation] = {
@@ -106,6 +109,67 @@ def test_a_moved_box_is_that_of_the_moved_mask(targets: np.ndarray, name: str) -
     assert kept > NUMBER / 3
 
 
+MOSAICS = {
+    "as large as they are": specs.Mosaic(scale=(1.0, 1.0), interpolation="nearest"),
+    "at every scale": specs.Mosaic(offset=(0.0, 1.0), scale=(0.5, 2.0), interpolation="nearest"),
+    "now and then": specs.Mosaic(probability=0.5, interpolation="nearest"),
+}
+
+
+def with_neighbours() -> Any:
+    """Return draws that combine an image with the three after it, so that none is there twice."""
+    made, next_one = draws(), itertools.count(1)
+    made.order = lambda: (np.arange(NUMBER, dtype=np.int32) + next(next_one)) % NUMBER
+    return made
+
+
+@pytest.mark.parametrize("name", MOSAICS)
+def test_a_mosaic_has_the_boxes_of_what_it_shows(targets: np.ndarray, name: str) -> None:
+    """Each image is painted in a value of its own: that tells whose box it is; one that is hardly seen has none."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation.boxes import move
+    from cnncli.engine.input_pipeline.augmentation.mosaic import mosaic
+
+    change, own = MOSAICS[name], np.arange(NUMBER, dtype=np.float32)
+    numbered = targets.copy()
+    numbered[:, 0, 4] = own
+    images = mosaic(change, tf.constant(painted(targets) * (own + 1)[:, None, None, None]), with_neighbours())
+    images = np.asarray(images)[..., 0]
+    found = move(change, tf.constant(numbered), (HEIGHT, WIDTH), with_neighbours()).numpy()
+    assert found.shape == (NUMBER, 4, 6)
+    sizes = np.prod(targets[:, 0, 2:4] - targets[:, 0, :2], axis=1)
+    combined = kept = dropped = 0
+    for row, (image, boxes) in enumerate(zip(images, found, strict=True)):
+        boxes = {int(box[4]): box[:4] for box in boxes if box[4] >= 0}
+        shown = {int(value) - 1: image == value for value in np.unique(image) if value}
+        combined += set(shown) != {row}
+        for number, box in boxes.items():
+            kept += 1
+            np.testing.assert_allclose(around(shown[number]) - box, 0, atol=1.01)
+        for number in shown.keys() - boxes.keys():
+            dropped += 1
+            assert shown[number].sum() < (0.3 * change.scale[1] ** 2 + 0.15) * sizes[number]
+        if change.scale == (1.0, 1.0):
+            assert all(shown[number].sum() > 0.15 * sizes[number] for number in boxes)
+    assert combined > NUMBER / 3
+    assert kept > NUMBER
+    assert dropped > NUMBER / 20
+
+
+def test_an_image_that_is_no_mosaic_keeps_its_boxes(targets: np.ndarray) -> None:
+    """To the last bit, before rows without an object; two mosaics one after the other have rows for sixteen times."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation.boxes import move
+
+    found = move(specs.Mosaic(probability=0.0), tf.constant(targets), (HEIGHT, WIDTH), draws()).numpy()
+    np.testing.assert_array_equal(found[:, :1], targets)
+    assert (found[:, 1:, 4] == -1).all()
+    again = move(specs.Mosaic(), tf.constant(found), (HEIGHT, WIDTH), draws()).numpy()
+    assert again.shape == (NUMBER, 16, 6)
+
+
 SHIFTS = {
     "translation": specs.RandomTranslation(height_factor=0.9, width_factor=0.9, **CONSTANT),
     "crop": specs.RandomCrop(padding=24),
@@ -126,6 +190,35 @@ def test_boxes_of_which_little_is_seen_are_left_out(targets: np.ndarray, name: s
     assert (kept_crowds & ~kept).sum() > 50
     whole = shares > 0.999
     np.testing.assert_array_equal(found[whole], crowds[whole] + np.array([0, 0, 0, 0, 0, 1], np.float32))
+
+
+FILLED = ("translation", "zoom", "scale", "crop", "rotation", "quarter turns")
+
+
+@pytest.mark.parametrize("name", FILLED)
+@pytest.mark.parametrize("fill_value", [51.0, "mean"])
+def test_nothing_is_in_what_was_filled(targets: np.ndarray, name: str, fill_value: float | str) -> None:
+    """Beside a moved image there is one colour, its own mean or the one that is told, and no box reaches there."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.augmentation.augmentation import _IMAGE_CHANGES
+    from cnncli.engine.input_pipeline.augmentation.boxes import move
+
+    noise = np.random.default_rng(0).random((NUMBER, HEIGHT, WIDTH, 2)).astype(np.float32)
+    empty = MOVES[name]
+    filled = empty.model_copy(update={"fill_value": fill_value})
+    shown, black, found = (
+        np.asarray(_IMAGE_CHANGES[type(filled)](change, tf.constant(image), draws()))
+        for change, image in ((empty, np.ones_like(noise)), (empty, noise), (filled, noise))
+    )
+    fill = noise.mean((1, 2), keepdims=True) if fill_value == "mean" else np.float32(0.2)
+    np.testing.assert_allclose(found, black + (1 - shown) * fill, atol=1e-5)
+    outside = shown[..., 0] < 1e-6
+    assert outside.any(axis=(1, 2)).mean() > 0.2
+    for is_outside, box in zip(outside, move(filled, tf.constant(targets), (HEIGHT, WIDTH), draws()), strict=True):
+        left, top, right, bottom, label, _ = box[0].numpy()
+        if label >= 0 and name != "rotation":
+            assert not is_outside[math.ceil(top) : int(bottom), math.ceil(left) : int(right)].any()
 
 
 @pytest.mark.parametrize("name", UNMOVED)

@@ -20,16 +20,18 @@ MOVES: dict[str, specs.Augmentation] = {
     "flip": specs.RandomFlip(),
     "translation": specs.RandomTranslation(height_factor=0.4, width_factor=0.4, **NEAREST),
     "rotation": specs.RandomRotation(factor=0.5, **NEAREST),
+    "quarter turns": specs.RandomRotate90(fill_value=255.0),
     "zoom": specs.RandomZoom(height_factor=0.5, width_factor=0.3, **NEAREST),
     "scale": specs.RandomScale(factor=(0.5, 2.0), **NEAREST),
     "elastic": specs.RandomElasticTransform(factor=(1.0, 1.0), scale=(1.0, 1.0), **NEAREST),
+    "mosaic": specs.Mosaic(**NEAREST),
     "reflected": specs.RandomTranslation(height_factor=0.4, width_factor=0.4, interpolation="nearest"),
     "wrapped": specs.RandomRotation(factor=0.5, interpolation="nearest", fill_mode="wrap"),
     "repeated": specs.RandomZoom(height_factor=(0.1, 0.8), interpolation="nearest", fill_mode="nearest"),
 }
 
 
-FILLED = ("translation", "rotation", "zoom", "scale", "elastic")
+FILLED = ("translation", "rotation", "quarter turns", "zoom", "scale", "elastic", "mosaic")
 """Those that fill with what has no class."""
 
 
@@ -92,8 +94,10 @@ def test_an_interpolated_image_shows_what_its_mask_says(masks: np.ndarray, name:
     from cnncli.engine.input_pipeline.augmentation.masks import move
 
     change = specs.RandomCrop(height=16, width=15, padding=2) if name == "crop" else MOVES[name]
+    if isinstance(change, specs.Filled):
+        change = change.model_copy(update={"fill_value": 0.0})
     if isinstance(change, specs.Moved):
-        change = change.model_copy(update={"interpolation": "bilinear", "fill_value": 0.0})
+        change = change.model_copy(update={"interpolation": "bilinear"})
     levels = np.array([0.1, 0.25, 0.4, 0.55, 0.7, 0.85], np.float32)
     moved = _IMAGE_CHANGES[type(change)](change, tf.constant(levels[masks][..., None]), draws())
     found = move(change, tf.constant(masks), draws()).numpy()

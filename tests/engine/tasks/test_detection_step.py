@@ -107,6 +107,51 @@ def test_rectangles_are_learned(tmp_path: Path) -> None:
     assert np.mean(np.less(off, 8)) > 0.8
 
 
+def test_combined_and_turned_images_are_the_same_again(tmp_path: Path) -> None:
+    """Four steps end as two and two in another loop that goes on from there, though images have four times the rows."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.feed import Chunk
+    from cnncli.engine.training.setup import make_step_loop
+
+    images, targets = rectangles()
+    plan = np.arange(32, dtype=np.int32).reshape(4, 8) % NUMBER
+    rates = np.full((4, 1), 0.003, np.float32)
+    made = config(tmp_path, "data.augmentation=[{Mosaic: {probability: 0.7}}, RandomRotate90]")
+    whole, first, second = (make_step_loop(made) for _ in range(3))
+    losses = whole.run(Chunk(tf.constant(images), tf.constant(targets), plan), rates, 0)
+    assert np.isfinite(losses).all()
+    first.run(Chunk(tf.constant(images), tf.constant(targets), plan[:2]), rates[:2], 0)
+    second.restore(first.state())
+    rest = second.run(Chunk(tf.constant(images), tf.constant(targets), plan[2:]), rates[2:], 2)
+    np.testing.assert_array_equal(rest, losses[2:])
+    ends = whole.state(), second.state()
+    assert {name: array.tobytes() for name, array in ends[0].items()} == {
+        name: array.tobytes() for name, array in ends[1].items()
+    }
+    batch = whole.batch(tf.constant(images[:8]), tf.constant(targets[:8]), tf.constant(0))
+    assert batch.targets.shape == (8, 4 * CAPACITY, 6)
+
+
+def test_samples_of_a_mosaic_have_its_boxes(tmp_path: Path) -> None:
+    """The image itself comes first, with as many rows; those beyond its own objects are empty."""
+    from cnncli.datasets.load import load as load_splits
+    from cnncli.engine.input_pipeline.augmentation import samples
+    from cnncli.engine.tasks.objective import make_objective
+
+    heatmap = "model.heads.heatmap=[Conv2D: {filters: 10, kernel_size: 1}]"
+    made = config(tmp_path, "data.augmentation=[Mosaic: {scale: [0.5, 0.6]}]", heatmap)
+    train = load_splits(made).train
+    found = samples(made, train, make_objective(made), num_images=4, num_variants=2)
+    own = train.targets.fit(made.data)[np.linspace(0, len(train) - 1, 4).astype(int)]
+    assert found.targets is not None
+    assert found.targets.shape == (4, 3, 4 * own.shape[1], 6)
+    np.testing.assert_array_equal(found.targets[:, 0, : own.shape[1]], own)
+    numbers = (found.targets[..., 4] >= 0).sum(axis=-1)
+    np.testing.assert_array_equal(numbers[:, 0], (own[..., 4] >= 0).sum(axis=-1))
+    assert numbers[:, 1:].sum() > 2 * numbers[:, 0].sum()
+
+
 def test_a_network_that_is_no_detector_is_refused(tmp_path: Path) -> None:
     """Before anything is trained, with what `cnn check` says of it."""
     from cnncli.engine.tasks.objective import make_objective

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnncli.config.schema.augmentation import CutMix, MixUp, Moved, RandAugment, RandomElasticTransform
+from cnncli.config.schema.augmentation import CutMix, Filled, MixUp, RandAugment, RandomElasticTransform
 from cnncli.config.schema.tasks.spec import Conflict, Metric, OutputProblem, OutputShape, TaskSpec
 from cnncli.layers.base import Shape
 
@@ -99,9 +99,9 @@ class Detection(TaskSpec):
             path, name = f"data.augmentation[{index}]", change.type_name()
             if isinstance(change, (MixUp, CutMix, RandAugment, RandomElasticTransform)):
                 message = f"{name} does not move boxes."
-                hint = "For detection use RandomFlip, RandomScale, RandomTranslation, RandomZoom, RandomCrop or tones."
-                yield Conflict(path, message, hint)
-            elif isinstance(change, Moved) and change.fill_mode in ("reflect", "wrap"):
+                moving = "RandomFlip, RandomRotate90, RandomScale, RandomTranslation, RandomZoom, RandomCrop, Mosaic"
+                yield Conflict(path, message, f"For detection use {moving} or tones.")
+            elif isinstance(change, Filled) and change.fill_mode in ("reflect", "wrap"):
                 message = f"{name} with fill_mode: {change.fill_mode} would show objects again where they have no box."
                 yield Conflict(path, message, f"Set fill_mode: constant in {name}.")
 

@@ -11,9 +11,11 @@ import tensorflow as tf
 
 from cnncli.config.schema import augmentation as specs
 from cnncli.config.schema.schema import Config
+from cnncli.datasets.boxes.targets import NOTHING
 from cnncli.datasets.splits import Split
 from cnncli.engine.input_pipeline.augmentation import geometry, mixing, pixels
 from cnncli.engine.input_pipeline.augmentation.elastic import elastic_transform
+from cnncli.engine.input_pipeline.augmentation.mosaic import mosaic
 from cnncli.engine.input_pipeline.augmentation.rand_augment import rand_augment
 from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
 from cnncli.engine.input_pipeline.feed import decoded
@@ -23,10 +25,12 @@ _IMAGE_CHANGES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws],
     specs.RandomFlip: geometry.flip,
     specs.RandomTranslation: geometry.translate,
     specs.RandomRotation: geometry.rotate,
+    specs.RandomRotate90: geometry.rotate_90,
     specs.RandomZoom: geometry.zoom,
     specs.RandomScale: geometry.scale,
     specs.RandomElasticTransform: elastic_transform,
     specs.RandomCrop: geometry.crop,
+    specs.Mosaic: mosaic,
     specs.RandomBrightness: pixels.brighten,
     specs.RandomContrast: pixels.contrast,
     specs.RandomErasing: pixels.erase,
@@ -139,7 +143,7 @@ def samples(
         split: Its training split.
         changes: Changes the targets as the images are changed; None for a look at the images alone.
         num_images: Number of images, spread over the split; fewer if there are fewer.
-        num_variants: Number of variants of each; MixUp and CutMix mix them with the other images.
+        num_variants: Number of variants of each; MixUp, CutMix and Mosaic mix them with the other images.
     """
     preprocessing = Preprocessing(config.data)
     places = np.unique(np.linspace(0, len(split) - 1, num_images).astype(np.int64))
@@ -147,10 +151,17 @@ def samples(
     originals = decoded(chosen, preprocessing)
     targets = np.zeros(len(places), np.float32) if changes is None else chosen.targets.fit(config.data)
     augmentation = Augmentation(config.data.augmentation, _NoTargets() if changes is None else changes)
-    images, moved = [originals], [targets]
+    images, moved = [originals], [np.asarray(targets)]
     for step in range(num_variants):
         seed = tf.constant([config.seed, step])
         varied, changed = augmentation(preprocessing.to_float(originals), tf.constant(targets), seed)
         images.append(tf.cast(tf.round(tf.clip_by_value(varied, 0.0, 1.0) * 255), tf.uint8).numpy())
         moved.append(changed.numpy())
-    return Samples(np.stack(images, axis=1), None if changes is None else np.stack(moved, axis=1))
+    return Samples(np.stack(images, axis=1), None if changes is None else _side_by_side(moved))
+
+
+def _side_by_side(targets: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return targets of the same images, (images, number of targets, …): a mosaic has rows for more objects."""
+    most = max(own.shape[1] for own in targets)
+    missing = ([(0, 0), (0, most - own.shape[1]), *[(0, 0)] * (own.ndim - 2)] for own in targets)
+    return np.stack([np.pad(own, m, constant_values=NOTHING) for own, m in zip(targets, missing, strict=True)], axis=1)

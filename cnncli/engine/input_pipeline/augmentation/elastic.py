@@ -8,7 +8,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from cnncli.config.schema import augmentation as specs
-from cnncli.engine.input_pipeline.augmentation.geometry import pixels_inside
+from cnncli.engine.input_pipeline.augmentation.interpolation import interpolate
 from cnncli.engine.input_pipeline.augmentation.random_draws import Draws, from_zero
 
 _ALPHA, _SIGMA = 0.1, 0.05
@@ -31,7 +31,7 @@ def elastic_transform(spec: specs.RandomElasticTransform, images: tf.Tensor, dra
     strength = tf.where(is_bent, _ALPHA * max(height, width) * scale * sigma, 0.0)[:, tf.newaxis, tf.newaxis]
     down, right = (strength * _blurred(draws.normal((height, width)), sigma) for _ in range(2))
     rows = tf.range(height, dtype=tf.float32)[:, tf.newaxis] + down
-    return _read(spec, images, rows, tf.range(width, dtype=tf.float32) + right)
+    return interpolate(spec, images, rows, tf.range(width, dtype=tf.float32) + right)
 
 
 def _blurred(noise: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
@@ -54,34 +54,3 @@ def _gaussian(length: int, sigma: tf.Tensor) -> tf.Tensor:
     by_distance = weights(distances) / tf.reduce_sum(weights(furthest), axis=1, keepdims=True)
     places = tf.range(length)
     return tf.gather(by_distance, tf.abs(places[:, tf.newaxis] - places), axis=1)
-
-
-def _read(spec: specs.Moved, images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Read each image at places between its pixels or outside.
-
-    Args:
-        spec: Says how to interpolate and to fill.
-        images: The images.
-        rows: float32 (images, height, width): place along the height that each pixel shows.
-        columns: Likewise along the width.
-    """
-    if spec.interpolation == "nearest":
-        return _pixels(spec, images, tf.floor(rows + 0.5), tf.floor(columns + 0.5))
-    top, left = tf.floor(rows), tf.floor(columns)
-    down, right = (rows - top)[..., tf.newaxis], (columns - left)[..., tf.newaxis]
-    above, below = (
-        first + right * (_pixels(spec, images, row, left + 1) - first)
-        for row, first in ((row, _pixels(spec, images, row, left)) for row in (top, top + 1))
-    )
-    return above + down * (below - above)
-
-
-def _pixels(spec: specs.Moved, images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Return the pixel at each whole place, which may lie outside."""
-    height, width, channels = images.shape[1:]
-    row, column = pixels_inside(spec, rows, height), pixels_inside(spec, columns, width)
-    flat = tf.reshape(images, (-1, height * width, channels))
-    index = tf.maximum(row, 0) * width + tf.maximum(column, 0)
-    found = tf.gather(flat, tf.reshape(index, (-1, height * width)), axis=1, batch_dims=1)
-    outside = ((row < 0) | (column < 0))[..., tf.newaxis]
-    return tf.where(outside, spec.fill_value / 255, tf.reshape(found, (-1, height, width, channels)))

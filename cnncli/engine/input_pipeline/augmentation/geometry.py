@@ -10,48 +10,56 @@ import math
 import tensorflow as tf
 
 from cnncli.config.schema import augmentation as specs
-from cnncli.engine.input_pipeline.augmentation.random_draws import Draws, both_ways
+from cnncli.engine.input_pipeline.augmentation.interpolation import fill_of, pixels_inside
+from cnncli.engine.input_pipeline.augmentation.random_draws import Draws, both_ways, per_image
 
 _FULL_TURN = 2 * math.pi
 
 
 def flip(spec: specs.RandomFlip, images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Mirror each image by a coin for each axis of the mode."""
-    height, width = images.shape[1:3]
     if spec.mode != "vertical":
-        images = tf.gather(images, _mirrored(width, draws), axis=2, batch_dims=1)
+        images = _mirrored(images, 2, draws.uniform(0.0, 1.0) < 0.5)
     if spec.mode != "horizontal":
-        images = tf.gather(images, _mirrored(height, draws), axis=1, batch_dims=1)
+        images = _mirrored(images, 1, draws.uniform(0.0, 1.0) < 0.5)
     return images
 
 
-def _mirrored(length: int, draws: Draws) -> tf.Tensor:
-    """Return places along an axis, backwards for every image whose coin says so: int32 (images, length)."""
+def _mirrored(images: tf.Tensor, axis: int, backwards: tf.Tensor) -> tf.Tensor:
+    """Return images with an axis turned round in those that `backwards`, bool (images,), names."""
+    length = images.shape[axis]
     places = tf.range(length)
-    return tf.where(draws.uniform(0.0, 1.0)[:, tf.newaxis] < 0.5, length - 1 - places, places)
+    places = tf.where(backwards[:, tf.newaxis], length - 1 - places, places)
+    return tf.gather(images, places, axis=axis, batch_dims=1)
 
 
-def crop(
-    spec: specs.RandomCrop, images: tf.Tensor, draws: Draws, fill: float = 0.0, method: str = "bilinear"
-) -> tf.Tensor:
-    """Cut a part out of each image at a place of its own, after a border of zeros; a smaller part is enlarged.
+def crop(spec: specs.RandomCrop, images: tf.Tensor, draws: Draws, method: str = "bilinear") -> tf.Tensor:
+    """Cut a part out of each image at a place of its own, after a border was added; a smaller part is enlarged.
 
     Args:
-        spec: Says how large the part is.
+        spec: Says how large the part is, and how the border is filled.
         images: The images.
         draws: Say where it is.
-        fill: Value of the border.
         method: How the part is enlarged.
     """
     size = images.shape[1:3]
     height, width = spec.height or size[0], spec.width or size[1]
-    border = [spec.padding, spec.padding]
-    images = tf.pad(images, [[0, 0], border, border, [0, 0]], constant_values=fill)
+    images = _bordered(spec, images)
     for axis, part in ((1, height), (2, width)):
         room = images.shape[axis] - part
         start = tf.minimum(tf.cast(draws.uniform(0.0, room + 1.0), tf.int32), room)
         images = tf.gather(images, start[:, tf.newaxis] + tf.range(part), axis=axis, batch_dims=1)
     return images if (height, width) == tuple(size) else tf.image.resize(images, size, method)
+
+
+def _bordered(spec: specs.RandomCrop, images: tf.Tensor) -> tf.Tensor:
+    """Return images with a border on every side."""
+    fill, border = fill_of(spec, images), [spec.padding, spec.padding]
+    if spec.fill_mode == "constant" and not isinstance(fill, tf.Tensor):
+        return tf.pad(images, [[0, 0], border, border, [0, 0]], constant_values=fill)
+    for axis in (1, 2):
+        images = _middle(spec, images, axis, images.shape[axis] + sum(border), fill)
+    return images
 
 
 def translate(spec: specs.RandomTranslation, images: tf.Tensor, draws: Draws) -> tf.Tensor:
@@ -83,6 +91,25 @@ def scale(spec: specs.RandomScale, images: tf.Tensor, draws: Draws) -> tf.Tensor
 def rotate(spec: specs.RandomRotation, images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Turn each image about its centre; positive angles turn against the clock."""
     return rotated(spec, images, draws.uniform(*both_ways(spec.factor)))
+
+
+def rotate_90(spec: specs.RandomRotate90, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Turn each image about its centre by 0 to 3 quarter turns against the clock."""
+    size, turns, fill = images.shape[1:3], draws.choice(4), fill_of(spec, images)
+    for axis in (1, 2):
+        images = _mirrored(images, axis, turns >= 2)
+    quarter = tf.reverse(tf.transpose(images, (0, 2, 1, 3)), [1])
+    for axis, length in zip((1, 2), size, strict=True):
+        quarter = _middle(spec, quarter, axis, length, fill)
+    return tf.where(per_image(turns % 2 == 1), quarter, images)
+
+
+def _middle(spec: specs.Filled, images: tf.Tensor, axis: int, length: int, fill: tf.Tensor | float) -> tf.Tensor:
+    """Return the middle of images along an axis, filled at both ends where they are shorter."""
+    before = images.shape[axis]
+    index = pixels_inside(spec, tf.range(length) + (before - length) // 2, before)
+    outside = tf.reshape(index < 0, [length if own == axis else 1 for own in range(4)])
+    return tf.where(outside, fill, tf.gather(images, tf.maximum(index, 0), axis=axis))
 
 
 def translated(spec: specs.Moved, images: tf.Tensor, down: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
@@ -134,7 +161,7 @@ def _resample(spec: specs.Moved, images: tf.Tensor, rows: tf.Tensor, columns: tf
     result = tf.transpose(tf.reshape(moved, (count, wide, high, channels)), (0, 2, 1, 3))
     if spec.fill_mode == "constant" and spec.fill_value:
         covered = tf.reduce_sum(down, -1)[:, :, tf.newaxis] * tf.reduce_sum(across, -1)[:, tf.newaxis]
-        result += (1.0 - covered)[..., tf.newaxis] * (spec.fill_value / 255)
+        result += (1.0 - covered)[..., tf.newaxis] * fill_of(spec, images)
     return result
 
 
@@ -146,19 +173,6 @@ def _weights(spec: specs.Moved, places: tf.Tensor, length: int) -> tf.Tensor:
     share = (places - before)[..., tf.newaxis]
     first = tf.one_hot(pixels_inside(spec, before, length), length)
     return first + share * (tf.one_hot(pixels_inside(spec, before + 1, length), length) - first)
-
-
-def pixels_inside(spec: specs.Moved, places: tf.Tensor, length: int) -> tf.Tensor:
-    """Return the pixel that is shown at each whole place, which may lie outside; −1 for none."""
-    index = tf.cast(places, tf.int32)
-    if spec.fill_mode == "constant":
-        return tf.where((index >= 0) & (index < length), index, -1)
-    if spec.fill_mode == "nearest":
-        return tf.clip_by_value(index, 0, length - 1)
-    if spec.fill_mode == "wrap":
-        return tf.math.floormod(index, length)
-    index = tf.math.floormod(index, 2 * length)
-    return tf.minimum(index, 2 * length - 1 - index)
 
 
 def _warp(
@@ -176,11 +190,15 @@ def _warp(
     x, y = (width - 1) / 2, (height - 1) / 2
     zero = tf.zeros_like(to_x[0])
     offsets = x - to_x[0] * x - to_x[1] * y, y - to_y[0] * x - to_y[1] * y
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
+    # The operation fills with one number: of images whose mean is 0, that of all of them.
+    fill = fill_of(spec, images)
+    mean = fill if isinstance(fill, tf.Tensor) else None
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images if mean is None else images - mean,
         transforms=tf.stack([*to_x, offsets[0], *to_y, offsets[1], zero, zero], axis=1),
         output_shape=(height, width),
         interpolation=spec.interpolation.upper(),
         fill_mode=spec.fill_mode.upper(),
-        fill_value=spec.fill_value / 255,
+        fill_value=fill if mean is None else 0.0,
     )
+    return moved if mean is None else moved + mean

@@ -7,6 +7,7 @@ or its edge repeated. Erased rectangles keep their classes: a network should tel
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -15,6 +16,7 @@ from cnncli.config.schema import augmentation as specs
 from cnncli.datasets.masks.coding import IGNORED
 from cnncli.engine.input_pipeline.augmentation import geometry
 from cnncli.engine.input_pipeline.augmentation.elastic import elastic_transform
+from cnncli.engine.input_pipeline.augmentation.mosaic import mosaic
 from cnncli.engine.input_pipeline.augmentation.rand_augment import rand_augment_masks
 from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
 
@@ -22,9 +24,12 @@ _MOVES: dict[type[specs.Augmentation], Callable[[Any, tf.Tensor, Draws], tf.Tens
     specs.RandomFlip: geometry.flip,
     specs.RandomTranslation: geometry.translate,
     specs.RandomRotation: geometry.rotate,
+    specs.RandomRotate90: geometry.rotate_90,
     specs.RandomZoom: geometry.zoom,
     specs.RandomScale: geometry.scale,
     specs.RandomElasticTransform: elastic_transform,
+    specs.RandomCrop: partial(geometry.crop, method="nearest"),
+    specs.Mosaic: mosaic,
     specs.RandAugment: rand_augment_masks,
 }
 
@@ -40,13 +45,13 @@ def move(change: specs.Augmentation, masks: tf.Tensor, draws: Draws) -> tf.Tenso
         draws: The same that moved the images, from their beginning.
     """
     kind = type(change)
-    if isinstance(change, specs.RandomCrop):
-        return _numbers(geometry.crop(change, _shares(masks), draws, fill=1.0, method="nearest"))
     if kind not in _MOVES:
         return masks
-    if isinstance(change, specs.Moved):
+    if isinstance(change, specs.Filled):
         # Numbers from 0 to 255 stand for shares from 0 to 1, as in images: 255 fills with what is ignored.
-        change = change.model_copy(update={"interpolation": "nearest", "fill_value": float(IGNORED)})
+        change = change.model_copy(update={"fill_value": float(IGNORED)})
+    if isinstance(change, specs.Moved):
+        change = change.model_copy(update={"interpolation": "nearest"})
     return _numbers(_MOVES[kind](change, _shares(masks), draws))
 
 
