@@ -5,12 +5,13 @@
         --seeds 3 --tta
     python tests/benchmarks/records.py camvid_fast --set data.path=camvid.zip --seeds 3 [--runs-dir runs]
     python tests/benchmarks/records.py camvid --set data.path=camvid.zip --seeds 1 --tta --tta-scales 0.75,1,1.25
+    python tests/benchmarks/records.py bccd_fast --set data.path=bccd.zip --seeds 3
 
 Each seed is one process of `cnn train`, timed from its start to its end, and one of `cnn eval` on the test split, not
 timed; with `--tta` a second one, over mirrored and moved views, and over other scales if these are named. The score is
-the accuracy, of segmentation the mean IoU, in per cent. `--first-seed` begins with another seed than 0; `--runs-dir`
-keeps the runs. `--keras-example` trains, in the same run, a network of two convolutions as Keras's introduction to
-MNIST has it: 15 epochs, dropout, Adam.
+the accuracy, of segmentation the mean IoU, of detection the AP at IoU 0.5 and that of COCO, over 0.5 to 0.95; all in
+per cent. `--first-seed` begins with another seed than 0; `--runs-dir` keeps the runs. `--keras-example` trains, in the
+same run, a network of two convolutions as Keras's introduction to MNIST has it: 15 epochs, dropout, Adam.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+SCORES = ("accuracy", "mean_iou", "ap50", "ap")
+"""Of `cnn eval --json`: each task has some of them."""
+
 EXAMPLE = Path(__file__).parent / "rivals" / "keras_mnist_example.py"
 
 
@@ -38,9 +42,9 @@ def cnn(*arguments: str) -> Any:
 
 
 def score(*arguments: str) -> dict[str, float]:
-    """Evaluate; return the task's score in per cent, by its name."""
+    """Evaluate; return the task's scores in per cent, by their names."""
     document = cnn("eval", *arguments)
-    return {name: 100 * document[name] for name in ("accuracy", "mean_iou") if name in document}
+    return {name: 100 * document[name] for name in SCORES if name in document}
 
 
 def trained(asked: argparse.Namespace, seed: int) -> dict[str, float]:

@@ -129,8 +129,9 @@ def _unpaired(names: Sequence[str], labels: Mapping[str, str]) -> list[str]:
 def _splits(images: Sequence[str], document: DataYaml | None, store: Store, listing: Listing) -> list[tuple[str, str]]:
     """Return each image with its split; one that two splits name is there twice, and told as a duplicate."""
     named: Mapping[str, Sequence[str]] = {} if document is None else document.splits
+    every = [path for paths in named.values() for path in paths]
     found = {
-        split: [image for path in paths for image in _at(path, images, store, listing)]
+        split: [image for path in paths for image in _at(path, every, images, store, listing)]
         for split, paths in named.items()
     }
     if found.get("train"):
@@ -138,12 +139,14 @@ def _splits(images: Sequence[str], document: DataYaml | None, store: Store, list
     return [(_split_of(image), image) for image in images]
 
 
-def _at(path: str, images: Sequence[str], store: Store, listing: Listing) -> list[str]:
+def _at(path: str, every: Sequence[str], images: Sequence[str], store: Store, listing: Listing) -> list[str]:
     """Return the images that a path of `data.yaml` leads to: a folder, or a file with the path of an image a line.
 
-    Such paths begin at a folder that is rarely where it was when they were written; what is left of them counts.
+    Such paths begin at a folder that is rarely where it was when they were written; what is left of them counts, as
+    long as no other of `every` path there ends so: "images", of train/images and test/images, tells neither.
     """
-    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+    parts = _parts(path)
+    others = [other for other in map(_parts, every) if other != parts]
     if path.endswith(".txt"):
         lists = [name for name in listing.names if _ends_with(name, parts)]
         lines = store.read(lists[0]).decode("utf-8", "replace").split("\n") if lists else []
@@ -152,16 +155,24 @@ def _at(path: str, images: Sequence[str], store: Store, listing: Listing) -> lis
             by_name.setdefault(posixpath.basename(image), []).append(image)
         found = []
         for line in lines:
-            wanted = [part for part in line.strip().replace("\\", "/").split("/") if part not in ("", ".", "..")]
+            wanted = _parts(line.strip().replace("\\", "/"))
             near = by_name.get(wanted[-1], []) if wanted else []
             found += [image for image in near if _ends_with(image, wanted)] or near[:1]
         return found
     for start in range(len(parts)):
-        inner = f"/{'/'.join(parts[start:])}/"
+        rest = parts[start:]
+        if start and any(other[-len(rest) :] == rest for other in others):
+            break
+        inner = f"/{'/'.join(rest)}/"
         found = [image for image in images if inner in f"/{posixpath.dirname(image)}/"]
         if found:
             return found
     return []
+
+
+def _parts(path: str) -> list[str]:
+    """Return the names of a path, without what only leads up."""
+    return [part for part in path.split("/") if part not in ("", ".", "..")]
 
 
 def _ends_with(name: str, parts: Sequence[str]) -> bool:

@@ -21,20 +21,10 @@ from cnncli.engine.tasks.detection_outputs import corners_of, decode
 from cnncli.engine.tasks.detection_targets import Grid, Objects, crowded, objects_of, paint
 from cnncli.engine.tasks.objective import Objective, Sums
 from cnncli.errors import CnnError
-
-FOCUS, SPARED = 2.0, 4.0
-"""Exponents of the focal loss: of how wrong a cell is, and of how far it is from an object's centre."""
-
-BOX_WEIGHT = 5.0
-"""Weight of the boxes' loss, the heatmap's being 1."""
-
-CELLS_ACROSS = 8.0
-"""Of several planes, an object is found in the coarsest on which it is as many cells large; else in the finest."""
+from cnncli.tasks.detection.loss import BOX_WEIGHT, CELLS_ACROSS, FOCUS, LEAST_WEIGHT, SPARED
 
 FEW = 16
 """Objects of an image where there are no examples that tell: what a benchmark of the step counts with."""
-
-_LEAST = 1e-4
 
 _MIRRORED = (2, 1, 0, 3)
 """Channels of a mirrored box: what was its left edge is its right one."""
@@ -99,7 +89,7 @@ class CenterHeatmap(Objective):
             predicted = corners_of(outputs[pair.box], grid.strides)
             boxes += tf.reduce_sum((1.0 - giou(predicted, painted.corners)) * painted.weights, axis=(1, 2))
             weights += tf.reduce_sum(painted.weights, axis=(1, 2))
-        return centres / tf.maximum(num_centres, 1.0) + BOX_WEIGHT * boxes / (weights + _LEAST)
+        return centres / tf.maximum(num_centres, 1.0) + BOX_WEIGHT * boxes / (weights + LEAST_WEIGHT)
 
     def sums(self, targets: tf.Tensor, outputs: Any) -> Sums:
         """Return IoU and score of the objects at the cells of their centres, added up, and their number."""

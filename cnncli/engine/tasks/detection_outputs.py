@@ -9,12 +9,7 @@ import numpy as np
 from keras import ops
 
 from cnncli.config.schema.tasks.detection import Pair
-
-MOST_BOXES = 100
-"""Boxes of an image, of all classes together."""
-
-LARGEST_LOG = 6.0
-"""Logarithms of distances are cut off beyond this and its negative: e⁶ = 403 strides."""
+from cnncli.tasks.detection.decoding import LARGEST_LOG, MOST_BOXES
 
 
 def corners_of(box: Any, strides: tuple[float, float]) -> Any:

@@ -10,17 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-ELLIPSE = 0.54
-"""Width and height of the ellipse in which cells learn an object's box, as a share of the object's."""
-
-LEAST_HALF = 0.5
-"""Least half-axis in cells: of an object smaller than a cell, the ellipse is the cell of its centre."""
-
-LEAST_AREA = 2.0
-"""Area in pixels below which an object weighs no less: the logarithm of the area is its weight."""
-
-_FALL = 4.5
-"""A half-axis is three standard deviations: exp(−4.5) is what is left of a Gaussian at its end."""
+from cnncli.tasks.detection.loss import ELLIPSE, FALL, LEAST_AREA, LEAST_HALF
 
 
 class Grid(NamedTuple):
@@ -117,7 +107,7 @@ def paint(objects: Objects, grid: Grid, num_classes: int) -> Painted:
     inside = down[..., tf.newaxis] + across[..., tf.newaxis, :] <= 1.0
     inside &= objects.counted[..., tf.newaxis, tf.newaxis]
     # A Gaussian of two axes is a product of two of one: far fewer exponentials.
-    gaussians = tf.exp(-_FALL * down)[..., tf.newaxis] * tf.exp(-_FALL * across)[..., tf.newaxis, :]
+    gaussians = tf.exp(-FALL * down)[..., tf.newaxis] * tf.exp(-FALL * across)[..., tf.newaxis, :]
     gaussians = tf.where(inside, gaussians, 0.0)
     return Painted(
         highest_by_class(gaussians, objects.labels, num_classes),

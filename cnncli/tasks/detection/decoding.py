@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-HEATMAP, BOX = "heatmap", "box"
-"""Outputs of a network; those of further scales have names that begin so, `heatmap_NAME` and `box_NAME`."""
+from cnncli.config.schema.tasks.detection import pairs
 
 MOST_BOXES = 100
 """Boxes of an image, of all classes together."""
@@ -35,8 +34,7 @@ class Scale(NamedTuple):
 
 def scales(logits: Mapping[str, Any]) -> list[Scale]:
     """Return the planes of each scale, in the order of the heatmaps."""
-    names = [name.removeprefix(HEATMAP) for name in logits if name.startswith(HEATMAP)]
-    return [Scale(*(np.asarray(logits[kind + name], np.float32) for kind in (HEATMAP, BOX))) for name in names]
+    return [Scale(*(np.asarray(logits[name], np.float32) for name in pair)) for pair in pairs(logits)]
 
 
 def decode(logits: Mapping[str, Any], image_size: tuple[int, int], most: int = MOST_BOXES) -> dict[str, Any]:

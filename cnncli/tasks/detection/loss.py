@@ -28,15 +28,20 @@ LEAST_HALF = 0.5
 LEAST_AREA = 2.0
 """Area in pixels of the network below which an object weighs no less: the logarithm of the area is its weight."""
 
+FALL = 4.5
+"""A half-axis is three standard deviations: exp(−4.5) is what is left of a Gaussian at its end."""
+
 FOCUS, SPARED = 2.0, 4.0
 """Exponents of the focal loss: of how wrong a cell is, and of how far it is from an object's centre."""
 
 BOX_WEIGHT = 5.0
+"""Weight of the boxes' loss, the heatmap's being 1."""
 
 CELLS_ACROSS = 8.0
 """Of several scales, an object is found at the coarsest on which it is as many cells large; else at the finest."""
 
-_LEAST = 1e-4
+LEAST_WEIGHT = 1e-4
+"""Added to the weights of an image's boxes, of which there may be none."""
 
 
 class Painted(NamedTuple):
@@ -77,8 +82,7 @@ def paint(corners: Corners, labels: Numbers, shape: tuple[int, int, int], image_
         x, y = (np.arange(first[k], min(last[k] + 1, (columns, rows)[k])) - centre[k] for k in (0, 1))
         distances = (x / half[0]) ** 2 + (y[:, None] / half[1]) ** 2
         inside = distances <= 1
-        # A half-axis is three standard deviations.
-        gaussian = np.where(inside, np.exp(-4.5 * distances), 0.0)
+        gaussian = np.where(inside, np.exp(-FALL * distances), 0.0)
         window = slice(first[1], first[1] + len(y)), slice(first[0], first[0] + len(x))
         plane = found.heatmap[window][..., labels[number]]
         np.maximum(plane, gaussian, out=plane)
@@ -175,7 +179,7 @@ def loss(logits: Mapping[str, Any], image: int, objects: Learned, image_size: tu
         found = box_corners(scale.box[image : image + 1], image_size)[0][inside].astype(np.float64)
         boxes += float(((1 - giou(found, painted.corners[inside])) * painted.weights[inside]).sum())
         weights += float(painted.weights.sum())
-    return centres / max(number, 1.0) + BOX_WEIGHT * boxes / (weights + _LEAST)
+    return centres / max(number, 1.0) + BOX_WEIGHT * boxes / (weights + LEAST_WEIGHT)
 
 
 def _stride(scale: Scale, image_size: tuple[int, int]) -> float:

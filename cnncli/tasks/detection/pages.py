@@ -52,7 +52,8 @@ class DetectionPages(Pages):
         """
         import numpy as np
 
-        from cnncli.tasks.detection.decoding import HEATMAP, sigmoid
+        from cnncli.config.schema.tasks.detection import HEATMAP
+        from cnncli.tasks.detection.decoding import sigmoid
 
         if label is not None and label not in classes:
             raise CnnError(f'there is no class "{label}"', f"The classes: {', '.join(classes[:MOST_CLASSES])}")

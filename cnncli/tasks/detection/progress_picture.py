@@ -37,7 +37,8 @@ def progress_picture(
     step = -(-max(images.shape[1:3]) // LARGEST)
     rows = []
     for row, image in enumerate(images):
-        chosen = found["scores"][row] >= LEAST_SCORE
+        # A network that diverges ends in boxes that cannot be drawn; its training goes on for a while.
+        chosen = (found["scores"][row] >= LEAST_SCORE) & np.isfinite(found["boxes"][row]).all(axis=-1)
         corners, labels = found["boxes"][row][chosen], found["classes"][row][chosen]
         detected = marks_of(corners, labels.tolist(), num_classes, is_dashed=False)
         pair = [drawn(image, marks, least_side=1) for marks in (object_marks(targets[row], num_classes), detected)]

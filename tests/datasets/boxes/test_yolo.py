@@ -51,6 +51,12 @@ PLACES = {
         0.1,
         [1, 1, 1],
     ),
+    "named, one not there": (
+        ("train/images/a", "valid/images/b"),
+        "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n",
+        0.1,
+        [1, 1],
+    ),
     "named, none of them there": (("train/images/a", "test/images/b"), "train: photos\nval: photos\n", 0.0, [1, 1]),
 }
 

@@ -236,6 +236,17 @@ def test_pictures_while_it_learns(detected: Detected) -> None:
     assert PAGES.progress_picture(large, targets, logits, "abcd").shape[1] <= 2 * 258
 
 
+def test_a_picture_of_a_network_that_diverges(detected: Detected) -> None:
+    """Boxes that are not finite are not drawn: the picture is that of an image in which nothing is detected."""
+    images, targets, logits = fitted(detected, 1)
+    classes = detected.evaluation.classes
+    nothing = PAGES.progress_picture(
+        images, targets, logits | {"heatmap": np.full_like(logits["heatmap"], -9)}, classes
+    )
+    diverged = logits | {"box": np.full_like(logits["box"], np.nan)}
+    np.testing.assert_array_equal(PAGES.progress_picture(images, targets, diverged, classes), nothing)
+
+
 def class_colour(label: float) -> list[int]:
     """Return the colour of a class of four."""
     from cnncli.tasks.colours import class_colours
