@@ -144,6 +144,14 @@ def _split_folders(tops: Sequence[str], origin: str) -> dict[str, str]:
     return named
 
 
+def split_of(path: str) -> str:
+    """Return the split that the innermost folder with the name of one means; without any, all are for training."""
+    for part in reversed(path.split("/")[:-1]):
+        if part.casefold() in SPLITS:
+            return SPLITS[part.casefold()]
+    return "train"
+
+
 def by_csv(path: Path, group: str | None = None) -> tuple[list[str], list[str], list[str], list[str] | None]:
     """Read a table with the columns file, label and, if there are given splits, split.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,11 +61,7 @@ def read_coco(
         images += own
         bad += missing
     bad += _unnamed(images, pictures, listing.names)
-    of_ids: dict[str, int] = {}
-    for file in files:
-        for number, name in file.categories.items():
-            of_ids.setdefault(name, number)
-    named = tuple(sorted(of_ids, key=of_ids.__getitem__))
+    named = _classes(files)
     used = len(files) + len({entry.image for entry in images})
     return Entries(images, named, bad, used, FORM, bad_boxes=[box for file in files for box in file.bad])
 
@@ -81,6 +77,7 @@ class _File:
         categories: Names by their numbers.
         names: Of the images, by their numbers.
         objects: Of each image, by the image's number.
+        groups: Names of the groups that categories are in.
         bad: Annotations that are of no image.
     """
 
@@ -90,6 +87,7 @@ class _File:
     categories: Mapping[int, str]
     names: Mapping[int, str]
     objects: Mapping[int, list[ObjectEntry]]
+    groups: Collection[str]
     bad: list[BadBox] = field(default_factory=list)
 
     @classmethod
@@ -103,7 +101,8 @@ class _File:
         categories = {entry["id"]: entry["name"] for entry in document["categories"]}
         objects: dict[int, list[ObjectEntry]] = {entry["id"]: [] for entry in document["images"]}
         names = {entry["id"]: entry["file_name"] for entry in document["images"]}
-        file = cls(name, split, document["images"], categories, names, objects)
+        groups = _groups(document["categories"])
+        file = cls(name, split, document["images"], categories, names, objects, groups)
         seen: set[int] = set()
         for place, annotation in enumerate(document["annotations"]):
             file.add(annotation, place, seen)
@@ -164,6 +163,26 @@ def _box(bbox: Any) -> tuple[tuple[float, float, float, float], str, str]:
     except OverflowError:
         return NO_EDGES, written, "expected four finite numbers"
     return (x, y, x + width, y + height), written, ""
+
+
+def _classes(files: Sequence[_File]) -> tuple[str, ...]:
+    """Return the names of the classes in the order of their numbers.
+
+    What is only the name of a group is none: Roboflow lists that as a category of its own, number 0.
+    """
+    of_ids: dict[str, int] = {}
+    for file in files:
+        for number, name in file.categories.items():
+            of_ids.setdefault(name, number)
+    groups = {group for file in files for group in file.groups}
+    used = {own.name for file in files for objects in file.objects.values() for own in objects}
+    return tuple(sorted(of_ids.keys() - (groups - used), key=of_ids.__getitem__))
+
+
+def _groups(categories: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the names of groups that other categories are in: their supercategories."""
+    groups = (entry.get("supercategory") for entry in categories if entry.get("supercategory") != entry["name"])
+    return {group for group in groups if isinstance(group, str)}
 
 
 def _some(categories: Mapping[int, str]) -> str:

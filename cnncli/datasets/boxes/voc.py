@@ -1,4 +1,4 @@
-"""Boxes as Pascal VOC writes them: an XML file for each image, and lists of names for the splits."""
+"""Boxes as Pascal VOC writes them: an XML file for each image, and lists of names or folders for the splits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from cnncli.datasets.boxes.entries import NO_EDGES, Entries, ImageEntry, ObjectEntry
-from cnncli.datasets.layout import SPLITS
+from cnncli.datasets.layout import SPLITS, split_of
 from cnncli.datasets.pictures import is_something_else
 from cnncli.datasets.store import Listing, Store
 from cnncli.errors import DataError
@@ -23,15 +23,19 @@ MAX_XML_BYTES = 2**24
 _IMAGES = re.compile(r"(?P<root>(?:.*/)?)(?:JPEGImages|images)/(?P<rest>.+)", re.IGNORECASE)
 _ANNOTATIONS = re.compile(r"(?P<root>(?:.*/)?)Annotations/(?P<rest>.+)\.xml", re.IGNORECASE)
 _LISTS = re.compile(r"(?P<root>(?:.*/)?)ImageSets/Main/(?P<split>train|val|test|trainval)\.txt", re.IGNORECASE)
+_XML = ".xml"
 _DEEPEST = 32
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def has_voc(names: Sequence[str]) -> bool:
-    """Say whether paths are those of images and annotations in the folders of VOC."""
-    return any(map(_ANNOTATIONS.fullmatch, names)) and any(
-        _IMAGES.fullmatch(name) and not is_something_else(name) for name in names
-    )
+    """Say whether paths are those of images and annotations in the folders of VOC, or of annotations beside images."""
+    if any(map(_ANNOTATIONS.fullmatch, names)):
+        return any(_IMAGES.fullmatch(name) and not is_something_else(name) for name in names)
+    annotated = {name[: -len(_XML)] for name in names if name.casefold().endswith(_XML)}
+    folders = {posixpath.dirname(name) for name in annotated}
+    images = [name for name in names if posixpath.dirname(name) in folders and not is_something_else(name)]
+    return 2 * sum(posixpath.splitext(name)[0] in annotated for name in images) > len(images)
 
 
 def read_voc(
@@ -45,6 +49,9 @@ def read_voc(
     Splits are those of ImageSets/Main: train, val, test, or trainval where there is no train; images in none of them
     are not used. Without such lists all images are for training.
 
+    Where there are no such folders, an XML file belongs to the image beside it, as Roboflow writes them; splits are
+    then the folders called train, valid or test.
+
     Raises:
         DataError: If there are no such folders, or a list names no image.
     """
@@ -52,7 +59,8 @@ def read_voc(
     if not folders.images or not folders.annotations:
         raise DataError(
             f"{origin} has no images and annotations in the folders of VOC",
-            "Expected JPEGImages/NAME.jpg and Annotations/NAME.xml, at the top or in a folder within.",
+            "Expected JPEGImages/NAME.jpg and Annotations/NAME.xml, at the top or in a folder within; or NAME.xml "
+            "beside each NAME.jpg.",
         )
     lists = {split: _listed(store, listing.names[place], folders, split) for split, place in folders.lists}
     chosen = _splits(folders, lists)
@@ -61,7 +69,7 @@ def read_voc(
         image = folders.images[key]
         name, place = listing.names[image], folders.annotations.get(key)
         if place is None:
-            bad.append((name, split, f"no annotations of this image: expected {key[0]}Annotations/{key[1]}.xml"))
+            bad.append((name, split, f"no annotations of this image: expected {folders.expected(key)}"))
             continue
         file = listing.names[place]
         try:
@@ -70,7 +78,7 @@ def read_voc(
             bad.append((file, split, error.message.removeprefix(f"{file}: ")))
     if not lists:
         bad += [
-            (listing.names[place], "train", "no image for these annotations")
+            (listing.names[place], folders.split(key), "no image for these annotations")
             for key, place in folders.annotations.items()
             if key not in folders.images
         ]
@@ -80,19 +88,67 @@ def read_voc(
 
 
 _Key = tuple[str, str]
-"""The folder around JPEGImages/ and Annotations/, and a path below them without its suffix."""
+"""The folder around JPEGImages/ and Annotations/, and a path below them without its suffix.
+
+Of annotations beside their images: their folder, and the name without its suffix.
+"""
 
 
 class _Folders(NamedTuple):
-    """Places in the listing of images, annotations, and lists of splits."""
+    """Places in the listing of images, annotations, and lists of splits.
+
+    Attributes:
+        images: The images.
+        annotations: What may be annotations of them.
+        lists: Split and place of each list.
+        are_beside: Whether annotations lie beside their images, and folders are the splits.
+    """
 
     images: Mapping[_Key, int]
     annotations: Mapping[_Key, int]
     lists: Sequence[tuple[str, int]]
+    are_beside: bool = False
 
     @classmethod
     def of(cls, names: Sequence[str]) -> _Folders:
-        """Find them by their paths.
+        """Find them by their paths: in the folders of VOC, else beside each other.
+
+        Raises:
+            DataError: If two images have the same annotations.
+        """
+        found = cls._in_folders(names)
+        return found if found.images and found.annotations else cls.beside(names)
+
+    @classmethod
+    def beside(cls, names: Sequence[str]) -> _Folders:
+        """Find annotations that lie beside images; only images in folders with annotations are some.
+
+        Raises:
+            DataError: If two images have the same annotations.
+        """
+        annotations = {
+            (posixpath.dirname(name), posixpath.basename(name)[: -len(_XML)]): place
+            for place, name in enumerate(names)
+            if name.casefold().endswith(_XML)
+        }
+        folders = {folder for folder, _ in annotations}
+        images: dict[_Key, int] = {}
+        for place, name in enumerate(names):
+            if posixpath.dirname(name) in folders and not is_something_else(name):
+                _add(images, (posixpath.dirname(name), posixpath.splitext(posixpath.basename(name))[0]), place, names)
+        return cls(images, annotations, (), are_beside=True)
+
+    def expected(self, key: _Key) -> str:
+        """Return where the annotations of an image should be."""
+        return posixpath.join(key[0], key[1] + _XML) if self.are_beside else f"{key[0]}Annotations/{key[1]}{_XML}"
+
+    def split(self, key: _Key) -> str:
+        """Return the split of an image that is in no list."""
+        return split_of(posixpath.join(*key)) if self.are_beside else "train"
+
+    @classmethod
+    def _in_folders(cls, names: Sequence[str]) -> _Folders:
+        """Find them in the folders of VOC.
 
         Raises:
             DataError: If two images have the same annotations.
@@ -106,10 +162,18 @@ class _Folders(NamedTuple):
             elif found := _LISTS.fullmatch(name):
                 lists.append((found["root"] + found["split"].casefold(), place))
             elif (found := _IMAGES.fullmatch(name)) and not is_something_else(name):
-                key = found["root"], posixpath.splitext(found["rest"])[0]
-                if images.setdefault(key, place) != place:
-                    raise DataError(f"{names[images[key]]} and {name} have the same annotations, {key[1]}.xml")
+                _add(images, (found["root"], posixpath.splitext(found["rest"])[0]), place, names)
         return cls(images, annotations, lists)
+
+
+def _add(images: dict[_Key, int], key: _Key, place: int, names: Sequence[str]) -> None:
+    """Add the place of an image.
+
+    Raises:
+        DataError: If another one has the same annotations.
+    """
+    if images.setdefault(key, place) != place:
+        raise DataError(f"{names[images[key]]} and {names[place]} have the same annotations, {key[1]}{_XML}")
 
 
 def _listed(store: Store, name: str, folders: _Folders, of: str) -> list[_Key]:
@@ -138,7 +202,7 @@ def _listed(store: Store, name: str, folders: _Folders, of: str) -> list[_Key]:
 def _splits(folders: _Folders, lists: Mapping[str, list[_Key]]) -> list[tuple[str, _Key]]:
     """Return each image with its split; one that two lists name is there twice, and told as a duplicate."""
     if not lists:
-        return [("train", key) for key in folders.images]
+        return [(folders.split(key), key) for key in folders.images]
     chosen = []
     for of, keys in lists.items():
         root, name = posixpath.split(of)

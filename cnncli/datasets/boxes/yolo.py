@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cnncli.datasets.boxes.data_yaml import DataYaml, read_data_yaml
 from cnncli.datasets.boxes.entries import NO_EDGES, Entries, ImageEntry, ObjectEntry
-from cnncli.datasets.layout import SPLITS
+from cnncli.datasets.layout import split_of
 from cnncli.datasets.masks.collect import CLASSES_FILE, listed_classes
 from cnncli.datasets.pictures import is_something_else
 from cnncli.datasets.store import Listing, Store
@@ -70,7 +70,7 @@ def read_yolo(store: Store, listing: Listing, origin: str, classes: Sequence[str
             bad.append((label, split, error.message.removeprefix(f"{label}: ")))
             continue
         images.append(ImageEntry(label, place_of[image], split, None, objects))
-    bad += [(name, _split_of(name), "no image for these labels") for name in _unpaired(listing.names, labels)]
+    bad += [(name, split_of(name), "no image for these labels") for name in _unpaired(listing.names, labels)]
     return Entries(images, tuple(names), bad, len(used & place_of.keys()), FORM, is_relative=True)
 
 
@@ -136,7 +136,7 @@ def _splits(images: Sequence[str], document: DataYaml | None, store: Store, list
     }
     if found.get("train"):
         return [(split, image) for split, own in found.items() for image in dict.fromkeys(own)]
-    return [(_split_of(image), image) for image in images]
+    return [(split_of(image), image) for image in images]
 
 
 def _at(path: str, every: Sequence[str], images: Sequence[str], store: Store, listing: Listing) -> list[str]:
@@ -177,14 +177,6 @@ def _parts(path: str) -> list[str]:
 
 def _ends_with(name: str, parts: Sequence[str]) -> bool:
     return f"/{name}".endswith("/" + "/".join(parts))
-
-
-def _split_of(image: str) -> str:
-    """Return the split that the innermost folder with the name of one means; without any, all are for training."""
-    for part in reversed(image.split("/")[:-1]):
-        if part.casefold() in SPLITS:
-            return SPLITS[part.casefold()]
-    return "train"
 
 
 def _objects(content: bytes, file: str, names: Sequence[str]) -> list[ObjectEntry]:
