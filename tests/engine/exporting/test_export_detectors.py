@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnncli.datasets.boxes.targets import Objects
 from cnncli.errors import ExportError
 from cnncli.serving import web_page
 from cnncli.tasks.colours import class_colours
@@ -44,6 +46,7 @@ OUTPUTS = "{heatmap: centres, box: edges, heatmap_4: centres_4, box_4: edges_4}"
 def make_detector(make_source: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that gives the network with random weights and whatever else a config says."""
 
+    @cache
     def make(*overrides: str) -> Any:
         about = ["task=detection", f"model.outputs={OUTPUTS}", "data.source=digit_boxes", "data.channels=3"]
         made = make_source(NET, *about, f"data.image_size=[{HEIGHT}, {WIDTH}]", *overrides)
@@ -67,6 +70,52 @@ def pictures(height: int, width: int) -> np.ndarray:
     drawn = np.random.default_rng(height).integers(0, 120, (2, height, width, 3)).astype(np.uint8)
     drawn[:, height // 4 : height // 2, width // 3 : width // 2 + 1] += 120
     return drawn
+
+
+@pytest.mark.needs("litert")
+def test_parity_of_boxes_on_other_sizes(
+    make_detector: Callable[..., Any], script: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    """The benchmark in small: the images' sizes, and what a format in float32 and one in int8 differ by."""
+    from cnncli.engine.exporting.formats import FORMATS as KINDS
+
+    benchmark, source = script("benchmarks/box_parity.py"), make_detector()
+    examples = benchmark.Resized.of(source.splits.named("test"), 6, SIZE, 0)
+    sizes = [pixels.shape[:2] for pixels in examples.images]
+    assert sizes[:2] == [SIZE, benchmark.TINY]
+    assert len(set(sizes)) == 6
+    kinds = [kind for kind in KINDS if kind.title in ("keras", "litert int8")]
+    whole, small = benchmark.compare(source, examples, kinds, tmp_path)
+    assert whole.holds
+    assert (whole.lost, whole.num_boxes) == (0, 2 * 6 * 99)
+    assert small.least_iou < 0.9
+    assert replace(whole, score_difference=2e-5).line().endswith("TOO LITTLE")
+    assert replace(small, lost=0.021).line().endswith("lost +2.10 points  TOO LITTLE")
+    assert not replace(small, lost=0.019).line().endswith("TOO LITTLE")
+
+
+def test_partners_of_boxes(script: Callable[[str], ModuleType]) -> None:
+    """Each box is held against that of its class which overlaps most; low scores and the last are left out."""
+    benchmark = script("benchmarks/box_parity.py")
+    boxes = np.array([[[0, 0, 10, 10], [0, 0, 10, 10], [20, 0, 30, 10], [0, 0, 5, 5], [0, 0, 4, 4]]], np.float32)
+    classes, scores = np.array([[0, 1, 0, 2, 0]]), np.array([[0.9, 0.8, 0.5, 0.4, 0.005]])
+    one = {"boxes": boxes, "classes": classes, "scores": scores}
+    other = {**one, "boxes": boxes + np.float32([0, 0, 0, 2.5]), "classes": np.array([[0, 1, 0, 1, 0]])}
+    ious, apart = benchmark.compared(one, {**other, "scores": scores + np.array([[0.05, 0, -0.1, 0, 0]])})
+    np.testing.assert_allclose(ious, [0.8, 0.8, 0.8, 0], atol=1e-6)
+    np.testing.assert_allclose(apart[:3], [0.05, 0, 0.1])
+
+
+def test_objects_are_resized_with_their_image(script: Callable[[str], ModuleType]) -> None:
+    """To half the height and three times the width."""
+    benchmark = script("benchmarks/box_parity.py")
+    crowd = np.array([True])
+    own = Objects(np.array([[2.0, 4, 6, 8]]), np.array([1]), ~crowd, crowd, np.array([15.0]), (10, 20))
+    found = benchmark._scaled(own, (5, 60))
+    assert found.corners.tolist() == [[6, 2, 18, 4]]
+    assert found.areas.tolist() == [22.5]
+    assert found.size == (5, 60)
+    assert found.crowd.tolist() == [True]
 
 
 @pytest.mark.needs("page-runtime")
