@@ -26,9 +26,11 @@ from cnncli.serving import web_page
 from cnncli.tasks.colours import class_colours
 from cnncli.tasks.detection.evaluator import in_original
 from cnncli.tasks.predictions import PredictionOptions
+from tests.tasks.detection.test_decoding import loop
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 
+NODE = shutil.which("node")
 HEIGHT, WIDTH = SIZE = (40, 56)
 NET = """
       - Conv2D: {filters: 6, kernel_size: 5, strides: 4, padding: same, activation: relu, name: fine}
@@ -70,6 +72,73 @@ def pictures(height: int, width: int) -> np.ndarray:
     drawn = np.random.default_rng(height).integers(0, 120, (2, height, width, 3)).astype(np.uint8)
     drawn[:, height // 4 : height // 2, width // 3 : width // 2 + 1] += 120
     return drawn
+
+
+def keras_boxes(source: Any, images: np.ndarray, fit: str) -> list[list[tuple[float, int, list[float]]]]:
+    """Return score, class and box of all peaks of each image, by Keras's resize and a loop over cells."""
+    from keras import ops
+
+    height, width = images.shape[1:3]
+    share = min(HEIGHT / height, WIDTH / width)
+    # A length is rounded down, but 56 · (40 / 56) is 40.
+    inner = SIZE if fit == "stretch" else tuple(max(1, int(side * share + 1e-9)) for side in (height, width))
+    pixels = ops.image.resize(images.astype(np.float32), inner, data_format="channels_last")
+    top, left = ((outer - own) // 2 for outer, own in zip(SIZE, inner, strict=True))
+    margins = [[0, 0], [top, HEIGHT - inner[0] - top], [left, WIDTH - inner[1] - left], [0, 0]]
+    planes = source.trained.model(np.pad(np.round(pixels), margins) / np.float32(255))
+    planes = {name: np.asarray(plane) for name, plane in planes.items()}
+    scales = [(planes[f"heatmap{end}"], planes[f"box{end}"]) for end in ("", "_4")]
+    found = [[one for heatmap, box in scales for one in loop(heatmap[i], box[i], SIZE)] for i in range(len(images))]
+    return [sorted(peaks, key=lambda one: -one[0]) for peaks in found]
+
+
+PAGE = pytest.mark.needs("page-runtime")
+
+
+@pytest.mark.parametrize(
+    ("title", "fit"),
+    [
+        *(("keras", "pad"), ("keras", "stretch"), ("saved_model", "pad"), ("python", "pad"), ("python", "stretch")),
+        pytest.param("onnx", "pad", marks=pytest.mark.needs("onnx")),
+        pytest.param("litert", "stretch", marks=pytest.mark.needs("litert")),
+        pytest.param("web", "pad", marks=PAGE),
+        pytest.param("web", "stretch", marks=PAGE),
+    ],
+)
+def test_images_of_every_size(title: str, fit: str, make_detector: Callable[..., Any], tmp_path: Path) -> None:
+    """Portrait, landscape, tiny, and of the network's size: the boxes are those of Keras and a loop over cells."""
+    from cnncli.engine.exporting.formats import FORMATS as KINDS
+    from cnncli.engine.exporting.open import open_artifact
+
+    source = make_detector(f"data.resize={{fit: {fit}}}")
+    kind = next(kind for kind in KINDS if kind.title == title)
+    assert kind.obstacle(source) is None
+    path = tmp_path / f"net{kind.suffix}"
+    if title == "python":
+        compute = imported(source, path).predict
+    else:
+        kind.write(source, replace(source.description, any_size=kind.resizes(source.config.data)), path)
+        compute = open_artifact(path).outputs
+    for size in ((83, 31), (33, 90), (3, 2), SIZE):
+        images = pictures(*size)
+        found, expected = compute(images), keras_boxes(source, images, fit)
+        types = {name: (values.dtype, values.shape) for name, values in found.items()}
+        assert types == {
+            "boxes": (np.float32, (2, 100, 4)),
+            "classes": (np.int32, (2, 100)),
+            "scores": (np.float32, (2, 100)),
+        }
+        for row, peaks in enumerate(expected):
+            scores, labels, boxes = (np.array(column)[:100] for column in zip(*peaks, strict=True))
+            number = len(scores)
+            np.testing.assert_allclose(found["scores"][row, :number], scores, atol=1e-5)
+            assert (found["scores"][row, number:] == 0).all()
+            # Of scores that are nearly equal, as in a margin, rounding decides which comes first.
+            apart = (np.diff(scores, prepend=2) < -2e-5) & (np.diff(scores, append=-1) < -2e-5)
+            apart[-1] = False
+            assert apart.sum() > 25
+            assert (found["classes"][row, :number][apart] == labels[apart]).all()
+            np.testing.assert_allclose(found["boxes"][row, :number][apart], boxes[apart], rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.needs("litert")
@@ -164,7 +233,7 @@ def imported(source: Any, folder: Path) -> ModuleType:
     return script
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
+@pytest.mark.skipif(NODE is None, reason="needs Node")
 @pytest.mark.parametrize("fit", ["pad", "stretch"])
 def test_page_shows_boxes_in_the_original(fit: str, make_detector: Callable[..., Any], tmp_path: Path) -> None:
     """Each box of the run, cut off at the image's edges."""
@@ -179,7 +248,7 @@ def test_page_shows_boxes_in_the_original(fit: str, make_detector: Callable[...,
     const found = network.objectsOf(network.forward(network.preprocess(image).pixels), image);
     console.log(JSON.stringify(found));
     """
-    command = [str(shutil.which("node")), "-e", web_page._NETWORK + shown, str(page)]
+    command = [str(NODE), "-e", web_page._NETWORK + shown, str(page)]
     done = subprocess.run(command, input=pixels.tobytes(), capture_output=True, check=True)
     found, expected = json.loads(done.stdout), in_original(source.outputs(pixels[None]), 0, (37, 21), options)
     assert len(found) == len(expected.scores) > 20
