@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -22,7 +23,7 @@ from PIL import Image
 
 from cnncli.datasets.boxes.targets import Objects
 from cnncli.errors import ExportError
-from cnncli.serving import web_page
+from cnncli.serving import bench_process, web_page
 from cnncli.tasks.colours import class_colours
 from cnncli.tasks.detection.evaluator import in_original
 from cnncli.tasks.predictions import PredictionOptions
@@ -335,6 +336,39 @@ def picture_of(address: str) -> np.ndarray:
     """Return the pixels of a PNG file that is its own address."""
     with Image.open(io.BytesIO(base64.b64decode(address.removeprefix("data:image/png;base64,")))) as opened:
         return np.asarray(opened.convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    "title", ["saved_model", "python", pytest.param("web", marks=pytest.mark.skipif(NODE is None, reason="needs Node"))]
+)
+def test_speed_of_formats(
+    title: str,
+    make_detector: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What `cnn export --bench` measures: with TensorFlow, of a script in its own process, of a page in Node."""
+    from cnncli.engine.exporting import bench_process as with_tensorflow
+    from cnncli.engine.exporting.formats import FORMATS as KINDS
+
+    source = make_detector("data.resize={fit: pad}")
+    kind = next(kind for kind in KINDS if kind.title == title)
+    path = tmp_path / f"net{kind.suffix}"
+    kind.write(source, replace(source.description, any_size=True), path)
+    monkeypatch.setattr(bench_process, "MOST_CALLS", 2)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    try:
+        bench_process.report(with_tensorflow._open(path), path)
+    finally:
+        sys.modules.pop("network", None)
+    measured = json.loads(capsys.readouterr().out)
+    assert measured.keys() == {"latency", "peak_memory_bytes"}
+    assert measured["peak_memory_bytes"] > 2**20
+    assert measured["latency"].keys() == {"1", "32"}
+    for latency in measured["latency"].values():
+        assert latency["num_calls"] == 2 or title == "web"
+        assert 0 < latency["median"] <= latency["p95"]
 
 
 def test_answer_that_is_no_boxes() -> None:
