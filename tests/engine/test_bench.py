@@ -98,6 +98,27 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line.split()[0] for line in shown.splitlines() if "Dense" in line] == ["dense"]
 
 
+@pytest.mark.usefixtures("clock")
+def test_a_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both heads have their rows; six steps of four images take a second, and as much a batch of inference."""
+    monkeypatch.chdir(tmp_path)
+    text = """
+name: d
+task: detection
+data: {source: digit_boxes, image_size: [16, 24], channels: 3}
+model:
+  layers: [Conv2D: {filters: 5, kernel_size: 3, strides: 4, padding: same}]
+  heads: {heatmap: [Conv2D: {filters: 10, kernel_size: 1}], box: [Conv2D: {filters: 4, kernel_size: 1}]}
+train: {batch_size: 4}
+"""
+    Path("d.yaml").write_text(text, encoding="utf-8")
+    found = document("d.yaml")
+    assert found["images_per_second"] == pytest.approx(24)
+    assert found["inference_images_per_second"] == 256
+    cells = 4 * 6
+    assert sorted(layer["macs"] for layer in found["layers"]) == [cells * 5 * 4, cells * 5 * 10, cells * 27 * 5]
+
+
 def invoke(*arguments: str) -> str:
     """Return what `cnn bench` prints."""
     for made in (console.out, console.err):

@@ -23,7 +23,8 @@ def _open(path: Path) -> Artifact:
     model = network.load()
 
     def compute(images: Pixels) -> NamedOutputs:
-        return {"probabilities": network.predict(images, model)}
+        found = network.predict(images, model)
+        return found if isinstance(found, dict) else {"probabilities": found}
 
     return replace(artifact, runtime=compute)
 

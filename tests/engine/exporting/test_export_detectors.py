@@ -9,8 +9,10 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,14 +21,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnncli.datasets.boxes.targets import Objects
 from cnncli.errors import ExportError
-from cnncli.serving import web_page
+from cnncli.serving import bench_process, web_page
 from cnncli.tasks.colours import class_colours
 from cnncli.tasks.detection.evaluator import in_original
 from cnncli.tasks.predictions import PredictionOptions
+from tests.tasks.detection.test_decoding import loop
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 
+NODE = shutil.which("node")
 HEIGHT, WIDTH = SIZE = (40, 56)
 NET = """
       - Conv2D: {filters: 6, kernel_size: 5, strides: 4, padding: same, activation: relu, name: fine}
@@ -44,6 +49,7 @@ OUTPUTS = "{heatmap: centres, box: edges, heatmap_4: centres_4, box_4: edges_4}"
 def make_detector(make_source: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that gives the network with random weights and whatever else a config says."""
 
+    @cache
     def make(*overrides: str) -> Any:
         about = ["task=detection", f"model.outputs={OUTPUTS}", "data.source=digit_boxes", "data.channels=3"]
         made = make_source(NET, *about, f"data.image_size=[{HEIGHT}, {WIDTH}]", *overrides)
@@ -67,6 +73,119 @@ def pictures(height: int, width: int) -> np.ndarray:
     drawn = np.random.default_rng(height).integers(0, 120, (2, height, width, 3)).astype(np.uint8)
     drawn[:, height // 4 : height // 2, width // 3 : width // 2 + 1] += 120
     return drawn
+
+
+def keras_boxes(source: Any, images: np.ndarray, fit: str) -> list[list[tuple[float, int, list[float]]]]:
+    """Return score, class and box of all peaks of each image, by Keras's resize and a loop over cells."""
+    from keras import ops
+
+    height, width = images.shape[1:3]
+    share = min(HEIGHT / height, WIDTH / width)
+    # A length is rounded down, but 56 · (40 / 56) is 40.
+    inner = SIZE if fit == "stretch" else tuple(max(1, int(side * share + 1e-9)) for side in (height, width))
+    pixels = ops.image.resize(images.astype(np.float32), inner, data_format="channels_last")
+    top, left = ((outer - own) // 2 for outer, own in zip(SIZE, inner, strict=True))
+    margins = [[0, 0], [top, HEIGHT - inner[0] - top], [left, WIDTH - inner[1] - left], [0, 0]]
+    planes = source.trained.model(np.pad(np.round(pixels), margins) / np.float32(255))
+    planes = {name: np.asarray(plane) for name, plane in planes.items()}
+    scales = [(planes[f"heatmap{end}"], planes[f"box{end}"]) for end in ("", "_4")]
+    found = [[one for heatmap, box in scales for one in loop(heatmap[i], box[i], SIZE)] for i in range(len(images))]
+    return [sorted(peaks, key=lambda one: -one[0]) for peaks in found]
+
+
+PAGE = pytest.mark.needs("page-runtime")
+
+
+@pytest.mark.parametrize(
+    ("title", "fit"),
+    [
+        *(("keras", "pad"), ("keras", "stretch"), ("saved_model", "pad"), ("python", "pad"), ("python", "stretch")),
+        pytest.param("onnx", "pad", marks=pytest.mark.needs("onnx")),
+        pytest.param("litert", "stretch", marks=pytest.mark.needs("litert")),
+        pytest.param("web", "pad", marks=PAGE),
+        pytest.param("web", "stretch", marks=PAGE),
+    ],
+)
+def test_images_of_every_size(title: str, fit: str, make_detector: Callable[..., Any], tmp_path: Path) -> None:
+    """Portrait, landscape, tiny, and of the network's size: the boxes are those of Keras and a loop over cells."""
+    from cnncli.engine.exporting.formats import FORMATS as KINDS
+    from cnncli.engine.exporting.open import open_artifact
+
+    source = make_detector(f"data.resize={{fit: {fit}}}")
+    kind = next(kind for kind in KINDS if kind.title == title)
+    assert kind.obstacle(source) is None
+    path = tmp_path / f"net{kind.suffix}"
+    if title == "python":
+        compute = imported(source, path).predict
+    else:
+        kind.write(source, replace(source.description, any_size=kind.resizes(source.config.data)), path)
+        compute = open_artifact(path).outputs
+    for size in ((83, 31), (33, 90), (3, 2), SIZE):
+        images = pictures(*size)
+        found, expected = compute(images), keras_boxes(source, images, fit)
+        types = {name: (values.dtype, values.shape) for name, values in found.items()}
+        assert types == {
+            "boxes": (np.float32, (2, 100, 4)),
+            "classes": (np.int32, (2, 100)),
+            "scores": (np.float32, (2, 100)),
+        }
+        for row, peaks in enumerate(expected):
+            scores, labels, boxes = (np.array(column)[:100] for column in zip(*peaks, strict=True))
+            number = len(scores)
+            np.testing.assert_allclose(found["scores"][row, :number], scores, atol=1e-5)
+            assert (found["scores"][row, number:] == 0).all()
+            # Of scores that are nearly equal, as in a margin, rounding decides which comes first.
+            apart = (np.diff(scores, prepend=2) < -2e-5) & (np.diff(scores, append=-1) < -2e-5)
+            apart[-1] = False
+            assert apart.sum() > 25
+            assert (found["classes"][row, :number][apart] == labels[apart]).all()
+            np.testing.assert_allclose(found["boxes"][row, :number][apart], boxes[apart], rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.needs("litert")
+def test_parity_of_boxes_on_other_sizes(
+    make_detector: Callable[..., Any], script: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    """The benchmark in small: the images' sizes, and what a format in float32 and one in int8 differ by."""
+    from cnncli.engine.exporting.formats import FORMATS as KINDS
+
+    benchmark, source = script("benchmarks/box_parity.py"), make_detector()
+    examples = benchmark.Resized.of(source.splits.named("test"), 6, SIZE, 0)
+    sizes = [pixels.shape[:2] for pixels in examples.images]
+    assert sizes[:2] == [SIZE, benchmark.TINY]
+    assert len(set(sizes)) == 6
+    kinds = [kind for kind in KINDS if kind.title in ("keras", "litert int8")]
+    whole, small = benchmark.compare(source, examples, kinds, tmp_path)
+    assert whole.holds
+    assert (whole.lost, whole.num_boxes) == (0, 2 * 6 * 99)
+    assert small.least_iou < 0.9
+    assert replace(whole, score_difference=2e-5).line().endswith("TOO LITTLE")
+    assert replace(small, lost=0.021).line().endswith("lost +2.10 points  TOO LITTLE")
+    assert not replace(small, lost=0.019).line().endswith("TOO LITTLE")
+
+
+def test_partners_of_boxes(script: Callable[[str], ModuleType]) -> None:
+    """Each box is held against that of its class which overlaps most; low scores and the last are left out."""
+    benchmark = script("benchmarks/box_parity.py")
+    boxes = np.array([[[0, 0, 10, 10], [0, 0, 10, 10], [20, 0, 30, 10], [0, 0, 5, 5], [0, 0, 4, 4]]], np.float32)
+    classes, scores = np.array([[0, 1, 0, 2, 0]]), np.array([[0.9, 0.8, 0.5, 0.4, 0.005]])
+    one = {"boxes": boxes, "classes": classes, "scores": scores}
+    other = {**one, "boxes": boxes + np.float32([0, 0, 0, 2.5]), "classes": np.array([[0, 1, 0, 1, 0]])}
+    ious, apart = benchmark.compared(one, {**other, "scores": scores + np.array([[0.05, 0, -0.1, 0, 0]])})
+    np.testing.assert_allclose(ious, [0.8, 0.8, 0.8, 0], atol=1e-6)
+    np.testing.assert_allclose(apart[:3], [0.05, 0, 0.1])
+
+
+def test_objects_are_resized_with_their_image(script: Callable[[str], ModuleType]) -> None:
+    """To half the height and three times the width."""
+    benchmark = script("benchmarks/box_parity.py")
+    crowd = np.array([True])
+    own = Objects(np.array([[2.0, 4, 6, 8]]), np.array([1]), ~crowd, crowd, np.array([15.0]), (10, 20))
+    found = benchmark._scaled(own, (5, 60))
+    assert found.corners.tolist() == [[6, 2, 18, 4]]
+    assert found.areas.tolist() == [22.5]
+    assert found.size == (5, 60)
+    assert found.crowd.tolist() == [True]
 
 
 @pytest.mark.needs("page-runtime")
@@ -115,7 +234,7 @@ def imported(source: Any, folder: Path) -> ModuleType:
     return script
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
+@pytest.mark.skipif(NODE is None, reason="needs Node")
 @pytest.mark.parametrize("fit", ["pad", "stretch"])
 def test_page_shows_boxes_in_the_original(fit: str, make_detector: Callable[..., Any], tmp_path: Path) -> None:
     """Each box of the run, cut off at the image's edges."""
@@ -130,7 +249,7 @@ def test_page_shows_boxes_in_the_original(fit: str, make_detector: Callable[...,
     const found = network.objectsOf(network.forward(network.preprocess(image).pixels), image);
     console.log(JSON.stringify(found));
     """
-    command = [str(shutil.which("node")), "-e", web_page._NETWORK + shown, str(page)]
+    command = [str(NODE), "-e", web_page._NETWORK + shown, str(page)]
     done = subprocess.run(command, input=pixels.tobytes(), capture_output=True, check=True)
     found, expected = json.loads(done.stdout), in_original(source.outputs(pixels[None]), 0, (37, 21), options)
     assert len(found) == len(expected.scores) > 20
@@ -217,6 +336,39 @@ def picture_of(address: str) -> np.ndarray:
     """Return the pixels of a PNG file that is its own address."""
     with Image.open(io.BytesIO(base64.b64decode(address.removeprefix("data:image/png;base64,")))) as opened:
         return np.asarray(opened.convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    "title", ["saved_model", "python", pytest.param("web", marks=pytest.mark.skipif(NODE is None, reason="needs Node"))]
+)
+def test_speed_of_formats(
+    title: str,
+    make_detector: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What `cnn export --bench` measures: with TensorFlow, of a script in its own process, of a page in Node."""
+    from cnncli.engine.exporting import bench_process as with_tensorflow
+    from cnncli.engine.exporting.formats import FORMATS as KINDS
+
+    source = make_detector("data.resize={fit: pad}")
+    kind = next(kind for kind in KINDS if kind.title == title)
+    path = tmp_path / f"net{kind.suffix}"
+    kind.write(source, replace(source.description, any_size=True), path)
+    monkeypatch.setattr(bench_process, "MOST_CALLS", 2)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    try:
+        bench_process.report(with_tensorflow._open(path), path)
+    finally:
+        sys.modules.pop("network", None)
+    measured = json.loads(capsys.readouterr().out)
+    assert measured.keys() == {"latency", "peak_memory_bytes"}
+    assert measured["peak_memory_bytes"] > 2**20
+    assert measured["latency"].keys() == {"1", "32"}
+    for latency in measured["latency"].values():
+        assert latency["num_calls"] == 2 or title == "web"
+        assert 0 < latency["median"] <= latency["p95"]
 
 
 def test_answer_that_is_no_boxes() -> None:
