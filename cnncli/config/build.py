@@ -112,6 +112,9 @@ class _Builder:
         task = TASKS[top.task]
         for found in task.conflicts(data, _changed(train.loss)):
             self.add("E019", found.message, found.path, found.hint)
+        nms = "none" if model is None else model.nms
+        if nms != "none" and not task.reads_boxes:
+            self.add("E019", "nms is for task: detection.", "model.nms", "Remove the key.")
         if self.problems:
             raise ConfigError(tuple(self.problems))
         train = _with_monitor(train, task)
@@ -122,6 +125,7 @@ class _Builder:
             data=data,
             nodes=_with_initial_biases(network, task),
             outputs=network.outputs,
+            nms=nms,
             train=train,
             document=document(top, data, train, self.tree),
             origins=self.origins,

@@ -46,6 +46,7 @@ KEYS: dict[str, str] = {
     "model.layers": "model: {layers: [Conv2D: {filters: 16, kernel_size: 3}, Flatten, Dense: {units: 10}]}",
     "model.outputs": "model: {layers: [Flatten, Dense: {units: 10, name: digits}], outputs: {digit: digits}}",
     "model.heads": _BOXES + _HEADS,
+    "model.nms": _BOXES + _HEADS.removesuffix("}") + ", nms: matrix}",
     "train": "train: {epochs: 20, batch_size: 64, optimizer: {Adam: {learning_rate: 1e-3}}}",
     "train.epochs": "train: {epochs: 20}",
     "train.batch_size": "train: {batch_size: 64}",

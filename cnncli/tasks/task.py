@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from cnncli.config.schema.schema import Config
     from cnncli.datasets.splits import Splits
     from cnncli.datasets.targets import Targets
     from cnncli.runs.compare import PairedResult
@@ -78,6 +79,10 @@ class Task(ABC):
 
     loss_name: str
     detects_ood = False
+
+    def configured(self, config: Config) -> Task:  # noqa: ARG002 - for tasks that a config changes
+        """Return the task as a config has it, where its outputs depend on settings; by default it is always alike."""
+        return self
 
     @abstractmethod
     def evaluator(self, split: str, options: PredictionOptions, ids: Sequence[str] = ()) -> Evaluator:
@@ -213,6 +218,11 @@ def get_task(name: str) -> Task:
         maker = getattr(import_module(module), attribute)
     made: Task = maker()
     return made
+
+
+def task_of(config: Config) -> Task:
+    """Return the task of a config, with its settings."""
+    return get_task(config.task).configured(config)
 
 
 def all_kinds() -> list[str]:

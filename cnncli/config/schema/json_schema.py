@@ -126,6 +126,7 @@ def _model(definitions: _Definitions) -> dict[str, Schema]:
         "layers": _ref("some_layers"),
         "heads": heads,
         "outputs": properties["outputs"],
+        "nms": properties["nms"],
     }
     return {
         "layer": layer,

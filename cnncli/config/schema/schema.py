@@ -239,6 +239,9 @@ HeadName = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]*$", max_length=100)
 """A name that is no layer's."""
 
 
+Nms = Literal["none", "matrix"]
+
+
 class Model(Section):
     """The network: its layers, and blocks that they use."""
 
@@ -252,6 +255,11 @@ class Model(Section):
         default={},
         description="Lists of layers that each go on from the last of layers, or from what they name as inputs; the "
         "last layer of each is the output of that name.",
+    )
+    nms: Nms = Field(
+        default="none",
+        description="For detection: how boxes of one class that overlap are suppressed, none or matrix: each score is "
+        "multiplied by a factor that falls with the overlap (Wang et al., SOLOv2, 2020).",
     )
 
     @model_validator(mode="after")
@@ -400,6 +408,7 @@ class Config(Section):
     Attributes:
         nodes: The network, blocks and composites expanded, in the order in which it is computed.
         outputs: Index of the node of each named output; empty where the last node is the only output.
+        nms: How a detector suppresses boxes that overlap.
         document: The resolved config as plain data: what `config.yaml` of a run holds.
         origins: Where every value was written.
     """
@@ -410,6 +419,7 @@ class Config(Section):
     data: Data
     nodes: tuple[InstanceOf[Node], ...]
     outputs: dict[str, int] = {}
+    nms: Nms = "none"
     train: Train = Train()
     document: dict[str, Any] = Field(repr=False)
     origins: InstanceOf[Origins] = Field(repr=False)

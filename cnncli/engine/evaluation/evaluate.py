@@ -30,7 +30,7 @@ from cnncli.runs.evaluations import keep_evaluation, kept_if_possible
 from cnncli.runs.run import Run
 from cnncli.tasks.measurement import Measurement, Tell, count_use, name_of
 from cnncli.tasks.predictions import PredictionOptions
-from cnncli.tasks.task import Result, get_task
+from cnncli.tasks.task import Result, task_of
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def measure(trained: Trained, split: Split, views: Sequence[View] = (), scales: 
         CnnError: If there is no example, a file can no longer be read, or the network cannot be scaled.
     """
     options = PredictionOptions.of(trained.config.data, trained.classes)
-    evaluator = get_task(trained.config.task).evaluator(split.name, options, split.ids)
+    evaluator = task_of(trained.config).evaluator(split.name, options, split.ids)
     networks = list(_networks(trained, split, scales)) if len(split) else []
     objective = make_objective(trained.config)
     batch_size = Predictor(trained.model, trained.preprocessing).batch_size

@@ -18,7 +18,7 @@ from cnncli.engine.input_pipeline.picture_decoder import PictureDecoder
 from cnncli.serving.predict import ReadFile, ReadImage, in_threads, is_blank, read_by_pillow
 from cnncli.tasks.outputs import BATCH_SIZE, NamedOutputs
 from cnncli.tasks.predictions import PredictedFile
-from cnncli.tasks.task import get_task
+from cnncli.tasks.task import task_of
 
 TOGETHER = 64
 """Pictures that are decoded at a call."""
@@ -35,6 +35,7 @@ class RunNetwork:
         self.task, self.classes, self.channels = trained.config.task, trained.classes, int(data.channels)
         self.image_size, self.fit = data.image_size, str(data.resize.fit)
         self.detector, self.thresholds = trained.detector, trained.thresholds
+        self._task = task_of(trained.config)
         self._preprocessing = trained.preprocessing
         self._predictor = Predictor(trained.model, trained.preprocessing)
         self.batch_size = self._predictor.batch_size
@@ -64,7 +65,7 @@ class RunNetwork:
     def outputs(self, prepared: Sequence[Any]) -> NamedOutputs:
         """Return what an exported network returns, and the logits where a detector reads them."""
         logits = self._predictor.logits(tf.constant(np.stack(prepared)))
-        outputs = get_task(self.task).outputs(logits, self.image_size)
+        outputs = self._task.outputs(logits, self.image_size)
         return outputs if self.detector is None else {**outputs, "logits": logits}
 
     def is_blank(self, prepared: npt.NDArray[np.uint8]) -> bool:

@@ -30,7 +30,7 @@ from cnncli.runs.environment import versions
 from cnncli.runs.run import Run
 from cnncli.serving.artifact import Pixels
 from cnncli.serving.description import Description
-from cnncli.tasks.task import Outputs, Task, get_task
+from cnncli.tasks.task import Outputs, Task, task_of
 
 CALIBRATION = 300
 """Training examples that show a quantised network the range of its values."""
@@ -85,7 +85,7 @@ class Source:
     @property
     def task(self) -> Task:
         """What the network was trained for."""
-        return get_task(self.config.task)
+        return task_of(self.config)
 
     @cached_property
     def objective(self) -> Objective:

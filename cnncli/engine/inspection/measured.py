@@ -27,7 +27,7 @@ from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
 from cnncli.tasks.invariance import FORM
 from cnncli.tasks.outputs import NamedOutputs
-from cnncli.tasks.task import get_task
+from cnncli.tasks.task import get_task, task_of
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class EvaluatedRun:
         """Return what the network computes for the examples at `rows`, by the names of its task's outputs."""
         config = self.network.config
         logits = self.network.outputs(self.network.rows(self.split, rows))
-        return get_task(config.task).outputs(logits, config.data.image_size)
+        return task_of(config).outputs(logits, config.data.image_size)
 
 
 def trained_run(network: InspectedNetwork) -> Run:

@@ -42,16 +42,23 @@ class CenterHeatmap(Objective):
         shapes: Shape of each output for a whole image, by name.
         image_size: Height and width that the network reads.
         capacity: Most objects of an image.
+        nms: How boxes that overlap are suppressed: as the config's `model.nms`.
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], image_size: tuple[int, int], capacity: int = FEW) -> None:
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        image_size: tuple[int, int],
+        capacity: int = FEW,
+        nms: str = "none",
+    ) -> None:
         self.target_spec = tf.TensorSpec([None, capacity, NUM_FITTED], tf.float32)
         self.sum_specs = {
             "box_iou": tf.TensorSpec([], tf.float64),
             "center_score": tf.TensorSpec([], tf.float64),
             "num_objects": tf.TensorSpec([], tf.int64),
         }
-        self._image_size = image_size
+        self._image_size, self._nms = image_size, nms
         self._pairs = pairs(shapes)
         self._num_classes = shapes[self._pairs[0].heatmap][-1]
         # Parts of images have fewer cells, not others.
@@ -70,7 +77,7 @@ class CenterHeatmap(Objective):
             raise CnnError(problem.message, problem.hint, problem.code)
         targets = None if splits is None else splits.train.targets
         capacity = targets.capacity if isinstance(targets, Boxes) else FEW
-        return cls(cast("Mapping[str, tuple[int, ...]]", shapes), size, capacity)
+        return cls(cast("Mapping[str, tuple[int, ...]]", shapes), size, capacity, config.nms)
 
     def loss(self, targets: tf.Tensor, outputs: Any) -> tf.Tensor:
         """Return the loss of each image.
@@ -134,14 +141,15 @@ class CenterHeatmap(Objective):
 
     def outputs(self, logits: Any) -> dict[str, tf.Tensor]:
         """Return the boxes, classes and scores of the heatmap's peaks, the highest first."""
-        return decode(logits, self._pairs, self._strides)
+        return decode(logits, self._pairs, self._strides, self._nms)
 
     def output_layers(self) -> Mapping[str, Callable[..., Callable[[Any], Any]]]:
         """Return models of Keras's operations, one for each output."""
 
         def layer_of(output: str, logits: Any, name: str) -> Any:
             given = {key: keras.Input(plane.shape[1:], dtype="float32", name=key) for key, plane in logits.items()}
-            return keras.Model(given, decode(given, self._pairs, self._strides)[output], name=name)(logits)
+            decoded = decode(given, self._pairs, self._strides, self._nms)
+            return keras.Model(given, decoded[output], name=name)(logits)
 
         return {
             output: lambda name, output=output: partial(layer_of, output, name=name)

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from cnncli.config.schema.tasks.detection import Pair
+from cnncli.engine.tasks.detection_nms import matrix_nms
 from cnncli.tasks.detection.decoding import LARGEST_LOG, MOST_BOXES
 
 
@@ -38,7 +39,10 @@ def peaks(heatmap: Any) -> Any:
 
 
 def decode(
-    logits: Mapping[str, Any], planes: Sequence[Pair], strides: Mapping[Pair, tuple[float, float]]
+    logits: Mapping[str, Any],
+    planes: Sequence[Pair],
+    strides: Mapping[Pair, tuple[float, float]],
+    nms: str = "none",
 ) -> dict[str, Any]:
     """Return the boxes of each image, highest score first; of equal scores, the upper row's first, then the left's.
 
@@ -46,6 +50,7 @@ def decode(
         logits: What the network ends in, by name.
         planes: The names that belong together.
         strides: Pixels between neighbouring cells of each.
+        nms: As the config's `model.nms`.
 
     Returns:
         "boxes", float32 (batch, boxes, 4): xmin, ymin, xmax, ymax in the network's pixels; "classes", int32 (batch,
@@ -56,11 +61,12 @@ def decode(
     corners = ops.concatenate([_by_cell(corners_of(logits[pair.box], strides[pair]), 4) for pair in planes], axis=1)
     highest, places = ops.top_k(scores, min(MOST_BOXES, corners.shape[1]))
     cells = ops.floor_divide(places, num_classes)
-    return {
+    found = {
         "boxes": ops.take_along_axis(corners, ops.expand_dims(cells, -1), axis=1),
         "classes": ops.cast(places - cells * num_classes, "int32"),
         "scores": highest,
     }
+    return matrix_nms(found) if nms == "matrix" else found
 
 
 def _by_cell(plane: Any, channels: int) -> Any:

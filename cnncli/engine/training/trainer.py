@@ -26,7 +26,7 @@ from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import EpochDone, Listener, Started, StepsDone
 from cnncli.tasks.ood import OodDetector
 from cnncli.tasks.predictions import PredictionOptions
-from cnncli.tasks.task import get_task
+from cnncli.tasks.task import task_of
 
 MOST_PICTURED = 4
 """Validation images that TensorBoard shows after every epoch, where the task draws them."""
@@ -48,7 +48,7 @@ class Trainer:
         self.progress = Progress()
         self.notes: tuple[str, ...] = ()
         self._config, self._loop, self._feed = setup.config, setup.loop, setup.feed
-        self._task = get_task(setup.config.task)
+        self._task = task_of(setup.config)
         split = setup.splits.validation
         self._validation = None if split is None else cached(split, setup.loop.preprocessing)
         self._predictor = Predictor(setup.model, setup.loop.preprocessing)

@@ -1,4 +1,4 @@
-"""From the planes that a network ends in to boxes, as the exported graph decodes them; nothing is suppressed after."""
+"""From the planes that a network ends in to boxes, as the exported graph decodes them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.config.schema.tasks.detection import pairs
+from cnncli.tasks.detection.matrix_nms import matrix_nms
 
 MOST_BOXES = 100
 """Boxes of an image, of all classes together."""
@@ -37,7 +38,9 @@ def scales(logits: Mapping[str, Any]) -> list[Scale]:
     return [Scale(*(np.asarray(logits[name], np.float32) for name in pair)) for pair in pairs(logits)]
 
 
-def decode(logits: Mapping[str, Any], image_size: tuple[int, int], most: int = MOST_BOXES) -> dict[str, Any]:
+def decode(
+    logits: Mapping[str, Any], image_size: tuple[int, int], most: int = MOST_BOXES, nms: str = "none"
+) -> dict[str, Any]:
     """Return the boxes of each image, highest score first: what an exported network returns.
 
     A score is the sigmoid of a cell's logit for a class where that is the highest of its 3×3 neighbours', else 0. Of
@@ -48,6 +51,7 @@ def decode(logits: Mapping[str, Any], image_size: tuple[int, int], most: int = M
         logits: `heatmap` and `box` (images, rows, columns, …), of several scales each by its name.
         image_size: Height and width that the network reads.
         most: Largest number of boxes; never more than cells.
+        nms: As the config's `model.nms`.
 
     Returns:
         "boxes", float32 (images, boxes, 4): xmin, ymin, xmax, ymax in the network's pixels; "classes", int32 (images,
@@ -61,11 +65,12 @@ def decode(logits: Mapping[str, Any], image_size: tuple[int, int], most: int = M
     num_classes = scale.heatmap.shape[-1]
     flat, boxes = np.concatenate(scores, axis=1), np.concatenate(corners, axis=1)
     places = np.stack([_highest(row, min(most, boxes.shape[1])) for row in flat])
-    return {
+    decoded = {
         "boxes": np.take_along_axis(boxes, (places // num_classes)[..., None], axis=1),
         "classes": (places % num_classes).astype(np.int32),
         "scores": np.take_along_axis(flat, places, axis=1),
     }
+    return matrix_nms(decoded) if nms == "matrix" else decoded
 
 
 def sigmoid(logits: Planes) -> Planes:

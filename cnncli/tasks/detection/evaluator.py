@@ -25,10 +25,11 @@ class DetectionEvaluator:
         split: Name of the split.
         options: The classes, and how images became the network's input.
         ids: File or index of each example, in the order of the batches; empty where they are not needed.
+        nms: How boxes that overlap are suppressed: as the config's `model.nms`.
     """
 
-    def __init__(self, split: str, options: PredictionOptions, ids: Sequence[str] = ()) -> None:
-        self._split, self._options, self._ids = split, options, ids
+    def __init__(self, split: str, options: PredictionOptions, ids: Sequence[str] = (), nms: str = "none") -> None:
+        self._split, self._options, self._ids, self._nms = split, options, ids, nms
         self._objects: list[Objects] = []
         self._detections: list[Detections] = []
         self._losses: list[float] = []
@@ -36,7 +37,7 @@ class DetectionEvaluator:
     def update(self, outputs: Any, targets: Targets) -> None:
         """Add a batch of logits by the names of the outputs: see `decode`."""
         size = self._options.image_size
-        objects = self._add(decode(outputs, size), targets)
+        objects = self._add(decode(outputs, size, nms=self._nms), targets)
         for image, own in enumerate(objects):
             corners = to_network(own.corners, own.size, size, self._options.fit)
             self._losses.append(loss(outputs, image, Learned(corners, own.labels, own.crowd), size))

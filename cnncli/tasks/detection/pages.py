@@ -24,7 +24,14 @@ MOST_CLASSES = 20
 
 
 class DetectionPages(Pages):
-    """Scores of classes, counting, confusions, boxes on images."""
+    """Scores of classes, counting, confusions, boxes on images.
+
+    Args:
+        nms: How boxes that overlap are suppressed: as the config's `model.nms`.
+    """
+
+    def __init__(self, nms: str = "none") -> None:
+        self._nms = nms
 
     @property
     def form(self) -> Form:
@@ -126,7 +133,7 @@ class DetectionPages(Pages):
         """Return each image with its objects, and with what is detected, side by side."""
         from cnncli.tasks.detection.progress_picture import progress_picture
 
-        return progress_picture(images, targets, outputs, len(classes))
+        return progress_picture(images, targets, outputs, len(classes), self._nms)
 
     def figures(self) -> dict[str, Draw]:
         """Return confusion matrix, precision against recall, and examples with their boxes."""

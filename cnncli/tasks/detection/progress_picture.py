@@ -23,7 +23,11 @@ GAP = 2
 
 
 def progress_picture(
-    images: Pixels, targets: npt.NDArray[np.float32], outputs: Mapping[str, Any], num_classes: int
+    images: Pixels,
+    targets: npt.NDArray[np.float32],
+    outputs: Mapping[str, Any],
+    num_classes: int,
+    nms: str = "none",
 ) -> Pixels:
     """Return a row for each image: with its objects, dashed, and with the detections, solid.
 
@@ -32,8 +36,9 @@ def progress_picture(
         targets: Their objects, as `Boxes.fit` returns them.
         outputs: Logits by the names of the outputs.
         num_classes: Number of classes.
+        nms: As the config's `model.nms`.
     """
-    found = decode(outputs, (images.shape[1], images.shape[2]))
+    found = decode(outputs, (images.shape[1], images.shape[2]), nms=nms)
     step = -(-max(images.shape[1:3]) // LARGEST)
     rows = []
     for row, image in enumerate(images):

@@ -12,6 +12,7 @@ from cnncli.tasks.task import Evaluator, Task
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from cnncli.config.schema.schema import Config
     from cnncli.datasets.splits import Splits
     from cnncli.tasks.detection.parity import DetectionParity
     from cnncli.tasks.detection.permutation import Ap50Permutation
@@ -25,15 +26,26 @@ OVERFIT = 0.9
 
 
 class DetectionTask(Task):
-    """A box, a class and a score for every object."""
+    """A box, a class and a score for every object.
+
+    Args:
+        nms: How boxes that overlap are suppressed: as the config's `model.nms`.
+    """
 
     loss_name = "focal loss of the centres, and 5 · (1 − GIoU) of the boxes"
+
+    def __init__(self, nms: str = "none") -> None:
+        self._nms = nms
+
+    def configured(self, config: Config) -> DetectionTask:
+        """Return the task that suppresses boxes as a config says."""
+        return DetectionTask(config.nms)
 
     def evaluator(self, split: str, options: PredictionOptions, ids: Sequence[str] = ()) -> Evaluator:
         """Return what scores a split."""
         from cnncli.tasks.detection.evaluator import DetectionEvaluator
 
-        return DetectionEvaluator(split, options, ids)
+        return DetectionEvaluator(split, options, ids, self._nms)
 
     def progress(self, metrics: Mapping[str, float]) -> str:
         """Return loss and mean IoU of the boxes at the objects' centres."""
@@ -54,7 +66,7 @@ class DetectionTask(Task):
         """Return boxes in the network's pixels, classes and scores."""
         from cnncli.tasks.detection.decoding import decode
 
-        return decode(logits, image_size)
+        return decode(logits, image_size, nms=self._nms)
 
     def predictions(
         self, outputs: NamedOutputs, sizes: Sequence[tuple[int, int]], options: PredictionOptions
@@ -89,7 +101,7 @@ class DetectionTask(Task):
     @property
     def pages(self) -> DetectionPages:
         """What is shown of a detector."""
-        return DetectionPages()
+        return DetectionPages(self._nms)
 
     def read_rows(self, path: Path) -> Rows | None:
         """Return the objects and detections of each image."""

@@ -13,6 +13,7 @@ from cnncli.config.load import load, loads
 from cnncli.config.schema.schema import Config
 from cnncli.config.schema.tasks import TASKS
 from cnncli.config.schema.tasks.detection import pairs
+from cnncli.errors import ConfigError
 
 SIZE = (64, 96)
 GOOD = {"heatmap": (16, 24, 3), "box": (16, 24, 4)}
@@ -127,6 +128,17 @@ def test_a_resolved_config_tells_how_a_heatmap_begins(heatmap: str, start: str) 
     again = loads(resolved(made))
     assert again.nodes == made.nodes
     assert again.outputs == made.outputs
+
+
+def test_nms_is_for_detectors() -> None:
+    """It is kept in the config; another task refuses it."""
+    text = CONFIG.format(changes="", source="fourth")
+    assert loads(text).nms == "none"
+    made = loads(f"{text}  nms: matrix\n")
+    assert made.nms == "matrix"
+    assert loads(resolved(made)).nms == "matrix"
+    with pytest.raises(ConfigError, match="nms is for task: detection"):
+        loads("name: x\ndata: {source: digits, image_size: [8, 8]}\nmodel: {layers: [Flatten], nms: matrix}\n")
 
 
 @pytest.mark.parametrize("changes", ["RandomFlip", "RandomScale: {size: [32, 48]}", "RandomCrop: {padding: 4}"])

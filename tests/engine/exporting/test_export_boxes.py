@@ -28,15 +28,15 @@ model:
 """
 
 
-@pytest.fixture(scope="module")
-def source() -> Any:
-    """Return a network with random weights as something to export."""
+@pytest.fixture(scope="module", params=["none", "matrix"])
+def source(request: pytest.FixtureRequest) -> Any:
+    """Return a network with random weights as something to export; its boxes are suppressed, or not."""
     from cnncli.engine.evaluation.trained import Trained
     from cnncli.engine.exporting.source import Source
     from cnncli.engine.input_pipeline.preprocessing import Preprocessing
     from cnncli.engine.network.model import build
 
-    config = loads(CONFIG)
+    config = loads(f"{CONFIG}  nms: {request.param}\n")
     model = build(config)
     generator = np.random.default_rng(0)
     for weight in model.weights:
@@ -60,6 +60,8 @@ def assert_same(found: Any, source: Any, shown: np.ndarray) -> None:
     planes = source.trained.model(preprocessing(shown), training=False)
     expected = {name: np.asarray(values) for name, values in source.objective.outputs(planes).items()}
     assert (expected["scores"] > 0).sum() > 60
+    plain = source.task.outputs(planes, source.config.data.image_size)
+    np.testing.assert_allclose(plain["scores"], expected["scores"], atol=1e-5)
     found = {name: np.asarray(found[name]) for name in expected}
     assert {name: values.dtype for name, values in found.items()} == {
         name: values.dtype for name, values in expected.items()

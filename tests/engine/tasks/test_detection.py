@@ -247,6 +247,43 @@ def test_outputs_are_the_peaks_of_a_plain_loop(example: Example) -> None:
     assert len(decoded(logits, STRIDE)[0]) < 100
 
 
+def suppressed(peaks: list[Any]) -> list[Any]:
+    """Return peaks with the scores that matrix NMS leaves them, box by box: equations 3 to 5 of SOLOv2, Gaussian."""
+    most = [0.0] * len(peaks)
+    scores = []
+    for own, (score, label, box) in enumerate(peaks):
+        better = [(n, overlap(peaks[n][2], box)[0]) for n in range(own) if peaks[n][1] == label]
+        decay = [np.exp(-2 * iou**2) / np.exp(-2 * most[n] ** 2) for n, iou in better]
+        most[own] = max((iou for _, iou in better), default=0.0)
+        scores.append(score * min([1.0, *decay]))
+    order = sorted(range(len(peaks)), key=lambda n: -scores[n])
+    return [(scores[n], *peaks[n][1:]) for n in order]
+
+
+def test_matrix_nms_is_that_of_a_plain_loop(example: Example) -> None:
+    """In the step's operations, in Keras's own layers, and in NumPy's decoding."""
+    import tensorflow as tf
+
+    from cnncli.engine.tasks.detection import CenterHeatmap
+    from cnncli.tasks.detection.decoding import decode
+
+    objective = CenterHeatmap({"heatmap": SHAPE, "box": (*SHAPE[:2], 4)}, SIZE, CAPACITY, "matrix")
+    logits = example.logits | {"box": example.logits["box"] + 1}
+    computed = tf.function(objective.outputs)(logits), decode(logits, SIZE, nms="matrix")
+    lowered = 0
+    for row, peaks in enumerate(decoded(logits, STRIDE)):
+        expected, number = suppressed(peaks), len(peaks)
+        lowered += sum(one[0] < 0.9 * other[0] for one, other in zip(expected, peaks, strict=True))
+        for found in computed:
+            found = {name: np.asarray(values[row]) for name, values in found.items()}
+            np.testing.assert_allclose(found["scores"][:number], [p[0] for p in expected], atol=1e-5)
+            np.testing.assert_array_equal(found["classes"][:number], [p[1] for p in expected])
+            np.testing.assert_allclose(found["boxes"][:number], [p[2] for p in expected], rtol=1e-5, atol=1e-3)
+            assert (found["scores"][number:] == 0).all()
+            assert (np.diff(found["scores"]) <= 0).all()
+    assert lowered > 50
+
+
 def test_a_small_plane_has_as_many_boxes_as_cells() -> None:
     """However many classes there are."""
     generator = np.random.default_rng(0)
