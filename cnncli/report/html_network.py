@@ -76,7 +76,7 @@ def attribution(material: Material) -> Html | None:
         "Saliency, at the right: the pixels that would move it most."
     )
     classes = len(material.passport.get("classes", ()))
-    if len(heats) < classes:
+    if len(heats) < classes and not material.task.has_places:  # Of images with several classes these are the first.
         how += f" One example of each of {len(heats)} classes, of {classes}."
     figures = [element("figure", _heat(heat), caption(heat.caption)) for heat in heats]
     return section("reasons", "Attribution", element("p", how), element("div", figures, class_="heats"))

@@ -70,12 +70,23 @@ def curves(material: Material) -> Html:
     return section("curves", "Curves", element("div", charts, class_="charts"), penalty and note(penalty))
 
 
+_SHORT = {"ap": "AP", "ap50": "AP50", "iou": "IoU"}
+"""Words of metrics' names that are written otherwise."""
+
+
 def _metric(lines: Sequence[Mapping[str, Any]], metric: Metric) -> Html:
     series = _both(lines, metric.name)
     known = [y for curve in series for _, y in curve.points if y is not None]
     is_share = metric.higher_is_better and all(0 <= y <= 1 for y in known)
-    title = metric.name.replace("_", " ").capitalize()
-    return line_chart(Axes(title, "epoch", "", _to_one(known) if is_share else None, whole=True), series)
+    return line_chart(
+        Axes(_in_words(metric.name), "epoch", "", _to_one(known) if is_share else None, whole=True), series
+    )
+
+
+def _in_words(name: str) -> str:
+    """Return a metric's name as a title: "Mean IoU" for mean_iou."""
+    title = " ".join(_SHORT.get(word, word) for word in name.split("_"))
+    return title[:1].upper() + title[1:]
 
 
 def _to_one(values: Sequence[float]) -> tuple[float, float]:

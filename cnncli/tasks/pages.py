@@ -11,6 +11,7 @@ from cnncli.files.form import Form, anything
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     import numpy.typing as npt
     from matplotlib.figure import Figure
 
@@ -28,6 +29,20 @@ NETWORK_KINDS = ("kernels", "activations", "gradcam", "saliency")
 
 CONFIG_KINDS = ("augmentation", "schedule", "receptive_field")
 """What can be drawn for any config."""
+
+
+class ReadExamples(NamedTuple):
+    """Examples as a network reads them.
+
+    Attributes:
+        pixels: uint8 (examples, height, width, channels) of the network's size.
+        targets: As training has them, (examples, …).
+        logits: What the network ends in.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    targets: npt.NDArray[Any]
+    logits: Any
 
 
 class EvaluatedSplit(Protocol):
@@ -65,6 +80,10 @@ class EvaluatedSplit(Protocol):
 
     def outputs(self, rows: Sequence[int]) -> NamedOutputs:
         """Return what the run's network computes for the examples at `rows`, by the names of its task's outputs."""
+        ...
+
+    def as_read(self, rows: Sequence[int]) -> ReadExamples:
+        """Return the examples at `rows` in the network's size, and what the run's network ends in for them."""
         ...
 
 

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cnncli.datasets.splits import Split
 from cnncli.engine.evaluation import invariance
 from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
@@ -27,6 +29,7 @@ from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
 from cnncli.tasks.invariance import FORM
 from cnncli.tasks.outputs import NamedOutputs
+from cnncli.tasks.pages import ReadExamples
 from cnncli.tasks.task import get_task, task_of
 
 log = logging.getLogger(__name__)
@@ -83,6 +86,12 @@ class EvaluatedRun:
         config = self.network.config
         logits = self.network.outputs(self.network.rows(self.split, rows))
         return task_of(config).outputs(logits, config.data.image_size)
+
+    def as_read(self, rows: Sequence[int]) -> ReadExamples:
+        """Return the examples at `rows` in the network's size, and what the run's network ends in for them."""
+        shown = self.network.rows(self.split, rows)
+        targets = self.examples.targets.take(np.array(rows, np.int64)).fit(self.network.config.data)
+        return ReadExamples(shown.pixels, targets, self.network.outputs(shown))
 
 
 def trained_run(network: InspectedNetwork) -> Run:

@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from cnncli.report.figures import AMOUNT
+from cnncli.report.figures_pixels import encoded, tinted
 from cnncli.report.html import Content, Html, element, section, table
 from cnncli.report.html_chart import Axes, Series, line_chart
 from cnncli.report.html_material import Image, Material
@@ -33,11 +37,15 @@ class ExamplePictures:
         worst: Those with the lowest F1.
         first: The first ones.
         legend: Name and colour of each kind of box in them.
+        heatmaps: The first ones with their objects, beside the heatmap laid over them.
+        classes: Name and colour of each class in these.
     """
 
     worst: tuple[Image, ...]
     first: tuple[Image, ...]
     legend: tuple[LegendEntry, ...]
+    heatmaps: tuple[Image, ...] = ()
+    classes: tuple[LegendEntry, ...] = ()
 
 
 def classes(material: Material) -> Html | None:
@@ -75,7 +83,7 @@ def precision(material: Material) -> Html | None:
     how = "The highest precision at each recall or beyond, at IoU 0.5."
     if len(drawn) < len(known):
         how += f" The {len(drawn)} of {len(known)} classes with the lowest AP50."
-    return section("precision", "Precision and recall", element("p", how), element("div", charts, class_="pair"))
+    return section("precision", "Precision and recall", element("p", how), element("div", charts, class_="charts"))
 
 
 def _chart(row: Mapping[str, Any]) -> Html:
@@ -148,6 +156,23 @@ def examples(material: Material) -> Html | None:
     )
 
 
+def heatmaps(material: Material) -> Html | None:
+    """Return the heatmaps of examples, or None where none are at hand."""
+    found = material.pictures.examples
+    if not isinstance(found, ExamplePictures) or not found.heatmaps:
+        return None
+    how = (
+        "At the left objects, dashed, with a square on each centre, in the colours of their classes; at the right the "
+        "highest score of all classes in each cell, and the same squares. An object is found where the score is higher "
+        "than around it."
+    )
+    scale = Image(encoded(tinted(np.tile(np.linspace(0, 1, 160), (10, 1)), AMOUNT)), "dark to yellow")
+    colours = element("p", "Scores: 0 ", image(scale, "drawing"), " 1")
+    return section(
+        "heatmaps", "Heatmaps", element("p", how), swatches(found.classes), colours, _gallery(found.heatmaps)
+    )
+
+
 def labels(material: Material) -> Html | None:
     """Return what the objects of the training split are as a whole, or None where they are not at hand."""
     found = material.pictures.labels
@@ -169,6 +194,7 @@ SECTIONS = (
     Section("counting", "Counting", counting),
     Section("confusion", "Confusion matrix", confusion),
     Section("examples", "Examples", examples),
+    Section("heatmaps", "Heatmaps", heatmaps),
     ATTRIBUTION,
     Section("labels", "Objects of training", labels),
 )

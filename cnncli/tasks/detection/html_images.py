@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from cnncli.datasets.images import thumbnail
 from cnncli.datasets.splits import Split
 from cnncli.report.figures import to_png
 from cnncli.report.figures_pixels import photo
 from cnncli.report.html_material import Image
 from cnncli.tasks.detection.examples import DetectedExample, DetectedSplit, legend
+from cnncli.tasks.detection.heatmap import HeatExample, heat_examples
+from cnncli.tasks.detection.heatmap import legend as colours_of
 from cnncli.tasks.detection.html import ExamplePictures
 from cnncli.tasks.detection.labels import labels_figure
 from cnncli.tasks.detection.marks import drawn, scaled
@@ -19,6 +23,9 @@ MOST_SHOWN = 6
 """Examples of a kind."""
 
 LONGEST_SIDE = 640
+
+GAP = 8
+"""White pixels between an image and its heatmap."""
 
 
 def example_pictures(evaluated: EvaluatedSplit) -> ExamplePictures:
@@ -31,7 +38,23 @@ def example_pictures(evaluated: EvaluatedSplit) -> ExamplePictures:
     def pictures(rows: Iterable[int]) -> tuple[Image, ...]:
         return tuple(_picture(found[row]) for row in rows)
 
-    return ExamplePictures(pictures(worst), pictures(first), tuple(legend(list(found.values()))))
+    heated = heat_examples(evaluated, first)
+    return ExamplePictures(
+        pictures(worst),
+        pictures(first),
+        tuple(legend(list(found.values()))),
+        tuple(_heatmap(example, len(split.classes)) for example in heated),
+        tuple(colours_of(heated, split.classes)),
+    )
+
+
+def _heatmap(example: HeatExample, num_classes: int) -> Image:
+    """Return an image with its objects, and beside it with the heatmap."""
+    pair = [example.centres(num_classes), example.laid_over(num_classes)]
+    gap = np.full((len(pair[0]), GAP, 3), 255, np.uint8)
+    beside = np.concatenate([pair[0], gap, pair[1]], axis=1)
+    caption = f"{example.name}: highest score {example.heat.max():.2f}"
+    return Image(photo(thumbnail(beside, 2 * LONGEST_SIDE)), caption)
 
 
 def label_picture(split: Split, classes: tuple[str, ...]) -> Image:

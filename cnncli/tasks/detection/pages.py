@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from cnncli.report.page import Page
     from cnncli.tasks.detection.html import ExamplePictures
 
+MOST_HEATMAPS = 12
+"""Images whose heatmap is drawn."""
+
 MOST_CLASSES = 20
 """Names that an error lists."""
 
@@ -136,8 +139,14 @@ class DetectionPages(Pages):
         return progress_picture(images, targets, outputs, len(classes), self._nms)
 
     def figures(self) -> dict[str, Draw]:
-        """Return confusion matrix, precision against recall, and examples with their boxes."""
-        return {"confusion": _confusion, "precision_recall": _curves, "boxes": _boxes, "worst": _worst}
+        """Return confusion matrix, precision against recall, and examples with their boxes and heatmaps."""
+        return {
+            "confusion": _confusion,
+            "precision_recall": _curves,
+            "boxes": _boxes,
+            "worst": _worst,
+            "heatmap": _heatmap,
+        }
 
     def sections(self) -> tuple[Section, ...]:
         """Return the sections from the scores of each class to the examples."""
@@ -213,6 +222,16 @@ def _worst(evaluated: EvaluatedSplit, count: int) -> Figure:
     return boxes_figure(
         list(split.at(split.worst(count))), f"{named}: the lowest F1 of the images of {evaluated.split}"
     )
+
+
+def _heatmap(evaluated: EvaluatedSplit, count: int) -> Figure:
+    from cnncli.tasks.detection.heatmap import heat_examples, heatmap_figure
+
+    named = _named(evaluated)
+    rows = range(min(count, MOST_HEATMAPS, len(evaluated.examples)))
+    found = heat_examples(evaluated, rows)
+    title = f"{named}: objects and heatmap of the first examples of {evaluated.split}"
+    return heatmap_figure(found, evaluated.document["classes"], title)
 
 
 def _named(evaluated: EvaluatedSplit) -> str:

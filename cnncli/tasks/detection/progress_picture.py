@@ -18,6 +18,9 @@ from cnncli.tasks.predictions import LEAST_SCORE
 LARGEST = 256
 """Height and width beyond which images are thinned out: a picture is kept of every validation."""
 
+SMALLEST = 128
+"""Height or width to which small images are enlarged: a box's line is a pixel wide."""
+
 GAP = 2
 """White pixels between two images."""
 
@@ -46,7 +49,9 @@ def progress_picture(
         chosen = (found["scores"][row] >= LEAST_SCORE) & np.isfinite(found["boxes"][row]).all(axis=-1)
         corners, labels = found["boxes"][row][chosen], found["classes"][row][chosen]
         detected = marks_of(corners, labels.tolist(), num_classes, is_dashed=False)
-        pair = [drawn(image, marks, least_side=1) for marks in (object_marks(targets[row], num_classes), detected)]
+        pair = [
+            drawn(image, marks, least_side=SMALLEST) for marks in (object_marks(targets[row], num_classes), detected)
+        ]
         rows.append(np.concatenate([_framed(pixels[::step, ::step]) for pixels in pair], axis=1))
     return np.concatenate(rows)[:-GAP, :-GAP]
 

@@ -17,6 +17,7 @@ from cnncli.datasets.splits import Split
 from cnncli.tasks.detection.decoding import decode
 from cnncli.tasks.detection.evaluation import Evaluation
 from cnncli.tasks.detection.evaluator import DetectionEvaluator
+from cnncli.tasks.pages import ReadExamples
 from cnncli.tasks.predictions import PredictionOptions
 
 CLASSES = ("cell", "</b>$plate$", "ring", "never")
@@ -65,6 +66,14 @@ class Detected:
     def outputs(self, rows: Sequence[int]) -> dict[str, np.ndarray]:
         """Return what the exported network would."""
         return decode({name: values[list(rows)] for name, values in self.logits.items()}, NETWORK_SIZE)
+
+    def as_read(self, rows: Sequence[int]) -> ReadExamples:
+        """Return the images in the network's size, their objects, and what it ends in."""
+        height, width = NETWORK_SIZE
+        images = [np.asarray(Image.fromarray(self.examples.images[row]).resize((width, height))) for row in rows]
+        data: Any = SimpleNamespace(image_size=NETWORK_SIZE, resize=SimpleNamespace(fit="stretch"))
+        targets = self.examples.targets.take(np.array(rows, np.int64)).fit(data)
+        return ReadExamples(np.stack(images), targets, {name: value[list(rows)] for name, value in self.logits.items()})
 
 
 def shapes(seed: int) -> tuple[np.ndarray, Objects]:

@@ -178,11 +178,15 @@ def test_sections_of_the_report(detected: Detected, material: Material) -> None:
         f'<td class="s[0-5]">{100 * n / row.sum():.0f}</td>' if n else '<td class="zero">0</td>' for n in row
     )
     assert re.search(f'<th scope="row">&lt;/b&gt;\\$plate\\$</th>{cells}', page)
-    assert page.count('class="boxes"') == 2
-    assert page.count('alt="folder/') == 12
+    assert page.count('class="boxes"') == 3
+    assert page.count('alt="folder/') == 18
     swatches = re.findall(r'fill="#(\w{6})"/></svg>([^<]+)</li>', page)
-    assert [name for _, name in swatches] == ["right", "another class", "false", "missed", "not counted"]
-    assert {"classes", "precision", "counting", "confusion", "examples"} <= set(re.findall(r'id="(\w+)"', page))
+    found = [name for _, name in swatches]
+    assert found[:5] == ["right", "another class", "false", "missed", "not counted"]
+    assert found[5:] == ["cell", "&lt;/b&gt;$plate$", "ring"]
+    assert {"classes", "precision", "counting", "confusion", "examples", "heatmaps"} <= set(
+        re.findall(r'id="(\w+)"', page)
+    )
 
 
 def test_without_examples_or_evaluation(material: Material) -> None:
@@ -231,6 +235,8 @@ def test_pictures_while_it_learns(detected: Detected) -> None:
     assert found.shape == (3 * 98 - 2, 2 * 130 - 2, 3)
     left, top = (int(np.floor(value + 0.5)) for value in targets[0, 0, :2])
     assert tuple(found[top, left].tolist()) == tuple(class_colour(targets[0, 0, 4]))
+    small = PAGES.progress_picture(images[:, ::2, ::2], targets, logits, detected.evaluation.classes)
+    assert small.shape == found.shape
     large = images.repeat(5, axis=1).repeat(5, axis=2)
     targets[..., :4] *= 5
     assert PAGES.progress_picture(large, targets, logits, "abcd").shape[1] <= 2 * 258
