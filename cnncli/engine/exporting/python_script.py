@@ -16,13 +16,13 @@ import numpy as np
 from cnncli.config.schema.tasks import TASKS
 from cnncli.config.schema.tasks.detection import pairs
 from cnncli.engine.exporting.source import Source
-from cnncli.engine.tasks.detection_outputs import LARGEST_LOG, MOST_BOXES
 from cnncli.layers.base import Layer, Merge
 from cnncli.layers.graph import INPUT, Node
 from cnncli.layers.normalization import LocalResponseNormalization
 from cnncli.layers.preprocessing import Normalization
 from cnncli.serving.description import FILE, Description
 from cnncli.tasks.colours import class_colours
+from cnncli.tasks.detection.decoding import LARGEST_LOG, MOST_BOXES
 from cnncli.tasks.outputs import images_together
 from cnncli.tasks.predictions import LEAST_SCORE
 

@@ -13,9 +13,9 @@ from cnncli.config.schema.tasks import DEFAULT as CLASSIFICATION
 from cnncli.config.schema.tasks.detection import pairs
 from cnncli.engine.exporting.source import Source
 from cnncli.engine.exporting.web_program import Program
-from cnncli.engine.tasks.detection_outputs import LARGEST_LOG, MOST_BOXES
 from cnncli.serving.description import Description
 from cnncli.tasks.colours import class_colours
+from cnncli.tasks.detection.decoding import LARGEST_LOG, MOST_BOXES
 from cnncli.tasks.predictions import LEAST_SCORE
 
 SEGMENTATION, DETECTION = "segmentation", "detection"
