@@ -99,7 +99,7 @@ def test_each_form_is_recognised(source, is_archive, cells, tmp_path):
     assert (len(splits.train), len(splits.validation)) == (6, 2)
     for own in splits.train.targets.objects:
         np.testing.assert_allclose(own.corners, [BOX, np.add(BOX, (8, 0, 8, 0))], atol=1e-9)
-    assert inspect(config).passport["targets"]["train"]["same_cell"]["num_objects"] == 0
+    assert inspect(config).passport["targets"]["train"]["in_network"]["same_cell"] == 0
 
 
 def test_heights_and_widths_of_the_objects(cells):
