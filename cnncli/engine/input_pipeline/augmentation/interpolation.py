@@ -37,15 +37,17 @@ def interpolate(
 
 def _pixels(spec: specs.Moved, images: tf.Tensor, owners: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """Return the pixel at each whole place, which may lie outside."""
-    fill = fill_of(spec, images)
-    if isinstance(fill, tf.Tensor):
-        fill = tf.gather(fill[:, 0, 0], owners)
     height, width, channels = images.shape[1:]
+    pixels = tf.reshape(images, (-1, channels))
     row, column = pixels_inside(spec, rows, height), pixels_inside(spec, columns, width)
-    index = (owners * height + tf.maximum(row, 0)) * width + tf.maximum(column, 0)
-    found = tf.gather(tf.reshape(images, (-1, channels)), index)
-    outside = ((row < 0) | (column < 0))[..., tf.newaxis]
-    return tf.where(outside, fill, found)
+    index = (owners * height + row) * width + column
+    if spec.fill_mode != "constant":
+        return tf.gather(pixels, index)
+    # What fills is read from behind the pixels: choosing it for every channel afterwards takes longer than reading.
+    fill, end = fill_of(spec, images), tf.shape(pixels)[0]
+    behind = tf.reshape(fill, (-1, channels)) if isinstance(fill, tf.Tensor) else tf.fill((1, channels), fill)
+    place = end + owners if isinstance(fill, tf.Tensor) else end
+    return tf.gather(tf.concat([pixels, behind], axis=0), tf.where((row < 0) | (column < 0), place, index))
 
 
 def fill_of(spec: specs.Filled, images: tf.Tensor) -> tf.Tensor | float:

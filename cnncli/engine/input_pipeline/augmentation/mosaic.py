@@ -18,9 +18,10 @@ NUM_TILES = 4
 
 
 class Tiles(NamedTuple):
-    """What the parts of mosaics show, and where. All are float32 (mosaics, 4), but for `images`.
+    """What the parts of mosaics show, and where. All are float32 (mosaics, 4), but for the first two.
 
     Attributes:
+        is_made: Whether there is a mosaic, or an image is left as it is: bool (mosaics,).
         images: Place in the batch of the image in each, int32.
         factor: How much larger the image is shown.
         down: Where its upper edge lies, in pixels; outside the part where the image is larger than it.
@@ -29,6 +30,7 @@ class Tiles(NamedTuple):
             part is everything.
     """
 
+    is_made: tf.Tensor
     images: tf.Tensor
     factor: tf.Tensor
     down: tf.Tensor
@@ -51,6 +53,7 @@ def tiles(spec: specs.Mosaic, size: tuple[int, int], draws: Draws) -> Tiles:
     places = draws.uniform(0.0, 1.0, (NUM_TILES, 2))
     (top, bottom), (left, right) = _ends(row, size[0], (0, 0, 1, 1)), _ends(column, size[1], (0, 1, 0, 1))
     return Tiles(
+        is_made=is_made,
         images=tf.stack([tf.range(draws.count), *(draws.order() for _ in range(NUM_TILES - 1))], axis=1),
         factor=factor,
         # Of an image that is larger than its part, what is hidden; of a smaller one, minus what stays free.
@@ -69,7 +72,10 @@ def _ends(meeting: tf.Tensor, length: int, halves: tuple[int, ...]) -> tuple[tf.
 def mosaic(spec: specs.Mosaic, images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Show four images in one, or with a probability leave it as it is: (images, height, width, channels)."""
     height, width = images.shape[1:3]
-    made = tiles(spec, (height, width), draws)
+    drawn = tiles(spec, (height, width), draws)
+    # What is left as it is need not be read again.
+    chosen = tf.where(drawn.is_made)[:, 0]
+    made = tf.nest.map_structure(lambda own: tf.gather(own, chosen), drawn)
     y, x = tf.range(height, dtype=tf.float32)[:, tf.newaxis], tf.range(width, dtype=tf.float32)
     # The parts meet where the first one ends.
     is_right, is_below = (x >= made.edges[2][:, :1, tf.newaxis]), (y >= made.edges[3][:, :1, tf.newaxis])
@@ -77,4 +83,5 @@ def mosaic(spec: specs.Mosaic, images: tf.Tensor, draws: Draws) -> tf.Tensor:
     owners = tf.gather(made.images, tile, batch_dims=1)
     numbers = tf.gather(tf.stack([made.factor, made.down, made.across], axis=-1), tile, batch_dims=1)
     factor, down, across = tf.unstack(numbers, axis=-1)
-    return interpolate(spec, images, (y + 0.5 - down) / factor - 0.5, (x + 0.5 - across) / factor - 0.5, owners)
+    shown = interpolate(spec, images, (y + 0.5 - down) / factor - 0.5, (x + 0.5 - across) / factor - 0.5, owners)
+    return tf.tensor_scatter_nd_update(images, chosen[:, tf.newaxis], shown)
