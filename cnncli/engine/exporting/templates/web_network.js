@@ -412,13 +412,12 @@ function makeNetwork(program, buffer) {
     return mask;
   }
 
-  // Returns sigmoids of a heatmap's logits where they are the highest of 3×3 cells, else 0.
+  // Returns a heatmap's logits where they are the highest of 3×3 cells, else −∞.
   function peaks(layer, logits) {
-    const scores = logits.map(sigmoid);
     const [rows, columns, channels] = layer.shape;
     const window = { size: [3, 3], strides: [1, 1], dilation: [1, 1], margin: [1, 1], largest: true };
-    const highest = pool({ ...window, from: [[rows, columns, channels]], shape: layer.shape }, scores);
-    return scores.map((score, i) => (score === highest[i] ? score : 0));
+    const highest = pool({ ...window, from: [[rows, columns, channels]], shape: layer.shape }, logits);
+    return logits.map((logit, i) => (logit === highest[i] ? logit : -Infinity));
   }
 
   // Returns the edges of each cell's box in the network's pixels: xmin, ymin, xmax, ymax.
@@ -435,7 +434,7 @@ function makeNetwork(program, buffer) {
     });
   }
 
-  // Returns the boxes with the highest scores, the highest first; of equal scores, the upper row's first, then the left's.
+  // Returns the boxes with the highest logits, the highest first; of equal logits, the upper row's first, then the left's.
   function detected(outputs) {
     const { planes, most_boxes: most } = program.detector;
     const joined = (parts) => Float32Array.from(parts.flatMap((part) => Array.from(part)));
@@ -444,13 +443,13 @@ function makeNetwork(program, buffer) {
     const channels = layers[planes[0].heatmap].shape[2];
     const number = Math.min(most, edges.length / 4);
     const places = Array.from(all.keys());
-    const found = places.filter((i) => all[i] > 0).sort((a, b) => all[b] - all[a] || a - b);
-    const none = places.filter((i) => !(all[i] > 0)).slice(0, Math.max(number - found.length, 0));
+    const found = places.filter((i) => all[i] > -Infinity).sort((a, b) => all[b] - all[a] || a - b);
+    const none = places.filter((i) => !(all[i] > -Infinity)).slice(0, Math.max(number - found.length, 0));
     const chosen = [...found, ...none].slice(0, number);
     return {
       boxes: joined(chosen.map((i) => edges.subarray(4 * Math.floor(i / channels)).subarray(0, 4))),
       labels: Int32Array.from(chosen, (i) => i % channels),
-      scores: Float32Array.from(chosen, (i) => all[i]),
+      scores: Float32Array.from(chosen, (i) => sigmoid(all[i])),
     };
   }
 
