@@ -446,11 +446,41 @@ function makeNetwork(program, buffer) {
     const found = places.filter((i) => all[i] > -Infinity).sort((a, b) => all[b] - all[a] || a - b);
     const none = places.filter((i) => !(all[i] > -Infinity)).slice(0, Math.max(number - found.length, 0));
     const chosen = [...found, ...none].slice(0, number);
-    return {
+    const best = {
       boxes: joined(chosen.map((i) => edges.subarray(4 * Math.floor(i / channels)).subarray(0, 4))),
       labels: Int32Array.from(chosen, (i) => i % channels),
       scores: Float32Array.from(chosen, (i) => sigmoid(all[i])),
     };
+    return program.detector.sigma === null ? best : suppressed(best, program.detector.sigma);
+  }
+
+  // Matrix NMS of SOLOv2: scores fall where boxes overlap better ones of their class, less where those fall themselves.
+  function suppressed({ boxes, labels, scores }, sigma) {
+    const boxOf = (i) => boxes.subarray(4 * i, 4 * i + 4);
+    const most = new Float64Array(scores.length);
+    const lowered = scores.map((score, own) => {
+      let factor = 1;
+      for (let better = 0; better < own; better++) {
+        if (labels[better] !== labels[own]) continue;
+        const square = iou(boxOf(better), boxOf(own)) ** 2;
+        most[own] = Math.max(most[own], square);
+        factor = Math.min(factor, Math.exp(sigma * (most[better] - square)));
+      }
+      return score * factor;
+    });
+    const order = Array.from(scores.keys()).sort((a, b) => lowered[b] - lowered[a] || a - b);
+    return {
+      boxes: Float32Array.from(order.flatMap((i) => Array.from(boxOf(i)))),
+      labels: Int32Array.from(order, (i) => labels[i]),
+      scores: Float32Array.from(order, (i) => lowered[i]),
+    };
+  }
+
+  function iou(one, other) {
+    const side = (axis) => Math.min(one[axis + 2], other[axis + 2]) - Math.max(one[axis], other[axis]);
+    const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
+    const shared = Math.max(side(0), 0) * Math.max(side(1), 0);
+    return shared / (area(one) + area(other) - shared);
   }
 
   // Returns what was detected in an image as it came, in its own pixels, cut off at its edges.
