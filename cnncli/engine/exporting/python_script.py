@@ -23,6 +23,7 @@ from cnncli.layers.preprocessing import Normalization
 from cnncli.serving.description import FILE, Description
 from cnncli.tasks.colours import class_colours
 from cnncli.tasks.detection.decoding import LARGEST_LOG, MOST_BOXES
+from cnncli.tasks.detection.matrix_nms import SIGMA
 from cnncli.tasks.outputs import images_together
 from cnncli.tasks.predictions import LEAST_SCORE
 
@@ -94,6 +95,9 @@ def _masks(source: Source) -> dict[str, str]:
 
 def _boxes(source: Source) -> dict[str, str]:
     """Return the same of a detector."""
+    suppression, returned = "", "found"
+    if source.config.nms == "matrix":
+        suppression, returned = _text("matrix_nms", sigma=str(SIGMA)) + "\n\n\n", "matrix_nms(found)"
     return {
         "imports": "import sys",
         "usage": "Print the objects of images with:  python network.py IMAGE...",
@@ -106,6 +110,8 @@ def _boxes(source: Source) -> dict[str, str]:
             most_boxes=str(MOST_BOXES),
             largest_log=str(LARGEST_LOG),
             least_score=str(LEAST_SCORE),
+            suppression=suppression,
+            returned=returned,
             restore=_text(f"boxes_{source.config.data.resize.fit}"),
         ),
     }

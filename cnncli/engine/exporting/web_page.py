@@ -16,6 +16,7 @@ from cnncli.engine.exporting.web_program import Program
 from cnncli.serving.description import Description
 from cnncli.tasks.colours import class_colours
 from cnncli.tasks.detection.decoding import LARGEST_LOG, MOST_BOXES
+from cnncli.tasks.detection.matrix_nms import SIGMA
 from cnncli.tasks.predictions import LEAST_SCORE
 
 SEGMENTATION, DETECTION = "segmentation", "detection"
@@ -85,4 +86,5 @@ def _detector(source: Source) -> dict[str, Any]:
         "most_boxes": MOST_BOXES,
         "largest_log": LARGEST_LOG,
         "least_score": LEAST_SCORE,
+        "sigma": SIGMA if source.config.nms == "matrix" else None,
     }

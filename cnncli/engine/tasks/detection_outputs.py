@@ -31,11 +31,9 @@ def corners_of(box: Any, strides: tuple[float, float]) -> Any:
     return ops.add(middles, ops.multiply(signed, distances))
 
 
-def peaks(heatmap: Any) -> Any:
-    """Return the sigmoid of logits where it is the highest of 3×3 cells, else 0: (batch, rows, columns, classes)."""
-    scores = ops.sigmoid(ops.cast(heatmap, "float32"))
-    highest = ops.max_pool(scores, 3, strides=1, padding="same", data_format="channels_last")
-    return ops.where(ops.equal(scores, highest), scores, 0.0)
+def are_peaks(heatmap: Any) -> Any:
+    """Return whether logits are the highest of 3×3 cells: bool (batch, rows, columns, classes)."""
+    return ops.equal(heatmap, ops.max_pool(heatmap, 3, strides=1, padding="same", data_format="channels_last"))
 
 
 def decode(
@@ -44,7 +42,10 @@ def decode(
     strides: Mapping[Pair, tuple[float, float]],
     nms: str = "none",
 ) -> dict[str, Any]:
-    """Return the boxes of each image, highest score first; of equal scores, the upper row's first, then the left's.
+    """Return the boxes of each image, highest logit first; of equal logits, the upper row's first, then the left's.
+
+    Sigmoids are not compared: a vectorised one and that of an array's last values differ in their last bit, even of
+    equal logits, and those of large logits are equal.
 
     Args:
         logits: What the network ends in, by name.
@@ -57,14 +58,18 @@ def decode(
         boxes); "scores", float32 (batch, boxes), where 0 is none.
     """
     num_classes = logits[planes[0].heatmap].shape[-1]
-    scores = ops.concatenate([_by_cell(peaks(logits[pair.heatmap]), -1) for pair in planes], axis=1)
+    heatmaps = [ops.cast(logits[pair.heatmap], "float32") for pair in planes]
+    flat = ops.concatenate([_by_cell(heatmap, -1) for heatmap in heatmaps], axis=1)
+    chosen = ops.concatenate([_by_cell(are_peaks(heatmap), -1) for heatmap in heatmaps], axis=1)
     corners = ops.concatenate([_by_cell(corners_of(logits[pair.box], strides[pair]), 4) for pair in planes], axis=1)
-    highest, places = ops.top_k(scores, min(MOST_BOXES, corners.shape[1]))
+    # What is no peak sorts last: just below the least logit, as eight bits could hold no logits beside −∞.
+    last = ops.subtract(ops.min(flat, axis=1, keepdims=True), 1.0)
+    highest, places = ops.top_k(ops.where(chosen, flat, last), min(MOST_BOXES, corners.shape[1]))
     cells = ops.floor_divide(places, num_classes)
     found = {
         "boxes": ops.take_along_axis(corners, ops.expand_dims(cells, -1), axis=1),
         "classes": ops.cast(places - cells * num_classes, "int32"),
-        "scores": highest,
+        "scores": ops.where(ops.take_along_axis(chosen, places, axis=1), ops.sigmoid(highest), 0.0),
     }
     return matrix_nms(found) if nms == "matrix" else found
 

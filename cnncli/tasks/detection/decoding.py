@@ -43,8 +43,9 @@ def decode(
 ) -> dict[str, Any]:
     """Return the boxes of each image, highest score first: what an exported network returns.
 
-    A score is the sigmoid of a cell's logit for a class where that is the highest of its 3×3 neighbours', else 0. Of
-    equal scores, that of the upper row comes first, then of the left column, then of the first class; of several
+    A score is the sigmoid of a cell's logit for a class where that is the highest of its 3×3 neighbours', else 0. The
+    logits are compared, not their sigmoids: those of large ones are equal after rounding, in each runtime others. Of
+    equal logits, that of the upper row comes first, then of the left column, then of the first class; of several
     scales, those of the first.
 
     Args:
@@ -57,18 +58,18 @@ def decode(
         "boxes", float32 (images, boxes, 4): xmin, ymin, xmax, ymax in the network's pixels; "classes", int32 (images,
         boxes); "scores", float32 (images, boxes), where 0 is none.
     """
-    scores, corners = [], []
+    heights, corners = [], []
     for scale in scales(logits):
-        found = peaks(sigmoid(scale.heatmap))
-        scores.append(found.reshape(len(found), -1))
+        found = peaks(scale.heatmap)
+        heights.append(found.reshape(len(found), -1))
         corners.append(box_corners(scale.box, image_size).reshape(len(found), -1, 4))
     num_classes = scale.heatmap.shape[-1]
-    flat, boxes = np.concatenate(scores, axis=1), np.concatenate(corners, axis=1)
+    flat, boxes = np.concatenate(heights, axis=1), np.concatenate(corners, axis=1)
     places = np.stack([_highest(row, min(most, boxes.shape[1])) for row in flat])
     decoded = {
         "boxes": np.take_along_axis(boxes, (places // num_classes)[..., None], axis=1),
         "classes": (places % num_classes).astype(np.int32),
-        "scores": np.take_along_axis(flat, places, axis=1),
+        "scores": sigmoid(np.take_along_axis(flat, places, axis=1)),
     }
     return matrix_nms(decoded) if nms == "matrix" else decoded
 
@@ -81,11 +82,11 @@ def sigmoid(logits: Planes) -> Planes:
 
 
 def peaks(heatmap: Planes) -> Planes:
-    """Return values (images, rows, columns, classes) where they are the highest of 3×3 cells, else 0."""
+    """Return logits (images, rows, columns, classes) where they are the highest of 3×3 cells, else −∞."""
     padded = np.pad(heatmap, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
     across = np.maximum(np.maximum(padded[:, :, :-2], padded[:, :, 1:-1]), padded[:, :, 2:])
     highest = np.maximum(np.maximum(across[:, :-2], across[:, 1:-1]), across[:, 2:])
-    return np.where(heatmap == highest, heatmap, np.float32(0))
+    return np.where(heatmap == highest, heatmap, np.float32(-np.inf))
 
 
 def box_corners(box: Planes, image_size: tuple[int, int]) -> Planes:
@@ -108,8 +109,8 @@ def box_corners(box: Planes, image_size: tuple[int, int]) -> Planes:
     return corners
 
 
-def _highest(scores: Planes, number: int) -> npt.NDArray[np.int64]:
-    """Return the places of the highest scores, the highest first; of equal ones the first."""
-    least = np.partition(scores, -number)[-number]
-    able = np.flatnonzero(scores >= least)
-    return able[np.argsort(-scores[able], kind="stable")[:number]]
+def _highest(logits: Planes, number: int) -> npt.NDArray[np.int64]:
+    """Return the places of the highest logits, the highest first; of equal ones the first."""
+    least = np.partition(logits, -number)[-number]
+    able = np.flatnonzero(logits >= least)
+    return able[np.argsort(-logits[able], kind="stable")[:number]]

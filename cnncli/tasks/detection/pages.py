@@ -88,7 +88,7 @@ class DetectionPages(Pages):
         from cnncli.tasks.detection.decoding import peaks, scales, sigmoid
         from cnncli.tasks.predictions import LEAST_SCORE
 
-        counts = [(peaks(sigmoid(scale.heatmap)) >= LEAST_SCORE).sum(axis=(1, 2)) for scale in scales(outputs)]
+        counts = [(sigmoid(peaks(scale.heatmap)) >= LEAST_SCORE).sum(axis=(1, 2)) for scale in scales(outputs)]
         return {"counts": np.sum(counts, axis=0).astype(np.int64)}
 
     def recall(

@@ -215,13 +215,13 @@ def decoded(logits: dict[str, np.ndarray], stride: int, most: int = 100) -> list
     """Return score, class and box of each image's peaks, best first, cell by cell."""
     found = []
     for heatmap, box in zip(logits["heatmap"], logits["box"], strict=True):
-        scores = (1 / (1 + np.exp(-heatmap.astype(np.float64)))).astype(np.float32)
         peaks = []
-        for (row, column, label), score in np.ndenumerate(scores):
-            near = scores[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2, label]
-            if score == near.max():
-                peaks.append((score, label, corners(box, row, column, stride)))
-        found.append(sorted(peaks, key=lambda peak: -peak[0])[:most])
+        for (row, column, label), logit in np.ndenumerate(heatmap):
+            near = heatmap[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2, label]
+            if logit == near.max():
+                peaks.append((logit, label, corners(box, row, column, stride)))
+        peaks.sort(key=lambda peak: -peak[0])
+        found.append([(1 / (1 + np.exp(-float(logit))), *rest) for logit, *rest in peaks[:most]])
     return found
 
 
@@ -245,6 +245,59 @@ def test_outputs_are_the_peaks_of_a_plain_loop(example: Example) -> None:
         np.testing.assert_allclose(found["boxes"][row, :number], [p[2] for p in peaks], rtol=1e-5, atol=1e-4)
         assert (found["scores"][row, number:].numpy() == 0).all()
     assert len(decoded(logits, STRIDE)[0]) < 100
+
+
+SCALES = {"": (11, 7), "_coarse": (5, 3)}
+"""Rows and columns of each scale: as many values as no vectorised loop computes without a remainder."""
+
+
+def hard_planes(mean: float, deviation: float, step: float) -> dict[str, np.ndarray]:
+    """Return random planes of two images and two scales, with logits that are multiples of a step."""
+    generator, logits = np.random.default_rng(0), {}
+    for name, cells in SCALES.items():
+        heatmap = generator.normal(mean, deviation, (2, *cells, 3))
+        logits[f"heatmap{name}"] = (np.round(heatmap / step) * step).astype(np.float32)
+        logits[f"box{name}"] = generator.normal(0.5, 1, (2, *cells, 4)).astype(np.float32)
+    return logits
+
+
+def in_order(logits: dict[str, np.ndarray], row: int, size: tuple[int, int]) -> list[tuple[float, int, np.ndarray]]:
+    """Return logit, class and box of an image's peaks: the highest first, then by scale, row, column and class."""
+    found = []
+    for name, (rows, columns) in SCALES.items():
+        heatmap, box = logits[f"heatmap{name}"][row], logits[f"box{name}"][row]
+        strides = np.array([size[1] / columns, size[0] / rows] * 2)
+        for (y, x, label), logit in np.ndenumerate(heatmap):
+            if logit == heatmap[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2, label].max():
+                edges = np.array([x, y, x, y]) + 0.5 + np.array([-1, -1, 1, 1]) * np.exp(box[y, x])
+                found.append((float(logit), label, strides * edges))
+    return sorted(found, key=lambda one: -one[0])
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "step"),
+    [(-1, 0.5, 0.25), (-1, 0.5, 2**-20), (12, 1.5, 2**-20), (17, 2, 2**-10), (60, 30, 1), (-60, 30, 1)],
+)
+def test_logits_decide_what_is_a_peak_and_which_is_first(mean: float, deviation: float, step: float) -> None:
+    """Of equal logits, and of those whose sigmoids are equal: in the graph and in NumPy the same boxes."""
+    import tensorflow as tf
+
+    from cnncli.engine.tasks.detection import CenterHeatmap
+    from cnncli.tasks.detection.decoding import decode
+
+    size, logits = (55, 42), hard_planes(mean, deviation, step)
+    objective = CenterHeatmap({name: plane.shape[1:] for name, plane in logits.items()}, size)
+    computed = tf.function(objective.outputs)(logits), decode(logits, size)
+    for row in range(2):
+        peaks = in_order(logits, row, size)[:92]
+        number = len(peaks)
+        for found in computed:
+            own = {name: np.asarray(values[row]) for name, values in found.items()}
+            assert own["scores"].shape == (92,)
+            np.testing.assert_allclose(own["scores"][:number], [1 / (1 + np.exp(-p[0])) for p in peaks], atol=1e-6)
+            np.testing.assert_array_equal(own["classes"][:number], [p[1] for p in peaks])
+            np.testing.assert_allclose(own["boxes"][:number], [p[2] for p in peaks], rtol=1e-5, atol=1e-3)
+            assert (own["scores"][number:] == 0).all()
 
 
 def suppressed(peaks: list[Any]) -> list[Any]:

@@ -412,13 +412,12 @@ function makeNetwork(program, buffer) {
     return mask;
   }
 
-  // Returns sigmoids of a heatmap's logits where they are the highest of 3×3 cells, else 0.
+  // Returns a heatmap's logits where they are the highest of 3×3 cells, else −∞.
   function peaks(layer, logits) {
-    const scores = logits.map(sigmoid);
     const [rows, columns, channels] = layer.shape;
     const window = { size: [3, 3], strides: [1, 1], dilation: [1, 1], margin: [1, 1], largest: true };
-    const highest = pool({ ...window, from: [[rows, columns, channels]], shape: layer.shape }, scores);
-    return scores.map((score, i) => (score === highest[i] ? score : 0));
+    const highest = pool({ ...window, from: [[rows, columns, channels]], shape: layer.shape }, logits);
+    return logits.map((logit, i) => (logit === highest[i] ? logit : -Infinity));
   }
 
   // Returns the edges of each cell's box in the network's pixels: xmin, ymin, xmax, ymax.
@@ -435,7 +434,7 @@ function makeNetwork(program, buffer) {
     });
   }
 
-  // Returns the boxes with the highest scores, the highest first; of equal scores, the upper row's first, then the left's.
+  // Returns the boxes with the highest logits, the highest first; of equal logits, the upper row's first, then the left's.
   function detected(outputs) {
     const { planes, most_boxes: most } = program.detector;
     const joined = (parts) => Float32Array.from(parts.flatMap((part) => Array.from(part)));
@@ -444,14 +443,44 @@ function makeNetwork(program, buffer) {
     const channels = layers[planes[0].heatmap].shape[2];
     const number = Math.min(most, edges.length / 4);
     const places = Array.from(all.keys());
-    const found = places.filter((i) => all[i] > 0).sort((a, b) => all[b] - all[a] || a - b);
-    const none = places.filter((i) => !(all[i] > 0)).slice(0, Math.max(number - found.length, 0));
+    const found = places.filter((i) => all[i] > -Infinity).sort((a, b) => all[b] - all[a] || a - b);
+    const none = places.filter((i) => !(all[i] > -Infinity)).slice(0, Math.max(number - found.length, 0));
     const chosen = [...found, ...none].slice(0, number);
-    return {
+    const best = {
       boxes: joined(chosen.map((i) => edges.subarray(4 * Math.floor(i / channels)).subarray(0, 4))),
       labels: Int32Array.from(chosen, (i) => i % channels),
-      scores: Float32Array.from(chosen, (i) => all[i]),
+      scores: Float32Array.from(chosen, (i) => sigmoid(all[i])),
     };
+    return program.detector.sigma === null ? best : suppressed(best, program.detector.sigma);
+  }
+
+  // Matrix NMS of SOLOv2: scores fall where boxes overlap better ones of their class, less where those fall themselves.
+  function suppressed({ boxes, labels, scores }, sigma) {
+    const boxOf = (i) => boxes.subarray(4 * i, 4 * i + 4);
+    const most = new Float64Array(scores.length);
+    const lowered = scores.map((score, own) => {
+      let factor = 1;
+      for (let better = 0; better < own; better++) {
+        if (labels[better] !== labels[own]) continue;
+        const square = iou(boxOf(better), boxOf(own)) ** 2;
+        most[own] = Math.max(most[own], square);
+        factor = Math.min(factor, Math.exp(sigma * (most[better] - square)));
+      }
+      return score * factor;
+    });
+    const order = Array.from(scores.keys()).sort((a, b) => lowered[b] - lowered[a] || a - b);
+    return {
+      boxes: Float32Array.from(order.flatMap((i) => Array.from(boxOf(i)))),
+      labels: Int32Array.from(order, (i) => labels[i]),
+      scores: Float32Array.from(order, (i) => lowered[i]),
+    };
+  }
+
+  function iou(one, other) {
+    const side = (axis) => Math.min(one[axis + 2], other[axis + 2]) - Math.max(one[axis], other[axis]);
+    const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
+    const shared = Math.max(side(0), 0) * Math.max(side(1), 0);
+    return shared / (area(one) + area(other) - shared);
   }
 
   // Returns what was detected in an image as it came, in its own pixels, cut off at its edges.
