@@ -10,6 +10,7 @@ import pytest
 
 from cnncli.config.load import load
 from cnncli.errors import CnnError
+from cnncli.tasks.detection.loss import Learned, loss
 
 pytestmark = pytest.mark.engine
 
@@ -105,6 +106,26 @@ def test_rectangles_are_learned(tmp_path: Path) -> None:
     ]
     assert np.median(off) < 3
     assert np.mean(np.less(off, 8)) > 0.8
+
+
+def test_the_loss_is_that_of_the_config(tmp_path: Path) -> None:
+    """Training minimizes what the evaluator of the same config computes in NumPy."""
+    from cnncli.engine.tasks.objective import make_objective
+
+    settings = "train.loss={box: l1, box_weight: 0.5, focal_alpha: 1.0, focal_beta: 2.0}"
+    made = config(tmp_path, settings)
+    generator = np.random.default_rng(0)
+    logits = {
+        name: generator.normal(-1, 1, (1, 8, 12, n)).astype(np.float32) for name, n in (("heatmap", 2), ("box", 4))
+    }
+    _, (targets, *_) = rectangles()
+    objects = Learned(targets[:2, :4].astype(np.float64), np.arange(2), np.zeros(2, np.bool_))
+    expected = loss(logits, 0, objects, (HEIGHT, WIDTH), made.train.loss)
+    assert expected != pytest.approx(loss(logits, 0, objects, (HEIGHT, WIDTH)), rel=0.1)
+    objective = make_objective(made)
+    padded = np.full((1, *objective.target_spec.shape[1:]), -1, np.float32)
+    padded[0, :2] = targets[:2]
+    np.testing.assert_allclose(objective.loss(padded, logits), [expected], rtol=1e-5)
 
 
 def test_combined_and_turned_images_are_the_same_again(tmp_path: Path) -> None:
