@@ -173,6 +173,24 @@ def test_samples_of_a_mosaic_have_its_boxes(tmp_path: Path) -> None:
     assert numbers[:, 1:].sum() > 2 * numbers[:, 0].sum()
 
 
+def test_samples_that_are_parts_keep_their_boxes_in_place(tmp_path: Path) -> None:
+    """A part that is smaller than its image begins at its upper left corner, and so do its boxes."""
+    from cnncli.datasets.load import load as load_splits
+    from cnncli.engine.input_pipeline.augmentation.augmentation import samples
+    from cnncli.engine.tasks.objective import make_objective
+
+    heatmap = "model.heads.heatmap=[Conv2D: {filters: 10, kernel_size: 1}]"
+    made = config(tmp_path, "data.augmentation=[RandomScale: {size: [16, 24]}]", heatmap)
+    found = samples(made, load_splits(made).train, make_objective(made), num_images=2, num_variants=3)
+    assert found.images.shape == (2, 4, HEIGHT, WIDTH, 3)
+    assert (found.images[:, 1:, 16:] == 255).all()
+    assert (found.images[:, 1:, :, 24:] == 255).all()
+    assert found.targets is not None
+    some = found.targets[:, 1:][found.targets[:, 1:, :, 4] >= 0]
+    assert len(some)
+    assert (some[:, :4] <= [24, 16, 24, 16]).all()
+
+
 def test_a_network_that_is_no_detector_is_refused(tmp_path: Path) -> None:
     """Before anything is trained, with what `cnn check` says of it."""
     from cnncli.engine.tasks.objective import make_objective
