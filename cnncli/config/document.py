@@ -23,6 +23,10 @@ _LATER = {
     "focal": 0.0,
     "resolution": "output",
     "auxiliary": 0.4,
+    "box": "giou",
+    "box_weight": 5.0,
+    "focal_alpha": 2.0,
+    "focal_beta": 4.0,
 }
 """Settings that came later, with their defaults: left out, so that the config of an older run stays what it was."""
 

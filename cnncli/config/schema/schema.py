@@ -273,7 +273,7 @@ class Model(Section):
 
 
 class Loss(Section):
-    """Sparse categorical cross-entropy and its adjustments; of segmentation, over all pixels."""
+    """Sparse categorical cross-entropy, of segmentation over all pixels; of detection, losses of heatmap and boxes."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="Label smoothing: fraction of the probability distributed evenly over all classes."
@@ -299,6 +299,22 @@ class Loss(Section):
     )
     auxiliary: Annotated[float, Field(ge=0)] = Field(
         default=0.4, description="For segmentation: weight of the loss of each output besides the one named mask."
+    )
+    box: Literal["giou", "l1"] = Field(
+        default="giou",
+        description="For detection: loss of a box, giou (1 − generalized IoU) or l1 (mean absolute error of the four "
+        "distances in strides).",
+    )
+    box_weight: Annotated[float, Field(ge=0)] = Field(
+        default=5.0, description="For detection: weight of the boxes' loss; that of the heatmap's is 1."
+    )
+    focal_alpha: Annotated[float, Field(ge=0)] = Field(
+        default=2.0, description="For detection: exponent of the heatmap's focal loss, of how wrong a score is."
+    )
+    focal_beta: Annotated[float, Field(ge=0)] = Field(
+        default=4.0,
+        description="For detection: exponent of the heatmap's focal loss, of how far a cell is from an object's "
+        "centre: the larger, the less the cells around it count as background.",
     )
 
     @model_validator(mode="after")

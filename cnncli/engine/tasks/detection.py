@@ -1,4 +1,4 @@
-"""Detection: focal loss of a heatmap of the objects' centres, and generalized IoU of their boxes."""
+"""Detection: focal loss of a heatmap of the objects' centres, and generalized IoU or L1 loss of their boxes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from cnncli.config.schema.augmentation import Augmentation
-from cnncli.config.schema.schema import Config
+from cnncli.config.schema.schema import Config, Loss
 from cnncli.config.schema.tasks.detection import Pair, pairs
 from cnncli.datasets.boxes.targets import NUM_FITTED, Boxes
 from cnncli.datasets.splits import Splits
@@ -21,7 +21,7 @@ from cnncli.engine.tasks.detection_outputs import corners_of, decode
 from cnncli.engine.tasks.detection_targets import Grid, Objects, crowded, objects_of, paint
 from cnncli.engine.tasks.objective import Objective, Sums
 from cnncli.errors import CnnError
-from cnncli.tasks.detection.loss import BOX_WEIGHT, CELLS_ACROSS, FOCUS, LEAST_WEIGHT, SPARED
+from cnncli.tasks.detection.loss import CELLS_ACROSS, LEAST_WEIGHT, UNCHANGED
 
 FEW = 16
 """Objects of an image where there are no examples that tell: what a benchmark of the step counts with."""
@@ -31,7 +31,7 @@ _MIRRORED = (2, 1, 0, 3)
 
 
 class CenterHeatmap(Objective):
-    """Focal loss of the centres' heatmap, and 5 · (1 − GIoU) of the boxes of the cells around them.
+    """Focal loss of the centres' heatmap, and 1 − GIoU or the L1 loss of the boxes of the cells around them.
 
     Each image's loss is divided by its own number of objects, so that it does not depend on the batch.
 
@@ -43,6 +43,7 @@ class CenterHeatmap(Objective):
         image_size: Height and width that the network reads.
         capacity: Most objects of an image.
         nms: How boxes that overlap are suppressed: as the config's `model.nms`.
+        loss: The config's `train.loss`.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class CenterHeatmap(Objective):
         image_size: tuple[int, int],
         capacity: int = FEW,
         nms: str = "none",
+        loss: Loss = UNCHANGED,
     ) -> None:
         self.target_spec = tf.TensorSpec([None, capacity, NUM_FITTED], tf.float32)
         self.sum_specs = {
@@ -58,7 +60,7 @@ class CenterHeatmap(Objective):
             "center_score": tf.TensorSpec([], tf.float64),
             "num_objects": tf.TensorSpec([], tf.int64),
         }
-        self._image_size, self._nms = image_size, nms
+        self._image_size, self._nms, self._loss = image_size, nms, loss
         self._pairs = pairs(shapes)
         self._num_classes = shapes[self._pairs[0].heatmap][-1]
         # Parts of images have fewer cells, not others.
@@ -77,7 +79,7 @@ class CenterHeatmap(Objective):
             raise CnnError(problem.message, problem.hint, problem.code)
         targets = None if splits is None else splits.train.targets
         capacity = targets.capacity if isinstance(targets, Boxes) else FEW
-        return cls(cast("Mapping[str, tuple[int, ...]]", shapes), size, capacity, config.nms)
+        return cls(cast("Mapping[str, tuple[int, ...]]", shapes), size, capacity, config.nms, config.train.loss)
 
     def loss(self, targets: tf.Tensor, outputs: Any) -> tf.Tensor:
         """Return the loss of each image.
@@ -91,12 +93,29 @@ class CenterHeatmap(Objective):
         for pair, grid, objects in self._divided(learned, outputs):
             painted = paint(objects, grid, self._num_classes)
             ignored = crowded(crowds, grid, self._num_classes)
-            centres += _focal_loss(tf.cast(outputs[pair.heatmap], tf.float32), painted.heatmap, ignored)
+            logits = tf.cast(outputs[pair.heatmap], tf.float32)
+            centres += self._focal_loss(logits, painted.heatmap, ignored)
             num_centres += tf.reduce_sum(tf.cast(painted.heatmap == 1.0, tf.float32), axis=(1, 2, 3))
             predicted = corners_of(outputs[pair.box], grid.strides)
-            boxes += tf.reduce_sum((1.0 - giou(predicted, painted.corners)) * painted.weights, axis=(1, 2))
+            by_cell = self._box_losses(predicted, painted.corners, grid.strides)
+            boxes += tf.reduce_sum(by_cell * painted.weights, axis=(1, 2))
             weights += tf.reduce_sum(painted.weights, axis=(1, 2))
-        return centres / tf.maximum(num_centres, 1.0) + BOX_WEIGHT * boxes / (weights + LEAST_WEIGHT)
+        return centres / tf.maximum(num_centres, 1.0) + self._loss.box_weight * boxes / (weights + LEAST_WEIGHT)
+
+    def _focal_loss(self, logits: tf.Tensor, heatmap: tf.Tensor, ignored: tf.Tensor) -> tf.Tensor:
+        """Return the focal loss of each image's cells, added up: float32 (batch,)."""
+        alpha, beta = self._loss.focal_alpha, self._loss.focal_beta
+        yes, no = tf.math.log_sigmoid(logits), tf.math.log_sigmoid(-logits)
+        background = tf.pow(1.0 - heatmap, beta) * tf.exp(alpha * yes) * no
+        background = tf.where(ignored, 0.0, background)
+        return -tf.reduce_sum(tf.where(heatmap == 1.0, tf.exp(alpha * no) * yes, background), axis=(1, 2, 3))
+
+    def _box_losses(self, corners: tf.Tensor, others: tf.Tensor, strides: tuple[float, float]) -> tf.Tensor:
+        """Return the loss of each cell's box: float32 (batch, rows, columns)."""
+        if self._loss.box == "giou":
+            return 1.0 - giou(corners, others)
+        units = (*strides, *strides)  # of left and top, right and bottom
+        return tf.reduce_mean(tf.abs(corners - others) / units, axis=-1)
 
     def sums(self, targets: tf.Tensor, outputs: Any) -> Sums:
         """Return IoU and score of the objects at the cells of their centres, added up, and their number."""
@@ -172,14 +191,6 @@ class CenterHeatmap(Objective):
 def _strides(shape: tuple[int, ...], image_size: tuple[int, int]) -> tuple[float, float]:
     """Return the pixels between neighbouring cells of a plane across and down."""
     return image_size[1] / shape[1], image_size[0] / shape[0]
-
-
-def _focal_loss(logits: tf.Tensor, heatmap: tf.Tensor, ignored: tf.Tensor) -> tf.Tensor:
-    """Return the focal loss of each image's cells, added up: float32 (batch,)."""
-    yes, no = tf.math.log_sigmoid(logits), tf.math.log_sigmoid(-logits)
-    background = tf.pow(1.0 - heatmap, SPARED) * tf.exp(FOCUS * yes) * no
-    background = tf.where(ignored, 0.0, background)
-    return -tf.reduce_sum(tf.where(heatmap == 1.0, tf.exp(FOCUS * no) * yes, background), axis=(1, 2, 3))
 
 
 def iou(corners: tf.Tensor, others: tf.Tensor) -> tf.Tensor:

@@ -8,12 +8,13 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.config.schema.schema import Loss
 from cnncli.datasets.boxes.targets import Boxes, Objects, to_network, to_original
 from cnncli.datasets.targets import Targets
 from cnncli.errors import DataError
 from cnncli.tasks.detection.decoding import decode
 from cnncli.tasks.detection.evaluation import Evaluation
-from cnncli.tasks.detection.loss import Learned, loss
+from cnncli.tasks.detection.loss import UNCHANGED, Learned, loss
 from cnncli.tasks.detection.overlap import Contents, Detections
 from cnncli.tasks.predictions import PredictionOptions
 
@@ -26,10 +27,19 @@ class DetectionEvaluator:
         options: The classes, and how images became the network's input.
         ids: File or index of each example, in the order of the batches; empty where they are not needed.
         nms: How boxes that overlap are suppressed: as the config's `model.nms`.
+        settings: Of the loss: the config's `train.loss`.
     """
 
-    def __init__(self, split: str, options: PredictionOptions, ids: Sequence[str] = (), nms: str = "none") -> None:
-        self._split, self._options, self._ids, self._nms = split, options, ids, nms
+    def __init__(
+        self,
+        split: str,
+        options: PredictionOptions,
+        ids: Sequence[str] = (),
+        nms: str = "none",
+        settings: Loss = UNCHANGED,
+    ) -> None:
+        self._split, self._options, self._ids = split, options, ids
+        self._nms, self._settings = nms, settings
         self._objects: list[Objects] = []
         self._detections: list[Detections] = []
         self._losses: list[float] = []
@@ -40,7 +50,8 @@ class DetectionEvaluator:
         objects = self._add(decode(outputs, size, nms=self._nms), targets)
         for image, own in enumerate(objects):
             corners = to_network(own.corners, own.size, size, self._options.fit)
-            self._losses.append(loss(outputs, image, Learned(corners, own.labels, own.crowd), size))
+            learned = Learned(corners, own.labels, own.crowd)
+            self._losses.append(loss(outputs, image, learned, size, self._settings))
 
     def update_exported(self, outputs: Mapping[str, npt.NDArray[Any]], targets: Targets) -> None:
         """Add a batch of "boxes", "classes" and "scores"; the loss is not known then."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.config.schema.schema import Loss
 from cnncli.datasets.boxes.targets import Corners
 from cnncli.tasks.detection.decoding import Scale, box_corners, scales
 from cnncli.tasks.detection.overlap import Flags, Floats, Numbers, areas
@@ -31,11 +32,8 @@ LEAST_AREA = 2.0
 FALL = 4.5
 """A half-axis is three standard deviations: exp(−4.5) is what is left of a Gaussian at its end."""
 
-FOCUS, SPARED = 2.0, 4.0
-"""Exponents of the focal loss: of how wrong a cell is, and of how far it is from an object's centre."""
-
-BOX_WEIGHT = 5.0
-"""Weight of the boxes' loss, the heatmap's being 1."""
+UNCHANGED = Loss()
+"""The config's `train.loss` where it says nothing."""
 
 CELLS_ACROSS = 8.0
 """Of several scales, an object is found at the coarsest on which it is as many cells large; else at the finest."""
@@ -109,13 +107,13 @@ def crowded(corners: Corners, labels: Numbers, shape: tuple[int, int, int], imag
     return inside
 
 
-def focal_losses(logits: npt.NDArray[Any], heatmap: Floats) -> Floats:
+def focal_losses(logits: npt.NDArray[Any], heatmap: Floats, settings: Loss = UNCHANGED) -> Floats:
     """Return the focal loss of each cell and class of an image."""
     x = logits.astype(np.float64)
     with np.errstate(invalid="ignore"):  # A network that diverges has a loss that is not finite, and no warning.
         yes, no = -np.logaddexp(0, -x), -np.logaddexp(0, x)
-        background = (1 - heatmap) ** SPARED * np.exp(FOCUS * yes) * no
-        losses: Floats = -np.where(heatmap == 1, np.exp(FOCUS * no) * yes, background)
+        background = (1 - heatmap) ** settings.focal_beta * np.exp(settings.focal_alpha * yes) * no
+        losses: Floats = -np.where(heatmap == 1, np.exp(settings.focal_alpha * no) * yes, background)
     return losses
 
 
@@ -130,6 +128,24 @@ def giou(corners: Corners, others: Corners) -> Floats:
     around = np.maximum(corners[..., 2:], others[..., 2:]) - np.minimum(corners[..., :2], others[..., :2])
     hull = around.prod(axis=-1)
     found: Floats = shared / union - (hull - union) / hull
+    return found
+
+
+def box_losses(corners: Corners, others: Corners, strides: Floats, kind: str) -> Floats:
+    """Return the loss of each of some boxes.
+
+    The L1 loss is the mean absolute error of the distances to the four edges, in strides; those of both boxes are from
+    the same point, the middle of the cell. CenterNet has it of width and height, in the same unit.
+
+    Args:
+        corners: The boxes in the network's pixels, (…, 4).
+        others: What they should be.
+        strides: Pixels between neighbouring cells, across and down.
+        kind: As the config's `train.loss.box`.
+    """
+    if kind == "giou":
+        return 1 - giou(corners, others)
+    found: Floats = (np.abs(corners - others) / np.tile(strides, 2)).mean(axis=-1)
     return found
 
 
@@ -151,21 +167,29 @@ class Learned(NamedTuple):
         return Learned(self.corners[chosen], self.labels[chosen], self.crowd[chosen])
 
 
-def loss(logits: Mapping[str, Any], image: int, objects: Learned, image_size: tuple[int, int]) -> float:
-    """Return the loss of one image: that of its heatmap, and 5 times that of its boxes.
+def loss(
+    logits: Mapping[str, Any],
+    image: int,
+    objects: Learned,
+    image_size: tuple[int, int],
+    settings: Loss = UNCHANGED,
+) -> float:
+    """Return the loss of one image: that of its heatmap, and `box_weight` times that of its boxes.
 
-    The heatmap's is divided by the number of the objects' centres, at least 1; the boxes' is the mean of 1 − GIoU over
-    all cells, as they weigh. Of several scales, each object belongs to one, and all cells are added up.
+    The heatmap's is divided by the number of the objects' centres, at least 1; the boxes' is the mean of 1 − GIoU or of
+    the L1 loss over all cells, as they weigh. Of several scales, each object belongs to one, and all cells are added
+    up.
 
     Args:
         logits: What the network ends in for a batch.
         image: Number of the image in it.
         objects: What is in the image.
         image_size: Height and width that the network reads.
+        settings: The config's `train.loss`.
     """
     every, crowds = objects.take(~objects.crowd), objects.take(objects.crowd)
     planes = scales(logits)
-    strides = np.array([_stride(scale, image_size) for scale in planes])
+    strides = np.array([_strides(scale, image_size).max() for scale in planes])
     chosen = _chosen_strides(areas(every.corners), strides)
     centres = number = boxes = weights = 0.0
     for scale, stride in zip(planes, strides, strict=True):
@@ -173,19 +197,20 @@ def loss(logits: Mapping[str, Any], image: int, objects: Learned, image_size: tu
         own, shape = every.take(chosen == stride), (rows, columns, num_classes)
         painted = paint(own.corners, own.labels, shape, image_size)
         spared = crowded(crowds.corners, crowds.labels, shape, image_size) & (painted.heatmap < 1)
-        centres += float(focal_losses(scale.heatmap[image], painted.heatmap)[~spared].sum())
+        centres += float(focal_losses(scale.heatmap[image], painted.heatmap, settings)[~spared].sum())
         number += int((painted.heatmap == 1).sum())
         inside = painted.weights > 0
         found = box_corners(scale.box[image : image + 1], image_size)[0][inside].astype(np.float64)
-        boxes += float(((1 - giou(found, painted.corners[inside])) * painted.weights[inside]).sum())
+        by_cell = box_losses(found, painted.corners[inside], _strides(scale, image_size), settings.box)
+        boxes += float((by_cell * painted.weights[inside]).sum())
         weights += float(painted.weights.sum())
-    return centres / max(number, 1.0) + BOX_WEIGHT * boxes / (weights + LEAST_WEIGHT)
+    return centres / max(number, 1.0) + settings.box_weight * boxes / (weights + LEAST_WEIGHT)
 
 
-def _stride(scale: Scale, image_size: tuple[int, int]) -> float:
-    """Return the pixels between neighbouring cells, across or down, whichever are more."""
+def _strides(scale: Scale, image_size: tuple[int, int]) -> Floats:
+    """Return the pixels between neighbouring cells, across and down."""
     rows, columns = scale.heatmap.shape[1:3]
-    return float(max(image_size[0] / rows, image_size[1] / columns))
+    return np.array([image_size[1] / columns, image_size[0] / rows])
 
 
 def _chosen_strides(sizes: Floats, strides: Floats) -> Floats:

@@ -12,7 +12,7 @@ from cnncli.tasks.task import Evaluator, Task
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from cnncli.config.schema.schema import Config
+    from cnncli.config.schema.schema import Config, Loss
     from cnncli.datasets.splits import Splits
     from cnncli.tasks.detection.parity import DetectionParity
     from cnncli.tasks.detection.permutation import Ap50Permutation
@@ -25,27 +25,36 @@ OVERFIT = 0.9
 """Mean IoU of a batch's boxes, and mean score of its objects' centres, from which on it is overfit."""
 
 
+_BOX_LOSSES = {"giou": "(1 − GIoU)", "l1": "the L1 loss, in strides,"}
+"""What the boxes' weight is multiplied by, in words."""
+
+
 class DetectionTask(Task):
     """A box, a class and a score for every object.
 
     Args:
         nms: How boxes that overlap are suppressed: as the config's `model.nms`.
+        loss: The config's `train.loss`; None where there is no config.
     """
 
-    loss_name = "focal loss of the centres, and 5 · (1 − GIoU) of the boxes"
+    loss_name = "focal loss of the centres, and the loss of the boxes"
 
-    def __init__(self, nms: str = "none") -> None:
-        self._nms = nms
+    def __init__(self, nms: str = "none", loss: Loss | None = None) -> None:
+        self._nms, self._loss = nms, loss
+        if loss is not None:
+            boxes = f"{loss.box_weight:g} · {_BOX_LOSSES[loss.box]} of the boxes"
+            self.loss_name = f"focal loss of the centres, and {boxes}"
 
     def configured(self, config: Config) -> DetectionTask:
-        """Return the task that suppresses boxes as a config says."""
-        return DetectionTask(config.nms)
+        """Return the task that suppresses boxes, and computes the loss, as a config says."""
+        return DetectionTask(config.nms, config.train.loss)
 
     def evaluator(self, split: str, options: PredictionOptions, ids: Sequence[str] = ()) -> Evaluator:
         """Return what scores a split."""
         from cnncli.tasks.detection.evaluator import DetectionEvaluator
+        from cnncli.tasks.detection.loss import UNCHANGED
 
-        return DetectionEvaluator(split, options, ids, self._nms)
+        return DetectionEvaluator(split, options, ids, self._nms, self._loss or UNCHANGED)
 
     def progress(self, metrics: Mapping[str, float]) -> str:
         """Return loss and mean IoU of the boxes at the objects' centres."""

@@ -141,6 +141,19 @@ def test_nms_is_for_detectors() -> None:
         loads("name: x\ndata: {source: digits, image_size: [8, 8]}\nmodel: {layers: [Flatten], nms: matrix}\n")
 
 
+def test_settings_of_the_loss() -> None:
+    """Those that are not the default are kept in the config; the others leave it as it was before there were any."""
+    text = CONFIG.format(changes="", source="fourth")
+    assert loads(text).document["train"]["loss"] == {"label_smoothing": 0.0, "class_weights": "none"}
+    settings = {"box": "l1", "box_weight": 0.1, "focal_alpha": 1.5, "focal_beta": 3.0}
+    made = loads(f"{text}train: {{loss: {settings}}}\n")
+    assert made.document["train"]["loss"].items() >= settings.items()
+    assert loads(resolved(made)).train.loss == made.train.loss
+    for key, value, words in (("box", "l2", "giou"), *((key, -0.1, "at least 0") for key in list(settings)[1:])):
+        with pytest.raises(ConfigError, match=words):
+            loads(f"{text}train: {{loss: {{{key}: {value}}}}}\n")
+
+
 @pytest.mark.parametrize("changes", ["RandomFlip", "RandomScale: {size: [32, 48]}", "RandomCrop: {padding: 4}"])
 def test_augmentation_that_moves_boxes(tmp_path: Path, changes: str) -> None:
     """It is taken as it is."""

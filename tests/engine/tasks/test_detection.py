@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from cnncli.config.schema.schema import Loss
 from cnncli.errors import CnnError
+from cnncli.tasks.detection.loss import Learned, loss
 
 pytestmark = pytest.mark.engine
 
@@ -54,11 +56,12 @@ def example() -> Example:
     return Example(targets, logits)
 
 
-def make(**shapes: tuple[int, ...]) -> Any:
+def make(settings: Loss | None = None, **shapes: tuple[int, ...]) -> Any:
     """Return an objective, by default of one pair of planes."""
     from cnncli.engine.tasks.detection import CenterHeatmap
 
-    return CenterHeatmap(shapes or {"heatmap": SHAPE, "box": (*SHAPE[:2], 4)}, SIZE, CAPACITY)
+    chosen = shapes or {"heatmap": SHAPE, "box": (*SHAPE[:2], 4)}
+    return CenterHeatmap(chosen, SIZE, CAPACITY, loss=settings or Loss())
 
 
 def corners(box: np.ndarray, row: int, column: int, stride: float) -> np.ndarray:
@@ -104,7 +107,12 @@ def painted(objects: np.ndarray, shape: tuple[int, ...], stride: float) -> tuple
 
 
 def parts_of_loss(
-    image: np.ndarray, heatmap: np.ndarray, box: np.ndarray, stride: float, objects: np.ndarray
+    image: np.ndarray,
+    heatmap: np.ndarray,
+    box: np.ndarray,
+    stride: float,
+    objects: np.ndarray,
+    exponents: tuple[float, float] = (2, 4),
 ) -> tuple[float, int, float, float]:
     """Return focal loss and number of centres, and box loss and weight, of one plane, cell by cell."""
     truth, owned, _ = painted(objects, heatmap.shape, stride)
@@ -114,9 +122,9 @@ def parts_of_loss(
         p = 1 / (1 + np.exp(-np.float64(heatmap[row, column, label])))
         x, y = (column + 0.5) * stride, (row + 0.5) * stride
         if value == 1:
-            focal -= (1 - p) ** 2 * np.log(p)
+            focal -= (1 - p) ** exponents[0] * np.log(p)
         elif not any(c[4] == label and c[0] <= x <= c[2] and c[1] <= y <= c[3] for c in crowds):
-            focal -= (1 - value) ** 4 * p**2 * np.log(1 - p)
+            focal -= (1 - value) ** exponents[1] * p ** exponents[0] * np.log(1 - p)
     boxes = sum((1 - overlap(corners(box, *cell, stride), own)[1]) * weight for cell, (own, weight) in owned.items())
     return focal, int((truth == 1).sum()), boxes, sum(weight for _, weight in owned.values())
 
@@ -142,6 +150,49 @@ def test_loss_is_that_of_a_plain_loop(example: Example) -> None:
     assert make().loss(tf.constant(without), example.logits).numpy()[3] > found[3] * 1.05
 
 
+def in_numpy(image: np.ndarray) -> Learned:
+    """Return an image's objects as the evaluator has them."""
+    own = image[image[:, 4] >= 0].astype(np.float64)
+    return Learned(own[:, :4], own[:, 4].astype(int), own[:, 5] == 0)
+
+
+def errors_of_distances(box: np.ndarray, stride: float, owned: dict[Any, Any]) -> float:
+    """Return the weighed mean absolute errors of the distances to four edges in strides, cell by cell, edge by edge."""
+    total = 0.0
+    for (row, column), (own, weight) in owned.items():
+        for edge, (sign, middle) in enumerate(((-1, column), (-1, row), (1, column), (1, row))):
+            true = sign * (own[edge] / stride - (middle + 0.5))
+            found = np.exp(min(max(np.float64(box[row, column, edge]), -6), 6))
+            total += weight * abs(found - true) / 4
+    return total
+
+
+def test_l1_loss_is_that_of_a_plain_loop(example: Example) -> None:
+    """With a weight and exponents of its own; the evaluator's NumPy computes the same."""
+    import tensorflow as tf
+
+    settings = Loss(box="l1", box_weight=0.1, focal_alpha=1.5, focal_beta=3.0)
+    found = tf.function(make(settings).loss)(tf.constant(example.targets), example.logits).numpy()
+    for row, image in enumerate(example.targets):
+        heatmap, box = example.logits["heatmap"][row], example.logits["box"][row]
+        focal, number, _, weight = parts_of_loss(image, heatmap, box, STRIDE, learned(image), (1.5, 3))
+        boxes = errors_of_distances(box, STRIDE, painted(learned(image), SHAPE, STRIDE)[1])
+        assert found[row] == pytest.approx(focal / max(number, 1) + 0.1 * boxes / (weight + 1e-4), rel=1e-4)
+        assert found[row] == pytest.approx(loss(example.logits, row, in_numpy(image), SIZE, settings), rel=1e-5)
+
+
+def test_l1_loss_where_strides_differ(example: Example) -> None:
+    """Across a cell is twice as wide as high: each distance has its own unit, in TensorFlow as in NumPy."""
+    import tensorflow as tf
+
+    logits = {name: plane[:, :, ::2] for name, plane in example.logits.items()}
+    objective = make(Loss(box="l1"), **{name: plane.shape[1:] for name, plane in logits.items()})
+    found = objective.loss(tf.constant(example.targets), logits).numpy()
+    for row in (1, 3):
+        expected = loss(logits, row, in_numpy(example.targets[row]), SIZE, Loss(box="l1"))
+        assert found[row] == pytest.approx(expected, rel=1e-5)
+
+
 def test_loss_of_two_planes(example: Example) -> None:
     """An object that is eight coarse cells large is found among these, every other one among the fine cells."""
     import tensorflow as tf
@@ -165,8 +216,8 @@ def test_loss_of_two_planes(example: Example) -> None:
         assert found[row] == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_loss_and_gradients_are_finite(example: Example, dtype: str) -> None:
+@pytest.mark.parametrize(("dtype", "box"), [("float32", "giou"), ("bfloat16", "giou"), ("float32", "l1")])
+def test_loss_and_gradients_are_finite(example: Example, dtype: str, box: str) -> None:
     """Of certain and of huge outputs, of no objects at all, and of one without an area."""
     import tensorflow as tf
 
@@ -179,7 +230,7 @@ def test_loss_and_gradients_are_finite(example: Example, dtype: str) -> None:
             logits = {name: tf.cast(plane * scale, dtype) for name, plane in example.logits.items()}
             with tf.GradientTape() as tape:
                 tape.watch(logits)
-                loss = make().loss(tf.constant(targets), logits)
+                loss = make(Loss.model_validate({"box": box})).loss(tf.constant(targets), logits)
             assert loss.dtype == tf.float32
             assert np.isfinite(loss).all()
             for gradient in tape.gradient(loss, logits).values():

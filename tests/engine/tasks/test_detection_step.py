@@ -10,6 +10,7 @@ import pytest
 
 from cnncli.config.load import load
 from cnncli.errors import CnnError
+from cnncli.tasks.detection.loss import Learned, loss
 
 pytestmark = pytest.mark.engine
 
@@ -107,6 +108,26 @@ def test_rectangles_are_learned(tmp_path: Path) -> None:
     assert np.mean(np.less(off, 8)) > 0.8
 
 
+def test_the_loss_is_that_of_the_config(tmp_path: Path) -> None:
+    """Training minimizes what the evaluator of the same config computes in NumPy."""
+    from cnncli.engine.tasks.objective import make_objective
+
+    settings = "train.loss={box: l1, box_weight: 0.5, focal_alpha: 1.0, focal_beta: 2.0}"
+    made = config(tmp_path, settings)
+    generator = np.random.default_rng(0)
+    logits = {
+        name: generator.normal(-1, 1, (1, 8, 12, n)).astype(np.float32) for name, n in (("heatmap", 2), ("box", 4))
+    }
+    _, (targets, *_) = rectangles()
+    objects = Learned(targets[:2, :4].astype(np.float64), np.arange(2), np.zeros(2, np.bool_))
+    expected = loss(logits, 0, objects, (HEIGHT, WIDTH), made.train.loss)
+    assert expected != pytest.approx(loss(logits, 0, objects, (HEIGHT, WIDTH)), rel=0.1)
+    objective = make_objective(made)
+    padded = np.full((1, *objective.target_spec.shape[1:]), -1, np.float32)
+    padded[0, :2] = targets[:2]
+    np.testing.assert_allclose(objective.loss(padded, logits), [expected], rtol=1e-5)
+
+
 def test_combined_and_turned_images_are_the_same_again(tmp_path: Path) -> None:
     """Four steps end as two and two in another loop that goes on from there, though images have four times the rows."""
     import tensorflow as tf
@@ -150,6 +171,24 @@ def test_samples_of_a_mosaic_have_its_boxes(tmp_path: Path) -> None:
     numbers = (found.targets[..., 4] >= 0).sum(axis=-1)
     np.testing.assert_array_equal(numbers[:, 0], (own[..., 4] >= 0).sum(axis=-1))
     assert numbers[:, 1:].sum() > 2 * numbers[:, 0].sum()
+
+
+def test_samples_that_are_parts_keep_their_boxes_in_place(tmp_path: Path) -> None:
+    """A part that is smaller than its image begins at its upper left corner, and so do its boxes."""
+    from cnncli.datasets.load import load as load_splits
+    from cnncli.engine.input_pipeline.augmentation.augmentation import samples
+    from cnncli.engine.tasks.objective import make_objective
+
+    heatmap = "model.heads.heatmap=[Conv2D: {filters: 10, kernel_size: 1}]"
+    made = config(tmp_path, "data.augmentation=[RandomScale: {size: [16, 24]}]", heatmap)
+    found = samples(made, load_splits(made).train, make_objective(made), num_images=2, num_variants=3)
+    assert found.images.shape == (2, 4, HEIGHT, WIDTH, 3)
+    assert (found.images[:, 1:, 16:] == 255).all()
+    assert (found.images[:, 1:, :, 24:] == 255).all()
+    assert found.targets is not None
+    some = found.targets[:, 1:][found.targets[:, 1:, :, 4] >= 0]
+    assert len(some)
+    assert (some[:, :4] <= [24, 16, 24, 16]).all()
 
 
 def test_a_network_that_is_no_detector_is_refused(tmp_path: Path) -> None:

@@ -132,6 +132,26 @@ def test_samples_have_their_masks_moved_with_them(
     assert not (found.targets[:, 1:] == found.targets[:, :1]).all()
 
 
+@pytest.mark.parametrize(("height", "width"), [(8, 20), (HEIGHT, 12)])
+def test_samples_that_are_parts_have_a_white_margin(
+    config_with: Callable[[str], Any], split: Split, height: int, width: int
+) -> None:
+    """They begin at the upper left corner of what the image itself takes; in the margin nothing counts."""
+    from cnncli.engine.input_pipeline.augmentation.augmentation import samples
+    from cnncli.engine.tasks.objective import make_objective
+
+    config = config_with(f"{{RandomScale: {{factor: [0.5, 0.5], size: [{height}, {width}]}}}}")
+    found = samples(config, split, make_objective(config))
+    assert found.images.shape == (NUMBER, 9, HEIGHT, WIDTH, 3)
+    assert found.targets is not None
+    assert (found.images[:, 0] == split.images).all()
+    beside = np.ones((HEIGHT, WIDTH), np.bool_)
+    beside[:height, :width] = False
+    assert (found.images[:, 1:, beside] == 255).all()
+    assert (found.targets[:, 1:, beside] == 255).all()
+    assert ((found.targets[:, 1:, ~beside] != 255).sum(axis=-1) == min(height, 8) * min(width, 12)).all()
+
+
 def test_samples_are_drawn_with_their_masks(config_with: Callable[[str], Any], split: Split) -> None:
     """`cnn show CONFIG augmentation` lays each mask over its image, with a legend of the classes that are there."""
     from cnncli.engine.inspection.figures import Choice, draw

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from cnncli.config.load import loads
+from cnncli.config.schema.schema import Loss
 from cnncli.datasets.boxes.targets import Boxes, Objects
 from cnncli.errors import DataError
 from cnncli.tasks.detection.average_precision import coco_scores
@@ -22,6 +24,7 @@ from cnncli.tasks.detection.overlap import Contents, Detections
 from cnncli.tasks.detection.resampling import bootstrap, ranked, selected_ap50
 from cnncli.tasks.detection.thresholds import best_thresholds
 from cnncli.tasks.predictions import PredictionOptions
+from cnncli.tasks.task import task_of
 
 if TYPE_CHECKING:
     from .conftest import Detected
@@ -76,6 +79,26 @@ def test_the_loss_is_the_mean_over_images(detected: Detected) -> None:
             assert loss(detected.logits, row, learned.take(~own.crowd), (96, 128)) > losses[-1]
     assert detected.evaluation.loss == pytest.approx(np.mean(losses), rel=1e-9)
     assert any(detected.examples.targets.read(row).crowd.any() for row in range(9))
+
+
+def test_the_loss_is_that_of_the_config(detected: Detected) -> None:
+    """An evaluator of the config's task computes it, and the task says in words what it is."""
+    data = "data: {source: digit_boxes, image_size: [8, 8]}"
+    text = f"name: x\ntask: detection\n{data}\nmodel: {{layers: [Flatten]}}\n"
+    plain, changed = (task_of(loads(text + more)) for more in ("", "train: {loss: {box: l1, box_weight: 0.1}}\n"))
+    assert plain.loss_name == "focal loss of the centres, and 5 · (1 − GIoU) of the boxes"
+    assert changed.loss_name == "focal loss of the centres, and 0.1 · the L1 loss, in strides, of the boxes"
+    losses = []
+    for task in (plain, changed):
+        evaluator = task.evaluator("test", detected.options)
+        evaluator.update(detected.logits, detected.examples.targets)
+        losses.append(evaluator.result().scalars()["loss"])
+    assert losses[0] == detected.evaluation.loss
+    objects = (detected.examples.targets.read(row) for row in range(9))
+    learned = [Learned(own.corners * 0.8, own.labels, own.crowd) for own in objects]
+    settings = Loss(box="l1", box_weight=0.1)
+    expected = [loss(detected.logits, row, own, (96, 128), settings) for row, own in enumerate(learned)]
+    assert losses[1] == pytest.approx(np.mean(expected), rel=1e-9)
 
 
 def test_an_artifact_is_scored_as_its_run(detected: Detected) -> None:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from cnncli.config.schema.schema import Loss
 from cnncli.tasks.detection.decoding import box_corners
 from cnncli.tasks.detection.loss import Learned, giou, loss, paint
 
@@ -50,8 +51,10 @@ def test_ellipses_against_a_loop_over_cells() -> None:
     assert (painted.heatmap[..., 0] == 1).sum() == 2
 
 
-def parts(heatmap: np.ndarray, box: np.ndarray, objects: Learned) -> tuple[float, int, float, float]:
-    """Return the sums over one image's cells: focal loss, number of centres, weighed 1 − GIoU, weights."""
+def parts(
+    heatmap: np.ndarray, box: np.ndarray, objects: Learned, kind: str = "giou", alpha: float = 2, beta: float = 4
+) -> tuple[float, int, float, float]:
+    """Return the sums over one image's cells: focal loss, number of centres, weighed losses of boxes, weights."""
     rows, columns, _ = heatmap.shape
     learned = objects.take(~objects.crowd)
     painted = paint(learned.corners, learned.labels, heatmap.shape, SIZE)
@@ -66,12 +69,18 @@ def parts(heatmap: np.ndarray, box: np.ndarray, objects: Learned) -> tuple[float
             )
         )
         if t == 1:
-            focal -= (1 - p) ** 2 * math.log(p)
+            focal -= (1 - p) ** alpha * math.log(p)
         elif not in_crowd:
-            focal -= (1 - t) ** 4 * p**2 * math.log(1 - p)
+            focal -= (1 - t) ** beta * p**alpha * math.log(1 - p)
     corners = box_corners(box[None], SIZE)[0].astype(np.float64)
     for i, j in np.ndindex((rows, columns)):
-        if painted.weights[i, j]:
+        if painted.weights[i, j] and kind == "l1":
+            across, down = SIZE[1] / columns, SIZE[0] / rows
+            left, top, right, bottom = painted.corners[i, j]
+            true = j + 0.5 - left / across, i + 0.5 - top / down, right / across - j - 0.5, bottom / down - i - 0.5
+            errors = [abs(math.exp(min(max(float(box[i, j, k]), -6), 6)) - true[k]) for k in range(4)]
+            boxes += painted.weights[i, j] * sum(errors) / 4
+        elif painted.weights[i, j]:
             (a, b, c, d), (e, f, g, h) = corners[i, j], painted.corners[i, j]
             shared = max(min(c, g) - max(a, e), 0) * max(min(d, h) - max(b, f), 0)
             union = (c - a) * (d - b) + (g - e) * (h - f) - shared
@@ -95,6 +104,30 @@ def test_loss_against_loops(crowd: tuple[int, ...]) -> None:
     assert number == 4 - len(crowd)
     expected = focal / number + 5 * boxes / (weights + 1e-4)
     assert loss(logits, 1, objects, SIZE) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("columns", [16, 32])
+def test_other_losses_against_loops(columns: int) -> None:
+    """The L1 loss is that of the distances in strides, which differ across and down; weight and exponents as given."""
+    logits, objects = planes(5, 10, columns), Learned(CORNERS, LABELS, np.array([False, True, False, False]))
+    logits["box"][1, 0, 0] = 9, -9, 9, -9
+    focal, number, boxes, weights = parts(logits["heatmap"][1], logits["box"][1], objects, "l1", 1.5, 3)
+    settings = Loss(box="l1", box_weight=0.25, focal_alpha=1.5, focal_beta=3.0)
+    expected = focal / number + 0.25 * boxes / (weights + 1e-4)
+    assert loss(logits, 1, objects, SIZE, settings) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_l1_loss_by_hand() -> None:
+    """Of right boxes it is nothing; where the left edge is 2 strides too far, 2 / 4 times the weight."""
+    logits, objects = planes(6, 10, 16), Learned(np.array([[22.0, 10, 46, 34]]), np.array([0]), np.array([False]))
+    only_heatmap = loss(logits, 0, objects, SIZE, Loss(box_weight=0.0))
+    for i in (4, 5, 6):
+        for j in (7, 8, 9):  # around the cell of the centre, x = 34, y = 22
+            logits["box"][0, i, j] = np.log([j - 5, i - 2, 11 - j, 8 - i])
+    assert loss(logits, 0, objects, SIZE, Loss(box="l1")) == pytest.approx(only_heatmap, abs=1e-5)
+    logits["box"][..., 0] = np.log(np.exp(logits["box"][..., 0]) + 2)
+    found = loss(logits, 0, objects, SIZE, Loss(box="l1", box_weight=3.0))
+    assert found == pytest.approx(only_heatmap + 3 * 2 / 4, abs=1e-4)
 
 
 def test_an_object_belongs_to_one_scale() -> None:

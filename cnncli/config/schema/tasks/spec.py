@@ -127,6 +127,9 @@ class TaskSpec(Spec):
         for key in ("dice", "boundary", "focal", "resolution", "auxiliary"):
             if key in loss_keys and not self.reads_masks:
                 yield Conflict(f"train.loss.{key}", f"{key} is for task: segmentation.", "Remove the key.")
+        for key in ("box", "box_weight", "focal_alpha", "focal_beta"):
+            if key in loss_keys and not self.reads_boxes:
+                yield Conflict(f"train.loss.{key}", f"{key} is for task: detection.", "Remove the key.")
         if data.has_masks and not self.reads_masks:
             message = "The data has a class for every pixel; this task cannot use it."
             yield Conflict("data.source", message, "Set task: segmentation, or choose another source.")

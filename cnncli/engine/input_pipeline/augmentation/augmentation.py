@@ -12,6 +12,7 @@ import tensorflow as tf
 from cnncli.config.schema import augmentation as specs
 from cnncli.config.schema.schema import Config
 from cnncli.datasets.boxes.targets import NOTHING
+from cnncli.datasets.masks.coding import IGNORED
 from cnncli.datasets.splits import Split
 from cnncli.engine.input_pipeline.augmentation import geometry, mixing, pixels
 from cnncli.engine.input_pipeline.augmentation.elastic import elastic_transform
@@ -119,12 +120,16 @@ class Augmentation:
         return images, targets
 
 
+WHITE = 255
+"""What a margin is filled with."""
+
+
 class Samples(NamedTuple):
     """Training images with what the augmentation makes of each.
 
     Attributes:
         images: uint8 (images, 1 + variants, height, width, channels): the image as the network reads it, then its
-            variants.
+            variants. What is smaller than others, as `RandomScale` with a size makes it, has a white margin.
         targets: What each of these should lead to, moved with it: (images, 1 + variants, …); None where that is not
             looked at.
     """
@@ -157,11 +162,16 @@ def samples(
         varied, changed = augmentation(preprocessing.to_float(originals), tf.constant(targets), seed)
         images.append(tf.cast(tf.round(tf.clip_by_value(varied, 0.0, 1.0) * 255), tf.uint8).numpy())
         moved.append(changed.numpy())
-    return Samples(np.stack(images, axis=1), None if changes is None else _side_by_side(moved))
+    no_target = IGNORED if config.task_spec.reads_masks else NOTHING
+    return Samples(_side_by_side(images, WHITE), None if changes is None else _side_by_side(moved, no_target))
 
 
-def _side_by_side(targets: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Return targets of the same images, (images, number of targets, …): a mosaic has rows for more objects."""
-    most = max(own.shape[1] for own in targets)
-    missing = ([(0, 0), (0, most - own.shape[1]), *[(0, 0)] * (own.ndim - 2)] for own in targets)
-    return np.stack([np.pad(own, m, constant_values=NOTHING) for own, m in zip(targets, missing, strict=True)], axis=1)
+def _side_by_side(arrays: Sequence[npt.NDArray[Any]], filler: int) -> npt.NDArray[Any]:
+    """Return what is of the same images as one array, (images, number of arrays, …).
+
+    Parts of images are smaller than these, a mosaic has rows for more objects: smaller ones are filled up, at the right
+    and at the bottom.
+    """
+    largest = np.max([own.shape for own in arrays], axis=0)
+    missing = ([(0, more) for more in largest - own.shape] for own in arrays)
+    return np.stack([np.pad(own, m, constant_values=filler) for own, m in zip(arrays, missing, strict=True)], axis=1)
