@@ -44,7 +44,14 @@ PARAMETERS = {
 }
 """Trainable parameters."""
 FIXED = {"resnet18": 9_600, "resnet50": 53_120, "sobel": 18, "mnist_fast": 608, "cifar10_fast": 2_599}
-FIXED |= {"shapes_unet": 480, "camvid_fast": 5_440, "camvid": 8_512, "digits_boxes": 352, "bccd_fast": 4_224, "bccd": 4_224}
+FIXED |= {
+    "shapes_unet": 480,
+    "camvid_fast": 5_440,
+    "camvid": 8_512,
+    "digits_boxes": 352,
+    "bccd_fast": 4_224,
+    "bccd": 4_224,
+}
 FIXED |= {"densenet121": 83_648, "mobilenet_v2": 34_112, "efficientnet_b0": 42_023}
 """Parameters that training does not change: two moving statistics a channel, fixed and measured kernels."""
 GIGA_MACS = {"vgg16": 15.47, "resnet18": 1.81, "resnet50": 4.09, "mobilenet_v2": 0.300, "efficientnet_b0": 0.385}
