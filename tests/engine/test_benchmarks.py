@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 import zipfile
 from pathlib import Path
@@ -68,13 +67,6 @@ def test_detectors_have_the_same_loss() -> None:
     """From the same weights, images and boxes the Keras script's first loss is ours, but for float32's rounding."""
     found = same_loss.losses()
     assert found["keras"] == pytest.approx(found["cnn"], rel=same_loss.ROUNDING)
-
-
-@pytest.mark.needs("torch")
-def test_torch_has_the_same_loss() -> None:
-    """So is the PyTorch script's."""
-    found = same_loss.losses(os.environ.get("CNNCLI_TORCH_PYTHON", sys.executable))
-    assert found["torch"] == pytest.approx(found["cnn"], rel=same_loss.ROUNDING)
 
 
 BOX = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"

@@ -99,7 +99,7 @@ PAGE = pytest.mark.needs("page-runtime")
 @pytest.mark.parametrize(
     ("title", "fit"),
     [
-        *(("keras", "pad"), ("keras", "stretch"), ("saved_model", "pad"), ("python", "pad"), ("python", "stretch")),
+        *(("keras", "pad"), ("saved_model", "pad"), ("python", "pad"), ("python", "stretch")),
         pytest.param("onnx", "pad", marks=pytest.mark.needs("onnx")),
         pytest.param("litert", "stretch", marks=pytest.mark.needs("litert")),
         pytest.param("web", "pad", marks=PAGE),
@@ -338,9 +338,7 @@ def picture_of(address: str) -> np.ndarray:
         return np.asarray(opened.convert("RGB"))
 
 
-@pytest.mark.parametrize(
-    "title", ["saved_model", "python", pytest.param("web", marks=pytest.mark.skipif(NODE is None, reason="needs Node"))]
-)
+@pytest.mark.parametrize("title", ["saved_model", "python"])
 def test_speed_of_formats(
     title: str,
     make_detector: Callable[..., Any],

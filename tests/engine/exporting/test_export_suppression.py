@@ -66,10 +66,10 @@ def test_scores_are_those_of_a_plain_loop(
         np.testing.assert_allclose(found["boxes"][row, :number][apart], boxes[apart], rtol=1e-5, atol=1e-3)
 
 
-@pytest.mark.parametrize("title", ["python", pytest.param("web", marks=PAGE)])
-def test_gate_holds(title: str, source: Any, write: Callable[..., Any]) -> None:
-    """Examples, edge cases and, for the page, other sizes: the boxes of the run."""
-    kept = write(title, source, number=8)
+@PAGE
+def test_gate_holds(source: Any, write: Callable[..., Any]) -> None:
+    """Examples, edge cases and other sizes: the boxes of the run."""
+    kept = write("web", source, number=8)
     assert kept.parity.agreement == 1
     assert kept.parity.max_abs_diff <= 1e-5
     assert kept.parity.to_json()["ap50_drop"] == 0

@@ -128,32 +128,6 @@ def test_the_loss_is_that_of_the_config(tmp_path: Path) -> None:
     np.testing.assert_allclose(objective.loss(padded, logits), [expected], rtol=1e-5)
 
 
-def test_combined_and_turned_images_are_the_same_again(tmp_path: Path) -> None:
-    """Four steps end as two and two in another loop that goes on from there, though images have four times the rows."""
-    import tensorflow as tf
-
-    from cnncli.engine.input_pipeline.feed import Chunk
-    from cnncli.engine.training.setup import make_step_loop
-
-    images, targets = rectangles()
-    plan = np.arange(32, dtype=np.int32).reshape(4, 8) % NUMBER
-    rates = np.full((4, 1), 0.003, np.float32)
-    made = config(tmp_path, "data.augmentation=[{Mosaic: {probability: 0.7}}, RandomRotate90]")
-    whole, first, second = (make_step_loop(made) for _ in range(3))
-    losses = whole.run(Chunk(tf.constant(images), tf.constant(targets), plan), rates, 0)
-    assert np.isfinite(losses).all()
-    first.run(Chunk(tf.constant(images), tf.constant(targets), plan[:2]), rates[:2], 0)
-    second.restore(first.state())
-    rest = second.run(Chunk(tf.constant(images), tf.constant(targets), plan[2:]), rates[2:], 2)
-    np.testing.assert_array_equal(rest, losses[2:])
-    ends = whole.state(), second.state()
-    assert {name: array.tobytes() for name, array in ends[0].items()} == {
-        name: array.tobytes() for name, array in ends[1].items()
-    }
-    batch = whole.batch(tf.constant(images[:8]), tf.constant(targets[:8]), tf.constant(0))
-    assert batch.targets.shape == (8, 4 * CAPACITY, 6)
-
-
 def test_samples_of_a_mosaic_have_its_boxes(tmp_path: Path) -> None:
     """The image itself comes first, with as many rows; those beyond its own objects are empty."""
     from cnncli.datasets.load import load as load_splits

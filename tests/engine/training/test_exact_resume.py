@@ -132,6 +132,7 @@ def test_resumed_detector_is_bit_identical(
     batch, steps_per_epoch = 12, 13  # the last batch has 4
     config = small_config(
         *(value.replace(BOXES, str(tmp_path / BOXES)) for value in VARIANTS_IN_ARCHIVES["streamed boxes"]),
+        "data.augmentation=[RandomFlip, Mosaic: {probability: 0.5}, RandomRotate90]",
         f"train={{epochs: 2, batch_size: {batch}, ema: 0.9, precision: mixed_bfloat16}}",
     )
     whole = train(config, tmp_path / "whole", Silence())
