@@ -11,7 +11,17 @@ from cnncli.config.starter import write_text
 from cnncli.datasets.boxes.starter import starter_for_boxes
 from cnncli.datasets.masks.starter import starter_for_masks
 from cnncli.datasets.scan import Watch
-from cnncli.datasets.starter_parts import MULTIPLE, fitted_size, halved, head, line, read_as, with_costs
+from cnncli.datasets.starter_parts import (
+    MULTIPLE,
+    fitted_size,
+    flips,
+    halved,
+    head,
+    kept_apart,
+    line,
+    read_as,
+    with_costs,
+)
 from cnncli.datasets.survey import BoxSurvey, MaskSurvey, Survey, survey
 from cnncli.plural import counted
 
@@ -71,25 +81,11 @@ def image_size(found: Survey) -> tuple[int, int]:
 def _data(found: Survey, size: tuple[int, int]) -> Iterator[str]:
     yield "data:"
     yield from read_as(found, size)
-    yield from _shares(found)
+    yield from kept_apart(found, *_held_out(found), of=" of each class")
     yield from _augmentation(found)
     if found.num_bad:
         bad = f"{counted(found.num_bad, 'file')} cannot be read; `cnn data` names them"
         yield line("  on_bad_image: skip", bad)
-
-
-def _shares(found: Survey) -> Iterator[str]:
-    """Yield which examples are kept from training."""
-    validation, test = _held_out(found)
-    if "test" not in found.splits:
-        if test:
-            yield line(f"  test: {test}", "share of each class kept from training: what cnn eval measures")
-        else:
-            yield line("  # test: 0.15", "with more images; until then: cnn eval latest --split validation")
-    if validation:
-        yield line(f"  validation: {validation}", "share of what is left of each class; it chooses the best epoch")
-    else:
-        yield line("  validation: validation", "the data's own split; it chooses the best epoch")
 
 
 def _held_out(found: Survey) -> tuple[float, float]:
@@ -102,12 +98,7 @@ def _held_out(found: Survey) -> tuple[float, float]:
 
 def _augmentation(found: Survey) -> Iterator[str]:
     yield line("  augmentation:", "random changes of the training images")
-    if found.mirrored:
-        named = ", ".join(found.mirrored[:3]) + (", …" if len(found.mirrored) > 3 else "")
-        yield f"    # No mirroring: what {flow(named)} mean may change with it, as digits, letters and directions do."
-        yield line("    # - RandomFlip: {mode: horizontal}", "where it does not")
-    else:
-        yield line("    - RandomFlip: {mode: horizontal}", "remove it where left and right matter, as in text")
+    yield from flips(found, "where left and right matter, as in text")
     yield "    - RandomTranslation: {height_factor: 0.1, width_factor: 0.1}"
 
 

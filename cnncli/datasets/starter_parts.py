@@ -103,18 +103,45 @@ def _colours(found: Survey) -> str:
     return "red, green and blue" + (f"; {found.num_grey:,} of the images are grey" if found.num_grey else "")
 
 
-def shares(found: Survey) -> Iterator[str]:
-    """Yield which examples are kept from training, where images have more than a class each."""
-    validation, test = _held_out(found)
+def kept_apart(found: Survey, validation: float, test: float, of: str = "") -> Iterator[str]:
+    """Yield which examples are kept from training.
+
+    Args:
+        found: The images.
+        validation: Share for validation; 0 where the data have such a split.
+        test: Share for the test; 0 where the data have such a split, or too few images for one.
+        of: What the shares are of, besides all images: " of each class".
+    """
     if "test" not in found.splits:
         if test:
-            yield line(f"  test: {test}", "share kept from training: what cnn eval measures")
+            yield line(f"  test: {test}", f"share{of} kept from training: what cnn eval measures")
         else:
             yield line("  # test: 0.15", "with more images; until then: cnn eval latest --split validation")
     if validation:
-        yield line(f"  validation: {validation}", "share of what is left; it chooses the best epoch")
+        yield line(f"  validation: {validation}", f"share of what is left{of}; it chooses the best epoch")
     else:
         yield line("  validation: validation", "the data's own split; it chooses the best epoch")
+
+
+def flips(found: Survey, matters: str) -> Iterator[str]:
+    """Yield the augmentation that mirrors images, commented out where that may change a class.
+
+    Args:
+        found: The images.
+        matters: Where left and right matter, in words.
+    """
+    if found.mirrored:
+        named = ", ".join(found.mirrored[:3]) + (", …" if len(found.mirrored) > 3 else "")
+        yield f"    # No mirroring: what {flow(named)} mean may change with it, as digits, letters and directions do."
+        yield line("    # - RandomFlip: {mode: horizontal}", "where it does not")
+    else:
+        yield line("    - RandomFlip: {mode: horizontal}", f"remove it {matters}")
+
+
+def shares(found: Survey) -> Iterator[str]:
+    """Yield which examples are kept from training, where images have more than a class each."""
+    validation, test = _held_out(found)
+    yield from kept_apart(found, validation, test)
     if validation or test:
         yield line("  # group: '^(.+)_[0-9]+'", "images of one film or patient belong on one side of the division")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from cnncli.config.dump import flow
 from cnncli.datasets.starter_parts import (
     MULTIPLE,
+    flips,
     halved,
     head,
     line,
@@ -76,12 +77,7 @@ def _data(found: BoxSurvey, size: tuple[int, int]) -> Iterator[str]:
     yield from _objects(found, size)
     yield from shares(found)
     yield line("  augmentation:", "random changes of the training images; boxes move with them")
-    if found.mirrored:
-        named = ", ".join(found.mirrored[:3]) + (", …" if len(found.mirrored) > 3 else "")
-        yield f"    # No mirroring: what {flow(named)} mean may change with it, as digits, letters and directions do."
-        yield line("    # - RandomFlip: {mode: horizontal}", "where it does not")
-    else:
-        yield line("    - RandomFlip: {mode: horizontal}", "remove it where left and right matter")
+    yield from flips(found, "where left and right matter")
     yield line("    - RandomScale: {factor: [0.75, 1.5]}", "smaller or larger, at a random place")
     yield "    - RandomBrightness: {factor: 0.1}"
     yield "    - RandomContrast: {factor: 0.2}"
