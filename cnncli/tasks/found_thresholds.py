@@ -22,6 +22,5 @@ def find_thresholds(run: Run, checkpoint: str, task: Task, classes: Sequence[str
         kept = find_evaluation(run, SPLIT, checkpoint)
         if kept is not None:
             checked(kept.document, task.pages.form, str(run.evaluation_file(SPLIT)), AGAIN)
-            found = task.thresholds(kept.document)
-            return found if found is None or kept.document["classes"] == list(classes) else None
+            return task.thresholds(kept.document) if kept.document["classes"] == list(classes) else None
     return None

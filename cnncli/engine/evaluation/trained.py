@@ -72,5 +72,7 @@ def load_trained(run: Run, checkpoint: str = "best") -> Trained:
     freeze_statistics(model)
     classes = tuple(run.passport()["classes"])
     task, name = get_task(config.task), state.path.name
-    detector, thresholds = find_detector(run, state, task), find_thresholds(run, name, task, classes)
+    detector = find_detector(run, state, task)
+    # Only objects have a score from which on they count; other tasks need not read an evaluation.
+    thresholds = find_thresholds(run, name, task, classes) if config.task_spec.reads_boxes else None
     return Trained(config, classes, model, Preprocessing(config.data), name, detector, thresholds)
