@@ -18,6 +18,7 @@ _LATER = {
     "on_bad_box": "error",
     "train_on_validation": False,
     "keep_proof": True,
+    "shards": 1,
     "dice": 0.0,
     "boundary": 0.0,
     "focal": 0.0,

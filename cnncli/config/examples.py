@@ -50,6 +50,7 @@ KEYS: dict[str, str] = {
     "train": "train: {epochs: 20, batch_size: 64, optimizer: {Adam: {learning_rate: 1e-3}}}",
     "train.epochs": "train: {epochs: 20}",
     "train.batch_size": "train: {batch_size: 64}",
+    "train.shards": "train: {batch_size: 64, shards: 8}",
     "train.accumulate": "train: {batch_size: 32, accumulate: 4}",
     "train.optimizer": "train: {optimizer: {SGD: {learning_rate: 0.1, momentum: 0.9}}}",
     "train.schedule": "train: {schedule: {CosineDecay: {warmup_epochs: 1}}}",

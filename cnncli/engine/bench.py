@@ -136,7 +136,8 @@ def _step_seconds(config: Config, loop: StepLoop) -> float:
     def run(steps: int) -> None:
         rows = np.resize(plan, (steps, size))
         # A rate of almost nothing keeps the weights finite on random images without skipping any work.
-        loop.run(Chunk(images, targets, rows), np.full((steps, len(loop.updates.base_rates)), 1e-12, np.float32), 0)
+        rates = np.full((steps, len(loop.updates.base_rates)), 1e-12, np.float32)
+        loop.run(Chunk(images, targets, rows, size), rates, 0)
 
     run(1)
     steps = max(1, round(SECONDS / _seconds(lambda: run(2), 2) * 2))

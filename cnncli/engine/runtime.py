@@ -20,7 +20,8 @@ from cnncli.runs.environment import variables, versions
 def configure(config: Config, recorded_threads: int | None = None) -> dict[str, Any]:
     """Set threads, precision and seed for `config`, and return the environment that results depend on.
 
-    The number of threads decides the order of floating-point sums, so it is pinned and recorded.
+    The number of threads decides the order of floating-point sums, so it is pinned and recorded; that of shards fixes
+    the order for any number of threads.
 
     Args:
         config: Of the run.
@@ -35,10 +36,13 @@ def configure(config: Config, recorded_threads: int | None = None) -> dict[str, 
     elif recorded_threads is not None:
         _check_recorded(recorded_threads)
     threads = config.train.threads or recorded_threads or available_threads()
-    threads = batch_halves.set_threads(threads, batch_halves.halves_for(config, threads))
+    if config.train.shards > 1:
+        threads = batch_halves.set_threads_for_shards(threads, config.train.shards)
+    else:
+        threads = batch_halves.set_threads(threads, batch_halves.halves_for(config, threads))
     keras.config.set_dtype_policy(config.train.precision)
     keras.utils.set_random_seed(config.seed)
-    return environment(threads)
+    return environment(threads if config.train.shards == 1 else None)
 
 
 def _check_recorded(threads: Any) -> None:
@@ -64,12 +68,16 @@ def choose_device(device: str) -> None:
         )
 
 
-def environment(threads: int) -> dict[str, Any]:
-    """Describe what bit-equal results depend on besides the config and the data."""
+def environment(threads: int | None) -> dict[str, Any]:
+    """Describe what bit-equal results depend on besides the config and the data.
+
+    Args:
+        threads: Of one operation at most; None where each has one, and their number changes nothing.
+    """
     return {
         "versions": versions(),
         "device": device_name(),
-        "threads": threads,
+        **({} if threads is None else {"threads": threads}),
         "parts": batch_halves.number(),
         "cpu_features": cpu_features(),
         "variables": variables(),

@@ -41,6 +41,8 @@ class BatchNormalization(Affine):
         epsilon: Added to the variance.
         center: Whether there is a learned offset beta.
         scale: Whether there is a learned factor gamma.
+        synchronized: Where batches are computed in shards (train.shards), whether the statistics are those of the whole
+            batch; else each shard has its own.
 
     Parameters: 2 · channels trainable (gamma, beta), 2 · channels not trainable (moving mean and variance).
     Example: BatchNormalization().num_params((8, 8, 16)) == 64
@@ -53,6 +55,7 @@ class BatchNormalization(Affine):
     momentum: Annotated[float, Field(ge=0, le=1)] = 0.99
     moving_mean_initializer: InitializerArgument = Zeros()
     moving_variance_initializer: InitializerArgument = Ones()
+    synchronized: bool = False
 
     def arrays(self, input_shape: Shape) -> tuple[Weight, ...]:
         """Return gamma, beta and the running means."""

@@ -245,7 +245,7 @@ def _train(config: Config) -> str | None:
     images = tf.constant(rng.integers(0, 256, (2 * BATCH, *config.input_shape), np.uint8))
     plan = np.arange(2 * BATCH, dtype=np.int32).reshape(2, BATCH)
     labels = tf.constant(rng.integers(0, 10, 2 * BATCH), tf.int32)
-    losses = loop.run(Chunk(images, labels, plan), np.full((2, 1), 1e-3, np.float32), 0)
+    losses = loop.run(Chunk(images, labels, plan, BATCH), np.full((2, 1), 1e-3, np.float32), 0)
     return None if len(losses) == 2 else f"FAILED loss or gradient not finite after {len(losses)} steps"
 
 

@@ -17,6 +17,7 @@ from cnncli.layers.graph import Node, shapes
 from cnncli.resources import MOST_THREADS
 
 Positive = Annotated[int, Field(ge=1)]
+MOST_SHARDS = 1024
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Pixels = Annotated[int, Field(ge=1, le=2**16)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=100)]
@@ -365,11 +366,24 @@ class StartFrom(Section):
     )
 
 
+def _power_of_two(number: int) -> int:
+    if number & (number - 1):
+        raise PydanticCustomError("power_of_two", "expected a power of two: 1, 2, 4, 8, …")
+    return number
+
+
+PowerOfTwo = Annotated[int, Field(ge=1, le=MOST_SHARDS), AfterValidator(_power_of_two)]
+
+
 class Train(Section):
     """How to train the weights."""
 
     epochs: Positive = Field(default=10, description="Number of passes over the training examples.")
     batch_size: Positive = Field(default=128, description="Examples in one step.")
+    shards: PowerOfTwo = Field(
+        default=1,
+        description="Parts of a batch with gradients of their own, added up in one order by any number of workers.",
+    )
     accumulate: Positive = Field(
         default=1, description="Gradient accumulation: steps whose gradients are averaged into one update."
     )

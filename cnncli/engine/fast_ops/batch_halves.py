@@ -22,6 +22,9 @@ from cnncli.layers.normalization import BatchNormalization
 MOST = 2
 """Parts at most: each is traced and compiled by itself."""
 
+MOST_OF_SHARDS = 4
+"""Parts at most in which a network trained in shards predicts: each operation has one thread there."""
+
 SMALL_STEP = 300e6
 """Multiply-accumulate operations of a step's forward pass up to which a network is small."""
 
@@ -35,13 +38,35 @@ def halves_for(config: Config, threads: int) -> int:
     return min(MOST, threads)
 
 
+_parts_of_shards: int | None = None
+"""In how many parts batches are predicted where they are trained in shards; None elsewhere."""
+
+
 def set_threads(threads: int, parts: int) -> int:
     """Give every part its share of the threads; return the number of threads that TensorFlow has in the end.
 
     TensorFlow fixes its pools at the first operation: a second run in one process keeps them.
     """
+    global _parts_of_shards
+    _parts_of_shards = None
+    return _set(threads, threads // parts)
+
+
+def set_threads_for_shards(threads: int, shards: int) -> int:
+    """Give every operation one thread, so that no number of threads changes a bit; return their number in the end.
+
+    Args:
+        threads: Number of shards that are computed at the same time.
+        shards: Of a batch.
+    """
+    global _parts_of_shards
+    _parts_of_shards = min(shards, MOST_OF_SHARDS)
+    return _set(threads, 1)
+
+
+def _set(threads: int, threads_of_an_operation: int) -> int:
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads // parts)
+        tf.config.threading.set_intra_op_parallelism_threads(threads_of_an_operation)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     except RuntimeError:
         return tf.config.threading.get_inter_op_parallelism_threads() or threads
@@ -50,6 +75,8 @@ def set_threads(threads: int, parts: int) -> int:
 
 def number() -> int:
     """Return the number of parts that TensorFlow's threads were set for."""
+    if _parts_of_shards is not None:
+        return _parts_of_shards
     intra = tf.config.threading.get_intra_op_parallelism_threads()
     inter = tf.config.threading.get_inter_op_parallelism_threads()
     return min(MOST, max(1, inter // intra)) if intra else 1

@@ -6,10 +6,40 @@ Keras writes it out as a dozen operations on float32 values. A training step of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+
+class Measured(NamedTuple):
+    """A statistic that a layer measured in a batch.
+
+    Attributes:
+        moving: The layer's variable that keeps a moving mean of it.
+        momentum: Share of that which stays at each step.
+        value: What was measured, (channels,).
+    """
+
+    moving: Any
+    momentum: float
+    value: tf.Tensor
+
+
+_collected: ContextVar[list[Measured] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def statistics_collected(into: list[Measured]) -> Iterator[None]:
+    """Put what layers measure into a list while a block is traced, and leave their moving statistics alone."""
+    token = _collected.set(into)
+    try:
+        yield
+    finally:
+        _collected.reset(token)
 
 
 def replace_call(layer: Any) -> None:
@@ -38,6 +68,10 @@ def _normalize(layer: Any, otherwise: Any, inputs: Any, training: bool | None = 
     # The operation returns the variance of a sample, n / (n - 1) times the one that Keras keeps a mean of.
     number = tf.cast(tf.size(images) // channels, tf.float32)
     variance = result.batch_variance * (number - 1.0) / number
+    collected = _collected.get()
     for moving, measured in ((layer.moving_mean, result.batch_mean), (layer.moving_variance, variance)):
-        moving.assign(moving * layer.momentum + measured * (1.0 - layer.momentum))
+        if collected is None:
+            moving.assign(moving * layer.momentum + measured * (1.0 - layer.momentum))
+        else:
+            collected.append(Measured(moving, layer.momentum, measured))
     return result.y if images is inputs else tf.reshape(result.y, tf.shape(inputs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from cnncli.datasets.splits import Split
 from cnncli.datasets.targets import Targets
 from cnncli.engine.input_pipeline.decoder import AHEAD_BYTES, Decoder, FileImages
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
+from cnncli.engine.input_pipeline.share import Share
 from cnncli.engine.input_pipeline.targets_ahead import targets_ahead
 
 
@@ -35,18 +37,29 @@ def even(num_examples: int, limit: int) -> np.ndarray:
     return np.linspace(0, num_examples - 1, min(limit, num_examples)).astype(np.int32)
 
 
+WHOLE = Share()
+"""The share of a process that has every batch to itself."""
+
+
 class Chunk(NamedTuple):
     """Batches of one size, to be run without a word from Python.
 
     Attributes:
         images: uint8 tensor (examples, height, width, channels).
         targets: What the network should answer, a tensor (examples, …) as the task's objective takes it.
-        plan: int32 array (batches, batch size): indices into `images` and `targets`.
+        plan: int32 array (batches, rows): indices into `images` and `targets`, of the rows that this worker computes.
+        batch_size: Examples of each whole batch, of all workers.
     """
 
     images: tf.Tensor
     targets: tf.Tensor
     plan: np.ndarray
+    batch_size: int
+
+    @property
+    def num_examples(self) -> int:
+        """Number of examples of all its batches, of all workers."""
+        return len(self.plan) * self.batch_size
 
 
 class Feed(Protocol):
@@ -92,13 +105,16 @@ def to_memory(split: Split, preprocessing: Preprocessing) -> Examples:
 class MemoryFeed:
     """A split held as one uint8 tensor; a batch is gathered from it by index."""
 
-    def __init__(self, split: Split, preprocessing: Preprocessing, seed: int, batch_size: int) -> None:
+    def __init__(
+        self, split: Split, preprocessing: Preprocessing, seed: int, batch_size: int, share: Share = WHOLE
+    ) -> None:
         examples = to_memory(split, preprocessing)
         self.images = examples.images
         self.targets = tf.constant(examples.targets.fit(preprocessing.data))
         self.num_examples = len(split)
         self._seed = seed
         self._batch_size = batch_size
+        self._share = share
         self._epoch = -1
         self._order = np.empty(0, np.int32)
 
@@ -110,7 +126,8 @@ class MemoryFeed:
         rest = self._order[first_batch * size : (first_batch + max_batches) * size]
         whole = len(rest) // size
         plan = rest[: whole * size].reshape(whole, size) if whole else rest[None]
-        return Chunk(self.images, self.targets, plan)
+        batch_size = plan.shape[1]
+        return Chunk(self.images, self.targets, plan[:, self._share.rows(batch_size)], batch_size)
 
     def first_batch(self) -> Chunk:
         """Return the batch of the run's first step."""
@@ -136,13 +153,14 @@ class StreamFeed:
         decoder: Of these files.
         seed: Of the run.
         batch_size: Examples a step.
+        share: The rows of every batch that are decoded.
     """
 
-    def __init__(self, split: Split, decoder: Decoder, seed: int, batch_size: int) -> None:
+    def __init__(self, split: Split, decoder: Decoder, seed: int, batch_size: int, share: Share = WHOLE) -> None:
         self.num_examples = len(split)
         self._decoder = decoder
         self._targets, self._data = split.targets, decoder.data
-        self._seed, self._batch_size = seed, batch_size
+        self._seed, self._batch_size, self._share = seed, batch_size, share
         self._place = (-1, -1)
         self._order = np.empty(0, np.int32)
         self._batches: Iterator[tf.Tensor] = iter(())
@@ -153,22 +171,38 @@ class StreamFeed:
         size = self._batch_size
         if (epoch, first_batch) != self._place:
             self._order = epoch_order(self._seed, epoch, self.num_examples)
-            rest = self._order[first_batch * size :]
-            self._batches = self._decoder.batches(rest, size)
-            self._fitted = targets_ahead(self._targets, self._data, rest, size, self._decoder.batches_ahead(size))
+            self._enter(self._order[first_batch * size :])
         whole = self.num_examples // size - first_batch
         count = max(1, min(max_batches, whole, AHEAD_BYTES // (size * self._decoder.image_bytes)))
         batches = [next(self._batches) for _ in range(count)]
         images = batches[0] if count == 1 else tf.concat(batches, axis=0)
         targets = np.concatenate([next(self._fitted) for _ in range(count)])
         self._place = (epoch, first_batch + count)
-        return _chunk(images, targets, count)
+        return _chunk(images, targets, count, size if whole > 0 else self.num_examples % size)
+
+    def _enter(self, rest: npt.NDArray[np.int32]) -> None:
+        """Begin to decode this worker's rows of the batches that are left of an epoch."""
+        parts = [(rest, self._batch_size)] if self._share.is_whole else self._rows_of(rest)
+        ahead = self._decoder.batches_ahead(self._batch_size)
+        self._batches = chain.from_iterable(self._decoder.batches(order, size) for order, size in parts)
+        self._fitted = chain.from_iterable(
+            targets_ahead(self._targets, self._data, order, size, ahead) for order, size in parts
+        )
+
+    def _rows_of(self, rest: npt.NDArray[np.int32]) -> list[tuple[npt.NDArray[np.int32], int]]:
+        """Return the rows of whole batches one after the other and how many each has; then those of a smaller one."""
+        size, whole = self._batch_size, len(rest) // self._batch_size
+        batches, last = rest[: whole * size].reshape(whole, size), rest[whole * size :]
+        parts = [batches[:, self._share.rows(size)].reshape(-1), last[self._share.rows(len(last))]]
+        rows = [len(parts[0]) // max(whole, 1), len(parts[1])]
+        return [(part, count) for part, count in zip(parts, rows, strict=True) if count]
 
     def first_batch(self) -> Chunk:
         """Return the batch of the run's first step, decoded now and no image beyond it."""
-        indices = epoch_order(self._seed, 0, self.num_examples)[: self._batch_size]
+        batch = epoch_order(self._seed, 0, self.num_examples)[: self._batch_size]
+        indices = batch[self._share.rows(len(batch))]
         targets = self._targets.take(indices.astype(np.int64)).fit(self._data)
-        return _chunk(next(self._decoder.batches(indices, len(indices))), targets, 1)
+        return _chunk(next(self._decoder.batches(indices, len(indices))), targets, 1, len(batch))
 
     def sample(self, limit: int) -> tf.Tensor:
         """Return images spread evenly over the split, decoded now."""
@@ -176,19 +210,22 @@ class StreamFeed:
         return tf.constant(np.concatenate(list(self._decoder.batches(indices, _BLOCK))))
 
 
-def _chunk(images: tf.Tensor, targets: npt.NDArray[Any], count: int) -> Chunk:
+def _chunk(images: tf.Tensor, targets: npt.NDArray[Any], count: int, batch_size: int) -> Chunk:
     """Return `count` batches that follow each other."""
-    return Chunk(images, tf.constant(targets), np.arange(len(images), dtype=np.int32).reshape(count, -1))
+    plan = np.arange(len(images), dtype=np.int32).reshape(count, -1)
+    return Chunk(images, tf.constant(targets), plan, batch_size)
 
 
-def make_feed(split: Split, preprocessing: Preprocessing, seed: int, batch_size: int) -> Feed:
-    """Return a feed of a training split: from memory where it fits, else from its files."""
+def make_feed(
+    split: Split, preprocessing: Preprocessing, seed: int, batch_size: int, share: Share = WHOLE
+) -> Feed:
+    """Return a feed of a training split, or of a worker's share: from memory where it fits, else from its files."""
     if not isinstance(split.images, Files):
-        return MemoryFeed(split, preprocessing, seed, batch_size)
+        return MemoryFeed(split, preprocessing, seed, batch_size, share)
     decoder = Decoder(split.images, preprocessing)
     if fits(decoder, split.targets.fitted_bytes(decoder.data)):
-        return MemoryFeed(in_memory(split, decoder), preprocessing, seed, batch_size)
-    return StreamFeed(split, decoder, seed, batch_size)
+        return MemoryFeed(in_memory(split, decoder), preprocessing, seed, batch_size, share)
+    return StreamFeed(split, decoder, seed, batch_size, share)
 
 
 def fits(decoder: Decoder, target_bytes: int = 0) -> bool:

@@ -28,11 +28,18 @@ def build(config: Config) -> keras.Model:
     config is left to the loss and to the predictions, where it can be computed without overflow. Of several
     outputs it returns each by its name, as it is.
     """
-    several = len(config.outputs) > 1
-    nodes = config.nodes if several else logits_nodes(config.nodes)
-    model = build_network(nodes, config.input_shape, config.seed, config.outputs if several else None)
+    nodes, ends = end_nodes(config)
+    model = build_network(nodes, config.input_shape, config.seed, ends if len(ends) > 1 else None)
     freeze(config.train, model)
     return model
+
+
+def end_nodes(config: Config) -> tuple[Sequence[Node], Mapping[str, int]]:
+    """Return the nodes of a config's network that ends in logits, and which ones are its outputs, by name."""
+    if len(config.outputs) > 1:
+        return config.nodes, config.outputs
+    nodes = logits_nodes(config.nodes)
+    return nodes, {"output": len(nodes) - 1}
 
 
 def logits_nodes(nodes: Sequence[Node]) -> tuple[Node, ...]:

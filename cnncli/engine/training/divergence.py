@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from cnncli.engine.training.step_loop import Batch, StepLoop
+from cnncli.engine.training.shards import Batch
+from cnncli.engine.training.step_loop import StepLoop
 from cnncli.errors import CnnError, RunError
 from cnncli.files import durable
 from cnncli.runs.run import Run

@@ -67,7 +67,7 @@ def _take_steps(setup: Setup, number: int) -> tuple[float, int]:
             f"the training diverges: a loss or gradient of step {len(losses) + 1} is not finite",
             "Lower the optimizer's learning_rate, add warmup_epochs to the schedule, or set train.clip_norm: 1.0.",
         )
-    return seconds, chunk.plan.shape[1]
+    return seconds, chunk.batch_size
 
 
 def _validation_seconds(setup: Setup) -> float:

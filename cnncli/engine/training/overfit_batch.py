@@ -98,7 +98,8 @@ class _Batch:
         if number < 1:
             return True
         plan = np.tile(self._row, (number, 1))
-        losses = self._loop.run(Chunk(self.images, self.targets, plan), np.repeat(self._rate, number, axis=0), 0)
+        chunk = Chunk(self.images, self.targets, plan, len(self._row))
+        losses = self._loop.run(chunk, np.repeat(self._rate, number, axis=0), 0)
         return len(losses) == number
 
     def _step(self) -> dict[str, float]:

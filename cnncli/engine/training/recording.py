@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,7 +34,7 @@ class Recording:
     def __init__(self, run: Run, setup: Setup) -> None:
         self.run = run
         self._setup = setup
-        self._writes = setup.strategy.is_writer
+        self._writes = setup.strategy.is_chief
         self._clock = CheckpointClock(setup.config.train.checkpoint)
         self._saved: Progress | None = None
         self._detector: OodDetector | None = None
@@ -80,12 +79,11 @@ class Recording:
 
     def steps_left(self, progress: Progress) -> int:
         """Return the number of steps until the next one that must be saved."""
-        return self._clock.steps_left(progress.step) if self._writes else sys.maxsize
+        return self._clock.steps_left(progress.step)
 
-    def steps_done(self, progress: Progress) -> None:
-        """Save the state within an epoch if the config says so."""
-        if self._clock.is_due(progress.step):
-            self.save(progress)
+    def is_save_due(self, progress: Progress) -> bool:
+        """Say whether the config wants the state saved within an epoch, after the steps taken so far."""
+        return self._saved != progress and progress.batch > 0 and self._clock.is_due(progress.step)
 
     def epoch_done(
         self,

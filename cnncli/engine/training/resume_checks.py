@@ -13,7 +13,7 @@ from cnncli.plural import counted
 SAME = {"seed": "seed", "data": "data", "nodes": "model"}
 """Parts of a config, and their keys, that make it another experiment when they change."""
 
-SAME_IN_TRAIN = ("batch_size", "precision", "accumulate", "threads")
+SAME_IN_TRAIN = ("batch_size", "shards", "precision", "accumulate", "threads")
 """Keys of `train` that a checkpoint in the middle of an epoch cannot outlive."""
 
 
@@ -36,7 +36,7 @@ def refuse_other_experiment(before: Config, after: Config) -> None:
 
 def environment_changes(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """Yield one line for each part of the environment that makes bit-equal results impossible."""
-    flat_before, flat_now = _flat(recorded), _flat(now)
+    flat_before, flat_now = facts(recorded), facts(now)
     for name in flat_now:
         if name in flat_before and flat_before[name] != flat_now[name]:
             yield f"{name} was {flat_before[name]} and is {flat_now[name]}: this run is no longer bit-exact"
@@ -86,7 +86,8 @@ def _rate(config: Config, progress: Progress, steps_per_epoch: int) -> float:
     return config.train.schedule.rate(base, step, steps_per_epoch, config.train.epochs)
 
 
-def _flat(environment: Mapping[str, Any]) -> dict[str, str]:
+def facts(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Return what bits depend on, by name, as text."""
     versions = {name: str(value) for name, value in environment.get("versions", {}).items()}
     others = ("device", "threads", "parts", "cpu_features")
     arithmetic = {

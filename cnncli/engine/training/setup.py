@@ -17,7 +17,7 @@ from cnncli.engine.network.model import build
 from cnncli.engine.network.transfer import take_weights
 from cnncli.engine.tasks.objective import make_objective
 from cnncli.engine.training.step_loop import StepLoop
-from cnncli.engine.training.strategy import Strategy, make_strategy
+from cnncli.engine.training.strategy import OneProcess, Strategy
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.find import evaluated_weights
 
@@ -55,15 +55,20 @@ class Setup:
     strategy: Strategy
 
     @classmethod
-    def of(cls, config: Config, splits: Splits) -> Setup:
+    def of(cls, config: Config, splits: Splits, strategy: Strategy | None = None) -> Setup:
         """Build all that training a config takes; what the network takes from the examples comes with `begin`.
+
+        Args:
+            config: The experiment.
+            splits: Its examples.
+            strategy: How several processes share the work; by default this one does it all.
 
         Raises:
             CnnError: If the config names something that the examples do not have.
         """
-        strategy = make_strategy()
+        strategy = strategy or OneProcess.of(config)
         loop = make_step_loop(config, splits, strategy)
-        feed = make_feed(splits.train, loop.preprocessing, config.seed, config.train.batch_size)
+        feed = make_feed(splits.train, loop.preprocessing, config.seed, config.train.batch_size, strategy.share)
         return cls(config, splits, loop, feed, strategy)
 
     @property

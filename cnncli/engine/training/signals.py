@@ -59,6 +59,10 @@ class StopRequest:
         self._thread.join()
         self._heard.close()
 
+    def hear(self, number: int) -> None:
+        """Take a signal that another worker got for one of this process."""
+        self.signal = self.signal or signal.Signals(number)
+
     def _remember(self, number: int, _: FrameType | None) -> None:
         self.signal = self.signal or signal.Signals(number)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -16,9 +17,11 @@ from cnncli.engine.input_pipeline.augmentation import Augmentation
 from cnncli.engine.input_pipeline.feed import Chunk
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.network.variables import assign, model_variables
-from cnncli.engine.tasks.objective import Objective
+from cnncli.engine.tasks.objective import Objective, Sums
 from cnncli.engine.training.optimizer import Updates
+from cnncli.engine.training.shards import Batch, Contribution, Examples, Learner, Shards
 from cnncli.engine.training.strategy import OneProcess, Strategy
+from cnncli.engine.training.synchronized_shards import SynchronizedShards, is_synchronized
 from cnncli.errors import CnnError
 
 PENALTY_SUM = "epoch/penalty_sum"
@@ -43,14 +46,6 @@ class Means(NamedTuple):
         """Return those that are known."""
         known = {"loss": self.loss, **self.metrics, "regularization_loss": self.regularization_loss}
         return {name: value for name, value in known.items() if value is not None}
-
-
-class Batch(NamedTuple):
-    """What a step learns from: float32 inputs, what the loss compares with, and the targets before any mixing."""
-
-    inputs: tf.Tensor
-    targets: tf.Tensor
-    unmixed: tf.Tensor
 
 
 class StepLoop:
@@ -79,7 +74,7 @@ class StepLoop:
         self._forward = model.call if of_parts else row_folding.forward(model)
         self.preprocessing = preprocessing
         self.objective = objective
-        self._strategy = strategy or OneProcess()
+        self._strategy = strategy or OneProcess.of(config)
         self._augmentation = Augmentation(config.data.augmentation, objective)
         self._seed = config.seed
         # The threads may be set for another network of this process: this one's means must be over whole batches.
@@ -95,17 +90,26 @@ class StepLoop:
         self._penalty_sum = tf.Variable(0.0, dtype=tf.float64, name="penalty_sum") if model.losses else None
         if self._penalty_sum is not None:
             self._sums.append(self._penalty_sum)
+        self._num_shards = config.train.shards
+        if self._num_shards > 1:
+            learner = Learner(self._prepare, self._forward, objective.loss, self._counted)
+            if any(map(is_synchronized, model.layers)):
+                self._shards: Shards = SynchronizedShards(config, model, learner, self.updates, self._strategy)
+            else:
+                self._shards = Shards(model, learner, self.updates, self._strategy.share, config.seed)
         targets = objective.target_spec
-        self._run = tf.function(
-            self._steps,
-            input_signature=[
-                tf.TensorSpec([None, None, None, None], tf.uint8),
-                tf.TensorSpec([None, *targets.shape[1:]], targets.dtype),
-                tf.TensorSpec([None, None], tf.int32),
-                tf.TensorSpec([None, None], tf.float32),
-                tf.TensorSpec([], tf.int32),
-            ],
-        )
+        signature = [
+            tf.TensorSpec([None, None, None, None], tf.uint8),
+            tf.TensorSpec([None, *targets.shape[1:]], targets.dtype),
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None, None], tf.float32),
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([], tf.int32),
+        ]
+        self._run = {
+            some_empty: tf.function(partial(self._steps, some_empty), input_signature=signature)
+            for some_empty in (False, True)
+        }
 
     def run(self, chunk: Chunk, rates: np.ndarray, first_step: int) -> np.ndarray:
         """Take one step for every batch of `chunk`.
@@ -123,22 +127,31 @@ class StepLoop:
             CnnError: If the memory does not suffice.
         """
         try:
-            losses = self._run(
-                chunk.images,
-                chunk.targets,
-                tf.constant(chunk.plan),
-                tf.constant(rates, tf.float32),
-                tf.constant(first_step, tf.int32),
-            )
+            with self._strategy.watched():
+                losses = self._run[chunk.batch_size < self._num_shards](
+                    chunk.images,
+                    chunk.targets,
+                    tf.constant(chunk.plan),
+                    tf.constant(rates, tf.float32),
+                    tf.constant(first_step, tf.int32),
+                    tf.constant(chunk.batch_size, tf.int32),
+                )
         except tf.errors.ResourceExhaustedError as error:
             raise CnnError(
-                f"out of memory for a step of {chunk.plan.shape[1]} examples",
+                f"out of memory for a step of {chunk.batch_size} examples",
                 "Lower train.batch_size; train.accumulate accumulates the gradients of several steps.",
             ) from error
         return np.asarray(losses)
 
     def _steps(
-        self, images: tf.Tensor, targets: tf.Tensor, plan: tf.Tensor, rates: tf.Tensor, first_step: tf.Tensor
+        self,
+        some_empty: bool,
+        images: tf.Tensor,
+        targets: tf.Tensor,
+        plan: tf.Tensor,
+        rates: tf.Tensor,
+        first_step: tf.Tensor,
+        batch_size: tf.Tensor,
     ) -> tf.Tensor:
         images = tf.ensure_shape(images, [None, *self.model.input_shape[1:]])
         num_steps = tf.shape(plan)[0]
@@ -147,9 +160,12 @@ class StepLoop:
             return finite & (done < num_steps)
 
         def step(done: tf.Tensor, finite: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, ...]:
-            indices = plan[done]
-            batch = self.batch(tf.gather(images, indices), tf.gather(targets, indices), first_step + done)
-            loss, finite = self._step(batch, rates[done])
+            indices, number = plan[done], first_step + done
+            examples = tf.gather(images, indices), tf.gather(targets, indices)
+            if self._num_shards > 1:
+                loss, finite = self._sharded_step(examples, number, batch_size, rates[done], some_empty)
+            else:
+                loss, finite = self._step(self.batch(*examples, number), rates[done])
             return done + tf.cast(finite, tf.int32), finite, losses.write(done, loss)
 
         losses = tf.TensorArray(tf.float32, size=num_steps, element_shape=[])
@@ -157,12 +173,25 @@ class StepLoop:
         done, _, losses = tf.while_loop(more, step, state, parallel_iterations=1)
         return losses.stack()[:done]
 
-    def batch(self, images: tf.Tensor, targets: tf.Tensor, step: tf.Tensor) -> Batch:
-        """Return what step `step` (from 0) makes of uint8 images and their targets: scaled, augmented."""
+    def batch(self, images: tf.Tensor, targets: tf.Tensor, step: tf.Tensor, batch_size: int | None = None) -> Batch:
+        """Return what step `step` (from 0) makes of uint8 images and their targets: scaled, augmented.
+
+        Args:
+            images: A batch, or this worker's rows of it.
+            targets: Of these images.
+            step: Number of the step, int32.
+            batch_size: Examples of the whole batch; by default as many as there are images.
+        """
+        if self._num_shards > 1:
+            return self._shards.batch((images, targets), step, batch_size or len(images))
+        return self._prepare(images, targets, tf.stack([self._seed, step]))
+
+    def _prepare(self, images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor) -> Batch:
+        """Return scaled and augmented images and their targets, from a seed, int32 (2,)."""
         inputs = self.preprocessing.to_float(images)
         if not self._augmentation:
             return Batch(inputs, targets, targets)
-        return Batch(*self._augmentation(inputs, targets, tf.stack([self._seed, step])), targets)
+        return Batch(*self._augmentation(inputs, targets, seed), targets)
 
     # A function of its own inside the loop: in a loop's graph, with its cycles, TensorFlow may come to the gradient of
     # a max-pooling before the max-pooling, and then leaves it a kernel several times slower: in one process of twelve.
@@ -178,29 +207,62 @@ class StepLoop:
             loss = tf.reduce_mean(losses) + penalty
             scaled = self.updates.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in self.updates.variables])
-        gradients = self._strategy.add_up(gradients)
-        finite = tf.math.is_finite(loss)
-        if self._guards_gradients:
-            finite &= tf.math.is_finite(tf.linalg.global_norm(gradients))
-        finite = self._strategy.agree(finite)
 
         def apply() -> tf.Tensor:
             self.updates.apply(gradients, rates)
-            self._count(batch, outputs, losses, penalty)
+            number = tf.shape(batch.unmixed, tf.int64)[0]
+            self._count(tf.reduce_sum(losses), self._counted(batch, outputs), penalty, number)
             return tf.constant(True)
 
-        return loss, tf.cond(finite, apply, lambda: tf.constant(False))
+        return loss, tf.cond(self._are_finite(loss, gradients), apply, lambda: tf.constant(False))
 
-    def _count(self, batch: Batch, outputs: Any, losses: tf.Tensor, penalty: tf.Tensor) -> None:
-        """Add a batch to the epoch's sums."""
-        number = tf.shape(batch.unmixed, tf.int64)[0]
+    @tf.function(experimental_attributes={"_noinline": True})
+    def _sharded_step(
+        self, examples: Examples, step: tf.Tensor, batch_size: tf.Tensor, rates: tf.Tensor, some_empty: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Take one step as `_step` does, from the contributions of all workers' shards."""
+        own = self._shards.contribution(examples, step, batch_size, some_empty)
+        total: Contribution = self._strategy.add_up(own)
+        penalty, gradients = self._with_penalty(total.gradients)
+        loss = total.loss_sum / tf.cast(batch_size, tf.float32) + penalty
+
+        def apply() -> tf.Tensor:
+            self.updates.apply(gradients, rates)
+            for (moving, momentum), measured in zip(self._shards.moving, total.statistics, strict=True):
+                moving.assign(moving * momentum + measured * (1.0 - momentum))
+            self._count(total.loss_sum, total.sums, penalty, tf.cast(batch_size, tf.int64))
+            return tf.constant(True)
+
+        return loss, tf.cond(self._are_finite(loss, gradients), apply, lambda: tf.constant(False))
+
+    def _with_penalty(self, gradients: list[tf.Tensor]) -> tuple[tf.Tensor | float, list[tf.Tensor]]:
+        """Return what the regularizers add to the loss, and gradients with theirs."""
+        if not self.model.losses:
+            return 0.0, gradients
+        with tf.GradientTape() as tape:
+            penalty = sum(self.model.losses)
+            scaled = self.updates.scale_loss(penalty)
+        own = tape.gradient(
+            scaled, [variable.value for variable in self.updates.variables], unconnected_gradients="zero"
+        )
+        return penalty, [gradient + added for gradient, added in zip(gradients, own, strict=True)]
+
+    def _are_finite(self, loss: tf.Tensor, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+        finite = tf.math.is_finite(loss)
+        return finite & tf.math.is_finite(tf.linalg.global_norm(gradients)) if self._guards_gradients else finite
+
+    def _counted(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
+        """Return what the objective counts in a batch, by name."""
         targets = batch.targets if batch.targets.dtype == self.objective.target_spec.dtype else batch.unmixed
-        counted = self.objective.sums(targets, outputs)
-        totals = [tf.cast(tf.reduce_sum(losses), tf.float64), *(counted[name] for name in self._task_sums), number]
+        return dict(self.objective.sums(targets, outputs))
+
+    def _count(self, loss_sum: tf.Tensor, counted: Sums, penalty: tf.Tensor | float, number: tf.Tensor) -> None:
+        """Add a batch to the epoch's sums."""
+        totals = [loss_sum, *(counted[name] for name in self._task_sums), number]
         if self._penalty_sum is not None:
             totals.append(tf.cast(penalty, tf.float64) * tf.cast(number, tf.float64))
-        for variable, total in zip(self._sums, self._strategy.add_up(totals), strict=True):
-            variable.assign_add(total)
+        for variable, total in zip(self._sums, totals, strict=True):
+            variable.assign_add(tf.cast(total, variable.dtype))
 
     def non_finite_layer(self) -> str | None:
         """Return the first layer with a weight or moving statistic that is not finite, if there is one.

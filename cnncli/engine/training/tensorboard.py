@@ -178,7 +178,7 @@ def first_images(setup: Setup) -> npt.NDArray[np.uint8]:
     chunk = setup.feed.first_batch()
     images, targets = (tf.gather(all_of_them, chunk.plan[0]) for all_of_them in (chunk.images, chunk.targets))
     # The whole batch is augmented: what is drawn depends on an image's place in it, and mixing on the others.
-    seen = setup.loop.batch(images, targets, tf.constant(0)).inputs
+    seen = setup.loop.batch(images, targets, tf.constant(0), chunk.batch_size).inputs
     return grid_pixels(np.asarray(seen[:MOST_IMAGES], np.float32), IMAGES_ACROSS)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,18 +17,21 @@ from cnncli.engine.arithmetic import arithmetic
 from cnncli.engine.evaluation import proof_examples
 from cnncli.engine.runtime import configure
 from cnncli.engine.training import resume_checks
+from cnncli.engine.training.job import Job, job_of_chief, tell_workers
 from cnncli.engine.training.recording import Recording
 from cnncli.engine.training.setup import Setup
 from cnncli.engine.training.signals import StopRequest
+from cnncli.engine.training.strategy import OneProcess, Strategy, WorkerLostError
 from cnncli.engine.training.trainer import Trainer
 from cnncli.errors import CnnError, DataError, RunError
 from cnncli.report.resolved import origins
 from cnncli.report.tables import summary_text
 from cnncli.resources import warned_of_processor_limit
 from cnncli.runs.checkpoint import Checkpoint
-from cnncli.runs.events import Listener, told_if_slow
+from cnncli.runs.events import Listener, Silence, told_if_slow
 from cnncli.runs.find import find, find_checkpoint
 from cnncli.runs.run import Run
+from cnncli.workers import parent
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,13 @@ class Result:
         return document
 
 
-def train(config: Config, runs_dir: Path, listener: Listener, splits: Splits | None = None) -> Result:
+def train(
+    config: Config,
+    runs_dir: Path,
+    listener: Listener,
+    splits: Splits | None = None,
+    strategy: Strategy | None = None,
+) -> Result:
     """Train a new run of `config` under `runs_dir`.
 
     Args:
@@ -66,31 +75,38 @@ def train(config: Config, runs_dir: Path, listener: Listener, splits: Splits | N
         runs_dir: Folder of all runs.
         listener: Hears of progress.
         splits: The config's examples, where they are loaded already.
+        strategy: How several processes share the work, this one being the chief; by default this one does it all.
 
     Raises:
         CnnError: If the data are missing, or training diverges; what was reached is kept.
     """
     settings = configure(config)
+    strategy = strategy or OneProcess.of(config)
+    strategy.divide(config.train.shards)
     if splits is None:
         with told_if_slow(listener.noted, _reading(config)):
             splits = load_splits(config)
     source = _source(config, runs_dir)
     run = Run.create(runs_dir, config.name, dump(config), _begun(config, settings))
     with run.lock(), _failure_recorded(run):
+        parent.report_run(run.path)
         run.write_json(run.origins_file, origins(config))
-        trainer = _trainer(run, config, splits, listener)
+        _record_differences(run, 0, strategy.differences)
+        trainer = _trainer(Job(run, config, splits), listener, strategy)
         run.update(arithmetic=arithmetic(config.train, trainer.setup.model))
         trainer.begin(source)
+        trainer.share_state()
         return _train(trainer)
 
 
-def resume(run: Run, config: Config, listener: Listener) -> Result:
+def resume(run: Run, config: Config, listener: Listener, strategy: Strategy | None = None) -> Result:
     """Go on with a stopped run exactly where its newest good checkpoint was written.
 
     Args:
         run: The run, locked by the caller.
         config: Its config from here on; the run's config.yaml is rewritten.
         listener: Hears of progress.
+        strategy: As for `train`; the number of workers may be another one than before.
 
     Raises:
         CnnError: If there is nothing to go on from, or training diverges.
@@ -104,10 +120,12 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
             f"Train a new run from them: cnn train CONFIG --set 'train.start_from={{run: {run.path}}}'",
         )
     settings = configure(config, recorded.get("threads"))
+    strategy = strategy or OneProcess.of(config)
+    strategy.divide(config.train.shards)
     with told_if_slow(listener.noted, _reading(config)):
         splits = load_splits(config, run.passport()["classes"] if run.data_file.exists() else None)
     _refuse_other_data(run, splits)
-    trainer = _trainer(run, config, splits, listener)
+    trainer = _trainer(Job(run, config, splits), listener, strategy)
     settings["arithmetic"] = arithmetic(config.train, trainer.setup.model)
     checkpoint = run.checkpoints.latest()
     if checkpoint is None:
@@ -117,16 +135,45 @@ def resume(run: Run, config: Config, listener: Listener) -> Result:
         trainer.begin(_source(config, run.path.parent.parent))
     else:
         trainer.restore(checkpoint)
-    differences = list(resume_checks.environment_changes(recorded, settings))
+    trainer.share_state()
+    differences = [*resume_checks.environment_changes(recorded, settings), *strategy.differences]
     change = resume_checks.schedule_change(before, config, trainer.progress, trainer.setup.steps_per_epoch)
     trainer.notes += tuple(filter(None, (*differences, change, resume_checks.standstill(config, trainer.progress))))
-    if differences:
-        told = {"step": trainer.progress.step, "because": differences}
-        run.change(lambda record: {"no_longer_exact": [*record.get("no_longer_exact", []), told]})
+    _record_differences(run, trainer.progress.step, differences)
     run.write_text(run.config_file, dump(config))
     run.write_json(run.origins_file, _origins_from_here_on(run, config))
     with _failure_recorded(run):
         return _train(trainer)
+
+
+def work(strategy: Strategy, config: Config | None = None, splits: Splits | None = None) -> int | None:
+    """Take a share of every step of a run that the chief began or resumes.
+
+    Args:
+        strategy: How the workers share the work.
+        config: The experiment, where this worker was told it by itself; where its data are is its own matter.
+        splits: Its examples, where they are loaded already.
+
+    Returns:
+        Number of the signal that interrupted the run, or None.
+
+    Raises:
+        CnnError: If this worker has another config or other examples than the chief, or another worker is lost.
+    """
+    job = job_of_chief(strategy, config, splits)
+    setup = Setup.of(job.config, job.splits, strategy)
+    trainer = Trainer(setup, Recording(job.run, setup), Silence())
+    trainer.share_state()
+    with StopRequest() as stop, warned_of_processor_limit():
+        trainer.train(stop)
+    return stop.signal
+
+
+def _record_differences(run: Run, step: int, differences: Sequence[str]) -> None:
+    """Let run.json say from which step on, and why, the run is no longer exact, if there is a reason."""
+    if differences:
+        told = {"step": step, "because": list(differences)}
+        run.change(lambda record: {"no_longer_exact": [*record.get("no_longer_exact", []), told]})
 
 
 def _origins_from_here_on(run: Run, config: Config) -> dict[str, str]:
@@ -159,10 +206,11 @@ def _source(config: Config, runs_dir: Path) -> Checkpoint | None:
     return None if start is None else find_checkpoint(find(start.run, runs_dir), "best")
 
 
-def _trainer(run: Run, config: Config, splits: Splits, listener: Listener) -> Trainer:
+def _trainer(job: Job, listener: Listener, strategy: Strategy) -> Trainer:
+    tell_workers(strategy, job)
     with told_if_slow(listener.noted, "preparing the network and the examples"):
-        setup = Setup.of(config, splits)
-    return Trainer(setup, Recording(run, setup), listener)
+        setup = Setup.of(job.config, job.splits, strategy)
+    return Trainer(setup, Recording(job.run, setup), listener)
 
 
 def _train(trainer: Trainer) -> Result:
@@ -170,7 +218,7 @@ def _train(trainer: Trainer) -> Result:
     summary = summarize(setup.config)
     run.write_text(run.summary_file, summary_text(summary))
     run.write_sealed(run.data_file, setup.splits.passport)
-    if setup.config.train.keep_proof and setup.strategy.is_writer and not run.proof_file.exists():
+    if setup.config.train.keep_proof and not run.proof_file.exists():
         proof_examples.save(run, setup.splits, setup.loop.preprocessing)
     run.update(status="running", total_params=summary.total_params)
     with (
@@ -189,7 +237,7 @@ def _failure_recorded(run: Run) -> Iterator[None]:
     """Let run.json say so when a block fails, or is interrupted by a signal before training listens for signals."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, WorkerLostError):
         with suppress(CnnError):
             run.update(status="interrupted", epochs=len(run.metrics()))
         raise

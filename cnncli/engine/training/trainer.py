@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+import hashlib
+from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -22,6 +24,8 @@ from cnncli.engine.training.progress import Progress
 from cnncli.engine.training.recording import Recording
 from cnncli.engine.training.setup import Setup
 from cnncli.engine.training.signals import StopRequest
+from cnncli.engine.training.strategy import Orders
+from cnncli.errors import RunError
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import EpochDone, Listener, Started, StepsDone
 from cnncli.tasks.ood import OodDetector
@@ -77,22 +81,60 @@ class Trainer:
         self.progress = Progress.from_json(checkpoint.meta.get("progress"))
         self.recording.go_back(self.progress)
 
+    def share_state(self) -> None:
+        """Give every worker the chief's state, and how far it has come."""
+        strategy = self.setup.strategy
+        if strategy.num_workers > 1:
+            self._loop.restore(strategy.broadcast_arrays(self._loop.state()))
+            freeze_statistics(self.setup.model)
+            self.progress = Progress.from_json(strategy.broadcast(self.progress.to_json()))
+
+    def _require_same_state(self) -> None:
+        """Raise RunError if the workers no longer have the same state, bit by bit."""
+        strategy = self.setup.strategy
+        if strategy.num_workers == 1:
+            return
+        digests = strategy.gather(_digest(self._loop.state()))
+        (usual, _), *others = Counter(digests).most_common()
+        if others:
+            odd = [str(rank) for rank, digest in enumerate(digests) if digest != usual]
+            raise RunError(
+                f"after step {self.progress.step:,} the weights of worker {', '.join(odd)} differ from the others'",
+                "The last checkpoint, before that, is good. Look for faulty memory or another processor there: "
+                "`cnn doctor` on each machine.",
+            )
+
+    def _save(self) -> None:
+        self._require_same_state()
+        self.recording.save(self.progress)
+
+    def _locate(self, images: tf.Tensor, targets: tf.Tensor, batch_size: int) -> tuple[str, str | None]:
+        """Return what was not finite first in this worker's rows of a batch, and in which layer."""
+        return divergence.locate(self._loop, self._loop.batch(images, targets, self.progress.step, batch_size))
+
     def train(self, stop: StopRequest) -> None:
         """Train to the end, or until a stop is asked for; either way the last state is a checkpoint."""
         if self.progress.step == 0:
             self.recording.begin(self.progress)
         self.listener.started(self._started())
         try:
-            while not self.finished and not self._must_stop(stop):
-                self._train_epoch(stop)
-                if self.progress.batch == self.setup.steps_per_epoch:
-                    self._end_epoch(stop)
+            while not self.finished and self._train_epoch(stop) and self._end_epoch(stop):
+                pass
         finally:
             self.listener.ended()
+        self._require_same_state()
         self.recording.end(self.progress)
+        self.setup.strategy.broadcast(None)  # All stay until the chief has saved.
 
-    def _must_stop(self, stop: StopRequest) -> bool:
-        return stop.signal is not None or self.progress.out_of_time(self._config.train)
+    def _orders(self, stop: StopRequest) -> Orders:
+        """Agree with all workers on the next steps; a signal that one of them got is one to all."""
+        must_stop = stop.signal is not None or self.progress.out_of_time(self._config.train)
+        limit = min(self._pace.batches, self.recording.steps_left(self.progress))
+        own = Orders(0 if must_stop else limit, self.recording.is_save_due(self.progress), stop.signal or 0)
+        agreed = self.setup.strategy.agree(own)
+        if agreed.signal:
+            stop.hear(agreed.signal)
+        return agreed._replace(batches=0) if agreed.signal else agreed
 
     def _started(self) -> Started:
         return Started(
@@ -117,12 +159,16 @@ class Trainer:
         added = f"the regularizers now add {penalty:.4f} to it"
         return (f"The loss shown is the {self._task.loss_name}; {added} (regularization_loss in metrics.jsonl).",)
 
-    def _train_epoch(self, stop: StopRequest) -> None:
-        """Take the rest of the epoch's steps, or those until a stop is asked for."""
-        while self.progress.batch < self.setup.steps_per_epoch and not self._must_stop(stop):
-            self._take_steps(min(self._pace.batches, self.recording.steps_left(self.progress)))
-            if self.progress.batch < self.setup.steps_per_epoch:
-                self.recording.steps_done(self.progress)
+    def _train_epoch(self, stop: StopRequest) -> bool:
+        """Take the rest of the epoch's steps, or those until a stop is asked for; return whether none is left."""
+        while self.progress.batch < self.setup.steps_per_epoch:
+            orders = self._orders(stop)
+            if orders.is_save_due:
+                self._save()
+            if not orders.batches:
+                return False
+            self._take_steps(orders.batches)
+        return True
 
     def _take_steps(self, limit: int) -> None:
         """Take at most `limit` steps; the time that their examples are waited for counts."""
@@ -144,7 +190,7 @@ class Trainer:
                 epoch=self.progress.epoch + 1,
                 batch=self.progress.batch,
                 metrics=self._loop.means().by_name(),
-                images_per_second=chunk.plan.size / seconds,
+                images_per_second=chunk.num_examples / seconds,
                 learning_rate=float(rates[-1, 0]),
             )
         )
@@ -158,7 +204,7 @@ class Trainer:
         """Find out what was not finite in a batch of a chunk, keep the evidence, and return the error."""
         indices = chunk.plan[batch]
         images, targets = tf.gather(chunk.images, indices), tf.gather(chunk.targets, indices)
-        what, layer = where or divergence.locate(self._loop, self._loop.batch(images, targets, self.progress.step))
+        what, layer = where or self._locate(images, targets, chunk.batch_size)
         # Steps whose loss or gradient is not finite are not taken, so they are not counted yet.
         not_taken = 0 if what == "weights" else 1
         finding = divergence.Finding(
@@ -172,11 +218,15 @@ class Trainer:
         )
         return self.recording.diverged(finding, np.asarray(images))
 
-    def _end_epoch(self, stop: StopRequest) -> None:
-        """Validate and go to the next epoch; after a signal stay at the end of this one, to validate when resumed."""
-        validation = self._validate(stop)
+    def _end_epoch(self, stop: StopRequest) -> bool:
+        """Validate and go to the next epoch; after a signal stay at the end of this one, to validate when resumed.
+
+        Returns:
+            Whether there is a next epoch to go to.
+        """
+        validation = self._validated(stop)
         if validation is None:
-            return
+            return False
         means, seconds = self._loop.means(), self.progress.seconds
         event = EpochDone(
             epoch=self.progress.epoch + 1,
@@ -191,8 +241,20 @@ class Trainer:
         best = self.progress.best
         event = replace(event, is_best=best is not None and best.epoch == event.epoch)
         self._loop.reset_means()
+        self._require_same_state()
         self.recording.epoch_done(event, self.progress, self.finished, validation.detector, validation.picture)
         self.listener.epoch_done(event)
+        return True
+
+    def _validated(self, stop: StopRequest) -> _Validated | None:
+        """Return what came of the chief's validation; None if a signal came."""
+        strategy = self.setup.strategy
+        own = self._validate(stop) if strategy.is_chief else None
+        told = strategy.broadcast((own.metrics, None) if own is not None else (None, stop.signal))
+        metrics, signal = told
+        if signal is not None:
+            stop.hear(signal)
+        return own if strategy.is_chief else None if metrics is None else _Validated(metrics, None, None)
 
     def _validate(self, stop: StopRequest) -> _Validated | None:
         """Return the metrics of the validation split, none where there is none; None if a signal came."""
@@ -221,6 +283,15 @@ class Trainer:
         shown = tf.nest.map_structure(lambda array: array[: len(targets)], outputs)
         fitted = targets.fit(self._config.data)
         return self._task.pages.progress_picture(np.asarray(images), fitted, shown, self.setup.splits.classes)
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return a hash of all bits of a state."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
 
 
 class _Validated(NamedTuple):

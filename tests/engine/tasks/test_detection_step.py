@@ -88,12 +88,12 @@ def test_rectangles_are_learned(tmp_path: Path) -> None:
     images, targets = rectangles()
     loop = make_step_loop(config(tmp_path))
     plan = np.stack([np.random.default_rng(step).permutation(NUMBER)[:8] for step in range(80)]).astype(np.int32)
-    chunk = Chunk(tf.constant(images), tf.constant(targets), plan)
+    chunk = Chunk(tf.constant(images), tf.constant(targets), plan, 8)
     losses = loop.run(chunk, np.full((80, 1), 0.003, np.float32), 0)
     assert len(losses) == 80
     assert losses[-10:].mean() < losses[:10].mean() / 4
     loop.reset_means()
-    loop.run(Chunk(chunk.images, chunk.targets, plan[:3]), np.zeros((3, 1), np.float32), 80)
+    loop.run(Chunk(chunk.images, chunk.targets, plan[:3], 8), np.zeros((3, 1), np.float32), 80)
     means = loop.means().by_name()
     assert means.keys() == {"loss", "box_iou", "center_score"}
     assert means["box_iou"] > 0.7

@@ -130,7 +130,7 @@ def test_learning_from_parts_counts_their_pixels() -> None:
     loop.model.set_weights([np.array([[[[-9.0, 9.0]]]], np.float32), np.array([4.5, -4.5], np.float32)])
     masks = np.random.default_rng(0).integers(0, 2, (4, 24, 32), np.uint8)
     images = (masks * 255)[..., None]
-    loop.run(Chunk(images, masks, np.arange(4, dtype=np.int32)[None]), np.zeros((1, 1), np.float32), 0)
+    loop.run(Chunk(images, masks, np.arange(4, dtype=np.int32)[None], 4), np.zeros((1, 1), np.float32), 0)
     assert loop.means().metrics == {"mean_iou": 1.0, "pixel_accuracy": 1.0}
     assert sum(int(value.sum()) for name, value in loop.state().items() if "confusion" in name) == 4 * 10 * 14
     assert loop.model.predict(images / np.float32(255), verbose=0).shape == (4, 24, 32, 2)
@@ -223,7 +223,7 @@ def test_training_counts_masks_where_their_images_are() -> None:
     masks = np.random.default_rng(0).integers(0, 3, (12, 4, 5)).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
     images = np.rint(levels[masks][..., None] * 255).astype(np.uint8)
     loop.run(
-        Chunk(tf.constant(images), tf.constant(masks), np.arange(12, dtype=np.int32).reshape(2, 6)), np.zeros((2, 1)), 0
+        Chunk(tf.constant(images), tf.constant(masks), np.arange(12, dtype=np.int32).reshape(2, 6), 6), np.zeros((2, 1)), 0
     )
     assert loop.means().metrics["pixel_accuracy"] == 1.0
     assert loop.means().metrics["mean_iou"] == 1.0

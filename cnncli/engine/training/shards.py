@@ -1,0 +1,192 @@
+"""A batch in shards: what each contributes to a step, added up along one fixed binary tree.
+
+Floating-point sums depend on their order. Here that order is a config's (`train.shards`) and not a machine's: shard i
+and its neighbour are added first, then such pairs, and so on to the root. A worker adds up the subtree of its own
+shards; the exchange between workers goes on with the same tree. So any number of workers takes the same step to the
+last bit, as long as each operation is computed by a single thread; shards are computed side by side instead.
+
+All that is random in a shard follows from the run's seed, the step and the shard's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import keras
+import tensorflow as tf
+
+from cnncli.engine.fast_ops import batch_normalization
+from cnncli.engine.input_pipeline.share import Share
+from cnncli.engine.network.random_layers import ShardSeeds
+
+Structure = TypeVar("Structure")
+
+Examples = tuple[tf.Tensor, tf.Tensor]
+"""uint8 images and their targets."""
+
+
+class Contribution(NamedTuple):
+    """What shards contribute to a step; contributions of several shards add up.
+
+    Attributes:
+        gradients: Of the sum of losses / examples of the whole batch, for each trainable weight.
+        loss_sum: Sum of the losses, float32.
+        sums: What the objective counts, by name; float32 or int64.
+        statistics: Means and variances that batch normalization measured, each weighted by the shard's share of the
+            batch.
+    """
+
+    gradients: list[tf.Tensor]
+    loss_sum: tf.Tensor
+    sums: dict[str, tf.Tensor]
+    statistics: list[tf.Tensor]
+
+
+class Batch(NamedTuple):
+    """What a step learns from: float32 inputs, what the loss compares with, and the targets before any mixing."""
+
+    inputs: tf.Tensor
+    targets: tf.Tensor
+    unmixed: tf.Tensor
+
+
+class Learner(NamedTuple):
+    """What computes a shard.
+
+    Attributes:
+        prepare: Makes a batch of images, targets and a seed, int32 (2,).
+        forward: The network.
+        losses: The loss of each example.
+        sums: What the objective counts in a batch, by name.
+    """
+
+    prepare: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Batch]
+    forward: Callable[..., Any]
+    losses: Callable[[tf.Tensor, Any], tf.Tensor]
+    sums: Callable[[Batch, Any], dict[str, tf.Tensor]]
+
+
+class Shards:
+    """Computes the shards of a batch that one worker takes.
+
+    Args:
+        model: The network.
+        learner: What is done with a shard.
+        updates: Knows the weights, and by what a loss is enlarged in float16.
+        share: The shards of this worker.
+        seed: Of the run.
+
+    Attributes:
+        moving: After the first step is traced: moving statistics in the order of `Contribution.statistics`, each with
+            its momentum.
+    """
+
+    def __init__(self, model: keras.Model, learner: Learner, updates: Any, share: Share, seed: int) -> None:
+        self._learner = learner
+        self._updates = updates
+        self._share = share
+        self._seed = seed
+        self._seeds = ShardSeeds(model)
+        self.moving: list[tuple[Any, float]] = []
+
+    def contribution(
+        self, examples: Examples, step: tf.Tensor, batch_size: tf.Tensor, some_empty: bool
+    ) -> Contribution:
+        """Return the sum over this worker's shards.
+
+        Args:
+            examples: This worker's rows of the batch.
+            step: Number of the step, int32.
+            batch_size: Examples of the whole batch, int32.
+            some_empty: Whether there are fewer examples than shards.
+        """
+        return add_tree(self._contributions(examples, step, batch_size, some_empty))
+
+    def batch(self, examples: Examples, step: tf.Tensor, batch_size: int) -> Batch:
+        """Return what step `step` makes of this worker's rows, the shards one after the other."""
+        parts = []
+        for number in self._share.numbers:
+            images, targets, empty = self._rows(examples, tf.constant(batch_size), tf.constant(number))
+            if not empty:
+                parts.append(self._learner.prepare(images, targets, self._seed_of(step, tf.constant(number))))
+        return Batch(*(tf.concat(tensors, axis=0) for tensors in zip(*parts, strict=True)))
+
+    def _contributions(
+        self, examples: Examples, step: tf.Tensor, batch_size: tf.Tensor, some_empty: bool
+    ) -> list[Contribution]:
+        """Return what each of this worker's shards contributes."""
+        return [self._shard(examples, step, batch_size, tf.constant(n), some_empty) for n in self._share.numbers]
+
+    # A function of its own: traced once for all shards, and with nothing in it that a rewriter of graphs could
+    # take together with another shard's.
+    @tf.function(experimental_attributes={"_noinline": True})
+    def _shard(
+        self, examples: Examples, step: tf.Tensor, batch_size: tf.Tensor, number: tf.Tensor, some_empty: bool
+    ) -> Contribution:
+        images, targets, empty = self._rows(examples, batch_size, number)
+        batch = self._learner.prepare(images, targets, self._seed_of(step, number))
+        collected: list[batch_normalization.Measured] = []
+        with (
+            tf.GradientTape() as tape,
+            self._seeds.of(step, number),
+            batch_normalization.statistics_collected(collected),
+        ):
+            outputs = self._learner.forward(batch.inputs, training=True)
+            losses = self._learner.losses(batch.targets, outputs)
+            loss_sum = tf.reduce_sum(losses)
+            scaled = self._updates.scale_loss(loss_sum / tf.cast(batch_size, tf.float32))
+        gradients = tape.gradient(
+            scaled, [variable.value for variable in self._updates.variables], unconnected_gradients="zero"
+        )
+        self.moving = [(each.moving, each.momentum) for each in collected]
+        weight = tf.cast(tf.shape(images)[0], tf.float32) / tf.cast(batch_size, tf.float32)
+        made = Contribution(
+            [tf.convert_to_tensor(gradient) for gradient in gradients],
+            loss_sum,
+            self._counted(batch, outputs),
+            [weight * each.value for each in collected],
+        )
+        return nothing_where(empty, made) if some_empty else made
+
+    def _counted(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
+        """Return what the objective counts, as it travels between workers: counts as int64, others as float32."""
+        counted = self._learner.sums(batch, outputs)
+        return {name: tf.cast(v, tf.float32 if v.dtype.is_floating else tf.int64) for name, v in counted.items()}
+
+    def _rows(self, examples: Examples, batch_size: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Return a shard's images and targets, at least one, and whether it has none of its own."""
+        images, targets = examples
+        shards, first = self._share.shards, self._share.first
+        offset = batch_size * first // shards
+        begin, end = batch_size * number // shards - offset, batch_size * (number + 1) // shards - offset
+        start = tf.minimum(begin, tf.shape(images)[0] - 1)
+        stop = tf.maximum(end, start + 1)
+        return images[start:stop], targets[start:stop], tf.equal(begin, end)
+
+    def _seed_of(self, step: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        """Return the seed of a shard's augmentation."""
+        seed = tf.stack([tf.constant(self._seed), step])
+        return tf.random.experimental.stateless_fold_in(seed, number, alg="philox")
+
+
+def nothing_where(empty: tf.Tensor, made: Contribution) -> Contribution:
+    """Return a contribution, or zeros where a shard is empty."""
+    kept: Contribution = tf.nest.map_structure(lambda tensor: tf.where(empty, tf.zeros_like(tensor), tensor), made)
+    return kept
+
+
+def add_tree(parts: Sequence[Structure]) -> Structure:
+    """Return the sum of a power of two of structures of tensors: neighbours first, then pairs of these, to the root."""
+    level = list(parts)
+    while len(level) > 1:
+        level = [_add(*pair) for pair in zip(level[::2], level[1::2], strict=True)]
+    return level[0]
+
+
+# A function of its own: a rewriter of graphs would make one sum of many terms out of a tree of additions, in an order
+# of its own.
+@tf.function(experimental_attributes={"_noinline": True})
+def _add(left: Structure, right: Structure) -> Structure:
+    added: Structure = tf.nest.map_structure(tf.add, left, right)
+    return added

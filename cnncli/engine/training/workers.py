@@ -1,0 +1,220 @@
+"""Several workers on one run: TensorFlow's cluster, heartbeat and collectives, and an exchange that keeps the bits.
+
+`tf.distribute.MultiWorkerMirroredStrategy` brings the processes together and notices when one is lost. Sums go from
+neighbour to neighbour (recursive doubling): in round d a worker exchanges all it has with the one whose rank differs
+in bit d. Only pairs are added, and x + y is y + x to the last bit; so after the last round every worker has the root of
+the tree whose leaves are the shards. A ring adds in an order that depends on the number of workers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnncli.engine.fast_ops import batch_halves
+from cnncli.engine.input_pipeline.share import Share
+from cnncli.engine.runtime import environment
+from cnncli.engine.training.resume_checks import facts
+from cnncli.engine.training.strategy import Document, Orders, Structure, WorkerLostError
+from cnncli.errors import CnnError
+from cnncli.plural import counted
+from cnncli.resources import available_threads
+from cnncli.workers.cluster import Cluster
+
+GROUP_KEYS = 1 << 16
+"""First key of our groups: far from those that TensorFlow gives its own."""
+
+LOW = 4096
+"""Counts travel as two float32, high · LOW + low: each is exact up to 2**24."""
+
+LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
+"""What TensorFlow raises when another worker is gone."""
+
+
+@contextmanager
+def losses_told() -> Iterator[None]:
+    """Raise WorkerLostError where another worker is lost while a block runs."""
+    try:
+        yield
+    except LOST as error:
+        raise WorkerLostError(
+            f"another worker was lost: {str(error).splitlines()[0][:200]}",
+            "Its own output says why. The run goes on from its last checkpoint: cnn resume RUN --workers N",
+        ) from error
+
+
+class Workers:
+    """This process as one of several workers. Made before TensorFlow computes anything.
+
+    Args:
+        cluster: Addresses of all workers, and which one this is.
+        inexact: Whether processes that compute in different ways may work together.
+
+    Raises:
+        CnnError: If the workers do not come together, or compute in different ways.
+    """
+
+    def __init__(self, cluster: Cluster, inexact: bool = False) -> None:
+        self.rank = cluster.rank
+        self.num_workers = len(cluster.addresses)
+        self._keys = 0
+        environment = prepare()
+        resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
+            task_type="worker",
+            task_id=cluster.rank,
+            rpc_layer="grpc",
+        )
+        with losses_told():
+            # Held for as long as the process works: it has the cluster and its heartbeat.
+            self._cluster = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+
+        self.share = Share.of(self.num_workers, self.rank, self.num_workers)
+        self.differences = tuple(_differences(self.gather(environment)))
+        if self.differences and not inexact:
+            raise CnnError(
+                f"the workers compute in different ways: {'; '.join(self.differences)}",
+                "Use machines of one kind with the same versions, or --inexact: the run is then not bit-exact.",
+            )
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this is the first worker, which decides and writes."""
+        return self.rank == 0
+
+    def divide(self, shards: int) -> None:
+        """Take a share of batches of so many shards."""
+        if shards < self.num_workers:
+            raise CnnError(
+                f"{self.num_workers} workers cannot share batches of {counted(shards, 'shard')}",
+                f"Begin a run with --set train.shards={self.num_workers}, or use at most as many workers.",
+            )
+        self.share = Share.of(shards, self.rank, self.num_workers)
+
+    def add_up(self, structure: Structure) -> Structure:
+        """Return the sums of float32 and int64 tensors of fixed shape over all workers."""
+        tensors = tf.nest.flatten(structure)
+        packed = tf.concat([part for tensor in tensors for part in _packed(tensor)], axis=0)
+        total = self._sum(packed)
+        numbers = [math.prod(tensor.shape) * (1 if tensor.dtype.is_floating else 2) for tensor in tensors]
+        parts = tf.split(total, numbers)
+        added = [_unpacked(part, tensor) for part, tensor in zip(parts, tensors, strict=True)]
+        total_structure: Structure = tf.nest.pack_sequence_as(structure, added)
+        return total_structure
+
+    def agree(self, orders: Orders) -> Orders:
+        """Return the chief's orders, with the largest signal that any worker got."""
+        own = (orders.batches, int(orders.is_save_due)) if self.is_chief else (0, 0)
+        signals = np.zeros(self.num_workers, np.int32)
+        signals[self.rank] = orders.signal
+        batches, is_save_due, *heard = self._sum_now(np.concatenate([np.array(own, np.int32), signals])).tolist()
+        return Orders(batches, bool(is_save_due), max(heard))
+
+    def watched(self) -> AbstractContextManager[None]:
+        """Raise WorkerLostError where another worker is lost while a block runs."""
+        return losses_told()
+
+    def broadcast(self, document: Document) -> Document:
+        """Return the chief's document."""
+        content = json.dumps(document).encode() if self.is_chief else b""
+        (size,) = self._sum_now(np.array([len(content)], np.int32)).tolist()
+        received: Document = json.loads(self._sum_bytes(content, 0, size))
+        return received
+
+    def gather(self, document: Any) -> list[Any]:
+        """Return the documents of all workers by rank."""
+        content = json.dumps(document).encode()
+        sizes = np.zeros(self.num_workers, np.int32)
+        sizes[self.rank] = len(content)
+        sizes = self._sum_now(sizes)
+        ends = np.cumsum(sizes).tolist()
+        everything = self._sum_bytes(content, ends[self.rank] - len(content), ends[-1])
+        return [json.loads(everything[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True)]
+
+    def broadcast_arrays(self, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """Return the chief's arrays."""
+        return {name: self._from_chief(array) for name, array in arrays.items()}
+
+    def _from_chief(self, array: np.ndarray) -> np.ndarray:
+        content = np.ascontiguousarray(array).tobytes() if self.is_chief else b""
+        received = self._sum_bytes(content, 0, array.nbytes)
+        return np.frombuffer(received, array.dtype).reshape(array.shape)
+
+    def _sum_bytes(self, content: bytes, start: int, size: int) -> bytes:
+        """Return `size` bytes, `content` from `start` on and what the others have at their places."""
+        own = np.zeros(-(-size // 4) * 4, np.uint8)
+        own[start : start + len(content)] = np.frombuffer(content, np.uint8)
+        # Nothing is carried from a byte to the next: of each byte, all workers but one have zero.
+        return bytes(self._sum_now(own.view(np.int32)).tobytes()[:size])
+
+    def _sum_now(self, values: np.ndarray) -> np.ndarray:
+        """Return the sums of int32 values over all workers."""
+        if not values.size:
+            return values
+        with losses_told():
+            return np.asarray(self._sum(tf.constant(values)).numpy())
+
+    def _sum(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Return the sum of a tensor over all workers, by pairs."""
+        distance = 1
+        while distance < self.num_workers:
+            first = min(self.rank, self.rank ^ distance)
+            tensor = tf.raw_ops.CollectiveReduceV2(
+                input=tensor,
+                group_size=2,
+                group_key=GROUP_KEYS + distance * self.num_workers + first,
+                instance_key=self._next_key(),
+                ordering_token=[],
+                merge_op="Add",
+                final_op="Id",
+            )
+            distance *= 2
+        return tensor
+
+    def _next_key(self) -> int:
+        """Return a number for an exchange: every worker makes the same ones in the same order."""
+        self._keys += 1
+        return self._keys
+
+
+def prepare() -> dict[str, Any]:
+    """Set TensorFlow's threads for shards, and return the environment that all workers must have in common."""
+    batch_halves.set_threads_for_shards(available_threads(), 2)
+    return environment(None)
+
+
+def _differences(environments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each worker and each fact in which it differs from the chief."""
+    first, *others = [facts(each) for each in environments]
+    for rank, found in enumerate(others, start=1):
+        for name in sorted(first.keys() | found.keys()):
+            if first.get(name) != found.get(name):
+                yield f"{name} of worker {rank} is {found.get(name)}, of the chief {first.get(name)}"
+
+
+def _packed(tensor: tf.Tensor) -> list[tf.Tensor]:
+    """Return a tensor as float32 (values,): one part, or of int64 the high and the low part of its counts."""
+    flat = tf.reshape(tensor, [-1])
+    if flat.dtype == tf.float32:
+        return [flat]
+    return [tf.cast(flat // LOW, tf.float32), tf.cast(flat % LOW, tf.float32)]
+
+
+def _unpacked(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """Return what `_packed` made of a tensor of that shape and type."""
+    if like.dtype != tf.float32:
+        high, low = tf.split(tf.cast(values, tf.int64), 2)
+        values = high * LOW + low
+    return tf.reshape(values, like.shape)
