@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the launcher re
 
 WORKER = """
 import os, pathlib, signal, sys, time
+signal.alarm(300)  # No test waits for ever.
 folder, rank = pathlib.Path(sys.argv[1]), int(sys.argv[-1])
 (folder / f"{rank}.{os.getpid()}.started").write_text(" ".join(sys.argv[2:]))
 attempt = len(list(folder.glob(f"{rank}.*.started")))
