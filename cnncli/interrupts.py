@@ -5,9 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -27,6 +28,13 @@ def stop_signals() -> tuple[signal.Signals, ...]:
 def leave(number: int, _: FrameType | None = None) -> NoReturn:
     """End the process at once, with the exit code that a shell gives for this signal."""
     os._exit(128 + number)
+
+
+def show_cursor() -> None:
+    """Undo what a live display does to a terminal, where whoever drew it had no time to do so."""
+    if sys.stderr.isatty():
+        with suppress(OSError):
+            os.write(2, b"\x1b[?25h\n")
 
 
 def raise_on_signals() -> None:

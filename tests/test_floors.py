@@ -111,6 +111,7 @@ FLOORS = """
     config
     analysis
     datasets runs
+    workers
     report
     tasks
     serving

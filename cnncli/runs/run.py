@@ -57,6 +57,7 @@ class Run:
         self.tensorboard_dir = path / "tensorboard"
         self.export_dir = path / "export"
         self.replay_dir = path / "replay"
+        self.workers_dir = path / "workers"
         self.report_file = path / "report.html"
         self._lock_file = path / ".lock"
         self._record_lock_file = path / ".record.lock"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 from types import FrameType, TracebackType
 from typing import Any
 
-from cnncli.interrupts import PROCESSOR_TIME, leave, stop_signals
+from cnncli.interrupts import PROCESSOR_TIME, leave, show_cursor, stop_signals
 
 STOPPING = "Stopping after the current steps, with a checkpoint; press again to stop immediately."
 OUT_OF_TIME = "The limit on processor time is reached: stopping after the current steps, with a checkpoint."
@@ -78,7 +76,7 @@ class StopRequest:
         while (second := self._next_signal()) == PROCESSOR_TIME:
             pass
         if second is not None:
-            _show_cursor()
+            show_cursor()
             # Nothing is cleaned up: what is on the disk is resumable at any moment.
             leave(second)
 
@@ -87,10 +85,3 @@ class StopRequest:
             if received[0] in self._previous:
                 return received[0]
         return None
-
-
-def _show_cursor() -> None:
-    """Undo what a live display does to a terminal."""
-    if sys.stderr.isatty():
-        with suppress(OSError):
-            os.write(2, b"\x1b[?25h\n")
