@@ -115,6 +115,7 @@ FLOORS = """
     tasks
     serving
     importing
+    workers
     engine
     engine.fast_ops
     engine.input_pipeline

@@ -1,0 +1,1 @@
+"""Several processes that train one run: who they are, how they are started, how they end. Without TensorFlow."""
