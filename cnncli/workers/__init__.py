@@ -1,1 +1,1 @@
-"""Training on several workers: the processes, how they are started, and what they owe each other."""
+"""Several processes that train one run: who they are, how they are started, how they end. Without TensorFlow."""
