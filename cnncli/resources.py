@@ -34,6 +34,19 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+def take_cores(rank: int, num_workers: int) -> None:
+    """Keep to a share of the cores that this process may use, of as many processes as share them.
+
+    Args:
+        rank: Number of this process, from 0.
+        num_workers: Number of processes.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        first, end = (len(cores) * number // num_workers for number in (rank, rank + 1))
+        os.sched_setaffinity(0, cores[first:end] or [cores[rank % len(cores)]])
+
+
 def require_threads(threads: int) -> None:
     """Refuse more threads than this machine's cores could be busy with.
 

@@ -10,6 +10,7 @@ import typer
 from cnncli.cli.console import loading_tensorflow, print_json, print_line, print_note
 from cnncli.cli.options import ConfigArgument, Device, DeviceName, Fold, Json, RunsDir, Sets
 from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
+from cnncli.cli.workers import ClusterText, Crew, Inexact, NumWorkers, Rank, Restarts, end_of_work
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
@@ -23,6 +24,11 @@ def train_cli(
     runs_dir: RunsDir = Path("runs"),
     device: Device = DeviceName.auto,
     as_json: Json = False,
+    num_workers: NumWorkers = None,
+    restarts: Restarts = 0,
+    cluster: ClusterText = None,
+    rank: Rank = None,
+    inexact: Inexact = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train a few steps and estimate memory and time; write nothing.")
     ] = False,
@@ -36,10 +42,17 @@ def train_cli(
     """
     from cnncli.config.load import load
 
+    crew = Crew.of(num_workers, restarts, cluster, rank, inexact)
     overrides = list(sets or ()) + ([f"name={name}"] if name else [])
     overrides += [] if fold is None else [f"data.fold={fold}"]
     loaded = load(config, overrides)
-    show_warnings(loaded)
+    crew.require_shards(loaded.train.shards)
+    if crew.is_chief:
+        show_warnings(loaded)
+    if crew.num_workers is not None and not (dry_run or overfit_batch):
+        options = ["--runs-dir", str(runs_dir), "--device", device.value, *(["--json"] if as_json else [])]
+        sets_of_all = [argument for text in overrides for argument in ("--set", text)]
+        crew.launch(["train", config, *sets_of_all], runs_dir, options, None)
     choose_device(device)
     if dry_run or overfit_batch:
         _rehearse(loaded, dry_run, overfit_batch, as_json)
@@ -50,10 +63,13 @@ def train_cli(
     with measuring() as watch:
         loading = begin_loading(loaded, watch)
         with loading_tensorflow():
-            from cnncli.engine.training.train import train
+            from cnncli.engine.training.train import train, work
 
+        strategy = crew.strategy()
         splits = loading()
-    finish(train(loaded, runs_dir, make_listener(), splits), as_json)
+    if strategy is not None and not strategy.is_chief:
+        end_of_work(work(strategy, loaded, splits))
+    finish(train(loaded, runs_dir, make_listener(), splits, strategy), as_json)
 
 
 def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from cnncli.errors import CnnError
+from cnncli.plural import counted
 from cnncli.workers import slurm, tf_config
 
 _FORMS = 'Give "slurm", "tf_config", or an address for each worker: --cluster node1:2222,node2:2222 --rank 0.'
@@ -99,6 +100,20 @@ def make(addresses: Sequence[str], rank: int, source: str, hint: str) -> Cluster
             "Start each worker once, with a rank of its own.",
         )
     return Cluster(checked, rank)
+
+
+def require_shards(num_workers: int, shards: int) -> None:
+    """Raise CnnError unless every worker has a shard of each batch.
+
+    Args:
+        num_workers: How many workers there are.
+        shards: Of a batch: `train.shards`.
+    """
+    if shards < num_workers:
+        raise CnnError(
+            f"{num_workers} workers cannot share batches of {counted(shards, 'shard')}: each takes one or more",
+            f"Add --set train.shards={num_workers} for a new run; a run keeps its shards, whatever trains it.",
+        )
 
 
 def require_power_of_two(num_workers: int, source: str) -> None:

@@ -27,12 +27,15 @@ ORPHANED = 1
 _run_pipe: int | None = None
 
 
-def watch(environment: MutableMapping[str, str] = os.environ) -> None:
+def watch(environment: MutableMapping[str, str] = os.environ) -> bool:
     """End this process as soon as its launcher is gone, however that ended; to be called before anything slow.
 
     Args:
         environment: Variables of this process; those of the launcher are taken out, for they mean nothing to the
             processes that this one starts.
+
+    Returns:
+        Whether there is a launcher.
     """
     global _run_pipe
     _run_pipe = _taken(environment, RUN_VARIABLE)
@@ -40,6 +43,7 @@ def watch(environment: MutableMapping[str, str] = os.environ) -> None:
     if launcher is not None:
         _die_with_parent()
         Thread(target=_end_after, args=(launcher,), name="launcher", daemon=True).start()
+    return launcher is not None
 
 
 def report_run(path: Path) -> None:

@@ -216,9 +216,7 @@ def _chunk(images: tf.Tensor, targets: npt.NDArray[Any], count: int, batch_size:
     return Chunk(images, tf.constant(targets), plan, batch_size)
 
 
-def make_feed(
-    split: Split, preprocessing: Preprocessing, seed: int, batch_size: int, share: Share = WHOLE
-) -> Feed:
+def make_feed(split: Split, preprocessing: Preprocessing, seed: int, batch_size: int, share: Share = WHOLE) -> Feed:
     """Return a feed of a training split, or of a worker's share: from memory where it fits, else from its files."""
     if not isinstance(split.images, Files):
         return MemoryFeed(split, preprocessing, seed, batch_size, share)

@@ -67,8 +67,10 @@ def job_of_chief(strategy: Strategy, config: Config | None, splits: Splits | Non
     theirs = loads(told["config"], "the chief's config")
     if config is None:
         path = told["path"]
-        config = theirs if path is None else theirs.model_copy(
-            update={"data": theirs.data.model_copy(update={"path": path})}
+        config = (
+            theirs
+            if path is None
+            else theirs.model_copy(update={"data": theirs.data.model_copy(update={"path": path})})
         )
     elif _experiment(config) != _experiment(theirs):
         raise CnnError(

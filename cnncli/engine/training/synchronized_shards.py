@@ -126,9 +126,13 @@ class SynchronizedShards(Shards):
         betas = [_read(layer.beta, scope) for scope in scopes] if layer.center else zeros
         # Squares are of what is left of the mean before: without that, a large mean would leave no digits for them.
         near = tf.convert_to_tensor(layer.moving_mean)
-        number = self._added([weight * tf.cast(tf.shape(own)[:1], tf.float32) for weight, own in zip(counted, images)])
-        sums = [weight * tf.reduce_sum(own - near, axis=0) for weight, own in zip(counted, images)]
-        squares = [weight * tf.reduce_sum((own - near) ** 2, axis=0) for weight, own in zip(counted, images)]
+        number = self._added(
+            [weight * tf.cast(tf.shape(own)[:1], tf.float32) for weight, own in zip(counted, images, strict=True)]
+        )
+        sums = [weight * tf.reduce_sum(own - near, axis=0) for weight, own in zip(counted, images, strict=True)]
+        squares = [
+            weight * tf.reduce_sum((own - near) ** 2, axis=0) for weight, own in zip(counted, images, strict=True)
+        ]
         total, total_squares = tf.stop_gradient(self._added(sums)), tf.stop_gradient(self._added(squares))
         mean = near + total / number
         variance = total_squares / number - (total / number) ** 2
@@ -143,8 +147,12 @@ class SynchronizedShards(Shards):
             def gradients(*upstream: tf.Tensor) -> Any:
                 of_betas = [tf.reduce_sum(own, axis=0) for own in upstream]
                 of_gammas = [tf.reduce_sum(own * x, axis=0) for own, x in zip(upstream, normal, strict=True)]
-                mean_beta = self._added([w * g * b for w, g, b in zip(counted, own_gammas, of_betas)]) / number
-                mean_gamma = self._added([w * g * b for w, g, b in zip(counted, own_gammas, of_gammas)]) / number
+                mean_beta = (
+                    self._added([w * g * b for w, g, b in zip(counted, own_gammas, of_betas, strict=True)]) / number
+                )
+                mean_gamma = (
+                    self._added([w * g * b for w, g, b in zip(counted, own_gammas, of_gammas, strict=True)]) / number
+                )
                 of_images = [
                     w * inverse * (g * own - mean_beta - x * mean_gamma)
                     for w, g, own, x in zip(counted, own_gammas, upstream, normal, strict=True)
@@ -158,8 +166,7 @@ class SynchronizedShards(Shards):
             for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
                 shard.measured.append(Measured(moving, layer.momentum, value))
         return [
-            tf.cast(tf.reshape(own, tf.shape(given)), given.dtype)
-            for own, given in zip(outputs, inputs, strict=True)
+            tf.cast(tf.reshape(own, tf.shape(given)), given.dtype) for own, given in zip(outputs, inputs, strict=True)
         ]
 
     def _added(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:

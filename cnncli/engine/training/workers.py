@@ -23,9 +23,9 @@ from cnncli.engine.runtime import environment
 from cnncli.engine.training.resume_checks import facts
 from cnncli.engine.training.strategy import Document, Orders, Structure, WorkerLostError
 from cnncli.errors import CnnError
-from cnncli.plural import counted
 from cnncli.resources import available_threads
-from cnncli.workers.cluster import Cluster
+from cnncli.workers.cluster import Cluster, require_shards
+from cnncli.workers.launcher import PORT_TAKEN
 
 GROUP_KEYS = 1 << 16
 """First key of our groups: far from those that TensorFlow gives its own."""
@@ -55,6 +55,26 @@ def losses_told() -> Iterator[None]:
         ) from error
 
 
+class PortTakenError(CnnError):
+    """Another program listens where this worker should."""
+
+    exit_code = PORT_TAKEN
+
+
+@contextmanager
+def _port_told(address: str) -> Iterator[None]:
+    """Raise PortTakenError where this worker cannot listen at its address."""
+    try:
+        yield
+    except tf.errors.UnknownError as error:
+        if "gRPC server" not in str(error):
+            raise
+        raise PortTakenError(
+            f"this worker cannot listen at {address}: another program uses the port, or the host is not this one",
+            "Give it another port in --cluster, the same list for all workers.",
+        ) from error
+
+
 class Workers:
     """This process as one of several workers. Made before TensorFlow computes anything.
 
@@ -77,7 +97,7 @@ class Workers:
             task_id=cluster.rank,
             rpc_layer="grpc",
         )
-        with losses_told():
+        with losses_told(), _port_told(cluster.address):
             # Held for as long as the process works: it has the cluster and its heartbeat.
             self._cluster = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
 
@@ -96,11 +116,7 @@ class Workers:
 
     def divide(self, shards: int) -> None:
         """Take a share of batches of so many shards."""
-        if shards < self.num_workers:
-            raise CnnError(
-                f"{self.num_workers} workers cannot share batches of {counted(shards, 'shard')}",
-                f"Begin a run with --set train.shards={self.num_workers}, or use at most as many workers.",
-            )
+        require_shards(self.num_workers, shards)
         self.share = Share.of(shards, self.rank, self.num_workers)
 
     def add_up(self, structure: Structure) -> Structure:
