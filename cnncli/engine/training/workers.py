@@ -30,6 +30,9 @@ from cnncli.workers.launcher import PORT_TAKEN
 GROUP_KEYS = 1 << 16
 """First key of our groups: far from those that TensorFlow gives its own."""
 
+MANY_VALUES = 1 << 15
+"""Values from which on more than two workers exchange halves: fewer bytes, but twice the rounds."""
+
 LOW = 4096
 """Counts travel as two float32, high · LOW + low: each is exact up to 2**24."""
 
@@ -182,27 +185,52 @@ class Workers:
         with losses_told():
             return np.asarray(self._sum(tf.constant(values)).numpy())
 
-    def _sum(self, tensor: tf.Tensor) -> tf.Tensor:
-        """Return the sum of a tensor over all workers, by pairs."""
-        distance = 1
-        while distance < self.num_workers:
-            first = min(self.rank, self.rank ^ distance)
-            tensor = tf.raw_ops.CollectiveReduceV2(
-                input=tensor,
-                group_size=2,
-                group_key=GROUP_KEYS + distance * self.num_workers + first,
-                instance_key=self._next_key(),
-                ordering_token=[],
-                merge_op="Add",
-                final_op="Id",
-            )
-            distance *= 2
-        return tensor
+    def _sum(self, values: tf.Tensor) -> tf.Tensor:
+        """Return the sums of values (number,) over all workers, by pairs."""
+        if self.num_workers > 2 and values.shape[0] >= MANY_VALUES:
+            return self._sum_in_halves(values)
+        for distance in self._distances:
+            values = tf.raw_ops.CollectiveReduceV2(input=values, merge_op="Add", final_op="Id", **self._pair(distance))
+        return values
 
-    def _next_key(self) -> int:
-        """Return a number for an exchange: every worker makes the same ones in the same order."""
-        self._keys += 1
-        return self._keys
+    def _sum_in_halves(self, values: tf.Tensor) -> tf.Tensor:
+        """Return the same sums, to the last bit, with less to send.
+
+        In each round a worker gives its partner half of what it has, and adds up only the other half, with the same
+        partners in the same order; then the parts are collected the same way back.
+        """
+        number = values.shape[0]
+        values = tf.pad(values, [[0, -number % self.num_workers]])
+        for distance in self._distances:
+            lower, upper = tf.split(values, 2)
+            is_upper = bool(self.rank & distance)
+            kept, given = (upper, lower) if is_upper else (lower, upper)
+            theirs = tf.split(self._gather_pair(given, distance), 2)[0 if is_upper else 1]
+            values = kept + theirs
+        for distance in reversed(self._distances):
+            values = self._gather_pair(values, distance)
+        return values[:number]
+
+    def _gather_pair(self, values: tf.Tensor, distance: int) -> tf.Tensor:
+        """Return the values of the two workers of a pair, the lower rank's first."""
+        gathered = tf.raw_ops.CollectiveGatherV2(input=values, **self._pair(distance))
+        return tf.ensure_shape(gathered, (2 * values.shape[0],))
+
+    @property
+    def _distances(self) -> list[int]:
+        """By how much the ranks of partners differ, round for round."""
+        return [1 << number for number in range(self.num_workers.bit_length() - 1)]
+
+    def _pair(self, distance: int) -> dict[str, Any]:
+        """Return the arguments of an exchange with the worker whose rank differs by that power of two."""
+        self._keys += 1  # Every worker makes the same exchanges in the same order.
+        first = min(self.rank, self.rank ^ distance)
+        return {
+            "group_size": 2,
+            "group_key": GROUP_KEYS + distance * self.num_workers + first,
+            "instance_key": self._keys,
+            "ordering_token": [],
+        }
 
 
 def prepare() -> dict[str, Any]:
