@@ -55,6 +55,7 @@ def imported_by(arguments: list[str], extra: str = "") -> str:
         ["help", "config"],
         ["help", "train"],
         ["zoo"],
+        ["slurm", "configs/digits_lenet.yaml", "--time", "90"],
         ["runs", "--runs-dir", "runs"],
         ["train", "configs/no_such_file.yaml"],
     ],

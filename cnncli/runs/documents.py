@@ -39,6 +39,7 @@ RUN: Form = record(
         "directory": optional(text()),
         "config_directory": optional(text()),
         "host": optional(text()),
+        "slurm_step": text(),
         "platform": optional(text()),
         "versions": mapped(optional(text())),
         "git_commit": optional(text()),

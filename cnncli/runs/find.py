@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,25 @@ def find_all(reference: str, runs_dir: Path) -> list[Run]:
         raise RunError(f"no run {reference!r} in {runs_dir}", near(reference, runs))
     ordered = sorted(matching, key=lambda run: run.started)
     return ordered[-1:] if reference == LATEST else ordered
+
+
+def of_slurm_step(step: str, runs_dir: Path) -> Run | None:
+    """Return the latest run that a step of a Slurm job began, or None where it has begun none.
+
+    Args:
+        step: What `workers.slurm.step_name` says of it; run.json has it as `slurm_step`.
+        runs_dir: Folder of all runs.
+    """
+    return max(
+        (run for run in all_runs(runs_dir) if _slurm_step(run) == step), key=lambda run: run.started, default=None
+    )
+
+
+def _slurm_step(run: Run) -> str | None:
+    """Return the step that began a run; None also where its record cannot be read."""
+    with suppress(RunError):
+        return run.record.get("slurm_step")
+    return None
 
 
 def near(reference: str, runs: Iterable[Run]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnncli.errors import RunError
-from cnncli.runs.find import find, find_all
+from cnncli.runs.find import find, find_all, of_slurm_step
 from cnncli.runs.run import Run
 
 
@@ -84,3 +84,25 @@ def test_a_name_means_all_its_runs_where_several_are_asked_for(runs_dir: Path) -
     assert [run.id for run in find_all(str(runs_dir / "lenet"), runs_dir)] == both
     assert [run.id for run in find_all("latest", runs_dir)] == both[1:]
     assert [run.id for run in find_all("lenet/20260101-120000", runs_dir)] == both[:1]
+
+
+def test_the_run_of_a_step_of_a_slurm_job(runs_dir: Path) -> None:
+    """The latest of those that it began, whatever their names, done or not; None where it began none."""
+    step = "hpc/4711.0"
+    assert of_slurm_step(step, runs_dir) is None
+    assert of_slurm_step(step, runs_dir / "none") is None
+    for name, start in (("lenet", "0301"), ("alexnet", "0201")):
+        Run(runs_dir / name / f"2026{start}-120000").update(slurm_step=step, status="done")
+    Run(runs_dir / "lenet" / "20260101-120000").update(slurm_step="hpc/4711.1")
+    found = of_slurm_step(step, runs_dir)
+    assert found is not None
+    assert found.path == runs_dir / "lenet" / "20260301-120000"
+
+
+def test_a_damaged_record_does_not_hide_the_run_of_a_step(runs_dir: Path) -> None:
+    """It cannot be the one, because its record is written with the folder."""
+    Run(runs_dir / "alexnet" / "20260201-120000").update(slurm_step="4711.0")
+    (runs_dir / "lenet" / "20260301-120000" / "run.json").write_text("{")
+    found = of_slurm_step("4711.0", runs_dir)
+    assert found is not None
+    assert found.name == "alexnet"

@@ -130,12 +130,18 @@ def test_what_is_no_number_of_tasks_is_refused(text: str) -> None:
         ("*", "a a b c"),
         ("block:cyclic", "a a b c"),
         ("cyclic:block", "a b c a"),
-        ("block,Pack", "a a b c"),
+        ("block,pack", "a a b c"),
     ],
 )
 def test_the_examples_of_the_manual(distribution: str, expected: str) -> None:
     """Four tasks on three nodes with two processors each."""
     assert " ".join(slurm.hosts_by_rank(("a", "b", "c"), (2, 1, 1), distribution)) == expected
+
+
+@pytest.mark.parametrize(("distribution", "expected"), [("cyclic", "n1 n2 n1 n1"), ("block", "n1 n1 n1 n2")])
+def test_where_srun_put_them(distribution: str, expected: str) -> None:
+    """What four tasks of Slurm 22.05.8 found in SLURMD_NODENAME, with SLURM_STEP_TASKS_PER_NODE 3,1."""
+    assert " ".join(slurm.hosts_by_rank(("n1", "n2"), slurm.tasks_per_node("3,1"), distribution)) == expected
 
 
 def test_cyclic_goes_round_until_each_node_is_full() -> None:
