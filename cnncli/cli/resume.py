@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from cnncli.cli.console import loading_tensorflow
-from cnncli.cli.moved import MovedData, override_of, without_path
+from cnncli.cli.moved import MovedData
 from cnncli.cli.options import Device, DeviceName, Json, RunArgument, RunsDir, Sets
-from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
-from cnncli.cli.workers import ClusterText, Crew, Inexact, NumWorkers, Rank, Restarts, end_of_work
+from cnncli.cli.resuming import resume_run, work_for_chief
+from cnncli.cli.workers import ClusterText, Crew, Inexact, NumWorkers, Rank, Restarts
 
 if TYPE_CHECKING:
     from cnncli.runs.run import Run
@@ -36,30 +35,11 @@ def resume_cli(
 
     crew = Crew.of(num_workers, restarts, cluster, rank, inexact)
     if not crew.is_chief:
-        _work(crew, device)
+        work_for_chief(crew, device)
     found = find(run, runs_dir)
     if crew.num_workers is not None:
         _launch(crew, found, data, sets, runs_dir, device, as_json)
-    # Locked before anything slow is imported, so that a second process hears at once who holds the run.
-    with found.lock():
-        moved, overrides = without_path(data, sets)
-        config = found.config([*overrides, *([] if moved is None else [override_of(moved)])])
-        show_warnings(config)
-        choose_device(device)
-        with loading_tensorflow():
-            from cnncli.engine.training.train import resume
-
-        result = resume(found, config, make_listener(), crew.strategy())
-    finish(result, as_json)
-
-
-def _work(crew: Crew, device: DeviceName) -> NoReturn:
-    """Be a worker that has the run from the chief."""
-    choose_device(device)
-    with loading_tensorflow():
-        from cnncli.engine.training.train import work
-    strategy = crew.strategy()
-    end_of_work(None if strategy is None else work(strategy))
+    resume_run(found, data, sets, device, as_json, crew)
 
 
 def _launch(

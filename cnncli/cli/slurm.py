@@ -43,7 +43,7 @@ def slurm_cli(
     overrides = [*(sets or ()), *([f"name={name}"] if name else ())]
     loaded = load(config, overrides)
     request = Request(workers, nodes, ntasks_per_node, cpus_per_task, gpus_per_task, time, partition, account)
-    require_possible(request, getattr(loaded.train, "shards", 1))
+    require_possible(request, loaded.train.shards)
     show_warnings(loaded)
     command = ["cnn", "train", config, *(part for text in sets or () for part in ("--set", text))]
     command += ["--name", name] if name else []

@@ -43,6 +43,8 @@ def train_cli(
     from cnncli.config.load import load
 
     crew = Crew.of(num_workers, restarts, cluster, rank, inexact)
+    if crew.is_requeued:
+        _go_on(crew, runs_dir, device, as_json)
     overrides = list(sets or ()) + ([f"name={name}"] if name else [])
     overrides += [] if fold is None else [f"data.fold={fold}"]
     loaded = load(config, overrides)
@@ -70,6 +72,18 @@ def train_cli(
     if strategy is not None and not strategy.is_chief:
         end_of_work(work(strategy, loaded, splits))
     finish(train(loaded, runs_dir, make_listener(), splits, strategy), as_json)
+
+
+def _go_on(crew: Crew, runs_dir: Path, device: DeviceName, as_json: bool) -> None:
+    """Do what a job does that Slurm has started again: go on with its run, if it had begun one."""
+    from cnncli.cli.resuming import resume_run, work_for_chief
+
+    if not crew.is_chief:
+        work_for_chief(crew, device)
+    run = crew.requeued_run(runs_dir)
+    if run is not None:
+        resume_run(run, None, None, device, as_json, crew)
+        raise typer.Exit
 
 
 def _rehearse(config: Config, dry_run: bool, overfit_batch: bool, as_json: bool) -> None:

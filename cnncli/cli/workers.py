@@ -14,6 +14,7 @@ from cnncli.cli.console import loading_tensorflow, print_note
 
 if TYPE_CHECKING:
     from cnncli.engine.training.strategy import Strategy
+    from cnncli.runs.run import Run
     from cnncli.workers.cluster import Cluster
 
 NumWorkers = Annotated[
@@ -54,12 +55,14 @@ class Crew:
         restarts: How often these are started again.
         cluster: The workers that this process is one of, if it is.
         inexact: Whether workers may take part that give other bits.
+        is_requeued: Whether Slurm has started this job before.
     """
 
     num_workers: int | None
     restarts: int
     cluster: Cluster | None
     inexact: bool
+    is_requeued: bool = False
 
     @classmethod
     def of(cls, num_workers: int | None, restarts: int, cluster: str | None, rank: int | None, inexact: bool) -> Crew:
@@ -84,7 +87,16 @@ class Crew:
             from cnncli.resources import take_cores
 
             take_cores(found.rank, found.num_workers)
-        return cls(None, 0, found, inexact)
+        from cnncli.workers.slurm import is_requeued
+
+        return cls(None, 0, found, inexact, cluster == "slurm" and is_requeued(os.environ))
+
+    def requeued_run(self, runs_dir: Path) -> Run | None:
+        """Return the run that this job began before Slurm started it again, if it began one."""
+        from cnncli.runs.find import of_slurm_step
+        from cnncli.workers.slurm import step_name
+
+        return of_slurm_step(step_name(os.environ), runs_dir) if self.is_requeued else None
 
     @property
     def is_chief(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -32,6 +33,7 @@ from cnncli.runs.events import Listener, Silence, told_if_slow
 from cnncli.runs.find import find, find_checkpoint
 from cnncli.runs.run import Run
 from cnncli.workers import parent
+from cnncli.workers.slurm import step_name
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,7 @@ def _begun(config: Config, settings: Mapping[str, Any]) -> dict[str, Any]:
         "seed": config.seed,
         "metrics": config.task_spec.metrics_json(),
         "config_directory": str(folders[0]) if folders else None,
+        **({"slurm_step": step_name(os.environ)} if "SLURM_STEP_ID" in os.environ else {}),
         **({} if config.data.fold is None else {"fold": config.data.fold, "folds": config.data.folds}),
         **settings,
     }
