@@ -96,7 +96,8 @@ class StopSignals:
         if self.first is None or self._judged or time.monotonic() < self._since + WINDOW:
             return None
         self._judged = True
-        was_told = self._witness.poll() == -self.first or _is_pending(self.first, self._witness.pid)
+        end = self._witness.poll()
+        was_told = _is_pending(self.first, self._witness.pid) if end is None else end == -self.first
         return None if was_told else self.first
 
     def _remember(self, number: int, _: FrameType | None) -> None:
