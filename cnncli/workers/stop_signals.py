@@ -84,9 +84,8 @@ class StopSignals:
         """
         due = None if self.first is None or self._judged else self._since + WINDOW - time.monotonic()
         limits = [limit for limit in (seconds, due) if limit is not None]
-        select(
-            [self._heard.fileno(), *(file.fileno() for file in files)], [], [], max(min(limits), 0) if limits else None
-        )
+        numbers = [self._heard.fileno(), *(file.fileno() for file in files)]
+        select(numbers, [], [], max(min(limits), 0) if limits else None)
         with suppress(BlockingIOError):
             while self._heard.recv(4096):
                 pass

@@ -195,19 +195,39 @@ def test_all_lost_each_other(tmp_path: Path) -> None:
     assert len(starts(tmp_path)) == 2
 
 
-def test_a_frozen_worker_is_killed_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others have noticed that it does not answer."""
-    monkeypatch.setattr(processes, "PATIENCE", 0.05)
+@pytest.mark.parametrize(
+    ("frozen", "message"),
+    [
+        ((1,), "worker 1 no longer answered and was killed"),
+        ((0, 1, 3), "workers 0, 1 and 3 no longer answered and were killed"),
+    ],
+)
+def test_frozen_workers_are_killed_and_named(
+    frozen: tuple[int, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one has noticed that they do not answer."""
+    monkeypatch.setattr(processes, "PATIENCE", 0.0)
     script = f"""
-if rank == 1:
-    (folder / "frozen").touch()
+if rank in {frozen}:
+    (folder / f"{{rank}}.frozen").touch()
     os.kill(os.getpid(), signal.SIGSTOP)
-wait_for((folder / "frozen").exists)
+wait_for(lambda: len(list(folder.glob("*.frozen"))) == {len(frozen)})
 sys.exit({PEER_LOST})
 """
-    job, _ = make_job(tmp_path, script)
-    with pytest.raises(WorkerError, match=r"^worker 1 no longer answered and was killed$"):
+    job, _ = make_job(tmp_path, script, len(frozen) + 1)
+    with pytest.raises(WorkerError) as caught:
         launch(job)
+    assert (caught.value.message, caught.value.exit_code) == (message, PEER_LOST)
+
+
+def test_a_death_is_the_cause_of_the_error_that_follows(tmp_path: Path) -> None:
+    """Also where that is the chief's: another attempt is made."""
+    job, told = make_job(
+        tmp_path, "if attempt == 1: end_of(1) if rank == 0 else die()\nsys.exit(2 - attempt)", restarts=1
+    )
+    assert launch(job) == 0
+    assert len(told) == 1
+    assert "worker 1 died of SIGKILL" in told[0]
 
 
 def test_a_restart_resumes_the_run(tmp_path: Path) -> None:
