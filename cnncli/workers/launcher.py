@@ -152,17 +152,16 @@ class _Launcher:
 
     def _count_death(self, cause: End | None, ends: tuple[End, ...]) -> None:
         """Say that all are started again; raise WorkerError if that has been done often enough."""
-        end = cause or next((end for end in ends if end.is_killed), None)
-        message = "all workers lost each other" if end is None else _description(end)
+        message = _lost(ends) if cause is None else _description(cause)
         if self._restarts < self._job.restarts:
             self._restarts += 1
             begin = "from the beginning" if self._run is None else f"with {self._run}"
             self._job.tell(f"{message}; going on {begin} (restart {self._restarts} of {self._job.restarts})")
             return
-        if end is not None:
-            self._show_log(end)
-        code = PEER_LOST if end is None or end.is_killed else 128 - end.code if end.code < 0 else end.code
-        raise WorkerError(message, self._how_to_go_on(), code)
+        if cause is None:
+            raise WorkerError(message, self._how_to_go_on(), PEER_LOST)
+        self._show_log(cause)
+        raise WorkerError(message, self._how_to_go_on(), 128 - cause.code if cause.code < 0 else cause.code)
 
     def _how_to_go_on(self) -> str | None:
         if self._run is None:
@@ -193,19 +192,28 @@ def _cause(ends: tuple[End, ...]) -> End | None:
 
     An error that all workers meet is the chief's: its own output says it.
     """
+    first = next((end for end in ends if end.code not in (0, PEER_LOST) and not end.is_killed), None)
     chief = _end_of(CHIEF, ends)
-    if chief.code in KNOWN:
+    if first is not None and first.code in (*KNOWN, *STOPPED) and chief.code in KNOWN:
         return chief
-    causes = (end for end in ends if end.code not in (0, PEER_LOST) and not end.is_killed)
-    return next(causes, None)
+    return first
 
 
 def _description(end: End) -> str:
     """Say how a worker ended."""
-    if end.is_killed:
-        return f"worker {end.rank} no longer answered and was killed"
     if end.code >= 0:
         return f"worker {end.rank} ended with exit code {end.code}"
     name = signal.Signals(-end.code).name if -end.code in set(signal.Signals) else f"signal {-end.code}"
     reason = " (the system may have been out of memory)" if end.code == -signal.SIGKILL else ""
     return f"worker {end.rank} died of {name}{reason}"
+
+
+def _lost(ends: tuple[End, ...]) -> str:
+    """Say which workers the others have lost, though none of them died by itself."""
+    killed = sorted(end.rank for end in ends if end.is_killed)
+    if not killed:
+        return "all workers lost each other"
+    if len(killed) == 1:
+        return f"worker {killed[0]} no longer answered and was killed"
+    *others, last = map(str, killed)
+    return f"workers {', '.join(others)} and {last} no longer answered and were killed"

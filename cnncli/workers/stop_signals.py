@@ -84,9 +84,8 @@ class StopSignals:
         """
         due = None if self.first is None or self._judged else self._since + WINDOW - time.monotonic()
         limits = [limit for limit in (seconds, due) if limit is not None]
-        select(
-            [self._heard.fileno(), *(file.fileno() for file in files)], [], [], max(min(limits), 0) if limits else None
-        )
+        numbers = [self._heard.fileno(), *(file.fileno() for file in files)]
+        select(numbers, [], [], max(min(limits), 0) if limits else None)
         with suppress(BlockingIOError):
             while self._heard.recv(4096):
                 pass
@@ -96,7 +95,8 @@ class StopSignals:
         if self.first is None or self._judged or time.monotonic() < self._since + WINDOW:
             return None
         self._judged = True
-        was_told = self._witness.poll() == -self.first or _is_pending(self.first, self._witness.pid)
+        end = self._witness.poll()
+        was_told = _is_pending(self.first, self._witness.pid) if end is None else end == -self.first
         return None if was_told else self.first
 
     def _remember(self, number: int, _: FrameType | None) -> None:

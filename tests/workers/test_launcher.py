@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,13 +18,17 @@ from cnncli.errors import CnnError
 from cnncli.runs.run import Run
 from cnncli.workers import launcher, processes
 from cnncli.workers.launcher import PEER_LOST, PORT_TAKEN, Job, WorkerError, launch
+from cnncli.workers.logs import kept
+from cnncli.workers.processes import End
+from cnncli.workers.stop_signals import StopSignals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the launcher refuses Windows")
 
 WORKER = """
 import os, pathlib, signal, sys, time
-signal.alarm(300)  # No test waits for ever.
 folder, rank = pathlib.Path(sys.argv[1]), int(sys.argv[-1])
+signal.signal(signal.SIGALRM, lambda *_: ((folder / "too late").touch(), os._exit(1)))
+signal.alarm(300)  # No test waits for ever.
 (folder / f"{rank}.{os.getpid()}.started").write_text(" ".join(sys.argv[2:]))
 attempt = len(list(folder.glob(f"{rank}.*.started")))
 
@@ -55,10 +62,12 @@ def make_run(name="20260101-000000"):
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Give workers of a slow machine time; the tests of what is killed take it away."""
     monkeypatch.setattr(processes, "PATIENCE", 600.0)
     monkeypatch.setattr(processes, "STOPPING_PATIENCE", 600.0)
+    yield
+    assert not (tmp_path / "too late").exists()
 
 
 def make_job(folder: Path, script: str, workers: int = 2, **options: Any) -> tuple[Job, list[str]]:
@@ -129,6 +138,19 @@ sys.exit({PEER_LOST})
     assert len(starts(tmp_path)) == 1
 
 
+def test_of_those_that_ended_together_a_signal_was_first(tmp_path: Path) -> None:
+    """Who dies of one follows from no other."""
+    with StopSignals() as stop, kept(tmp_path / "runs", None) as logs:
+        job, _ = make_job(tmp_path, "die() if rank == 2 else sys.exit(70)", 3)
+        with processes.running([*job.program, *job.arguments], 3, logs, 1) as workers:
+            while len(paths := list(tmp_path.glob("*.started"))) < 3:
+                time.sleep(0.005)
+            for path in paths:
+                os.waitid(os.P_PID, int(path.name.split(".")[1]), os.WEXITED | os.WNOWAIT)
+            ends = workers.wait(stop)
+    assert ends == (End(2, -signal.SIGKILL), End(0, 70), End(1, 70))
+
+
 def test_a_known_error_ends_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are killed though they do not listen, and the error is shown whole; it is not tried again."""
     monkeypatch.setattr(processes, "PATIENCE", 0.05)
@@ -173,19 +195,39 @@ def test_all_lost_each_other(tmp_path: Path) -> None:
     assert len(starts(tmp_path)) == 2
 
 
-def test_a_frozen_worker_is_killed_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others have noticed that it does not answer."""
-    monkeypatch.setattr(processes, "PATIENCE", 0.05)
+@pytest.mark.parametrize(
+    ("frozen", "message"),
+    [
+        ((1,), "worker 1 no longer answered and was killed"),
+        ((0, 1, 3), "workers 0, 1 and 3 no longer answered and were killed"),
+    ],
+)
+def test_frozen_workers_are_killed_and_named(
+    frozen: tuple[int, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one has noticed that they do not answer."""
+    monkeypatch.setattr(processes, "PATIENCE", 0.0)
     script = f"""
-if rank == 1:
-    (folder / "frozen").touch()
+if rank in {frozen}:
+    (folder / f"{{rank}}.frozen").touch()
     os.kill(os.getpid(), signal.SIGSTOP)
-wait_for((folder / "frozen").exists)
+wait_for(lambda: len(list(folder.glob("*.frozen"))) == {len(frozen)})
 sys.exit({PEER_LOST})
 """
-    job, _ = make_job(tmp_path, script)
-    with pytest.raises(WorkerError, match=r"^worker 1 no longer answered and was killed$"):
+    job, _ = make_job(tmp_path, script, len(frozen) + 1)
+    with pytest.raises(WorkerError) as caught:
         launch(job)
+    assert (caught.value.message, caught.value.exit_code) == (message, PEER_LOST)
+
+
+def test_a_death_is_the_cause_of_the_error_that_follows(tmp_path: Path) -> None:
+    """Also where that is the chief's: another attempt is made."""
+    job, told = make_job(
+        tmp_path, "if attempt == 1: end_of(1) if rank == 0 else die()\nsys.exit(2 - attempt)", restarts=1
+    )
+    assert launch(job) == 0
+    assert len(told) == 1
+    assert "worker 1 died of SIGKILL" in told[0]
 
 
 def test_a_restart_resumes_the_run(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from select import select
 
 import pytest
 
@@ -61,12 +63,19 @@ script = "import os, signal; from cnncli.workers import parent; parent.watch(); 
 worker = subprocess.Popen([sys.executable, "-c", script], pass_fds=[heard],
     env={**os.environ, parent.LAUNCHER_VARIABLE: str(heard)})
 os.waitid(os.P_PID, worker.pid, os.WSTOPPED)
+print(worker.pid, flush=True)
 """
     process = started([sys.executable, "-c", launcher], stdout=subprocess.PIPE)
     assert process.stdout is not None
-    # The worker inherits stdout: its end of file comes when the worker, too, is gone.
-    assert process.stdout.read() == ""
+    worker = int(process.stdout.readline())
     assert process.wait() == 0
+    try:
+        # The worker inherits stdout: its end of file comes when the worker, too, is gone.
+        assert select([process.stdout], [], [], 60)[0] == [process.stdout]
+        assert process.stdout.read() == ""
+    except AssertionError:
+        os.kill(worker, signal.SIGKILL)
+        raise
 
 
 def test_the_run_is_told_once(tmp_path: Path) -> None:
