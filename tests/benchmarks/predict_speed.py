@@ -59,11 +59,18 @@ def write_photos(folder: Path, number: int, kinds: int = 100) -> None:
         Image.fromarray(noisy).save(path, quality=85)
 
 
-def train(folder: Path, image_size: int) -> Path:
-    """Train a small network for an epoch and return its run."""
+def write_config(folder: Path, image_size: int) -> Path:
+    """Write the config of a small network that trains for an epoch, and photos for it; return the config's path."""
     write_photos(folder / "small", 40)
-    (folder / "net.yaml").write_text(CONFIG.format(path=folder / "small", size=image_size), encoding="utf-8")
-    command = [sys.executable, "-m", "cnncli", "train", str(folder / "net.yaml"), "--runs-dir", str(folder / "runs")]
+    path = folder / "net.yaml"
+    path.write_text(CONFIG.format(path=folder / "small", size=image_size), encoding="utf-8")
+    return path
+
+
+def train(folder: Path, image_size: int) -> Path:
+    """Train the network in a process of its own and return its run."""
+    config = write_config(folder, image_size)
+    command = [sys.executable, "-m", "cnncli", "train", str(config), "--runs-dir", str(folder / "runs")]
     return Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
 
 

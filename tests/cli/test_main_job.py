@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,9 +41,15 @@ def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     return folder
 
 
-def test_digits_reach_97_percent(runs_dir: Path) -> None:
+@pytest.fixture(scope="module")
+def document(runs_dir: Path) -> dict[str, Any]:
+    """Return what evaluating the run prints."""
+    found: dict[str, Any] = json.loads(cnn("eval", "latest", "--json", runs_dir=runs_dir).stdout)
+    return found
+
+
+def test_digits_reach_97_percent(document: dict[str, Any]) -> None:
     """The default run classifies at least 97 % of the test digits rightly."""
-    document = json.loads(cnn("eval", "latest", "--json", runs_dir=runs_dir).stdout)
     assert document["split"] == "test"
     assert document["num_examples"] == 355
     assert document["accuracy"] >= 0.97
@@ -77,17 +84,16 @@ def test_run_directory_is_the_record(runs_dir: Path) -> None:
     assert "61,706" in (run / "summary.txt").read_text()
 
 
-def test_eval_agrees_with_the_exported_model(runs_dir: Path) -> None:
+def test_eval_agrees_with_the_exported_model(runs_dir: Path, document: dict[str, Any]) -> None:
     """The best checkpoint's accuracy equals a NumPy count over the exported .keras model's predictions, exactly."""
     cnn("export", "digits_lenet", "--format", "keras", runs_dir=runs_dir)
-    accuracy = json.loads(cnn("eval", "digits_lenet", "--json", runs_dir=runs_dir).stdout)["accuracy"]
     import keras
 
     model = keras.saving.load_model(next(runs_dir.glob("digits_lenet/*/export/*.keras")))
     with np.load(ROOT / "cnncli" / "datasets" / "digits.npz") as arrays:
         images, labels = arrays["x_test"], arrays["y_test"]
     predictions = model.predict(images.reshape(-1, 8, 8, 1), verbose=0)
-    assert accuracy == np.mean(predictions.argmax(axis=1) == labels)
+    assert document["accuracy"] == np.mean(predictions.argmax(axis=1) == labels)
 
 
 def test_json_stands_alone_on_stdout(runs_dir: Path) -> None:

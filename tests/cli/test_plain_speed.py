@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +49,12 @@ def cost(*arguments: str, times: int = 1) -> Cost:
     return Cost(*map(min, zip(*found, strict=True)))  # type: ignore[arg-type]
 
 
+@cache
+def first_cost(*arguments: str) -> Cost:
+    """Return what one process with these arguments takes, for all tests that ask."""
+    return cost(*arguments)
+
+
 def command(name: str, config: str) -> tuple[str, ...]:
     """Return the arguments that run a command on a config; `diff` compares it with LeNet-5."""
     return ("-m", "cnncli", name, config, *(("lenet5",) if name == "diff" else ()))
@@ -84,7 +91,7 @@ def thousand_layers(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_a_quarter_of_an_import(name: str, config: str, import_cost: Cost, thousand_layers: str) -> None:
     """Each command takes under a quarter of the processor time of `import tensorflow`, and under 120 MB."""
     arguments = command(name, thousand_layers if config == "1,001 layers" else config)
-    found = cost(*arguments)
+    found = first_cost(*arguments)
     if found.processor >= import_cost.processor / 4:
         found = cost(*arguments, times=4)  # processes that share a core slow each other down
     assert found.processor < import_cost.processor / 4
@@ -94,7 +101,7 @@ def test_a_quarter_of_an_import(name: str, config: str, import_cost: Cost, thous
 @pytest.mark.parametrize("name", COMMANDS)
 def test_memory_of_a_deep_network(name: str, thousand_layers: str) -> None:
     """1,001 layers take under 120 MB."""
-    assert cost(*command(name, thousand_layers)).memory < MAX_BYTES
+    assert first_cost(*command(name, thousand_layers)).memory < MAX_BYTES
 
 
 @pytest.mark.parametrize("name", COMMANDS)

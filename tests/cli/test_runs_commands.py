@@ -12,11 +12,16 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cnncli.cli.app import app
+from cnncli.cli.console import err, out, print_error
+from cnncli.errors import CnnError
 from cnncli.runs.run import Run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -33,14 +38,41 @@ sys.stderr.write("HEAVY " + ",".join(heavy))
 """
 
 
-def cnn(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run `cnn` in a fresh process and check its exit code."""
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "80"}
-    command = [sys.executable, "-m", "cnncli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
-    assert done.returncode == expect, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+@dataclass(frozen=True)
+class Done:
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
+
+
+Cnn = Callable[..., Done]
+
+
+@pytest.fixture
+def cnn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cnn:
+    """Return a function that runs a command in 80 columns without colours and checks its exit code."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(ROOT)
+
+    def run(*arguments: str, expect: int = 0) -> Done:
+        out.cache_clear()
+        err.cache_clear()
+        capsys.readouterr()
+        code = 0
+        try:
+            app(list(arguments), prog_name="cnn")
+        except CnnError as error:
+            print_error(error)
+            code = error.exit_code
+        except SystemExit as end:
+            code = int(end.code or 0)
+        done = Done(*capsys.readouterr())
+        assert code == expect, done.stderr
+        return done
+
+    return run
 
 
 def make(runs_dir: Path, name: str, seed: int = 0) -> Run:
@@ -53,7 +85,7 @@ def make(runs_dir: Path, name: str, seed: int = 0) -> Run:
     return run
 
 
-def test_runs_are_listed(tmp_path: Path) -> None:
+def test_runs_are_listed(cnn: Cnn, tmp_path: Path) -> None:
     """As a table, and as rows of one JSON document."""
     run = make(tmp_path, "net")
     lines = cnn("runs", "--runs-dir", str(tmp_path)).stdout.splitlines()
@@ -64,7 +96,7 @@ def test_runs_are_listed(tmp_path: Path) -> None:
     assert (row["status"], row["epochs"], row["best_validation_accuracy"]) == ("done", 3, 0.8)
 
 
-def test_no_runs_are_no_error(tmp_path: Path) -> None:
+def test_no_runs_are_no_error(cnn: Cnn, tmp_path: Path) -> None:
     """What to do is said on stderr; the JSON is empty."""
     done = cnn("runs", "--runs-dir", str(tmp_path / "none"))
     assert done.stdout == ""
@@ -80,7 +112,9 @@ def test_a_thousand_runs_are_listed_about_as_fast_as_they_are_read(tmp_path: Pat
 
     def processor_time(*arguments: str) -> tuple[float, list[dict[str, Any]]]:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        rows = json.loads(cnn("runs", "--json", *arguments).stdout)["rows"]
+        command = [sys.executable, "-m", "cnncli", "runs", "--json", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+        rows = json.loads(done.stdout)["rows"]
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, rows
 
@@ -113,7 +147,7 @@ def test_neither_command_imports_what_is_slow(tmp_path: Path, command: str) -> N
     assert done.stderr.endswith("HEAVY ")
 
 
-def test_runs_are_compared(tmp_path: Path) -> None:
+def test_runs_are_compared(cnn: Cnn, tmp_path: Path) -> None:
     """Configs, results, repetitions; the JSON has a row for each."""
     first, second = make(tmp_path, "net", seed=1), make(tmp_path, "net", seed=2)
     for run, answers in ((first, (1, 1, 0)), (second, (1, 0, 0))):
@@ -133,7 +167,7 @@ def test_runs_are_compared(tmp_path: Path) -> None:
     assert by_name == document  # A name means all its runs.
 
 
-def test_mistakes_are_short_errors(tmp_path: Path) -> None:
+def test_mistakes_are_short_errors(cnn: Cnn, tmp_path: Path) -> None:
     """A run that is not there, too few runs, nothing to show."""
     make(tmp_path, "lenet")
     folder = ("--runs-dir", str(tmp_path))

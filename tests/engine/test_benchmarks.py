@@ -53,8 +53,13 @@ def test_rates_of_streaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_rates_of_prediction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both classify every file, and ours writes a line for each; rates and their ratio are positive."""
+    from cnncli.config.load import load
+    from cnncli.engine.training.train import train
+    from cnncli.runs.events import Silence
+
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    run = predict_speed.train(tmp_path, image_size=16)
+    config = load(predict_speed.write_config(tmp_path, image_size=16))
+    run = Path(train(config, tmp_path / "runs", Silence()).run)
     predict_speed.write_photos(tmp_path / "photos", 30, kinds=10)
     figures, bare = predict_speed.compare(run, tmp_path / "photos", image_size=16, rounds=1)
     assert figures["ratio"] == figures["images_per_second"] / figures["keras_images_per_second"]

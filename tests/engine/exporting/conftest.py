@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,3 +104,30 @@ def write(tmp_path: Path) -> Callable[[str, Any], Any]:
         return prove(kind, path, own, Proof(source if same else own, number))
 
     return run
+
+
+@pytest.fixture
+def scripts_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have Python scripts imported here, where a process of its own would take seconds to import TensorFlow.
+
+    Tests of mixed precision and of `cnn export` start that process. What it alone would notice, a script that needs
+    cnncli, is looked for.
+    """
+    from cnncli.engine.exporting import open as opening
+    from cnncli.serving.artifact import Artifact
+    from cnncli.serving.description import FILE, Description
+
+    def imported(path: Path) -> Artifact:
+        text = (path / "network.py").read_text(encoding="utf-8")
+        assert re.search(r"^\s*(import|from)\s+cnncli", text, re.MULTILINE) is None
+        spec = importlib.util.spec_from_file_location("network", path / "network.py")
+        script = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(script)
+        model = script.load()
+
+        def compute(images: np.ndarray) -> dict[str, np.ndarray]:
+            return {"probabilities": script.predict(images, model)}
+
+        return Artifact("python", Description.from_json((path / FILE).read_bytes(), str(path)), compute)
+
+    monkeypatch.setattr(opening, "open_python", imported)

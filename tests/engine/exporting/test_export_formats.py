@@ -94,6 +94,7 @@ SMALL = "[Flatten, {Dense: {units: 10}}]"
 Make = Callable[..., Any]
 
 
+@pytest.mark.usefixtures("scripts_in_this_process")
 @pytest.mark.parametrize("title", EXACT)
 @pytest.mark.parametrize("net", NETS)
 def test_every_layer(net: str, title: str, make_source: Make, write: Make) -> None:
@@ -119,6 +120,7 @@ def test_nets_hold_the_whole_vocabulary() -> None:
     assert [name for name in VOCABULARY if not any(name in net for net in NETS.values())] == []
 
 
+@pytest.mark.usefixtures("scripts_in_this_process")
 @pytest.mark.parametrize("title", EXACT)
 @pytest.mark.parametrize(
     "resize",
@@ -154,13 +156,18 @@ CONVOLUTIONS = """
     ("title", "layers"),
     [
         *((title, CONVOLUTIONS) for title in EXACT),
-        # The Python script runs in a process of its own, which takes seconds; its layers are among those above.
+        # The Python script's layers are among those above.
         *((title, SMALL) for title in EXACT if title != "python"),
     ],
     ids=lambda value: value if value in EXACT else "dense" if value == SMALL else "convolutions",
 )
-def test_mixed_precision(precision: str, title: str, layers: str, make_source: Make, write: Make) -> None:
+def test_mixed_precision(
+    precision: str, title: str, layers: str, make_source: Make, write: Make, request: pytest.FixtureRequest
+) -> None:
     """A run in mixed precision is exported as it is where the format can, else in float32, and says which."""
+    if precision == "mixed_float16":
+        # One script in a process of its own is enough.
+        request.getfixturevalue("scripts_in_this_process")
     source = make_source(layers, f"train.precision={precision}", "data.image_size=[20, 20]")
     kept = write(title, source)
     assert kept.parity.max_abs_diff <= 1e-5

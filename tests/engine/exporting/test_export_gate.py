@@ -188,6 +188,7 @@ def test_a_folder_elsewhere_is_refused_before_anything_is_written(tmp_path: Path
     assert list(precious.iterdir()) == []
 
 
+@pytest.mark.usefixtures("scripts_in_this_process")
 def test_an_export_that_fails_leaves_the_former(good: Any, proof: Any, tmp_path: Path) -> None:
     """And nothing of its own; two at once do not take each other's for a dead one's."""
     from cnncli.engine.exporting import export

@@ -65,7 +65,7 @@ def weights_of(run):
 
 
 def test_streamed_and_resumed_training_is_the_same(config, tmp_path, monkeypatch):
-    """In memory, streamed, and streamed with a stop in mid-epoch: the same weights to the last bit."""
+    """In memory, and streamed with a stop in mid-epoch: the same weights to the last bit."""
     from cnncli.engine.input_pipeline import feed
     from cnncli.engine.training import pace
     from cnncli.engine.training.train import resume, train
@@ -74,9 +74,8 @@ def test_streamed_and_resumed_training_is_the_same(config, tmp_path, monkeypatch
     monkeypatch.setattr(pace.Pace, "measured", lambda self, batches, seconds: None)
     in_memory = train(config, tmp_path / "memory", Silence())
     monkeypatch.setattr(feed, "MEMORY_LIMIT", 0)
-    streamed = train(config, tmp_path / "streamed", Silence())
     stopped = train(config, tmp_path / "stopped", StopAfter(3))
     assert stopped.status == "interrupted"
     run = Run.open(Path(stopped.run))
     resumed = resume(run, run.config(), Silence())
-    assert weights_of(in_memory.run) == weights_of(streamed.run) == weights_of(resumed.run)
+    assert weights_of(in_memory.run) == weights_of(resumed.run)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cnncli.runs.events import Silence
+from tests.engine.conftest import SMALL
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "faults"))
 from nan_injection import injected
@@ -21,10 +22,22 @@ pytestmark = pytest.mark.engine
 STEPS_PER_EPOCH = 12
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return how the run ends into which nobody puts a NaN."""
+    from cnncli.config.load import loads
+    from cnncli.engine.training.train import train
+
+    whole = train(loads(SMALL, overrides=["train.epochs=3"]), tmp_path_factory.mktemp("good"), Silence())
+    assert whole.final is not None
+    return whole.final
+
+
 @pytest.mark.parametrize(("what", "step"), [("input", 1), ("loss", 17), ("gradient", 24), ("output", 30)])
 def test_injected_nan_is_found(
     small_config: Callable[..., Any],
     tmp_path: Path,
+    undisturbed: Any,
     what: str,
     step: int,
 ) -> None:
@@ -55,12 +68,10 @@ def test_injected_nan_is_found(
     assert newest.step == (step - 1) // STEPS_PER_EPOCH * STEPS_PER_EPOCH
     assert all(np.isfinite(array).all() for array in newest.arrays.values())
 
-    whole = train(config, tmp_path / "good", Silence())
     result = resume(run, run.config(), Silence())
     assert result.status == "done"
     assert result.final is not None
-    assert whole.final is not None
-    assert result.final["train"] == whole.final["train"]
+    assert result.final["train"] == undisturbed["train"]
 
 
 def test_too_large_learning_rate(small_config: Callable[..., Any], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from cnncli.errors import RunError
 from cnncli.runs.events import Silence, Started
+from tests.engine.conftest import SMALL
 
 pytestmark = pytest.mark.engine
 
@@ -35,14 +37,22 @@ def resumed(run: Any, *overrides: str) -> tuple[Any, tuple[str, ...]]:
     return resume(run, load(run.config_file, overrides), notes), notes.told
 
 
-@pytest.fixture
-def done(small_config: Callable[..., Any], tmp_path: Path) -> Any:
-    """Return a finished run of two epochs with a cosine schedule."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a finished run of two epochs with a cosine schedule, of which each test has a copy."""
+    from cnncli.config.load import loads
     from cnncli.engine.training.train import train
+
+    config = loads(SMALL, overrides=["train.epochs=2", "train.schedule=CosineDecay"])
+    return Path(train(config, tmp_path_factory.mktemp("runs"), Silence()).run)
+
+
+@pytest.fixture
+def done(trained: Path, tmp_path: Path) -> Any:
+    """Return the run, to be resumed and changed."""
     from cnncli.runs.run import Run
 
-    config = small_config("train.epochs=2", "train.schedule=CosineDecay")
-    return Run.open(Path(train(config, tmp_path / "runs", Silence()).run))
+    return Run.open(Path(shutil.copytree(trained, tmp_path / "runs" / trained.name)))
 
 
 def test_extending_a_finished_run(done: Any) -> None:
