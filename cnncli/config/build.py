@@ -132,16 +132,15 @@ class _Builder:
         )
 
     def without_distribute(self, tree: Mapping) -> Mapping:
-        """Leave out `train.distribute`: the configs of older runs say `none`, which is all that there is."""
+        """Leave out `train.distribute`: the configs of older runs say `none`, which is all that there was."""
         train = tree.get("train")
         if not isinstance(train, Mapping) or "distribute" not in train.entries:
             return tree
         entry, path = train.entries["distribute"], "train.distribute"
         if not (isinstance(entry.value, Scalar) and entry.value.value == "none"):
-            message = "Training on several devices or machines is not supported yet."
-            self.problems.append(
-                problem("E010", message, entry.key, "Remove the key: a run trains on one device.", path)
-            )
+            message = "Where a run computes is no longer part of its config."
+            hint = "Remove the key, set train.shards, and use `cnn train --workers N` or --cluster: `cnn help workers`."
+            self.problems.append(problem("E010", message, entry.key, hint, path))
         kept = {key: each for key, each in train.entries.items() if key != "distribute"}
         section = Entry(tree.entries["train"].key, replace(train, entries=kept))
         return replace(tree, entries={**tree.entries, "train": section})

@@ -54,7 +54,9 @@ class Trainer:
         self._config, self._loop, self._feed = setup.config, setup.loop, setup.feed
         self._task = task_of(setup.config)
         split = setup.splits.validation
-        self._validation = None if split is None else cached(split, setup.loop.preprocessing)
+        # The chief validates, the others wait.
+        reads = split is not None and setup.strategy.is_chief
+        self._validation = cached(split, setup.loop.preprocessing) if split is not None and reads else None
         self._predictor = Predictor(setup.model, setup.loop.preprocessing)
         self._pace = Pace()
         self._recent_losses: deque[float] = deque(maxlen=20)
