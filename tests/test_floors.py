@@ -125,6 +125,7 @@ FLOORS = """
     engine.golden_vector
     engine.arithmetic engine.runtime
     engine.evaluation
+    engine.distribution
     engine.training
     engine.bench engine.doctor engine.exporting engine.inspection
     cli

@@ -13,7 +13,7 @@ import typer
 from cnncli.cli.console import loading_tensorflow, print_note
 
 if TYPE_CHECKING:
-    from cnncli.engine.training.strategy import Strategy
+    from cnncli.engine.distribution.strategy import Strategy
     from cnncli.runs.run import Run
     from cnncli.workers.cluster import Cluster
 
@@ -108,7 +108,7 @@ class Crew:
         if self.cluster is None or self.cluster.num_workers == 1:
             return None
         with loading_tensorflow():
-            from cnncli.engine.training.workers import Workers
+            from cnncli.engine.distribution.workers import Workers
         return Workers(self.cluster, self.inexact)
 
     def require_shards(self, shards: int) -> None:

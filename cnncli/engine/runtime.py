@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -82,6 +83,24 @@ def environment(threads: int | None) -> dict[str, Any]:
         "cpu_features": cpu_features(),
         "variables": variables(),
     }
+
+
+def facts(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Return what bits depend on, by name, as text."""
+    versions = {name: str(value) for name, value in environment.get("versions", {}).items()}
+    others = ("device", "threads", "parts", "cpu_features")
+    arithmetic = {
+        f"arithmetic.{name}": _text(value)
+        for name, value in environment.get("arithmetic", {}).items()
+        if name != "golden_vector"
+    }
+    return versions | {name: _text(environment[name]) for name in others if name in environment} | arithmetic
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return _text([f"{name}: {item}" for name, item in value.items()])
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
 def device_name() -> str:

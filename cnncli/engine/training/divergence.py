@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from cnncli.engine.training.shards import Batch
+from cnncli.engine.distribution.shards import Batch
 from cnncli.engine.training.step_loop import StepLoop
 from cnncli.errors import CnnError, RunError
 from cnncli.files import durable

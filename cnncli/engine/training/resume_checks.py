@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cnncli.config.schema.schema import Config
+from cnncli.engine.runtime import facts
 from cnncli.engine.training.progress import Progress
 from cnncli.errors import RunError
 from cnncli.plural import counted
@@ -84,21 +85,3 @@ def _rate(config: Config, progress: Progress, steps_per_epoch: int) -> float:
     base = config.train.optimizer.learning_rate * progress.plateau_factor
     step = max(progress.step - 1, 0) if config.train.epochs <= progress.epoch else progress.step
     return config.train.schedule.rate(base, step, steps_per_epoch, config.train.epochs)
-
-
-def facts(environment: Mapping[str, Any]) -> dict[str, str]:
-    """Return what bits depend on, by name, as text."""
-    versions = {name: str(value) for name, value in environment.get("versions", {}).items()}
-    others = ("device", "threads", "parts", "cpu_features")
-    arithmetic = {
-        f"arithmetic.{name}": _text(value)
-        for name, value in environment.get("arithmetic", {}).items()
-        if name != "golden_vector"
-    }
-    return versions | {name: _text(environment[name]) for name in others if name in environment} | arithmetic
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return _text([f"{name}: {item}" for name, item in value.items()])
-    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnncli.config.schema.schema import Config
 from cnncli.datasets.splits import Splits
+from cnncli.engine.distribution.strategy import OneProcess, Strategy
 from cnncli.engine.input_pipeline.feed import Feed, make_feed
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.network.adapt import adapt, freeze_statistics
@@ -17,7 +18,6 @@ from cnncli.engine.network.model import build
 from cnncli.engine.network.transfer import take_weights
 from cnncli.engine.tasks.objective import make_objective
 from cnncli.engine.training.step_loop import StepLoop
-from cnncli.engine.training.strategy import OneProcess, Strategy
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.find import evaluated_weights
 

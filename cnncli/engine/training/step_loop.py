@@ -12,6 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from cnncli.config.schema.schema import Config
+from cnncli.engine.distribution.shards import Batch, Contribution, Examples, Learner, Shards
+from cnncli.engine.distribution.strategy import OneProcess, Strategy
+from cnncli.engine.distribution.synchronized_shards import SynchronizedShards, is_synchronized
 from cnncli.engine.fast_ops import batch_halves, row_folding
 from cnncli.engine.input_pipeline.augmentation import Augmentation
 from cnncli.engine.input_pipeline.feed import Chunk
@@ -19,9 +22,6 @@ from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.network.variables import assign, model_variables
 from cnncli.engine.tasks.objective import Objective, Sums
 from cnncli.engine.training.optimizer import Updates
-from cnncli.engine.training.shards import Batch, Contribution, Examples, Learner, Shards
-from cnncli.engine.training.strategy import OneProcess, Strategy
-from cnncli.engine.training.synchronized_shards import SynchronizedShards, is_synchronized
 from cnncli.errors import CnnError
 
 PENALTY_SUM = "epoch/penalty_sum"

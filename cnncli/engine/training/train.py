@@ -15,14 +15,14 @@ from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.splits import Splits
 from cnncli.engine.arithmetic import arithmetic
+from cnncli.engine.distribution.job import Job, job_of_chief, tell_workers
+from cnncli.engine.distribution.strategy import OneProcess, Strategy, WorkerLostError
 from cnncli.engine.evaluation import proof_examples
 from cnncli.engine.runtime import configure
 from cnncli.engine.training import resume_checks
-from cnncli.engine.training.job import Job, job_of_chief, tell_workers
 from cnncli.engine.training.recording import Recording
 from cnncli.engine.training.setup import Setup
 from cnncli.engine.training.signals import StopRequest
-from cnncli.engine.training.strategy import OneProcess, Strategy, WorkerLostError
 from cnncli.engine.training.trainer import Trainer
 from cnncli.errors import CnnError, DataError, RunError
 from cnncli.report.resolved import origins

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from cnncli.datasets.targets import Targets
 from cnncli.engine import runtime
+from cnncli.engine.distribution.strategy import Orders
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.input_pipeline.feed import Chunk, cached
 from cnncli.engine.network.adapt import freeze_statistics
@@ -24,7 +25,6 @@ from cnncli.engine.training.progress import Progress
 from cnncli.engine.training.recording import Recording
 from cnncli.engine.training.setup import Setup
 from cnncli.engine.training.signals import StopRequest
-from cnncli.engine.training.strategy import Orders
 from cnncli.errors import RunError
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import EpochDone, Listener, Started, StepsDone

@@ -1,7 +1,7 @@
 """Who works on a run: the one place that knows whether there are other workers.
 
 The step loop and the trainer see none of it but this interface. One process has the whole batch and everything to
-itself; several workers (`engine.training.workers`) are another class with the same members.
+itself; several workers (`engine.distribution.workers`) are another class with the same members.
 """
 
 from __future__ import annotations

@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cnncli.engine.distribution.strategy import Document, Orders, Structure, WorkerLostError
 from cnncli.engine.fast_ops import batch_halves
 from cnncli.engine.input_pipeline.share import Share
-from cnncli.engine.runtime import environment
-from cnncli.engine.training.resume_checks import facts
-from cnncli.engine.training.strategy import Document, Orders, Structure, WorkerLostError
+from cnncli.engine.runtime import environment, facts
 from cnncli.errors import CnnError
 from cnncli.resources import available_threads
 from cnncli.workers.cluster import Cluster, require_shards

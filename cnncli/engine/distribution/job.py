@@ -12,8 +12,8 @@ from cnncli.config.location import located
 from cnncli.config.schema.schema import Config
 from cnncli.datasets import load as load_splits
 from cnncli.datasets.splits import Splits
+from cnncli.engine.distribution.strategy import Strategy
 from cnncli.engine.runtime import configure
-from cnncli.engine.training.strategy import Strategy
 from cnncli.errors import CnnError
 from cnncli.runs.run import Run
 

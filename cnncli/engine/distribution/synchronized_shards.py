@@ -13,10 +13,10 @@ import keras
 import tensorflow as tf
 
 from cnncli.config.schema.schema import Config
+from cnncli.engine.distribution.shards import Contribution, Examples, Learner, Shards, add_tree, nothing_where
+from cnncli.engine.distribution.strategy import Strategy
 from cnncli.engine.fast_ops.batch_normalization import Measured, statistics_collected
 from cnncli.engine.network.model import end_nodes
-from cnncli.engine.training.shards import Contribution, Examples, Learner, Shards, add_tree, nothing_where
-from cnncli.engine.training.strategy import Strategy
 from cnncli.layers.base import Merge
 from cnncli.layers.graph import INPUT
 

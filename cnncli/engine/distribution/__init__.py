@@ -1,0 +1,1 @@
+"""One batch on several processes: its shards, who takes which, and how they are added up."""
