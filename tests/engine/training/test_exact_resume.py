@@ -32,7 +32,7 @@ VARIANTS = {
         "train.checkpoint={every: {steps: 4}}",
     ],
     "plateau": [
-        "train.schedule={ReduceLROnPlateau: {patience: 1, min_delta: 0.5, monitor: validation_accuracy, cooldown: 2}}",
+        "train.schedule={ReduceLROnPlateau: {patience: 1, min_delta: 0.5, monitor: validation_accuracy, cooldown: 3}}",
         "train.epochs=5",
     ],
     "early stopping": ["train.early_stopping={patience: 1, min_delta: 0.3}", "train.epochs=6"],
