@@ -14,7 +14,6 @@ from cnncli.cli.console import loading_tensorflow, print_note
 
 if TYPE_CHECKING:
     from cnncli.engine.distribution.strategy import Strategy
-    from cnncli.runs.run import Run
     from cnncli.workers.cluster import Cluster
 
 NumWorkers = Annotated[
@@ -90,13 +89,6 @@ class Crew:
         from cnncli.workers.slurm import is_requeued
 
         return cls(None, 0, found, inexact, cluster == "slurm" and is_requeued(os.environ))
-
-    def requeued_run(self, runs_dir: Path) -> Run | None:
-        """Return the run that this job began before Slurm started it again, if it began one."""
-        from cnncli.runs.find import of_slurm_step
-        from cnncli.workers.slurm import step_name
-
-        return of_slurm_step(step_name(os.environ), runs_dir) if self.is_requeued else None
 
     @property
     def is_chief(self) -> bool:
