@@ -418,7 +418,7 @@ def test_problems_have_a_file_even_without_a_line_of_text(tmp_path: Path) -> Non
 
 
 def test_configs_of_older_runs_are_read() -> None:
-    """Their config.yaml says `distribute: none`, as they all did; where a run computes has moved to the command line."""
+    """Their config.yaml says `distribute: none`, as all did; where a run computes is now said on the command line."""
     now, older = loads(HEAD + BODY, "now.yaml"), loads(f"{HEAD}{BODY}  distribute: none\n", "older.yaml")
     assert older == now.model_copy(update={"origins": older.origins})
     assert "distribute" not in older.document["train"]
