@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -168,6 +169,7 @@ def work(strategy: Strategy, config: Config | None = None, splits: Splits | None
     trainer.share_state()
     with StopRequest() as stop, warned_of_processor_limit():
         trainer.train(stop)
+    _leave_together(strategy)
     return stop.signal
 
 
@@ -232,7 +234,18 @@ def _train(trainer: Trainer) -> Result:
         trainer.train(stop)
         result = _result(trainer, stop)
         run.update(status=result.status, epochs=result.epochs, best=result.best)
+    _leave_together(setup.strategy)
     return result
+
+
+def _leave_together(strategy: Strategy) -> None:
+    """Let no worker end before the chief has written everything.
+
+    Slurm ends the others when one task has ended with a signal's exit code: that is not heard any more.
+    """
+    if strategy.num_workers > 1:
+        strategy.broadcast(None)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @contextmanager

@@ -126,7 +126,6 @@ class Trainer:
             self.listener.ended()
         self._require_same_state()
         self.recording.end(self.progress)
-        self.setup.strategy.broadcast(None)  # All stay until the chief has saved.
 
     def _orders(self, stop: StopRequest) -> Orders:
         """Agree with all workers on the next steps; a signal that one of them got is one to all."""
