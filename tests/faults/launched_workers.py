@@ -109,19 +109,10 @@ class Launch:
         """Whether the launcher has not ended."""
         return self.process.poll() is None
 
-    def members(self) -> list[int]:
-        """Return the process ids of all that the launch has started, and of the launcher, as far as they live."""
+    def members(self) -> dict[int, int | None]:
+        """Return who lives of the launch: the rank by process id, None for the launcher and its witness."""
         wanted = f"{MARK}={self.mark}".encode()
-        return [pid for pid in _pids() if wanted in _read(pid, "environ").split(b"\0")]
-
-    def workers(self) -> dict[int, int]:
-        """Return the process ids of the workers by rank."""
-        found = {}
-        for pid in self.members():
-            words = _read(pid, "cmdline").split(b"\0")
-            if b"--rank" in words:
-                found[int(words[words.index(b"--rank") + 1])] = pid
-        return found
+        return {pid: _rank(pid) for pid in _pids() if wanted in _read(pid, "environ").split(b"\0")}
 
     def told(self, name: str) -> list[str]:
         """Return what its processes have told under a name: "steps-0", "validation", "exit-1", "ports"."""
@@ -237,6 +228,12 @@ class Ends:
 
 def _pids() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _rank(pid: int) -> int | None:
+    """Return the rank that a worker's command line gives it."""
+    words = _read(pid, "cmdline").split(b"\0")
+    return int(words[words.index(b"--rank") + 1]) if b"--rank" in words else None
 
 
 def _read(pid: int, name: str) -> bytes:

@@ -29,7 +29,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -162,17 +162,28 @@ def wait_for(place: Workers, launch: Launch, is_there: Callable[[Path], bool]) -
         time.sleep(POLL)
 
 
-def find(launch: Launch, victim: str, rng: random.Random) -> list[int]:
-    """Return the processes that a victim's name means, as soon as they are there; none if the launch has ended."""
+def find(launch: Launch, victim: str, rng: random.Random) -> tuple[list[int], dict[int, int | None]]:
+    """Return the processes that a victim's name means, as soon as they are there, and all with their ranks.
+
+    There is no victim if the launch has ended.
+    """
     while launch.is_running:
+        members = launch.members()
+        ranks = {rank: pid for pid, rank in members.items() if rank is not None}
+        others = [rank for rank in ranks if rank > 0]
         if victim in ("launcher", "all"):
-            return [launch.process.pid] if victim == "launcher" else launch.members()
-        workers = launch.workers()
-        ranks = [rank for rank in workers if rank > 0] if victim == "worker" and launch.num_workers > 1 else [0]
-        if any(rank in workers for rank in ranks):
-            return [workers[rng.choice([rank for rank in ranks if rank in workers])]]
+            return ([launch.process.pid] if victim == "launcher" else list(members)), members
+        if victim == "worker" and others:
+            return [ranks[rng.choice(others)]], members
+        if 0 in ranks and (victim == "chief" or launch.num_workers == 1):
+            return [ranks[0]], members
         time.sleep(POLL)
-    return []
+    return [], {}
+
+
+def workers_of(members: Mapping[int, int | None]) -> list[int]:
+    """Return the process ids of those that have a rank."""
+    return [pid for pid, rank in members.items() if rank is not None]
 
 
 def send(pids: Sequence[int], number: signal.Signals) -> None:
@@ -187,12 +198,10 @@ def kill_once(
 ) -> Fault:
     """Kill a launch or one of its workers at a moment, and see what becomes of the others."""
     wait_for(place, launch, is_there)
-    pids = find(launch, victim, random.Random(seed))
+    pids, members = find(launch, victim, random.Random(seed))
     goes_on = victim in ("chief", "worker") and launch.restarts > 0
-    members, workers = launch.members(), list(launch.workers().values())
     phase = launch.phase(place.run)
-    others = Ends(workers)
-    everyone = Ends([] if goes_on else members)
+    others, everyone = Ends(workers_of(members)), Ends([] if goes_on else members)
     send(pids, signal.SIGKILL)
     seconds, rest = others.within(limit)
     if not goes_on:
@@ -276,7 +285,8 @@ def stop(folder: Path, rng: random.Random, setting: Setting) -> Trial:
         wait_for(
             place, launch, After(rng.uniform(0, setting.reference.training_seconds / 3), f"{launch.mark.name}-steps-0")
         )
-        pids, phase, everyone = find(launch, victim, rng), launch.phase(place.run), Ends(launch.members())
+        (pids, members), phase = find(launch, victim, rng), launch.phase(place.run)
+        everyone = Ends(members)
         send(pids, signal.SIGSTOP)
         limit = FREEZE_LIMIT + setting.limit
         seconds, _ = everyone.within(limit)
@@ -305,7 +315,8 @@ def term(folder: Path, rng: random.Random, setting: Setting) -> Trial:
 
 def stop_by_signal(place: Workers, launch: Launch, victim: str, rng: random.Random, limit: float) -> Fault:
     """Send SIGTERM to a launcher or to a worker that trains, and see whether all leave together."""
-    pids, phase, everyone = find(launch, victim, rng), launch.phase(place.run), Ends(launch.workers().values())
+    (pids, members), phase = find(launch, victim, rng), launch.phase(place.run)
+    everyone = Ends(workers_of(members))
     send(pids, signal.SIGTERM)
     code = launch.process.wait(GUARD)
     seconds, _ = everyone.within(limit)
@@ -384,13 +395,18 @@ def campaign(folder: Path, kind: str, wanted: int, seed: int, parallel: int, set
 
     def make(number: int) -> Trial:
         place = folder / f"{kind}-{number}"
-        trial = KINDS[kind](place, random.Random(f"{seed} {kind} {number}"), setting)
+        try:
+            trial = KINDS[kind](place, random.Random(f"{seed} {kind} {number}"), setting)
+        except NotPermittedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a trial that fails must not hide the others
+            trial = Trial(place, (), (f"{type(error).__name__}: {error}",))
         if not trial.wrong:
             shutil.rmtree(place)
         return trial
 
     with ThreadPoolExecutor(parallel) as pool:
-        while (missing := wanted - len(done(trials))) > 0:
+        while (missing := wanted - len(done(trials)) - sum(not trial.faults for trial in trials)) > 0:
             first, number = len(trials), min(parallel, missing)
             for trial in pool.map(make, range(first, first + number)):
                 trials.append(trial)
