@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -35,6 +36,9 @@ MANY_VALUES = 1 << 15
 LOW = 4096
 """Counts travel as two float32, high · LOW + low: each is exact up to 2**24."""
 
+_ABORTED = re.compile(r"Collective ops is aborted by: (?P<reason>.+)")
+"""How TensorFlow begins to say why an exchange in a graph failed."""
+
 LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -52,9 +56,16 @@ def losses_told() -> Iterator[None]:
         yield
     except LOST as error:
         raise WorkerLostError(
-            f"another worker was lost: {str(error).splitlines()[0][:200]}",
+            f"another worker was lost: {_reason(str(error))}",
             "Its own output says why. The run goes on from its last checkpoint: cnn resume RUN --workers N",
         ) from error
+
+
+def _reason(text: str) -> str:
+    """Return the line of TensorFlow's message that says what happened: in a graph, a traceback comes before it."""
+    found = _ABORTED.search(text)
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("Graph execution error")]
+    return (found["reason"] if found else lines[0] if lines else "TensorFlow does not say how")[:200]
 
 
 class PortTakenError(CnnError):
