@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,16 +17,28 @@ if TYPE_CHECKING:
     from cnncli.runs.verification import Verdict
 
 
+WorkerNumbers = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="N,N,…",
+        help="Train with each of these numbers of processes, and resume with the last: 1,2,4.",
+    ),
+]
+
+
 def verify_cli(
     run: RunArgument = "latest",
     data: MovedData = None,
     sets: MovedSet = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
+    workers: WorkerNumbers = None,
 ) -> None:
     """Train a run's config twice, once killed in the middle and resumed, and compare bit by bit.
 
-    Takes as long as training it twice; the run itself is only read. Exit code 1 if they differ.
+    Takes as long as training it twice; the run itself is only read. Exit code 1 if they differ. With --workers 1,2,4
+    it is trained with each number of processes too, killed with the first number and resumed with the last.
 
     Example: cnn verify latest
     """
@@ -33,13 +46,14 @@ def verify_cli(
     from cnncli.runs.verification import verify
 
     found = find(run, runs_dir)
+    num_workers = () if workers is None else _numbers(workers, found.config().train.shards)
     moved = moved_path(data, sets)
     if moved is not None:
         from cnncli.datasets import own
 
         with telling("reading the examples"):
             own(found.config(), found.passport(), moved)  # refuses other examples before anything is trained
-    verdict = verify(found, print_note, moved)
+    verdict = verify(found, print_note, moved, num_workers)
     if as_json:
         print_json(verdict.to_json())
     else:
@@ -47,6 +61,19 @@ def verify_cli(
             print_line(line)
     if not verdict.identical:
         raise typer.Exit(1)
+
+
+def _numbers(text: str, shards: int) -> tuple[int, ...]:
+    """Return the numbers of workers, each of which can share batches of so many shards."""
+    from cnncli.workers.cluster import require_power_of_two, require_shards
+
+    if not re.fullmatch(r"[0-9]{1,6}(,[0-9]{1,6})*", text):
+        raise typer.BadParameter(f'--workers takes numbers of processes, such as 1,2,4; got "{text}"')
+    numbers = tuple(map(int, text.split(",")))
+    for number in numbers:
+        require_power_of_two(number, "--workers")
+    require_shards(max(numbers), shards)
+    return numbers
 
 
 def _lines(verdict: Verdict) -> list[str]:
@@ -64,4 +91,14 @@ def _lines(verdict: Verdict) -> list[str]:
         True: "The run itself ended identically.",
         False: "The run itself ended differently: another machine, version, config or setting.",
     }
-    return [*lines, outcomes[verdict.same_as_run]]
+    return [*lines, *_lines_of_workers(verdict), outcomes[verdict.same_as_run]]
+
+
+def _lines_of_workers(verdict: Verdict) -> list[str]:
+    """Return a line for each number of workers, and with which numbers the killed training began and ended."""
+    if not verdict.workers:
+        return []
+    first, *others = verdict.workers
+    ends = (f"{counted(each.workers, 'worker')}: {'identical' if each.identical else 'different'}" for each in others)
+    compared = [f"{end}, compared with {first.workers}" for end in ends]
+    return [*compared, f"Killed with {counted(first.workers, 'worker')}, resumed with {verdict.workers[-1].workers}."]

@@ -1,18 +1,19 @@
 """Whether a stop changes a run's result: its config is trained twice, once killed in the middle and resumed.
 
-Both trainings are processes of their own, for one process that trains twice shares more than two that
-do not. Nothing of this imports TensorFlow here.
+And whether the number of workers does: then it is also trained with each of several numbers of them. All trainings are
+processes of their own, for one process that trains twice shares more than two that do not. Nothing of this imports
+TensorFlow here.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
-from time import sleep
-from typing import Any
+from time import monotonic, sleep
+from typing import Any, Self
 
 from cnncli.config.dump import scalar
 from cnncli.config.location import WITHOUT_PATH, located, moved
@@ -29,6 +30,34 @@ CLOCK = ("seconds", "images_per_second", "trained_seconds")
 TRIES = 3
 """How often a training may end before it could be killed."""
 
+PATIENCE = 10.0
+"""Seconds that workers get to end after their launcher was killed; they take milliseconds."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a training with some number of workers ended, compared with the first training.
+
+    Attributes:
+        workers: Number of workers.
+        identical: Whether it ended with the same arrays, metrics and counters, bit by bit.
+        differences: What differs.
+    """
+
+    workers: int
+    identical: bool
+    differences: tuple[str, ...]
+
+    @classmethod
+    def of(cls, workers: int, differences: Iterable[str]) -> Self:
+        """Return the comparison with these differences."""
+        found = tuple(differences)
+        return cls(workers, not found, found)
+
+    def told(self) -> Iterator[str]:
+        """Yield what differs, each with the number of workers."""
+        return (f"{counted(self.workers, 'worker')}: {difference}" for difference in self.differences)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -36,7 +65,7 @@ class Verdict:
 
     Attributes:
         run: Path of the run whose config was trained.
-        identical: Whether both trainings ended with the same arrays, metrics and counters, bit by bit.
+        identical: Whether all trainings ended with the same arrays, metrics and counters, bit by bit.
         epochs: Number of epochs that were trained.
         steps: Number of steps that were trained.
         killed_after_epoch: Number of epochs completed when the second training was killed.
@@ -46,6 +75,8 @@ class Verdict:
         num_metrics: Numbers of metrics.jsonl compared.
         differences: What differs.
         same_as_run: Whether the run itself, as it is on the disk, is the same too; None if it is not done.
+        workers: Of each number of workers that was asked for, how the training with them compares with the first one,
+            which that of the first number is; empty if none was asked for.
     """
 
     run: str
@@ -59,10 +90,14 @@ class Verdict:
     num_metrics: int
     differences: tuple[str, ...]
     same_as_run: bool | None
+    workers: tuple[Comparison, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields of `cnn verify --json`."""
-        return asdict(self)
+        """Return the fields of `cnn verify --json`; `workers` only where they were asked for."""
+        document = asdict(self)
+        if not self.workers:
+            del document["workers"]
+        return document
 
 
 @dataclass(frozen=True)
@@ -80,29 +115,40 @@ class _End:
         return middle if middle % steps_per_epoch else middle + steps_per_epoch // 2
 
 
-def verify(run: Run, show: Callable[[str], None], data: Path | None = None) -> Verdict:
+def verify(run: Run, show: Callable[[str], None], data: Path | None = None, num_workers: Sequence[int] = ()) -> Verdict:
     """Train a run's config to the end twice, in a temporary folder, and compare.
+
+    With numbers of workers it is trained to the end with each, and the training that is killed begins with the first
+    number and goes on with the last.
 
     Args:
         run: The run; it is only read.
         show: Called with each line of progress.
         data: Where its examples are now, or None where its config says it.
+        num_workers: Numbers of workers that can share the run's batches; none for processes without workers.
 
     Raises:
         CnnError: If the run is damaged, or a training fails.
     """
     trainings = _Trainings(run, data)
+    first_number, last_number = (num_workers[0], num_workers[-1]) if num_workers else (None, None)
+    parts = 3 + len(num_workers[1:])
     with tempfile.TemporaryDirectory(prefix="cnn-verify-") as folder:
-        show("1 of 3: training without interruption")
-        whole = trainings.whole(Path(folder) / "whole")
-        first = _end(whole)
-        show("2 of 3: training again, killed in the middle")
-        stopped, resumed_at = trainings.killed(Path(folder) / "killed", first.middle)
+        show(f"1 of {parts}: training without interruption{_with(first_number)}")
+        first = _end(trainings.whole(Path(folder) / "whole", first_number))
+        comparisons = [Comparison.of(number, ()) for number in num_workers[:1]]  # With itself.
+        for part, number in enumerate(num_workers[1:], start=2):
+            show(f"{part} of {parts}: training without interruption{_with(number)}")
+            other = _end(trainings.whole(Path(folder) / f"whole-{part}", number))
+            comparisons.append(Comparison.of(number, _differences(first, other)))
+        show(f"{parts - 1} of {parts}: training again{_with(first_number)}, killed in the middle")
+        stopped, resumed_at = trainings.killed(Path(folder) / "killed", first.middle, first_number)
         killed_after = len(stopped.metrics())
-        show(f"3 of 3: killed after {counted(killed_after, 'epoch')}; resuming at step {resumed_at:,}")
-        trainings.resume(stopped)
+        resuming = f"resuming at step {resumed_at:,}{_with(last_number)}"
+        show(f"{parts} of {parts}: killed after {counted(killed_after, 'epoch')}; {resuming}")
+        trainings.resume(stopped, last_number)
         second = _end(stopped)
-    differences = tuple(_differences(first, second))
+    differences = (*_differences(first, second), *(line for each in comparisons for line in each.told()))
     arrays = first.checkpoint.arrays
     return Verdict(
         run=str(run.path),
@@ -116,7 +162,13 @@ def verify(run: Run, show: Callable[[str], None], data: Path | None = None) -> V
         num_metrics=sum(1 for _ in _numbers(first.metrics)),
         differences=differences,
         same_as_run=not any(_differences(first, _end(run))) if run.status == "done" else None,
+        workers=tuple(comparisons),
     )
+
+
+def _with(number: int | None) -> str:
+    """Say with how many workers, where these are given."""
+    return "" if number is None else f" with {counted(number, 'worker')}"
 
 
 class _Trainings:
@@ -131,33 +183,47 @@ class _Trainings:
         self._config = run.config_file
         self._sets = _overrides(run, data)
 
-    def whole(self, runs_dir: Path) -> Run:
+    def whole(self, runs_dir: Path, num_workers: int | None) -> Run:
         """Train to the end."""
-        with TrainingProcess(*self._train(runs_dir)) as process:
+        with TrainingProcess(*self._train(runs_dir), *_workers(num_workers)) as process:
             process.finish()
         return find("latest", runs_dir)
 
-    def killed(self, runs_dir: Path, step: int) -> tuple[Run, int]:
+    def killed(self, runs_dir: Path, step: int, num_workers: int | None) -> tuple[Run, int]:
         """Train, and kill the process after a checkpoint of `step`; return the run and the step to go on from."""
         for number in range(TRIES):
             folder = runs_dir / str(number)
-            with TrainingProcess(*self._train(folder), "--set", f"train.checkpoint.every={{steps: {step}}}") as process:
+            every = ["--set", f"train.checkpoint.every={{steps: {step}}}"]
+            with TrainingProcess(*self._train(folder), *every, *_workers(num_workers)) as process:
                 while process.runs and not _reached(folder, step):
                     sleep(0.001)
                 killed = process.kill()
             if killed:
                 run = find("latest", folder)
+                _wait_for_end(run)
                 newest = run.checkpoints.latest()
                 return run, 0 if newest is None else newest.step
         raise RunError("training ended before it could be killed", "Verify a run with more epochs.")
 
-    def resume(self, run: Run) -> None:
+    def resume(self, run: Run, num_workers: int | None) -> None:
         """Go on to the end."""
-        with TrainingProcess("resume", str(run.path)) as process:
+        with TrainingProcess("resume", str(run.path), *_workers(num_workers)) as process:
             process.finish()
 
     def _train(self, runs_dir: Path) -> list[str]:
         return ["train", str(self._config), "--runs-dir", str(runs_dir), *self._sets]
+
+
+def _workers(number: int | None) -> list[str]:
+    """Return the options that start so many workers."""
+    return [] if number is None else ["--workers", str(number)]
+
+
+def _wait_for_end(run: Run) -> None:
+    """Wait until nothing writes to a run: its workers end after their launcher, which alone was killed."""
+    deadline = monotonic() + PATIENCE
+    while run.locked and monotonic() < deadline:
+        sleep(0.01)
 
 
 def _overrides(run: Run, data: Path | None = None) -> list[str]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from cnncli.errors import RunError
+from cnncli.cli.app import app
+from cnncli.cli.verify import _lines
+from cnncli.errors import CnnError, RunError
 from cnncli.runs import verification
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.run import Run
-from cnncli.runs.verification import verify
+from cnncli.runs.verification import Comparison, Verdict, verify
 
 CONFIG = """name: small
 data: {source: digits, image_size: [8, 8]}
@@ -42,9 +49,11 @@ class Training:
     commands: list[tuple[str, ...]]
     weights: dict[str, float]
     ends_early: bool
+    late_steps: int
 
     def __init__(self, *arguments: str) -> None:
         self.commands.append(arguments)
+        self.arguments = arguments
         self.command, self.where, *_ = arguments
         self.until = 4 * STEPS
         if self.command == "train":
@@ -56,7 +65,8 @@ class Training:
             self.run = Run.open(Path(self.where))
 
     def __enter__(self) -> Training:
-        go_on(self.run, self.until, self.weights.get(self.command, 0.5))
+        own = [self.weights[word] for word in self.arguments if word in self.weights]
+        go_on(self.run, self.until, own[0] if own else 0.5)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,14 +78,22 @@ class Training:
         """Be over."""
 
     def kill(self) -> bool:
-        """End."""
+        """End; workers go on a little."""
+        if self.late_steps:
+            lock = self.run.lock()
+            lock.__enter__()
+            Timer(0.2, self._end_late, [lock]).start()
         return not self.ends_early
+
+    def _end_late(self, lock: AbstractContextManager[None]) -> None:
+        go_on(self.run, self.until + self.late_steps)
+        lock.__exit__(None, None, None)
 
 
 @pytest.fixture(autouse=True)
 def trainings(monkeypatch: pytest.MonkeyPatch) -> type[Training]:
     """Let verify train with these."""
-    Training.commands, Training.weights, Training.ends_early = [], {}, False
+    Training.commands, Training.weights, Training.ends_early, Training.late_steps = [], {}, False, 0
     monkeypatch.setattr(verification, "TrainingProcess", Training)
     return Training
 
@@ -119,6 +137,90 @@ def test_a_verdict_in_numbers(tmp_path: Path, trainings: type[Training]) -> None
     assert Path(killed[3]) in Path(resumed[1]).parents
     assert Path(whole[3]) not in Path(resumed[1]).parents
     assert not Path(whole[3]).exists()
+
+
+def number_of_workers(command: tuple[str, ...]) -> str | None:
+    """Return what a training was told with `--workers`."""
+    return command[command.index("--workers") + 1] if "--workers" in command else None
+
+
+def test_numbers_of_workers(tmp_path: Path, trainings: type[Training]) -> None:
+    """Trained with each of them; the killed training begins with the first and goes on with the last."""
+    run, progress = make_run(tmp_path), []
+    verdict = verify(run, progress.append, None, (2, 1, 4))
+    assert [number_of_workers(command) for command in trainings.commands] == ["2", "1", "4", "2", "4"]
+    assert [command[0] for command in trainings.commands] == ["train"] * 4 + ["resume"]
+    assert len({command[3] for command in trainings.commands[:4]}) == 4
+    assert progress == [
+        "1 of 5: training without interruption with 2 workers",
+        "2 of 5: training without interruption with 1 worker",
+        "3 of 5: training without interruption with 4 workers",
+        "4 of 5: training again with 2 workers, killed in the middle",
+        "5 of 5: killed after 2 epochs; resuming at step 12 with 4 workers",
+    ]
+    assert verdict.identical
+    found = json.loads(json.dumps(verdict.to_json()))
+    assert found["workers"] == [{"workers": number, "identical": True, "differences": []} for number in (2, 1, 4)]
+    alone = verify(run, progress.append).to_json()
+    assert list(found) == [*alone, "workers"]
+    assert not any(map(number_of_workers, trainings.commands[5:]))
+
+
+def test_a_number_of_workers_that_ends_differently(tmp_path: Path, trainings: type[Training]) -> None:
+    """It is named, beside what the others came to; a stop that changes nothing does not make up for it."""
+    trainings.weights = {"4": 0.25}
+    verdict = verify(make_run(tmp_path), lambda line: None, None, (1, 4, 2))
+    difference = "w: 6 of 6 values differ"
+    assert not verdict.identical
+    assert verdict.differences == (f"4 workers: {difference}",)
+    assert [(each.workers, each.identical, each.differences) for each in verdict.workers] == [
+        (1, True, ()),
+        (4, False, (difference,)),
+        (2, True, ()),
+    ]
+    assert verdict.same_as_run
+
+
+def test_workers_that_outlive_their_launcher(tmp_path: Path, trainings: type[Training]) -> None:
+    """What they still write before they end counts: the step to go on from is read once nobody holds the run."""
+    trainings.late_steps = 2
+    assert verify(make_run(tmp_path), lambda line: None, None, (2,)).resumed_at_step == 12 + 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1,2,4", "4 workers cannot share batches of 2 shards"),
+        ("4,1", "--set train.shards=4 for a new run"),
+        ("2,3", "3 workers, which is not a power of two"),
+        ("0", "not a power of two"),
+        ("two", "numbers of processes, such as 1,2,4"),
+        ("1,,2", "numbers of processes, such as 1,2,4"),
+    ],
+)
+def test_numbers_that_do_not_fit(text: str, said: str, tmp_path: Path, trainings: type[Training]) -> None:
+    """They are refused before anything is trained, with what a new run would need."""
+    Run.create(tmp_path, "small", CONFIG.replace("epochs: 4", "epochs: 4, shards: 2"))
+    result = CliRunner().invoke(app, ["verify", "small", "--runs-dir", str(tmp_path), "--workers", text])
+    error = result.exception
+    shown = f"{error} {error.hint}" if isinstance(error, CnnError) else result.stderr
+    assert said in " ".join(shown.replace("│", " ").split())
+    assert result.exit_code != 0
+    assert trainings.commands == []
+
+
+def test_a_verdict_on_workers_in_lines() -> None:
+    """One for each number but the first, and with which ones the run was killed and resumed."""
+    told = Verdict("x", False, 3, 36, 1, 18, 20, 1000, 21, ("2 workers: w: 1 of 6",), None)
+    comparisons = (Comparison(1, True, ()), Comparison(2, False, ("w: 1 of 6",)), Comparison(4, True, ()))
+    assert _lines(replace(told, workers=comparisons)) == [
+        "different: of 20 arrays (1,000 values) and 21 metrics, these differ (3 epochs, 36 steps; resumed at step 18)",
+        "  2 workers: w: 1 of 6",
+        "2 workers: different, compared with 1",
+        "4 workers: identical, compared with 1",
+        "Killed with 1 worker, resumed with 4.",
+        "The run itself is not finished, so it was not compared.",
+    ]
 
 
 def test_a_run_that_is_not_done_is_not_compared(tmp_path: Path) -> None:

@@ -57,6 +57,26 @@ def test_verified_run(run: Run) -> None:
     assert sorted(run.path.rglob("*")) == before
 
 
+DENSE = """name: dense
+data: {source: digits, image_size: [8, 8], channels: 1, validation: 0.2}
+model: {layers: [Flatten, Dropout: {rate: 0.2}, Dense: {units: 10}]}
+train: {epochs: 3, batch_size: 100, shards: 2}
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the launcher refuses Windows")
+def test_killed_with_two_workers_and_resumed_with_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end is that of one process that was never stopped, which stands for the trainings without interruption."""
+    (tmp_path / "dense.yaml").write_text(DENSE, encoding="utf-8")
+    command = ["train", str(tmp_path / "dense.yaml"), "--runs-dir", str(tmp_path), "--json"]
+    made = subprocess.run([sys.executable, "-m", "cnncli", *command], capture_output=True, text=True, check=True)
+    run = Run.open(Path(json.loads(made.stdout)["run"]))
+    monkeypatch.setattr(verification._Trainings, "whole", lambda *_: run)
+    verdict = verify(run, lambda line: None, None, (2, 1))
+    assert verdict.differences == ()
+    assert 0 < verdict.resumed_at_step < verdict.steps == 36
+
+
 def test_failing_training(small_config: Callable[..., Any], tmp_path: Path) -> None:
     """A training that fails is an error, not a verdict."""
     from cnncli.config.dump import dump
@@ -107,7 +127,7 @@ def test_exit_code(identical: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     Run.create(tmp_path, "small", "name: small\n")
     verdict = Verdict("x", identical, 3, 36, 1, 18, 20, 1000, 21, () if identical else ("w: 1 of 6",), None)
-    monkeypatch.setattr(verification, "verify", lambda run, tell, data: verdict)
+    monkeypatch.setattr(verification, "verify", lambda *_: verdict)
     result = CliRunner().invoke(app, ["verify", "small", "--runs-dir", str(tmp_path)])
     assert result.exit_code == (0 if identical else 1)
     assert result.stdout.startswith("identical: 20 arrays (1,000 values)" if identical else "different: of 20 arrays")
