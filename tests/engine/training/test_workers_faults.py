@@ -55,8 +55,8 @@ def test_loss_told_with_its_reason() -> None:
     """Of an error in a graph, the line that says what happened, not TensorFlow's heading or traceback."""
     import tensorflow as tf
 
-    from cnncli.engine.training.strategy import WorkerLostError
-    from cnncli.engine.training.workers import losses_told
+    from cnncli.engine.distribution.strategy import WorkerLostError
+    from cnncli.engine.distribution.workers import losses_told
 
     text = "Graph execution error:\n\nDetected at node While\n  File a.py\nCollective ops is aborted by: gone\nMore."
     with pytest.raises(WorkerLostError, match=r"another worker was lost: gone$"), losses_told():
