@@ -41,7 +41,7 @@ from resume_full_disk import NotPermittedError, fill, small_disk
 from training_process import differences, newest_checkpoint, step_of
 
 OVERRIDES = [
-    "train={shards: 8, epochs: 24, batch_size: 32, checkpoint: {every: {steps: 10}}, optimizer: Adam}",
+    "train={shards: 8, epochs: 8, batch_size: 32, checkpoint: {every: {steps: 10}}, optimizer: Adam}",
     "data.augmentation=[MixUp]",
 ]
 """With dropout and batch normalization, as in every campaign. An epoch's last batch has 2 examples for 8 shards."""
