@@ -49,7 +49,7 @@ def resume_cli(
         with loading_tensorflow():
             from cnncli.engine.training.train import resume
 
-        result = resume(found, config, make_listener(), crew.strategy())
+        result = resume(found, config, make_listener(), crew.strategy(config.train.threads))
     finish(result, as_json)
 
 
