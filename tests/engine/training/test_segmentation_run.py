@@ -223,7 +223,9 @@ def test_training_counts_masks_where_their_images_are() -> None:
     masks = np.random.default_rng(0).integers(0, 3, (12, 4, 5)).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
     images = np.rint(levels[masks][..., None] * 255).astype(np.uint8)
     loop.run(
-        Chunk(tf.constant(images), tf.constant(masks), np.arange(12, dtype=np.int32).reshape(2, 6), 6), np.zeros((2, 1)), 0
+        Chunk(tf.constant(images), tf.constant(masks), np.arange(12, dtype=np.int32).reshape(2, 6), 6),
+        np.zeros((2, 1)),
+        0,
     )
     assert loop.means().metrics["pixel_accuracy"] == 1.0
     assert loop.means().metrics["mean_iou"] == 1.0
