@@ -109,3 +109,5 @@ def test_a_feed_gives_a_worker_its_rows(
             assert chunk.num_examples == sum(map(len, batches))
             assert np.asarray(chunk.images)[chunk.plan, 1, 2, 0].tolist() == expected
             assert np.asarray(chunk.targets)[chunk.plan].tolist() == expected
+        first = feed.first_batch()
+        assert np.asarray(first.images)[first.plan[0], 1, 2, 0].tolist() == order_of(0)[:BATCH].tolist()

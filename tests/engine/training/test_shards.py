@@ -257,6 +257,40 @@ def test_a_shard_is_the_same_whoever_computes_it(contribution: Callable[..., Any
             np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+@pytest.mark.parametrize("number", [16, 5])
+def test_the_batch_that_is_shown_is_the_one_of_the_step(number: int) -> None:
+    """Given the whole batch, any worker makes all of it; given its rows, these, and one row where it has none."""
+    import tensorflow as tf
+
+    from cnncli.engine.input_pipeline.share import Share
+    from cnncli.engine.training.shards import Batch, Learner, Shards
+
+    def prepare(images: Any, targets: Any, seed: Any) -> Any:
+        return Batch(
+            tf.cast(images, tf.float32) + tf.random.stateless_uniform(tf.shape(images), seed), targets, targets
+        )
+
+    model, updates = SimpleNamespace(layers=[]), SimpleNamespace(variables=[])
+    images, labels = map(tf.constant, examples(number))
+
+    def shown(share: Any, rows: slice) -> np.ndarray:
+        learner = Learner(prepare, lambda: None, lambda: None, lambda: None)
+        shards = Shards(model, learner, updates, share, SEED)
+        return np.asarray(shards.batch((images[rows], labels[rows]), tf.constant(2), number).inputs)
+
+    whole = shown(Share.of(8), slice(None))
+    assert whole.shape == images.shape
+    for rank in range(8):
+        share = Share.of(8, rank, 8)
+        np.testing.assert_array_equal(shown(share, slice(None)), whole)
+        rows = slice(number * rank // 8, number * (rank + 1) // 8)
+        own = shown(share, share.rows(number))
+        if rows.start < rows.stop:
+            np.testing.assert_array_equal(own, whole[rows])
+        else:
+            assert len(own) == 1
+
+
 def test_random_layers_differ_by_step_and_shard() -> None:
     """Dropout draws from (its seed, step, shard): again the same, another of each other step, shard and layer."""
     import keras
