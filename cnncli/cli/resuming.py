@@ -35,7 +35,7 @@ def resume_run(run: Run, data: MovedData, sets: Sets, device: DeviceName, as_jso
         with loading_tensorflow():
             from cnncli.engine.training.train import resume
 
-        result = resume(run, config, make_listener(), crew.strategy())
+        result = resume(run, config, make_listener(), crew.strategy(config.train.threads))
     finish(result, as_json)
 
 

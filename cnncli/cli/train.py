@@ -68,7 +68,7 @@ def train_cli(
         with loading_tensorflow():
             from cnncli.engine.training.train import train, work
 
-        strategy = crew.strategy()
+        strategy = crew.strategy(loaded.train.threads)
         splits = loading()
     if strategy is not None and not strategy.is_chief:
         end_of_work(work(strategy, loaded, splits))

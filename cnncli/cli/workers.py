@@ -95,13 +95,17 @@ class Crew:
         """Whether this process owns the run and tells of it: so does one that is alone."""
         return self.cluster is None or self.cluster.is_chief
 
-    def strategy(self) -> Strategy | None:
-        """Join the other workers; None where there are none."""
+    def strategy(self, threads: int | None = None) -> Strategy | None:
+        """Join the other workers; None where there are none.
+
+        Args:
+            threads: What this process's config says of its threads, where it has one already.
+        """
         if self.cluster is None or self.cluster.num_workers == 1:
             return None
         with loading_tensorflow():
             from cnncli.engine.distribution.workers import Workers
-        return Workers(self.cluster, self.inexact)
+        return Workers(self.cluster, self.inexact, threads)
 
     def require_shards(self, shards: int) -> None:
         """Raise CnnError if batches of so many shards cannot be shared out between so many workers."""

@@ -4,7 +4,7 @@ import re
 from operator import le
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from cnncli.config.schema.augmentation import Augmentation, RandomCrop, RandomScale
@@ -372,7 +372,12 @@ def _power_of_two(number: int) -> int:
     return number
 
 
-PowerOfTwo = Annotated[int, Field(ge=1, le=MOST_SHARDS), AfterValidator(_power_of_two)]
+PowerOfTwo = Annotated[
+    int,
+    Field(ge=1, le=MOST_SHARDS),
+    AfterValidator(_power_of_two),
+    WithJsonSchema({"type": "integer", "enum": [2**i for i in range(MOST_SHARDS.bit_length())]}),
+]
 
 
 class Train(Section):

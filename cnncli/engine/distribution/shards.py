@@ -104,12 +104,20 @@ class Shards:
         return add_tree(self._contributions(examples, step, batch_size, some_empty))
 
     def batch(self, examples: Examples, step: tf.Tensor, batch_size: int) -> Batch:
-        """Return what step `step` makes of this worker's rows, the shards one after the other."""
+        """Return what step `step` makes of images and targets, the shards one after the other.
+
+        Args:
+            examples: The whole batch, or this worker's rows of it.
+            step: Number of the step, int32.
+            batch_size: Examples of the whole batch.
+        """
+        shards = self._share.shards
+        share = self._share if len(examples[0]) < batch_size else Share.of(shards)
+        filled = [n for n in share.numbers if batch_size * n // shards < batch_size * (n + 1) // shards]
         parts = []
-        for number in self._share.numbers:
-            images, targets, empty = self._rows(examples, tf.constant(batch_size), tf.constant(number))
-            if not empty:
-                parts.append(self._learner.prepare(images, targets, self._seed_of(step, tf.constant(number))))
+        for number in filled or [share.first]:
+            images, targets, _ = self._rows(examples, tf.constant(batch_size), tf.constant(number), share.first)
+            parts.append(self._learner.prepare(images, targets, self._seed_of(step, tf.constant(number))))
         return Batch(*(tf.concat(tensors, axis=0) for tensors in zip(*parts, strict=True)))
 
     def _contributions(
@@ -154,10 +162,19 @@ class Shards:
         counted = self._learner.sums(batch, outputs)
         return {name: tf.cast(v, tf.float32 if v.dtype.is_floating else tf.int64) for name, v in counted.items()}
 
-    def _rows(self, examples: Examples, batch_size: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Return a shard's images and targets, at least one, and whether it has none of its own."""
+    def _rows(
+        self, examples: Examples, batch_size: tf.Tensor, number: tf.Tensor, first: int | None = None
+    ) -> tuple[tf.Tensor, ...]:
+        """Return a shard's images and targets, at least one, and whether it has none of its own.
+
+        Args:
+            examples: Rows of a batch.
+            batch_size: Examples of the whole batch, int32.
+            number: The shard's, int32.
+            first: Number of the shard that the rows begin with; by default this worker's first one.
+        """
         images, targets = examples
-        shards, first = self._share.shards, self._share.first
+        shards, first = self._share.shards, self._share.first if first is None else first
         offset = batch_size * first // shards
         begin, end = batch_size * number // shards - offset, batch_size * (number + 1) // shards - offset
         start = tf.minimum(begin, tf.shape(images)[0] - 1)

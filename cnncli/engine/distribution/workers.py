@@ -23,7 +23,7 @@ from cnncli.engine.fast_ops import batch_halves
 from cnncli.engine.input_pipeline.share import Share
 from cnncli.engine.runtime import environment, facts
 from cnncli.errors import CnnError
-from cnncli.resources import available_threads
+from cnncli.resources import available_threads, require_threads
 from cnncli.workers.cluster import Cluster, require_shards
 from cnncli.workers.launcher import PORT_TAKEN
 
@@ -94,16 +94,17 @@ class Workers:
     Args:
         cluster: Addresses of all workers, and which one this is.
         inexact: Whether processes that compute in different ways may work together.
+        threads: Number of shards that this one computes at the same time; by default as many as it has cores.
 
     Raises:
         CnnError: If the workers do not come together, or compute in different ways.
     """
 
-    def __init__(self, cluster: Cluster, inexact: bool = False) -> None:
+    def __init__(self, cluster: Cluster, inexact: bool = False, threads: int | None = None) -> None:
         self.rank = cluster.rank
         self.num_workers = len(cluster.addresses)
         self._keys = 0
-        environment = prepare()
+        environment = prepare(threads)
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
             tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
             task_type="worker",
@@ -243,9 +244,18 @@ class Workers:
         }
 
 
-def prepare() -> dict[str, Any]:
-    """Set TensorFlow's threads for shards, and return the environment that all workers must have in common."""
-    batch_halves.set_threads_for_shards(available_threads(), 2)
+def prepare(threads: int | None = None) -> dict[str, Any]:
+    """Set TensorFlow's threads for shards, and return the environment that all workers must have in common.
+
+    Args:
+        threads: Number of shards that are computed at the same time; by default as many as there are cores.
+
+    Raises:
+        CnnError: If these are more threads than the machine bears.
+    """
+    if threads is not None:
+        require_threads(threads)
+    batch_halves.set_threads_for_shards(threads or available_threads(), 2)
     return environment(None)
 
 

@@ -72,7 +72,7 @@ class Feed(Protocol):
         ...
 
     def first_batch(self) -> Chunk:
-        """Return the batch of the run's first step, wherever the training is."""
+        """Return the batch of the run's first step, wherever the training is: all of it, whoever computes what."""
         ...
 
     def sample(self, limit: int) -> tf.Tensor:
@@ -130,8 +130,9 @@ class MemoryFeed:
         return Chunk(self.images, self.targets, plan[:, self._share.rows(batch_size)], batch_size)
 
     def first_batch(self) -> Chunk:
-        """Return the batch of the run's first step."""
-        return self.chunk(0, 0, 1)
+        """Return the whole batch of the run's first step."""
+        plan = epoch_order(self._seed, 0, self.num_examples)[None, : self._batch_size]
+        return Chunk(self.images, self.targets, plan, plan.shape[1])
 
     def sample(self, limit: int) -> tf.Tensor:
         """Return images spread evenly over the split."""
@@ -198,11 +199,10 @@ class StreamFeed:
         return [(part, count) for part, count in zip(parts, rows, strict=True) if count]
 
     def first_batch(self) -> Chunk:
-        """Return the batch of the run's first step, decoded now and no image beyond it."""
+        """Return the whole batch of the run's first step, decoded now and no image beyond it."""
         batch = epoch_order(self._seed, 0, self.num_examples)[: self._batch_size]
-        indices = batch[self._share.rows(len(batch))]
-        targets = self._targets.take(indices.astype(np.int64)).fit(self._data)
-        return _chunk(next(self._decoder.batches(indices, len(indices))), targets, 1, len(batch))
+        targets = self._targets.take(batch.astype(np.int64)).fit(self._data)
+        return _chunk(next(self._decoder.batches(batch, len(batch))), targets, 1, len(batch))
 
     def sample(self, limit: int) -> tf.Tensor:
         """Return images spread evenly over the split, decoded now."""

@@ -15,7 +15,7 @@ SAME = {"seed": "seed", "data": "data", "nodes": "model"}
 """Parts of a config, and their keys, that make it another experiment when they change."""
 
 SAME_IN_TRAIN = ("batch_size", "shards", "precision", "accumulate", "threads")
-"""Keys of `train` that a checkpoint in the middle of an epoch cannot outlive."""
+"""Keys of `train` that a checkpoint in the middle of an epoch cannot outlive; with shards, threads may change."""
 
 
 def refuse_other_experiment(before: Config, after: Config) -> None:
@@ -24,9 +24,10 @@ def refuse_other_experiment(before: Config, after: Config) -> None:
     moved = after.data.model_copy(update={"path": before.data.path})
     after = after.model_copy(update={"data": moved})
     changed = [key for name, key in SAME.items() if getattr(before, name) != getattr(after, name)]
-    changed += [f"train.{name}" for name in SAME_IN_TRAIN if getattr(before.train, name) != getattr(after.train, name)]
+    in_train = [name for name in SAME_IN_TRAIN if name != "threads" or before.train.shards == 1]
+    changed += [f"train.{name}" for name in in_train if getattr(before.train, name) != getattr(after.train, name)]
     if changed:
-        fixed = (*SAME.values(), *(f"train.{name}" for name in SAME_IN_TRAIN))
+        fixed = (*SAME.values(), *(f"train.{name}" for name in in_train))
         raise RunError(
             f"resuming continues the same experiment, but {', '.join(changed)} would change",
             f"A run keeps its {', '.join(fixed[:-1])} and {fixed[-1]}: its steps are counted and repeated with them. "

@@ -240,3 +240,29 @@ def test_other_data_are_refused(done: Any) -> None:
     with pytest.raises(DataError, match="content_hash"):
         resumed(done, "train.epochs=3")
     assert len(done.metrics()) == 2
+
+
+@pytest.fixture
+def threads_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave TensorFlow's threads as they are, for the tests that come later in this process."""
+    from cnncli.engine.fast_ops import batch_halves
+
+    monkeypatch.setattr(batch_halves, "_set", lambda threads, _: threads)
+    monkeypatch.setattr(batch_halves, "_parts_of_shards", None)
+
+
+@pytest.mark.usefixtures("threads_of_the_process")
+def test_shards_stay_and_threads_may_change(small_config: Callable[..., Any], tmp_path: Path) -> None:
+    """Where a step is computed in shards, the number of threads is no part of a run: it is not even recorded."""
+    from cnncli.engine.training.train import train
+    from cnncli.runs.run import Run
+
+    config = small_config("train.epochs=1", "train.shards=2", "train.threads=1")
+    run = Run.open(Path(train(config, tmp_path / "runs", Silence()).run))
+    assert "threads" not in run.record
+    with pytest.raises(RunError, match=r"train\.shards would change"):
+        resumed(run, "train.shards=4", "train.epochs=2")
+    result, (note,) = resumed(run, "train.threads=2", "train.epochs=2")
+    assert note.startswith("2 epochs instead of 1")
+    assert result.epochs == 2
+    assert "no_longer_exact" not in run.record
