@@ -125,7 +125,7 @@ FLOORS = """
     engine.arithmetic engine.runtime
     engine.evaluation
     engine.training
-    engine.bench engine.doctor engine.exporting engine.inspection
+    engine.bench engine.doctor engine.exchange engine.exporting engine.inspection
     cli
     __main__
 """
