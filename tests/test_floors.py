@@ -127,7 +127,7 @@ FLOORS = """
     engine.evaluation
     engine.distribution
     engine.training
-    engine.bench engine.doctor engine.exporting engine.inspection
+    engine.bench engine.doctor engine.exchange engine.exporting engine.inspection
     cli
     __main__
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import compare as contenders
 import durability_cost
 import predict_speed
 import same_loss
+import shards
 import streaming
 
 pytestmark = pytest.mark.engine
@@ -115,3 +117,39 @@ def test_contenders_see_the_same_boxes(tmp_path: Path, monkeypatch: pytest.Monke
             for row, pixels in enumerate(arrays[f"x_{split.name}"]):
                 decoded = np.asarray(Image.open(io.BytesIO(split.images.read(row))))
                 np.testing.assert_array_equal(decoded, pixels)
+
+
+def test_figures_of_shards() -> None:
+    """Each round begins with the other contender; medians, the ratio of each pair, and whether the bar holds."""
+    order: list[str] = []
+    times = {"now": iter([3.0, 2.0, 8.0]), "before": iter([2.0, 4.0, 4.0])}
+
+    def measured(who: str) -> float:
+        order.append(who)
+        return next(times[who])
+
+    contest = shards.Contest("s", 1.02, False, lambda: measured("now"), lambda: measured("before"))
+    (pairs,) = shards.rounds([contest], 3)
+    assert order == ["now", "before", "before", "now", "now", "before"]
+    assert pairs == [(3.0, 2.0), (2.0, 4.0), (8.0, 4.0)]
+    line = "s: median 3 against 4, ratio 1.500 (0.500 to 2.000), n=3; "
+    assert shards.figures(contest, pairs) == line + "at most 1.02: does not hold"
+    assert shards.figures(replace(contest, bar=1.5, is_least=True), pairs) == line + "at least 1.50: holds"
+
+
+def test_measured_training_in_shards(tmp_path: Path) -> None:
+    """A process trains with the shards; its seconds pass, and its processor seconds are counted."""
+    generator = np.random.default_rng(0)
+    arrays = {f"x_{split}": generator.integers(0, 256, (64, 28, 28), np.uint8) for split in ("train", "test")}
+    labels = {f"y_{split}": np.arange(64, dtype=np.uint8) % 10 for split in ("train", "test")}
+    np.savez(tmp_path / "mnist.npz", **arrays, **labels)
+    found = shards.train("lenet5", tmp_path / "mnist.npz", 1, 2)
+    assert found.keys() == {"seconds", "processor", "images_per_second"}
+    assert min(found.values()) > 0
+
+
+def test_a_ring_is_timed() -> None:
+    """Two workers add up by a ring instead of by doubling, which takes the same way; a time for each size."""
+    found = shards.exchange("ring", (1, 100), num_workers=2)
+    assert list(found) == [1, 100]
+    assert min(found.values()) > 0
