@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from cnncli.engine.distribution.strategy import Strategy
 from cnncli.engine.runtime import environment
-from cnncli.engine.training.strategy import Strategy
 
 SIZES = {1: 50, 62_000: 20, 1_000_000: 4, 10_000_000: 1}
 """Values that are added up, and how often in one call of TensorFlow: LeNet-5 has 62,000 parameters."""

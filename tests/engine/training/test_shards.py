@@ -145,7 +145,7 @@ def test_the_tree_of_sums() -> None:
     """Neighbours first, then pairs of these: not one after the other, which gives other bits."""
     import tensorflow as tf
 
-    from cnncli.engine.training.shards import add_tree
+    from cnncli.engine.distribution.shards import add_tree
 
     rng = np.random.default_rng(0)
     parts = np.concatenate([VALUES[:, None], rng.normal(size=(8, 50)).astype(np.float32)], axis=1)
@@ -165,7 +165,7 @@ def test_the_tree_of_a_worker_is_a_part_of_the_whole() -> None:
     """What 1, 2, 4 and 8 workers add up by themselves and then by pairs has the same bits."""
     import tensorflow as tf
 
-    from cnncli.engine.training.shards import add_tree
+    from cnncli.engine.distribution.shards import add_tree
 
     parts = list(tf.constant(np.random.default_rng(0).normal(size=(8, 200)).astype(np.float32)))
     whole = add_tree(parts).numpy()
@@ -182,7 +182,7 @@ def test_counts_travel_exactly(num_workers: int) -> None:
     """Counts up to 2**36 are two float32 each, added up over workers, and integers again in the end."""
     import tensorflow as tf
 
-    from cnncli.engine.training.workers import _packed, _unpacked
+    from cnncli.engine.distribution.workers import _packed, _unpacked
 
     counts = np.random.default_rng(0).integers(0, 2**36 // num_workers, (num_workers, 3, 40))
     counts[:, 0, :4] = [0, 1, 4095, 2**36 // num_workers]
@@ -198,7 +198,7 @@ def test_floats_travel_as_they_are() -> None:
     """To the last bit, in their shape."""
     import tensorflow as tf
 
-    from cnncli.engine.training.workers import _packed, _unpacked
+    from cnncli.engine.distribution.workers import _packed, _unpacked
 
     values = tf.constant(np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32))
     (packed,) = _packed(values)
@@ -211,7 +211,7 @@ def contribution() -> Callable[..., Any]:
     import keras
     import tensorflow as tf
 
-    from cnncli.engine.training.shards import Batch, Learner, Shards
+    from cnncli.engine.distribution.shards import Batch, Learner, Shards
 
     keras.utils.set_random_seed(SEED)
     layers = [keras.layers.SpatialDropout2D(0.5), keras.layers.Flatten(), keras.layers.Dropout(0.5)]
@@ -246,8 +246,8 @@ def test_a_shard_is_the_same_whoever_computes_it(contribution: Callable[..., Any
     """Dropout, augmentation and gradients of shards computed alone, by twos or all together: the same bits."""
     import tensorflow as tf
 
+    from cnncli.engine.distribution.shards import add_tree
     from cnncli.engine.input_pipeline.share import Share
-    from cnncli.engine.training.shards import add_tree
 
     whole = tf.nest.flatten(contribution(Share.of(8), number=number))
     for num_workers in (4, 8):
@@ -262,8 +262,8 @@ def test_the_batch_that_is_shown_is_the_one_of_the_step(number: int) -> None:
     """Given the whole batch, any worker makes all of it; given its rows, these, and one row where it has none."""
     import tensorflow as tf
 
+    from cnncli.engine.distribution.shards import Batch, Learner, Shards
     from cnncli.engine.input_pipeline.share import Share
-    from cnncli.engine.training.shards import Batch, Learner, Shards
 
     def prepare(images: Any, targets: Any, seed: Any) -> Any:
         return Batch(
