@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from statistics import median
 from time import perf_counter
@@ -11,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from cnncli.engine.distribution.strategy import Strategy
+from cnncli.engine.distribution.workers import bytes_sent
 from cnncli.engine.runtime import environment
 
 SIZES = {1: 50, 62_000: 20, 1_000_000: 4, 10_000_000: 1}
@@ -27,7 +27,7 @@ class Exchange:
     Attributes:
         values: Number of values.
         milliseconds: How long a step waits for it.
-        megabytes_per_second: What each worker sends meanwhile: all values in every one of log₂(workers) rounds.
+        megabytes_per_second: What each worker sends meanwhile.
     """
 
     values: int
@@ -37,7 +37,7 @@ class Exchange:
     @classmethod
     def of(cls, values: int, seconds: float, num_workers: int) -> Exchange:
         """Return what a measured time comes to."""
-        sent = 4 * values * math.log2(num_workers)
+        sent = bytes_sent(values, num_workers)
         return cls(values, round(1e3 * seconds, 3), round(sent / seconds / 1e6, 3))
 
 

@@ -49,6 +49,13 @@ LOST = (
 """What TensorFlow raises when another worker is gone."""
 
 
+def bytes_sent(values: int, num_workers: int) -> int:
+    """Return the bytes that each worker sends for a sum of float32 values over all workers."""
+    if num_workers > 2 and values >= MANY_VALUES:
+        return 2 * 4 * values * (num_workers - 1) // num_workers
+    return 4 * values * (num_workers.bit_length() - 1)
+
+
 @contextmanager
 def losses_told() -> Iterator[None]:
     """Raise WorkerLostError where another worker is lost while a block runs."""
