@@ -132,6 +132,8 @@ def train(
 def processor_seconds_of_epochs(network: str, data: Path, epochs: int, shards: int) -> float:
     """Return the processor time of `epochs` epochs: what a training takes that is longer by so many, less the other."""
     short, long = (train(network, data, number, shards)["processor"] for number in (1, 1 + epochs))
+    if long <= short:
+        raise SystemExit(f"{epochs} more epochs took no more processor time: too short to measure, raise --epochs")
     return long - short
 
 
