@@ -50,7 +50,7 @@ def train_cli(
     overrides += [] if fold is None else [f"data.fold={fold}"]
     loaded = load(config, overrides)
     crew.require_shards(loaded.train.shards)
-    if crew.is_chief:
+    if crew.is_chief and not crew.is_launched:
         show_warnings(loaded)
     if crew.num_workers is not None and not (dry_run or overfit_batch):
         options = ["--runs-dir", str(runs_dir), "--device", device.value, *(["--json"] if as_json else [])]

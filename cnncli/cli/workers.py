@@ -55,6 +55,7 @@ class Crew:
         cluster: The workers that this process is one of, if it is.
         inexact: Whether workers may take part that give other bits.
         is_requeued: Whether Slurm has started this job before.
+        is_launched: Whether another process of this command started this one, and has warned of what is to be said.
     """
 
     num_workers: int | None
@@ -62,6 +63,7 @@ class Crew:
     cluster: Cluster | None
     inexact: bool
     is_requeued: bool = False
+    is_launched: bool = False
 
     @classmethod
     def of(cls, num_workers: int | None, restarts: int, cluster: str | None, rank: int | None, inexact: bool) -> Crew:
@@ -88,7 +90,7 @@ class Crew:
             take_cores(found.rank, found.num_workers)
         from cnncli.workers.slurm import is_requeued
 
-        return cls(None, 0, found, inexact, cluster == "slurm" and is_requeued(os.environ))
+        return cls(None, 0, found, inexact, cluster == "slurm" and is_requeued(os.environ), is_launched)
 
     @property
     def is_chief(self) -> bool:
