@@ -32,7 +32,7 @@ sys.exit(main())
 
 
 def test_times_are_those_of_one_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each call takes a second by this clock; four workers send one value twice, and of many all but a quarter twice."""
+    """Each call takes a second by this clock; four workers send a value twice, of many all but a quarter twice."""
     from cnncli.engine import exchange
 
     ticks, traced = count(), []

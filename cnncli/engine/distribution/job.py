@@ -86,9 +86,10 @@ def job_of_chief(strategy: Strategy, config: Config | None, splits: Splits | Non
 
 
 def _experiment(config: Config) -> dict[str, Any]:
-    """Return what a config says, but where the examples are."""
+    """Return what a config says, but where the examples are and what no bit depends on."""
     data = {key: value for key, value in config.document["data"].items() if key != "path"}
-    return {**config.document, "data": data}
+    train = {key: value for key, value in config.document["train"].items() if key != "threads"}
+    return {**config.document, "data": data, "train": train}
 
 
 def _compare_examples(strategy: Strategy, splits: Splits) -> None:

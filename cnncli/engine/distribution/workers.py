@@ -62,6 +62,8 @@ def losses_told() -> Iterator[None]:
     try:
         yield
     except LOST as error:
+        if isinstance(error, tf.errors.InternalError) and "ollective" not in str(error):
+            raise
         raise WorkerLostError(
             f"another worker was lost: {_reason(str(error))}",
             "Its own output says why. The run goes on from its last checkpoint: cnn resume RUN --workers N",
