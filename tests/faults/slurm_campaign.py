@@ -1,6 +1,6 @@
 """`cnn train --cluster slurm` under a real Slurm, four nodes of which are this machine.
 
-    python tests/faults/slurm_campaign.py
+    python tests/faults/slurm_campaign.py [--only "srun, 2 tasks" "out of time" …]
 
 Needs Debian's packages slurmctld, slurmd, slurm-client and munge, and root: the names of the nodes are added to
 /etc/hosts, as a cluster's DNS would have them. A scratch container is the place for it.
@@ -12,6 +12,7 @@ and the counters of each are compared with those of one process without Slurm.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import socket
@@ -186,6 +187,9 @@ def out_of_time(folder: Path, environment: dict[str, str]) -> Path:
 
 def main() -> int:
     """Train in all these ways, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", help="ways to train, as they are printed")
+    only = parser.parse_args().only
     with tempfile.TemporaryDirectory(prefix="cnn-slurm-") as name, slurm() as environment:
         folder, wrong = Path(name), 0
         ways = {
@@ -195,6 +199,8 @@ def main() -> int:
             "out of time": (400, lambda place: out_of_time(place, environment)),
         }
         for number, (way, (epochs, train)) in enumerate(ways.items()):
+            if only is not None and way not in only:
+                continue
             begun = time.monotonic()
             run = train(folder / f"slurm-{number}")
             alone = folder / f"alone-{number}"
