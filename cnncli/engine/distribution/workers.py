@@ -13,10 +13,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager.context import context
 
 from cnncli.engine.distribution.strategy import Document, Orders, Structure, WorkerLostError
 from cnncli.engine.fast_ops import batch_halves
@@ -32,6 +34,9 @@ GROUP_KEYS = 1 << 16
 
 MANY_VALUES = 1 << 15
 """Values from which on more than two workers exchange halves: fewer bytes, but twice the rounds."""
+
+HEARTBEAT_SECONDS = 7
+"""How long a worker may say nothing; with what its launcher waits, a freeze is over within 12 seconds."""
 
 LOW = 4096
 """Counts travel as two float32, high · LOW + low: each is exact up to 2**24."""
@@ -97,6 +102,18 @@ def _port_told(address: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _heartbeat() -> Iterator[None]:
+    """Let the strategy that is made in a block miss a frozen worker after `HEARTBEAT_SECONDS`; by itself, after 10."""
+    settings = context()
+    configure = settings.configure_coordination_service
+    settings.configure_coordination_service = partial(configure, heartbeat_timeout_in_ms=1000 * HEARTBEAT_SECONDS)
+    try:
+        yield
+    finally:
+        settings.configure_coordination_service = configure
+
+
 class Workers:
     """This process as one of several workers. Made before TensorFlow computes anything.
 
@@ -120,7 +137,7 @@ class Workers:
             task_id=cluster.rank,
             rpc_layer="grpc",
         )
-        with losses_told(), _port_told(cluster.address):
+        with losses_told(), _port_told(cluster.address), _heartbeat():
             # Held for as long as the process works: it has the cluster and its heartbeat.
             self._cluster = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
 
