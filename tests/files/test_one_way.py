@@ -34,6 +34,7 @@ ELSEWHERE = {
     "cnncli/runs/lock.py": "writes who holds a run into the lock itself",
     "cnncli/serving/runtimes.py": "answers its parent on stdout",
     "cnncli/serving/web_page.py": "writes into a temporary folder",
+    "cnncli/workers/processes.py": "holds a pipe",
 }
 """Modules that may, and why."""
 
