@@ -19,9 +19,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the launcher re
 Start = Callable[..., subprocess.Popen[str]]
 
 LAUNCHER = """
-import sys
+import signal, sys
 from pathlib import Path
 from cnncli.workers import launcher, processes, stop_signals
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Under `nohup` nobody hears it.
 folder, script, stop_signals.WINDOW, processes.PATIENCE = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:])
 sys.exit(launcher.launch(launcher.Job(
     arguments=[folder], workers=3, runs_dir=Path(folder, "runs"), resume=lambda run: [], restarts=3,
