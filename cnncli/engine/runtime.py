@@ -78,7 +78,8 @@ def environment(threads: int | None) -> dict[str, Any]:
     return {
         "versions": versions(),
         "device": device_name(),
-        **({} if threads is None else {"threads": threads}),
+        # Another run of this process may have given operations more than the one thread that shards need.
+        **({"operation_threads": batch_halves.operation_threads()} if threads is None else {"threads": threads}),
         "parts": batch_halves.number(),
         "cpu_features": cpu_features(),
         "variables": variables(),
@@ -88,7 +89,7 @@ def environment(threads: int | None) -> dict[str, Any]:
 def facts(environment: Mapping[str, Any]) -> dict[str, str]:
     """Return what bits depend on, by name, as text."""
     versions = {name: str(value) for name, value in environment.get("versions", {}).items()}
-    others = ("device", "threads", "parts", "cpu_features")
+    others = ("device", "threads", "operation_threads", "parts", "cpu_features")
     arithmetic = {
         f"arithmetic.{name}": _text(value)
         for name, value in environment.get("arithmetic", {}).items()

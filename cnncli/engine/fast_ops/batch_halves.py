@@ -73,6 +73,11 @@ def _set(threads: int, threads_of_an_operation: int) -> int:
     return threads
 
 
+def operation_threads() -> int:
+    """Return the number of threads that TensorFlow gives an operation at most; 0 where it decides that by itself."""
+    return int(tf.config.threading.get_intra_op_parallelism_threads())
+
+
 def number() -> int:
     """Return the number of parts that TensorFlow's threads were set for."""
     if _parts_of_shards is not None:

@@ -6,6 +6,7 @@ Every moment is waited for in what the workers tell, so that a busy machine only
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,10 +17,6 @@ from launched_workers import Workers
 from training_process import STEPS_PER_EPOCH, differences
 from workers_campaign import GUARD, kill_once, stop_by_signal, wait_for
 
-from cnncli.config.load import load
-from cnncli.runs.events import Silence
-from cnncli.runs.run import Run
-
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc"),
@@ -29,10 +26,24 @@ OVERRIDES = ["train={shards: 2, epochs: 10000, batch_size: 32, checkpoint: {ever
 """It does not end while the test looks for its processes, however slow the machine."""
 
 
+TRAIN_BOTH = """
+import sys
+from pathlib import Path
+from cnncli.config.load import load
+from cnncli.engine.training.train import resume, train
+from cnncli.runs.events import Silence
+from cnncli.runs.run import Run
+stopped, config, runs_dir, epochs, *overrides = sys.argv[1:]
+run = Run.open(Path(stopped))
+with run.lock():
+    resume(run, run.config([epochs]), Silence())
+print(train(load(config, [*overrides, epochs]), Path(runs_dir), Silence()).run)
+"""
+"""In a process of its own: that of the tests may compute with several threads an operation, for another run."""
+
+
 def test_killed_then_stopped(tmp_path: Path) -> None:
     """All start again after a worker's SIGKILL; SIGTERM to a worker stops all after one step; one process goes on."""
-    from cnncli.engine.training.train import resume, train
-
     place = Workers(tmp_path, OVERRIDES)
     with place.launched(2, restarts=1) as launch:
         killed = kill_once(place, launch, lambda _: bool(launch.told("steps-0")), "worker", 0, GUARD)
@@ -44,11 +55,9 @@ def test_killed_then_stopped(tmp_path: Path) -> None:
         assert "worker 1 died of SIGKILL" in place.stderr()
         epochs = f"train.epochs={launch.last_steps()[0] // STEPS_PER_EPOCH + 1}"
     assert place.run is not None
-    run = Run.open(place.run)
-    with run.lock():
-        resume(run, run.config([epochs]), Silence())
-    whole = train(load(tmp_path / "small.yaml", [*OVERRIDES, epochs]), tmp_path / "whole", Silence())
-    assert differences(place.run, Path(whole.run)) == []
+    arguments = [str(place.run), str(tmp_path / "small.yaml"), str(tmp_path / "whole"), epochs, *OVERRIDES]
+    ended = subprocess.run([sys.executable, "-c", TRAIN_BOTH, *arguments], capture_output=True, text=True, check=True)
+    assert differences(place.run, Path(ended.stdout.strip())) == []
 
 
 def test_loss_told_with_its_reason() -> None:
