@@ -25,6 +25,19 @@ def stop_signals() -> tuple[signal.Signals, ...]:
     return (*SIGNALS, *filter(None, (hangup if is_heard else None, PROCESSOR_TIME)))
 
 
+@contextmanager
+def default_signals() -> Iterator[None]:
+    """Let these signals end the process as the system does while a block runs that Python cannot interrupt."""
+    before: dict[signal.Signals, Any] = {}
+    if _in_main_thread():
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in stop_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def leave(number: int, _: FrameType | None = None) -> NoReturn:
     """End the process at once, with the exit code that a shell gives for this signal."""
     os._exit(128 + number)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import typer
+
 from cnncli.cli.moved import MovedData
 from cnncli.cli.options import Device, DeviceName, Json, RunArgument, RunsDir, Sets
 from cnncli.cli.resuming import resume_run, work_for_chief
@@ -35,6 +37,8 @@ def resume_cli(
 
     crew = Crew.of(num_workers, restarts, cluster, rank, inexact)
     if not crew.is_chief:
+        if (data is not None or sets) and not crew.is_launched:
+            raise typer.BadParameter("--data and --set are the chief's to give: leave them out with another rank")
         work_for_chief(crew, device)
     found = find(run, runs_dir)
     if crew.num_workers is not None:
@@ -52,6 +56,8 @@ def _launch(
     as_json: bool,
 ) -> NoReturn:
     """Resume a run with several processes of this machine."""
+    with run.lock():
+        pass  # Whoever holds it is told before anything of the run is touched.
     crew.require_shards(run.config(sets or ()).train.shards)
     options = ["--runs-dir", str(runs_dir), "--device", device.value, *(["--json"] if as_json else [])]
     options += [] if data is None else ["--data", str(data)]

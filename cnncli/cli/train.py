@@ -50,9 +50,11 @@ def train_cli(
     overrides += [] if fold is None else [f"data.fold={fold}"]
     loaded = load(config, overrides)
     crew.require_shards(loaded.train.shards)
-    if crew.is_chief and not crew.is_launched:
-        show_warnings(loaded)
-    if crew.num_workers is not None and not (dry_run or overfit_batch):
+    if not crew.is_launched:
+        show_warnings(loaded, quiet=not crew.is_chief)
+    if (dry_run or overfit_batch) and not crew.is_alone:
+        raise typer.BadParameter("--dry-run and --overfit-batch take one process: leave out --workers and --cluster")
+    if crew.num_workers is not None:
         options = ["--runs-dir", str(runs_dir), "--device", device.value, *(["--json"] if as_json else [])]
         sets_of_all = [argument for text in overrides for argument in ("--set", text)]
         crew.launch(["train", config, *sets_of_all], runs_dir, options, None)

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from cnncli.runs.events import Listener
 
 
-def show_warnings(config: Config) -> None:
-    """Print the warnings of the static check on stderr; raise ConfigError for what it refuses."""
+def show_warnings(config: Config, quiet: bool = False) -> None:
+    """Print the warnings of the static check on stderr, unless `quiet`; raise ConfigError for what it refuses."""
     from cnncli.analysis.check import check
     from cnncli.errors import ConfigError
 
     problems = check(config)
     if any(problem.severity == "error" for problem in problems):
         raise ConfigError(problems)
-    if problems:
+    if problems and not quiet:
         from cnncli.report.problems import print_problems
 
         print_problems(problems, err())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from cnncli.cli.console import loading_tensorflow, print_note
+from cnncli.cli.console import loading_tensorflow, print_note, telling
 
 if TYPE_CHECKING:
     from cnncli.engine.distribution.strategy import Strategy
@@ -23,7 +23,8 @@ NumWorkers = Annotated[
 
 
 Restarts = Annotated[
-    int, typer.Option("--restarts", min=0, metavar="N", help="With --workers: start again N times after a death.")
+    int,
+    typer.Option("--restarts", min=0, metavar="N", help="With --workers: restart them up to N times if one dies."),
 ]
 
 
@@ -41,7 +42,8 @@ Rank = Annotated[
 
 
 Inexact = Annotated[
-    bool, typer.Option("--inexact", help="Let workers take part whose processor or versions give other bits.")
+    bool,
+    typer.Option("--inexact", help="Allow workers that compute otherwise; the run is then not bit-exact."),
 ]
 
 
@@ -55,7 +57,7 @@ class Crew:
         cluster: The workers that this process is one of, if it is.
         inexact: Whether workers may take part that give other bits.
         is_requeued: Whether Slurm has started this job before.
-        is_launched: Whether another process of this command started this one, and has warned of what is to be said.
+        is_launched: Whether another process of this command started this one; it has shown the config's warnings.
     """
 
     num_workers: int | None
@@ -75,6 +77,8 @@ class Crew:
         from cnncli.workers import parent
 
         is_launched = parent.watch()
+        if restarts and num_workers is None:
+            raise typer.BadParameter("--restarts needs --workers: it restarts processes of this machine")
         if cluster is None:
             if rank is not None:
                 raise typer.BadParameter("--rank needs --cluster: the addresses of all workers")
@@ -97,6 +101,11 @@ class Crew:
         """Whether this process owns the run and tells of it: so does one that is alone."""
         return self.cluster is None or self.cluster.is_chief
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing was said of other workers."""
+        return self.num_workers is None and self.cluster is None
+
     def strategy(self, threads: int | None = None) -> Strategy | None:
         """Join the other workers; None where there are none.
 
@@ -107,7 +116,10 @@ class Crew:
             return None
         with loading_tensorflow():
             from cnncli.engine.distribution.workers import Workers
-        return Workers(self.cluster, self.inexact, threads)
+        from cnncli.interrupts import default_signals
+
+        with telling("waiting for the other workers"), default_signals():
+            return Workers(self.cluster, self.inexact, threads)
 
     def require_shards(self, shards: int) -> None:
         """Raise CnnError if batches of so many shards cannot be shared out between so many workers."""

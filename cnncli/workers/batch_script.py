@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cnncli.errors import CnnError
 from cnncli.plural import counted
-from cnncli.workers.cluster import require_power_of_two
+from cnncli.workers.cluster import require_power_of_two, require_shards
 
 WARNING_SECONDS = 120
 """How long before the time limit Slurm sends SIGTERM; up to a minute more, because it looks once a minute."""
@@ -84,11 +84,7 @@ def require_possible(request: Request, shards: int) -> None:
     """
     workers = request.num_workers
     require_power_of_two(workers, "The job")
-    if workers > shards:
-        raise CnnError(
-            f"{counted(workers, 'worker')} cannot share the {counted(shards, 'shard')} of each batch",
-            f"Use --set train.shards={workers}, for every run that is to be compared with this one, or fewer workers.",
-        )
+    require_shards(workers, shards)
     _require_nodes(request)
     _require_time(request.time)
     for option, text in (("--partition", request.partition), ("--account", request.account)):
@@ -103,8 +99,9 @@ def _require_nodes(request: Request) -> None:
         raise CnnError(f"{counted(workers, 'worker')} cannot fill {nodes} nodes", f"Use --nodes {workers} or fewer.")
     if each is None or (workers % each == 0 and nodes in (None, workers // each)):
         return
-    on = "each node" if nodes is None else f"each of {counted(nodes, 'node')}"
-    raise CnnError(f"{counted(workers, 'worker')} are not {each} on {on}", "Leave out one of the three numbers.")
+    on = "" if nodes is None else f" on {counted(nodes, 'node')}"
+    message = f"{counted(workers, 'worker')} cannot be placed {each} to a node{on}"
+    raise CnnError(message, "Leave out --ntasks-per-node or --nodes.")
 
 
 def _require_time(text: str | None) -> None:

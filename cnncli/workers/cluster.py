@@ -124,7 +124,7 @@ def require_power_of_two(num_workers: int, source: str) -> None:
         source: Where that was read, for the message.
     """
     if num_workers < 1 or num_workers & (num_workers - 1):
-        raise CnnError(f"{source} has {num_workers} workers, which is not a power of two", _POWER)
+        raise CnnError(f"{source}: {counted(num_workers, 'worker')}; their number must be a power of two", _POWER)
 
 
 def _address(text: str, source: str, hint: str) -> str:

@@ -149,14 +149,15 @@ class _Launcher:
         self._ports_taken += 1
         if self._ports_taken > MOST_PORTS_TAKEN:
             raise CnnError(f"{self._ports_taken} times another program took a port that had just been free")
+        self._job.tell("another program has taken a port in the meantime; starting with other ports")
 
     def _count_death(self, cause: End | None, ends: tuple[End, ...]) -> None:
         """Say that all are started again; raise WorkerError if that has been done often enough."""
         message = _lost(ends) if cause is None else _description(cause)
         if self._restarts < self._job.restarts:
             self._restarts += 1
-            begin = "from the beginning" if self._run is None else f"with {self._run}"
-            self._job.tell(f"{message}; going on {begin} (restart {self._restarts} of {self._job.restarts})")
+            begin = "starting over" if self._run is None else f"going on with {self._run}"
+            self._job.tell(f"{message}; {begin} (restart {self._restarts} of {self._job.restarts})")
             return
         if cause is None:
             raise WorkerError(message, self._how_to_go_on(), PEER_LOST)

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -169,12 +169,30 @@ def running(command: Sequence[str], number: int, logs: Logs, attempt: int) -> It
         try:
             for rank in range(number):
                 reports = {RUN_VARIABLE: str(told.fileno())} if rank == CHIEF else {}
+                reports |= gpu_of(rank, number, environment)
                 full = [*command, "--cluster", addresses, "--rank", str(rank)]
                 workers.start(full, attempt, {**environment, **reports})
             yield workers
         finally:
             workers.kill()
             workers.reap()
+
+
+def gpu_of(rank: int, number: int, environment: Mapping[str, str], devices: Path = Path("/dev")) -> dict[str, str]:
+    """Return the variable that shows a worker one GPU, where there are some: TensorFlow takes all that it sees.
+
+    Args:
+        rank: Number of the worker, from 0.
+        number: Number of workers.
+        environment: Variables of this process; CUDA_VISIBLE_DEVICES names the GPUs that it may use.
+        devices: Where Linux has a file for each GPU.
+    """
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        gpus = [str(index) for index, _ in enumerate(devices.glob("nvidia[0-9]*"))]
+    else:
+        gpus = [name for name in visible.split(",") if name.strip()]
+    return {"CUDA_VISIBLE_DEVICES": gpus[rank * len(gpus) // number]} if gpus else {}
 
 
 def free_addresses(number: int) -> list[str]:

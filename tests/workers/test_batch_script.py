@@ -15,7 +15,6 @@ from typer.testing import CliRunner, Result
 
 from cnncli.cli import console
 from cnncli.cli.app import app
-from cnncli.config.schema.schema import Train
 from cnncli.errors import CnnError, ConfigError
 from cnncli.workers.batch_script import Request, require_possible, script
 
@@ -129,12 +128,12 @@ def test_the_number_of_workers(request_: Request, workers: int) -> None:
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request(workers=3), "The job has 3 workers, which is not a power of two"),
-        (Request(nodes=3, tasks_per_node=2), "The job has 6 workers, which is not a power of two"),
-        (Request(workers=16), "16 workers cannot share the 8 shards of each batch"),
+        (Request(workers=3), "The job: 3 workers; their number must be a power of two"),
+        (Request(nodes=3, tasks_per_node=2), "The job: 6 workers; their number must be a power of two"),
+        (Request(workers=16), "16 workers cannot share batches of 8 shards: each takes one or more"),
         (Request(workers=2, nodes=4), "2 workers cannot fill 4 nodes"),
-        (Request(workers=8, tasks_per_node=3), "8 workers are not 3 on each node"),
-        (Request(workers=8, nodes=2, tasks_per_node=2), "8 workers are not 2 on each of 2 nodes"),
+        (Request(workers=8, tasks_per_node=3), "8 workers cannot be placed 3 to a node"),
+        (Request(workers=8, nodes=2, tasks_per_node=2), "8 workers cannot be placed 2 to a node on 2 nodes"),
         (Request(partition="a b"), "--partition 'a b' is not a name that Slurm takes"),
         (Request(account="x\n#SBATCH --nodes=9"), "--account 'x\\n#SBATCH --nodes=9' is not a name that Slurm takes"),
     ],
@@ -199,12 +198,11 @@ def test_a_config_with_errors_is_refused() -> None:
 def test_more_workers_than_shards_are_refused() -> None:
     """The error says with which change they work."""
     found = error("lenet5", "--nodes", "2")
-    assert found.message == "2 workers cannot share the 1 shard of each batch"
+    assert found.message == "2 workers cannot share batches of 1 shard: each takes one or more"
     assert found.hint is not None
     assert "--set train.shards=2" in found.hint
 
 
-@pytest.mark.skipif("shards" not in Train.model_fields, reason="there is no train.shards yet")
 def test_as_many_workers_as_shards() -> None:
     """What the error advises works."""
     result = cnn_slurm("lenet5", "--nodes", "2", "--set", "train.shards=2")

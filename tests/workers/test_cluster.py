@@ -52,7 +52,7 @@ def test_forms_of_addresses(text: str, addresses: tuple[str, ...]) -> None:
         (TWO, None, f'--cluster "{TWO}" does not say which of the workers this process is'),
         (TWO, 2, "--cluster has 2 workers, so ranks go from 0 to 1; got rank 2"),
         (TWO, -1, "--cluster has 2 workers, so ranks go from 0 to 1; got rank -1"),
-        ("a:1,b:1,c:1", 0, "--cluster has 3 workers, which is not a power of two"),
+        ("a:1,b:1,c:1", 0, "--cluster: 3 workers; their number must be a power of two"),
         ("a:1,A:01", 0, "--cluster has the address A:1 for worker 0 and for worker 1"),
         ("[::1]:1,[0::1]:1", 0, "--cluster has the address [::1]:1 for worker 0 and for worker 1"),
         ("a:1,b", 0, '--cluster: "b" has no port; an address is HOST:PORT'),
@@ -124,7 +124,7 @@ def test_tf_config_takes_an_index_as_text() -> None:
         (worker("-1", "a:1", "b:1"), 'TF_CONFIG: task.index is "-1"; expected the place of this worker'),
         (worker(0), "TF_CONFIG: task.index is 0; expected the place of this worker"),
         (worker(0, "a:1", "b"), 'TF_CONFIG: "b" has no port; an address is HOST:PORT'),
-        (worker(0, "a:1", "b:1", "c:1"), "TF_CONFIG has 3 workers, which is not a power of two"),
+        (worker(0, "a:1", "b:1", "c:1"), "TF_CONFIG: 3 workers; their number must be a power of two"),
         (
             tf_config({"worker": {"0": "a:1"}}, {"type": "worker", "index": 0}),
             'TF_CONFIG: cluster.worker is {"0": "a:1"}; expected a list of addresses',

@@ -211,7 +211,7 @@ def test_a_missing_variable_is_named(name: str) -> None:
         (
             {"SLURM_STEP_NODELIST": "n[1-3]", "SLURM_STEP_TASKS_PER_NODE": "1(x3)", "SLURM_STEP_NUM_TASKS": "3"}
             | {"SLURMD_NODENAME": "n3"},
-            "The Slurm step has 3 workers, which is not a power of two",
+            "The Slurm step: 3 workers; their number must be a power of two",
         ),
     ],
 )

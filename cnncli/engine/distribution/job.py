@@ -75,7 +75,7 @@ def job_of_chief(strategy: Strategy, config: Config | None, splits: Splits | Non
     elif _experiment(config) != _experiment(theirs):
         raise CnnError(
             f"worker {strategy.rank} was given another config than the chief",
-            "Start all workers with the same config and the same --set options; only data.path may differ.",
+            "Start all workers with the same config and --set options; only data.path and train.threads may differ.",
         )
     configure(config)
     strategy.divide(config.train.shards)
@@ -99,6 +99,6 @@ def _compare_examples(strategy: Strategy, splits: Splits) -> None:
     others = [str(rank) for rank, theirs in enumerate(gathered) if theirs != gathered[0]]
     if others:
         raise CnnError(
-            f"worker {', '.join(others)} has other examples than the chief: the hash of their content differs",
+            f"other examples than the chief's, or split otherwise: worker {', '.join(others)}",
             "Every worker reads the data by itself: copy the same files to each machine.",
         )

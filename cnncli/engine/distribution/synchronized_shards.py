@@ -13,7 +13,15 @@ import keras
 import tensorflow as tf
 
 from cnncli.config.schema.schema import Config
-from cnncli.engine.distribution.shards import Contribution, Examples, Learner, Shards, add_tree, nothing_where
+from cnncli.engine.distribution.shards import (
+    Contribution,
+    Examples,
+    Learner,
+    Shards,
+    Structure,
+    add_tree,
+    nothing_where,
+)
 from cnncli.engine.distribution.strategy import Strategy
 from cnncli.engine.fast_ops.batch_normalization import Measured, statistics_collected
 from cnncli.engine.network.model import end_nodes
@@ -126,16 +134,15 @@ class SynchronizedShards(Shards):
         betas = [_read(layer.beta, scope) for scope in scopes] if layer.center else zeros
         # Squares are of what is left of the mean before: without that, a large mean would leave no digits for them.
         near = tf.convert_to_tensor(layer.moving_mean)
-        number = self._added(
-            [weight * tf.cast(tf.shape(own)[:1], tf.float32) for weight, own in zip(counted, images, strict=True)]
-        )
+        sizes = [weight * tf.cast(tf.shape(own)[:1], tf.float32) for weight, own in zip(counted, images, strict=True)]
         sums = [weight * tf.reduce_sum(own - near, axis=0) for weight, own in zip(counted, images, strict=True)]
         squares = [
             weight * tf.reduce_sum((own - near) ** 2, axis=0) for weight, own in zip(counted, images, strict=True)
         ]
-        total, total_squares = tf.stop_gradient(self._added(sums)), tf.stop_gradient(self._added(squares))
+        # One exchange for all: several at once could be begun in another order by another worker.
+        number, total, total_squares = map(tf.stop_gradient, self._added(list(zip(sizes, sums, squares, strict=True))))
         mean = near + total / number
-        variance = total_squares / number - (total / number) ** 2
+        variance = tf.maximum(total_squares / number - (total / number) ** 2, 0.0)
         inverse = tf.math.rsqrt(variance + layer.epsilon)
 
         @tf.custom_gradient
@@ -147,12 +154,11 @@ class SynchronizedShards(Shards):
             def gradients(*upstream: tf.Tensor) -> Any:
                 of_betas = [tf.reduce_sum(own, axis=0) for own in upstream]
                 of_gammas = [tf.reduce_sum(own * x, axis=0) for own, x in zip(upstream, normal, strict=True)]
-                mean_beta = (
-                    self._added([w * g * b for w, g, b in zip(counted, own_gammas, of_betas, strict=True)]) / number
-                )
-                mean_gamma = (
-                    self._added([w * g * b for w, g, b in zip(counted, own_gammas, of_gammas, strict=True)]) / number
-                )
+                weighted = [
+                    (w * g * beta, w * g * gamma)
+                    for w, g, beta, gamma in zip(counted, own_gammas, of_betas, of_gammas, strict=True)
+                ]
+                mean_beta, mean_gamma = (total / number for total in self._added(weighted))
                 of_images = [
                     w * inverse * (g * own - mean_beta - x * mean_gamma)
                     for w, g, own, x in zip(counted, own_gammas, upstream, normal, strict=True)
@@ -169,7 +175,7 @@ class SynchronizedShards(Shards):
             tf.cast(tf.reshape(own, tf.shape(given)), given.dtype) for own, given in zip(outputs, inputs, strict=True)
         ]
 
-    def _added(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    def _added(self, parts: Sequence[Structure]) -> Structure:
         """Return the sum over all shards of all workers."""
         return self._strategy.add_up(add_tree(list(parts)))
 

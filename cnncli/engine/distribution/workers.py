@@ -287,11 +287,12 @@ def prepare(threads: int | None = None) -> dict[str, Any]:
 
 def _differences(environments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a line for each worker and each fact in which it differs from the chief."""
-    first, *others = [facts(each) for each in environments]
+    first, *others = [facts(each) | each["variables"] for each in environments]
     for rank, found in enumerate(others, start=1):
         for name in sorted(first.keys() | found.keys()):
             if first.get(name) != found.get(name):
-                yield f"{name} of worker {rank} is {found.get(name)}, of the chief {first.get(name)}"
+                values = (each.get(name, "not set") for each in (found, first))
+                yield "{} of worker {} is {}, of the chief {}".format(name, rank, *values)
 
 
 def _packed(tensor: tf.Tensor) -> list[tf.Tensor]:

@@ -145,5 +145,9 @@ class Recording:
 
     def diverged(self, finding: divergence.Finding, images: npt.NDArray[np.uint8]) -> divergence.DivergedError:
         """Save the evidence of a divergence, and return the error that reports it."""
-        evidence = divergence.save_evidence(self.run, finding, images) if self._writes else "Another worker keeps it"
+        evidence = (
+            divergence.save_evidence(self.run, finding, images)
+            if self._writes
+            else "The chief writes its part of the batch"
+        )
         return divergence.error(finding, evidence, self.run)

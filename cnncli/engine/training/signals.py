@@ -59,6 +59,8 @@ class StopRequest:
 
     def hear(self, number: int) -> None:
         """Take a signal that another worker got for one of this process."""
+        if self.signal is None and self._tell is not None:
+            self._tell(STOPPING)
         self.signal = self.signal or signal.Signals(number)
 
     def _remember(self, number: int, _: FrameType | None) -> None:

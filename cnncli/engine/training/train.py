@@ -26,6 +26,7 @@ from cnncli.engine.training.setup import Setup
 from cnncli.engine.training.signals import StopRequest
 from cnncli.engine.training.trainer import Trainer
 from cnncli.errors import CnnError, DataError, RunError
+from cnncli.interrupts import default_signals
 from cnncli.report.resolved import origins
 from cnncli.report.tables import summary_text
 from cnncli.resources import warned_of_processor_limit
@@ -98,8 +99,11 @@ def train(
         trainer = _trainer(Job(run, config, splits), listener, strategy)
         run.update(arithmetic=arithmetic(config.train, trainer.setup.model))
         trainer.begin(source)
+        trainer.notes += strategy.differences
         trainer.share_state()
-        return _train(trainer)
+        result = _train(trainer)
+    _leave_together(strategy)
+    return result
 
 
 def resume(run: Run, config: Config, listener: Listener, strategy: Strategy | None = None) -> Result:
@@ -146,7 +150,9 @@ def resume(run: Run, config: Config, listener: Listener, strategy: Strategy | No
     run.write_text(run.config_file, dump(config))
     run.write_json(run.origins_file, _origins_from_here_on(run, config))
     with _failure_recorded(run):
-        return _train(trainer)
+        result = _train(trainer)
+    _leave_together(strategy)
+    return result
 
 
 def work(strategy: Strategy, config: Config | None = None, splits: Splits | None = None) -> int | None:
@@ -163,7 +169,8 @@ def work(strategy: Strategy, config: Config | None = None, splits: Splits | None
     Raises:
         CnnError: If this worker has another config or other examples than the chief, or another worker is lost.
     """
-    job = job_of_chief(strategy, config, splits)
+    with default_signals():  # The chief may take long before it says what to do.
+        job = job_of_chief(strategy, config, splits)
     setup = Setup.of(job.config, job.splits, strategy)
     trainer = Trainer(setup, Recording(job.run, setup), Silence())
     trainer.share_state()
@@ -193,10 +200,17 @@ def _begun(config: Config, settings: Mapping[str, Any]) -> dict[str, Any]:
         "seed": config.seed,
         "metrics": config.task_spec.metrics_json(),
         "config_directory": str(folders[0]) if folders else None,
-        **({"slurm_step": step_name(os.environ)} if "SLURM_STEP_ID" in os.environ else {}),
+        **_slurm_step(),
         **({} if config.data.fold is None else {"fold": config.data.fold, "folds": config.data.folds}),
         **settings,
     }
+
+
+def _slurm_step() -> dict[str, str]:
+    """Return the step of a Slurm job that this process is a task of, if it is one."""
+    with suppress(CnnError):
+        return {"slurm_step": step_name(os.environ)}
+    return {}
 
 
 def _reading(config: Config) -> str:
@@ -234,7 +248,6 @@ def _train(trainer: Trainer) -> Result:
         trainer.train(stop)
         result = _result(trainer, stop)
         run.update(status=result.status, epochs=result.epochs, best=result.best)
-    _leave_together(setup.strategy)
     return result
 
 
@@ -244,8 +257,9 @@ def _leave_together(strategy: Strategy) -> None:
     Slurm ends the others when one task has ended with a signal's exit code: that is not heard any more.
     """
     if strategy.num_workers > 1:
-        strategy.broadcast(None)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with suppress(WorkerLostError):  # Everything is written.
+            strategy.broadcast(None)
 
 
 @contextmanager

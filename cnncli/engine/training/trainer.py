@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
@@ -92,18 +92,20 @@ class Trainer:
             self.progress = Progress.from_json(strategy.broadcast(self.progress.to_json()))
 
     def _require_same_state(self) -> None:
-        """Raise RunError if the workers no longer have the same state, bit by bit."""
+        """Raise RunError if the workers no longer have the same state, bit by bit, though they compute alike."""
         strategy = self.setup.strategy
         if strategy.num_workers == 1:
             return
+        if strategy.differences:  # Rounding drives them apart: all go on with the chief's.
+            self._loop.restore(strategy.broadcast_arrays(self._loop.state()))
+            return
         digests = strategy.gather(_digest(self._loop.state()))
-        (usual, _), *others = Counter(digests).most_common()
-        if others:
-            odd = [str(rank) for rank, digest in enumerate(digests) if digest != usual]
+        odd = [str(rank) for rank, digest in enumerate(digests) if digest != digests[0]]
+        if odd:
             raise RunError(
-                f"after step {self.progress.step:,} the weights of worker {', '.join(odd)} differ from the others'",
-                "The last checkpoint, before that, is good. Look for faulty memory or another processor there: "
-                "`cnn doctor` on each machine.",
+                f"the states of the workers differ after step {self.progress.step:,}: that of worker {', '.join(odd)} "
+                "is not the chief's",
+                "Resume from the last checkpoint, which is good. Look for faulty memory in one of the machines.",
             )
 
     def _save(self) -> None:
@@ -205,7 +207,7 @@ class Trainer:
         """Find out what was not finite in a batch of a chunk, keep the evidence, and return the error."""
         indices = chunk.plan[batch]
         images, targets = tf.gather(chunk.images, indices), tf.gather(chunk.targets, indices)
-        what, layer = where or self._locate(images, targets, chunk.batch_size)
+        what, layer = where or self._located_by_all(images, targets, chunk.batch_size)
         # Steps whose loss or gradient is not finite are not taken, so they are not counted yet.
         not_taken = 0 if what == "weights" else 1
         finding = divergence.Finding(
@@ -217,7 +219,15 @@ class Trainer:
             recent_losses=list(self._recent_losses),
             labels=np.asarray(targets).tolist() if targets.shape.rank == 1 else [],
         )
-        return self.recording.diverged(finding, np.asarray(images))
+        error = self.recording.diverged(finding, np.asarray(images))
+        self.setup.strategy.broadcast(None)  # Nobody ends before the chief has written it.
+        return error
+
+    def _located_by_all(self, images: tf.Tensor, targets: tf.Tensor, batch_size: int) -> tuple[str, str | None]:
+        """Return what was not finite first, and in which layer, in the rows of whichever worker saw it."""
+        found = self.setup.strategy.gather(self._locate(images, targets, batch_size))
+        what, layer = next((each for each in found if each[1] or each[0] != "gradient"), found[0])
+        return what, layer
 
     def _end_epoch(self, stop: StopRequest) -> bool:
         """Validate and go to the next epoch; after a signal stay at the end of this one, to validate when resumed.
