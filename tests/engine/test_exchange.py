@@ -99,7 +99,7 @@ def test_findings_as_lines() -> None:
     [
         (["--workers", "1"], "nobody to exchange"),
         (["--cluster", "host:1", "--rank", "0"], "nobody to exchange"),
-        (["--workers", "3"], "not a power of two"),
+        (["--workers", "3"], "a power of two"),
     ],
 )
 def test_workers_that_cannot_meet(options: list[str], said: str) -> None:
