@@ -192,8 +192,8 @@ def test_workers_that_outlive_their_launcher(tmp_path: Path, trainings: type[Tra
     [
         ("1,2,4", "4 workers cannot share batches of 2 shards"),
         ("4,1", "--set train.shards=4 for a new run"),
-        ("2,3", "3 workers, which is not a power of two"),
-        ("0", "not a power of two"),
+        ("2,3", "3 workers; their number must be a power of two"),
+        ("0", "a power of two"),
         ("two", "numbers of processes, such as 1,2,4"),
         ("1,,2", "numbers of processes, such as 1,2,4"),
     ],
