@@ -89,6 +89,10 @@ class Strategy(Protocol):
         """Return the documents of all workers by rank."""
         ...
 
+    def wait_for_all(self) -> None:
+        """Return when all workers have come to their last exchange."""
+        ...
+
 
 class OneProcess:
     """One process, which has the whole batch: nothing is exchanged.
@@ -137,3 +141,6 @@ class OneProcess:
     def gather(self, document: Any) -> list[Any]:
         """Return the one document."""
         return [document]
+
+    def wait_for_all(self) -> None:
+        """Return at once."""

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -198,6 +198,11 @@ class Workers:
         ends = np.cumsum(sizes).tolist()
         everything = self._sum_bytes(content, ends[self.rank] - len(content), ends[-1])
         return [json.loads(everything[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True)]
+
+    def wait_for_all(self) -> None:
+        """Return when all workers have come here; one that has left already has come here, too."""
+        with suppress(WorkerLostError):
+            self.broadcast(None)
 
     def broadcast_arrays(self, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         """Return the chief's arrays."""

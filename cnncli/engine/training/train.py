@@ -258,8 +258,7 @@ def _leave_together(strategy: Strategy) -> None:
     """
     if strategy.num_workers > 1:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        with suppress(WorkerLostError):  # Everything is written.
-            strategy.broadcast(None)
+        strategy.wait_for_all()
 
 
 @contextmanager

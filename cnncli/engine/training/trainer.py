@@ -220,7 +220,7 @@ class Trainer:
             labels=np.asarray(targets).tolist() if targets.shape.rank == 1 else [],
         )
         error = self.recording.diverged(finding, np.asarray(images))
-        self.setup.strategy.broadcast(None)  # Nobody ends before the chief has written it.
+        self.setup.strategy.wait_for_all()  # Nobody ends before the chief has written it.
         return error
 
     def _located_by_all(self, images: tf.Tensor, targets: tf.Tensor, batch_size: int) -> tuple[str, str | None]:
