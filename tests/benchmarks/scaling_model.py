@@ -9,9 +9,9 @@ are computed; those of a step take 3 · MACs · examples at a stated rate, which
 workers, W a power of two, and a vector of N bytes each worker sends, one message after the other:
 
     ring              2(W−1) messages of N/W                            adds in another order for every W
-    doubling          2·log₂W messages of N/2                           exact; what cnncli does
-    whole doubling    log₂W messages of N                               exact
-    halving           2·log₂W messages, together 2N(W−1)/W as a ring    exact
+    doubling          2·log₂W messages of N/2                           exact
+    whole doubling    log₂W messages of N                               exact; cnncli's for few values
+    halving           2·log₂W messages, together 2N(W−1)/W as a ring    exact; cnncli's for many
     gather + tree     W−1 messages of N                                 exact
 
 Exact means: to the last bit the sum along the binary tree over ranks 0 … W−1, neighbours first. x + y is y + x, so it
@@ -215,8 +215,9 @@ def main() -> None:
     links = {f"{gbit} Gbit/s, {latency} µs": Link.of(gbit, latency) for gbit, latency in LINKS.items()}
     _show("Parameters above which doubling loses", crossings(links | {"gRPC, a core each": own_core}))
     print(
-        "Above them halving should take its place: a ring's bytes in as many messages as doubling, and the same bits,\n"
-        "so a run may change between them at any time. With two workers ring, doubling and halving are the same."
+        "Above them halving takes its place: a ring's bytes in as many messages as doubling, and the same bits, so a\n"
+        "run may change between them at any time. cnncli halves 32,768 values or more. With two workers\n"
+        "ring, doubling and halving are the same."
     )
 
 

@@ -1,7 +1,7 @@
 """Several workers on one run: TensorFlow's cluster, heartbeat and collectives, and an exchange that keeps the bits.
 
 `tf.distribute.MultiWorkerMirroredStrategy` brings the processes together and notices when one is lost. Sums go from
-neighbour to neighbour (recursive doubling): in round d a worker exchanges all it has with the one whose rank differs
+neighbour to neighbour (recursive doubling): in round d a worker exchanges what it has with the one whose rank differs
 in bit d. Only pairs are added, and x + y is y + x to the last bit; so after the last round every worker has the root of
 the tree whose leaves are the shards. A ring adds in an order that depends on the number of workers.
 """
@@ -34,6 +34,9 @@ GROUP_KEYS = 1 << 16
 
 MANY_VALUES = 1 << 15
 """Values from which on more than two workers exchange halves: fewer bytes, but twice the rounds."""
+
+MANY_VALUES_OF_TWO = 1 << 17
+"""Values from which on two workers add up a half each, in two messages of half the size in place of one."""
 
 HEARTBEAT_SECONDS = 7
 """How long a worker may say nothing; with what its launcher waits, a freeze is over within 12 seconds."""
@@ -231,8 +234,11 @@ class Workers:
         """Return the sums of values (number,) over all workers, by pairs."""
         if self.num_workers > 2 and values.shape[0] >= MANY_VALUES:
             return self._sum_in_halves(values)
+        if self.num_workers == 2 and values.shape[0] >= MANY_VALUES_OF_TWO:
+            return tf.raw_ops.CollectiveReduceV2(input=values, merge_op="Add", final_op="Id", **self._pair(1))
         for distance in self._distances:
-            values = tf.raw_ops.CollectiveReduceV2(input=values, merge_op="Add", final_op="Id", **self._pair(distance))
+            lower, upper = tf.split(self._gather_pair(values, distance), 2)
+            values = lower + upper
         return values
 
     def _sum_in_halves(self, values: tf.Tensor) -> tf.Tensor:
