@@ -26,7 +26,7 @@ class Memory:
         activations: Outputs of all layers for one example, which training keeps for the gradients.
         peak: Outputs that are needed at once where one example is evaluated layer by layer: what a layer reads and
             makes, and what later layers still read.
-        training: Estimate for a step: weights, gradients, the optimizer's values, the average of the
+        training: Estimate for a step: weights, gradients (of every shard), the optimizer's values, the average of the
             weights, and for each example of a batch the activations and their gradients. What steps of
             six networks of the zoo took beside their weights was 0.5 to 1.1 times what this says
             (TensorFlow 2.21, two CPU cores).
@@ -48,7 +48,7 @@ def memory(config: Config, steps: Sequence[Step]) -> Memory:
     trainable = FLOAT32 * sum(weight.size for weight in sizes if weight.trainable)
     value = FLOAT32 if train.precision == "float32" else FLOAT32 // 2
     activations = value * sum(prod(step.output_shape) for step in steps)
-    copies = 1 + optimizer_slots(train) + (train.ema is not None)
+    copies = train.shards + optimizer_slots(train) + (train.ema is not None)
     batch_size = min(train.batch_size, num_training_examples(config.data) or train.batch_size)
     batch = batch_size * (2 * activations + FLOAT32 * prod(config.input_shape))
     peak = value * most_alive(steps, config.input_shape, config.output_nodes)

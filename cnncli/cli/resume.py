@@ -9,7 +9,7 @@ import typer
 
 from cnncli.cli.moved import MovedData
 from cnncli.cli.options import Device, DeviceName, Json, RunArgument, RunsDir, Sets
-from cnncli.cli.resuming import resume_run, work_for_chief
+from cnncli.cli.resuming import Resumption, resume_run, work_for_chief
 from cnncli.cli.workers import ClusterText, Crew, Inexact, NumWorkers, Rank, Restarts
 
 if TYPE_CHECKING:
@@ -40,26 +40,15 @@ def resume_cli(
         if (data is not None or sets) and not crew.is_launched:
             raise typer.BadParameter("--data and --set are the chief's to give: leave them out with another rank")
         work_for_chief(crew, device)
-    found = find(run, runs_dir)
+    found, how = find(run, runs_dir), Resumption(data, sets, device, as_json)
     if crew.num_workers is not None:
-        _launch(crew, found, data, sets, runs_dir, device, as_json)
-    resume_run(found, data, sets, device, as_json, crew)
+        _launch(crew, found, how, runs_dir)
+    resume_run(found, how, crew)
 
 
-def _launch(
-    crew: Crew,
-    run: Run,
-    data: MovedData,
-    sets: Sets,
-    runs_dir: Path,
-    device: DeviceName,
-    as_json: bool,
-) -> NoReturn:
+def _launch(crew: Crew, run: Run, how: Resumption, runs_dir: Path) -> NoReturn:
     """Resume a run with several processes of this machine."""
     with run.lock():
         pass  # Whoever holds it is told before anything of the run is touched.
-    crew.require_shards(run.config(sets or ()).train.shards)
-    options = ["--runs-dir", str(runs_dir), "--device", device.value, *(["--json"] if as_json else [])]
-    options += [] if data is None else ["--data", str(data)]
-    options += [argument for text in sets or () for argument in ("--set", text)]
-    crew.launch(["resume", str(run.path)], runs_dir, options, run.path)
+    crew.require_shards(run.config(how.sets or ()).train.shards)
+    crew.launch(["resume", str(run.path)], runs_dir, ["--runs-dir", str(runs_dir), *how.to_options()], run.path)

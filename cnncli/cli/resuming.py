@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from cnncli.cli.console import loading_tensorflow
@@ -14,29 +15,43 @@ if TYPE_CHECKING:
     from cnncli.runs.run import Run
 
 
-def resume_run(run: Run, data: MovedData, sets: Sets, device: DeviceName, as_json: bool, crew: Crew) -> None:
-    """Go on with a run to its end, and print its result.
+@dataclass(frozen=True)
+class Resumption:
+    """How a run is to go on, as the options say it.
 
-    Args:
-        run: The run.
+    Attributes:
         data: Where its examples are now, or None.
         sets: Values to override.
         device: Where to train.
         as_json: Whether to print JSON.
-        crew: The other workers.
     """
+
+    data: MovedData = None
+    sets: Sets = None
+    device: DeviceName = DeviceName.auto
+    as_json: bool = False
+
+    def to_options(self) -> list[str]:
+        """Return the options that say the same."""
+        options = ["--device", self.device.value, *(["--json"] if self.as_json else [])]
+        options += [] if self.data is None else ["--data", str(self.data)]
+        return options + [argument for text in self.sets or () for argument in ("--set", text)]
+
+
+def resume_run(run: Run, how: Resumption, crew: Crew) -> None:
+    """Go on with a run to its end, and print its result; with the other workers of a crew."""
     # Locked before anything slow is imported, so that a second process hears at once who holds the run.
     with run.lock():
-        moved, overrides = without_path(data, sets)
+        moved, overrides = without_path(how.data, how.sets)
         config = run.config([*overrides, *([] if moved is None else [override_of(moved)])])
         crew.require_shards(config.train.shards)
         show_warnings(config)
-        choose_device(device)
+        choose_device(how.device)
         with loading_tensorflow():
             from cnncli.engine.training.train import resume
 
         result = resume(run, config, make_listener(), crew.strategy(config.train.threads))
-    finish(result, as_json)
+    finish(result, how.as_json)
 
 
 def work_for_chief(crew: Crew, device: DeviceName) -> NoReturn:

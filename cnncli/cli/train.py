@@ -80,13 +80,13 @@ def train_cli(
 def _go_on(crew: Crew, runs_dir: Path, device: DeviceName, as_json: bool) -> None:
     """Do what a job does that Slurm has started again: go on with its run, if it had begun one."""
     from cnncli.cli.requeue import requeued_run
-    from cnncli.cli.resuming import resume_run, work_for_chief
+    from cnncli.cli.resuming import Resumption, resume_run, work_for_chief
 
     if not crew.is_chief:
         work_for_chief(crew, device)
     run = requeued_run(os.environ, runs_dir)
     if run is not None:
-        resume_run(run, None, None, device, as_json, crew)
+        resume_run(run, Resumption(device=device, as_json=as_json), crew)
         raise typer.Exit
 
 

@@ -139,10 +139,10 @@ class Crew:
             options: Of this command, and of the one that resumes its run.
             run: The run that is resumed; None for a new one.
         """
-        from cnncli.workers.launcher import Job, launch
+        from cnncli.workers.launcher import Command, launch
 
         extra = [*options, *(["--inexact"] if self.inexact else [])]
-        job = Job(
+        command = Command(
             arguments=[*arguments, *extra],
             workers=self.num_workers or 1,
             runs_dir=runs_dir,
@@ -151,7 +151,7 @@ class Crew:
             run=run,
             restarts=self.restarts,
         )
-        raise typer.Exit(launch(job))
+        raise typer.Exit(launch(command))
 
 
 def end_of_work(signal: int | None) -> NoReturn:

@@ -46,7 +46,7 @@ class WorkerError(CnnError):
 
 
 @dataclass(frozen=True)
-class Job:
+class Command:
     """A command for several workers.
 
     Attributes:
@@ -70,51 +70,51 @@ class Job:
     program: Sequence[str] = (sys.executable, "-m", "cnncli")
 
 
-def launch(job: Job) -> int:
+def launch(command: Command) -> int:
     """Run a command on several workers of this machine, and return its exit code.
 
     The chief has this process's stdin, stdout and stderr; the others write to logs, which lie in the run's folder
     `workers` as soon as there is one. Only the main thread may call this: it listens to signals.
 
     Args:
-        job: The command.
+        command: The command.
 
     Returns:
         0; 1 or 2 after an error that has been shown; 128 and the signal where one asked to stop.
 
     Raises:
-        WorkerError: If a worker died, and that more often than `job.restarts`.
+        WorkerError: If a worker died, and that more often than `command.restarts`.
         CnnError: If ports are taken again and again, or this is Windows.
         OSError: If the system refuses to start a process, or the disk a log.
     """
     if os.name == "nt":
         hint = "Start each by hand, with --cluster HOST:PORT,… and --rank I."
         raise CnnError("--workers needs a system whose processes inherit pipes, which Windows does not let them", hint)
-    with StopSignals() as stop, kept(job.runs_dir, job.run) as logs:
-        return _Launcher(job, stop, logs).run()
+    with StopSignals() as stop, kept(command.runs_dir, command.run) as logs:
+        return _Launcher(command, stop, logs).run()
 
 
 class _Launcher:
-    """The attempts at one job."""
+    """The attempts at one command."""
 
-    def __init__(self, job: Job, stop: StopSignals, logs: Logs) -> None:
-        self._job, self._stop, self._logs = job, stop, logs
-        self._run = job.run
+    def __init__(self, command: Command, stop: StopSignals, logs: Logs) -> None:
+        self._command, self._stop, self._logs = command, stop, logs
+        self._run = command.run
         self._restarts = self._ports_taken = 0
 
     def run(self) -> int:
         """Make attempts until one needs no other; return the exit code."""
-        arguments = self._job.arguments
+        arguments = self._command.arguments
         for attempt in count(1):
             code = self._code(self._attempt(arguments, attempt))
             if code is not None:
                 return code
             if self._run is not None:
-                arguments = self._job.resume(self._run)
+                arguments = self._command.resume(self._run)
         raise AssertionError
 
     def _attempt(self, arguments: Sequence[str], attempt: int) -> tuple[End, ...]:
-        with running([*self._job.program, *arguments], self._job.workers, self._logs, attempt) as workers:
+        with running([*self._command.program, *arguments], self._command.workers, self._logs, attempt) as workers:
             ends = workers.wait(self._stop)
         if workers.run is not None and Run(workers.run).record_file.is_file():
             self._run = workers.run
@@ -149,15 +149,15 @@ class _Launcher:
         self._ports_taken += 1
         if self._ports_taken > MOST_PORTS_TAKEN:
             raise CnnError(f"{self._ports_taken} times another program took a port that had just been free")
-        self._job.tell("another program has taken a port in the meantime; starting with other ports")
+        self._command.tell("another program has taken a port in the meantime; starting with other ports")
 
     def _count_death(self, cause: End | None, ends: tuple[End, ...]) -> None:
         """Say that all are started again; raise WorkerError if that has been done often enough."""
         message = _lost(ends) if cause is None else _description(cause)
-        if self._restarts < self._job.restarts:
+        if self._restarts < self._command.restarts:
             self._restarts += 1
             begin = "starting over" if self._run is None else f"going on with {self._run}"
-            self._job.tell(f"{message}; {begin} (restart {self._restarts} of {self._job.restarts})")
+            self._command.tell(f"{message}; {begin} (restart {self._restarts} of {self._command.restarts})")
             return
         if cause is None:
             raise WorkerError(message, self._how_to_go_on(), PEER_LOST)
@@ -167,13 +167,13 @@ class _Launcher:
     def _how_to_go_on(self) -> str | None:
         if self._run is None:
             return None
-        return f"Continue with: cnn resume {shlex.quote(str(self._run))} --workers {self._job.workers}"
+        return f"Continue with: cnn resume {shlex.quote(str(self._run))} --workers {self._command.workers}"
 
     def _tell_failures(self, ends: tuple[End, ...]) -> None:
         """Say which workers failed though the chief is done."""
         for end in ends:
             if end.code not in (0, PEER_LOST) and end.code not in STOPPED and not end.is_killed:
-                self._job.tell(f"the run is done, though {_description(end)}")
+                self._command.tell(f"the run is done, though {_description(end)}")
 
     def _show_log(self, end: End) -> None:
         """Show the error with which a worker ended; the chief's own is on the screen already."""
@@ -181,7 +181,7 @@ class _Launcher:
             return
         where = "" if self._run is None else f" ({self._logs.path(end.rank)})"
         text = self._logs.last_error(end.rank)
-        self._job.tell(f"worker {end.rank} ended first{where}:\n{text}" if text else f"{_description(end)}{where}")
+        self._command.tell(f"worker {end.rank} ended first{where}:\n{text}" if text else f"{_description(end)}{where}")
 
 
 def _end_of(rank: int, ends: tuple[End, ...]) -> End:

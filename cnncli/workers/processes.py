@@ -48,7 +48,7 @@ class End:
     is_killed: bool = False
 
 
-class Workers:
+class WorkerProcesses:
     """The processes of one attempt.
 
     Attributes:
@@ -148,7 +148,7 @@ class Workers:
 
 
 @contextmanager
-def running(command: Sequence[str], number: int, logs: Logs, attempt: int) -> Iterator[Workers]:
+def running(command: Sequence[str], number: int, logs: Logs, attempt: int) -> Iterator[WorkerProcesses]:
     """Yield the workers of one attempt; those that still run when the block ends are killed.
 
     Args:
@@ -163,7 +163,7 @@ def running(command: Sequence[str], number: int, logs: Logs, attempt: int) -> It
     addresses = ",".join(free_addresses(number))
     with _pipe() as (launcher, _), _pipe() as (run, told):
         os.set_blocking(run.fileno(), False)
-        workers = Workers(logs, run)
+        workers = WorkerProcesses(logs, run)
         environment = {**os.environ, LAUNCHER_VARIABLE: str(launcher.fileno())}
         environment.pop(RUN_VARIABLE, None)
         try:

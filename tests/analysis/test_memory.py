@@ -41,6 +41,7 @@ IMAGE = 8 * 8 * 3
         (["train.optimizer=RMSprop"], 2, 4),
         (["train.optimizer={RMSprop: {centered: true, momentum: 0.5}}"], 4, 4),
         (["train.ema=0.9"], 2, 4),
+        (["train.shards=4"], 4, 4),
         (["train.precision=mixed_bfloat16"], 1, 2),
         (["train.precision=mixed_float16"], 1, 2),
     ],

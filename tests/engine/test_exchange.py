@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from cnncli.cli.app import app
 from cnncli.report.exchange import exchange_lines
-from cnncli.workers.launcher import Job, launch
+from cnncli.workers.launcher import Command, launch
 
 pytestmark = pytest.mark.engine
 
@@ -66,7 +66,7 @@ def test_times_are_those_of_one_exchange(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_two_workers_meet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Only the chief prints, one document: both workers, with this machine's versions, and times that passed."""
     command = (sys.executable, "-c", WORKER)
-    assert launch(Job(["doctor", "--json"], 2, tmp_path, lambda path: [], print, program=command)) == 0
+    assert launch(Command(["doctor", "--json"], 2, tmp_path, lambda path: [], print, program=command)) == 0
     found = json.loads(capfd.readouterr().out)
     assert [each["rank"] for each in found["workers"]] == [0, 1]
     assert len({each["address"] for each in found["workers"]}) == 2

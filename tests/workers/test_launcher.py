@@ -17,7 +17,7 @@ import pytest
 from cnncli.errors import CnnError
 from cnncli.runs.run import Run
 from cnncli.workers import launcher, processes
-from cnncli.workers.launcher import PEER_LOST, PORT_TAKEN, Job, WorkerError, launch
+from cnncli.workers.launcher import PEER_LOST, PORT_TAKEN, Command, WorkerError, launch
 from cnncli.workers.logs import kept
 from cnncli.workers.processes import End
 from cnncli.workers.stop_signals import StopSignals
@@ -70,11 +70,11 @@ def patience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     assert not (tmp_path / "too late").exists()
 
 
-def make_job(folder: Path, script: str, workers: int = 2, **options: Any) -> tuple[Job, list[str]]:
-    """Return a job whose workers run a script, and what it tells."""
+def make_command(folder: Path, script: str, workers: int = 2, **options: Any) -> tuple[Command, list[str]]:
+    """Return a command whose workers run a script, and what it tells."""
     told: list[str] = []
     program = [sys.executable, "-I", "-S", "-c", WORKER + script, str(folder)]
-    job = Job(
+    command = Command(
         arguments=["train", "digits"],
         workers=workers,
         runs_dir=folder / "runs",
@@ -82,7 +82,7 @@ def make_job(folder: Path, script: str, workers: int = 2, **options: Any) -> tup
         tell=told.append,
         **{"program": program, **options},
     )
-    return job, told
+    return command, told
 
 
 def starts(folder: Path, rank: int = 0) -> list[str]:
@@ -95,8 +95,8 @@ def test_all_workers_know_all_addresses(tmp_path: Path, capfd: pytest.CaptureFix
     """The chief prints on our stdout, the others in logs of their run, a second run beside the first."""
     script = "print(f'worker {rank}')\nif rank == 0: make_run(sys.argv[3])"
     for name in ("20260101-000000", "20260101-000001"):
-        job, told = make_job(tmp_path, script, 4)
-        assert launch(Job(**{**vars(job), "arguments": ["train", name]})) == 0
+        command, told = make_command(tmp_path, script, 4)
+        assert launch(Command(**{**vars(command), "arguments": ["train", name]})) == 0
         assert told == []
         run = tmp_path / "runs" / "digits" / name
         logs = {path.name: path.read_text(encoding="utf-8") for path in (run / "workers").iterdir()}
@@ -127,9 +127,9 @@ if rank == 2:
 sys.exit({PEER_LOST}) if rank == 1 else end_of(2)
 sys.exit({PEER_LOST})
 """
-    job, told = make_job(tmp_path, script, 4)
+    command, told = make_command(tmp_path, script, 4)
     with pytest.raises(WorkerError) as caught:
-        launch(job)
+        launch(command)
     run = tmp_path / "runs" / "digits" / "20260101-000000"
     assert caught.value.message == "worker 2 died of SIGKILL (the system may have been out of memory)"
     assert caught.value.hint == f"Continue with: cnn resume {run} --workers 4"
@@ -141,8 +141,8 @@ sys.exit({PEER_LOST})
 def test_of_those_that_ended_together_a_signal_was_first(tmp_path: Path) -> None:
     """Who dies of one follows from no other."""
     with StopSignals() as stop, kept(tmp_path / "runs", None) as logs:
-        job, _ = make_job(tmp_path, "die() if rank == 2 else sys.exit(70)", 3)
-        with processes.running([*job.program, *job.arguments], 3, logs, 1) as workers:
+        command, _ = make_command(tmp_path, "die() if rank == 2 else sys.exit(70)", 3)
+        with processes.running([*command.program, *command.arguments], 3, logs, 1) as workers:
             while len(paths := list(tmp_path.glob("*.started"))) < 3:
                 time.sleep(0.005)
             for path in paths:
@@ -161,8 +161,8 @@ if rank == 1:
     sys.exit(1)
 time.sleep(3600)
 """
-    job, told = make_job(tmp_path, script, 3, restarts=3)
-    assert launch(job) == 1
+    command, told = make_command(tmp_path, script, 3, restarts=3)
+    assert launch(command) == 1
     assert told == ["worker 1 ended first:\nerror: photos/3.png: it is damaged\n  Remove it."]
     assert len(starts(tmp_path)) == 1
     assert not (tmp_path / "runs").exists()
@@ -171,25 +171,25 @@ time.sleep(3600)
 def test_an_error_of_all_is_shown_once(tmp_path: Path) -> None:
     """By the chief, on the screen: though another one ended before."""
     script = "end_of(1) if rank == 0 else None\nprint('error: no such layer', file=sys.stderr)\nsys.exit(1)"
-    job, told = make_job(tmp_path, script, 3)
-    assert launch(job) == 1
+    command, told = make_command(tmp_path, script, 3)
+    assert launch(command) == 1
     assert told == []
 
 
 def test_the_chief_dies(tmp_path: Path) -> None:
     """Its output is on the screen; its exit code is the command's, and before there is a run nothing goes on."""
     script = f"sys.exit(70) if rank == 0 else end_of(0)\nsys.exit({PEER_LOST})"
-    job, told = make_job(tmp_path, script)
+    command, told = make_command(tmp_path, script)
     with pytest.raises(WorkerError, match=r"^worker 0 ended with exit code 70$") as caught:
-        launch(job)
+        launch(command)
     assert (caught.value.exit_code, caught.value.hint, told) == (70, None, [])
 
 
 def test_all_lost_each_other(tmp_path: Path) -> None:
     """No worker is blamed, and it is tried again."""
-    job, told = make_job(tmp_path, f"sys.exit({PEER_LOST})", restarts=1)
+    command, told = make_command(tmp_path, f"sys.exit({PEER_LOST})", restarts=1)
     with pytest.raises(WorkerError, match=r"^all workers lost each other$") as caught:
-        launch(job)
+        launch(command)
     assert caught.value.exit_code == PEER_LOST
     assert told == ["all workers lost each other; starting over (restart 1 of 1)"]
     assert len(starts(tmp_path)) == 2
@@ -214,18 +214,18 @@ if rank in {frozen}:
 wait_for(lambda: len(list(folder.glob("*.frozen"))) == {len(frozen)})
 sys.exit({PEER_LOST})
 """
-    job, _ = make_job(tmp_path, script, len(frozen) + 1)
+    command, _ = make_command(tmp_path, script, len(frozen) + 1)
     with pytest.raises(WorkerError) as caught:
-        launch(job)
+        launch(command)
     assert (caught.value.message, caught.value.exit_code) == (message, PEER_LOST)
 
 
 def test_a_death_is_the_cause_of_the_error_that_follows(tmp_path: Path) -> None:
     """Also where that is the chief's: another attempt is made."""
-    job, told = make_job(
+    command, told = make_command(
         tmp_path, "if attempt == 1: end_of(1) if rank == 0 else die()\nsys.exit(2 - attempt)", restarts=1
     )
-    assert launch(job) == 0
+    assert launch(command) == 0
     assert len(told) == 1
     assert "worker 1 died of SIGKILL" in told[0]
 
@@ -244,9 +244,9 @@ elif attempt < 3:
     wait_for((folder / "made").exists)
     die()
 """
-    job, told = make_job(tmp_path, script, restarts=3)
+    command, told = make_command(tmp_path, script, restarts=3)
     run = tmp_path / "runs" / "digits" / "20260101-000000"
-    assert launch(job) == 0
+    assert launch(command) == 0
     note = "worker 1 died of SIGKILL (the system may have been out of memory); going on with"
     assert told == [f"{note} {run} (restart {number} of 3)" for number in (1, 2)]
     assert [line.partition(" --cluster")[0] for line in starts(tmp_path)] == ["train digits", *2 * [f"resume {run}"]]
@@ -259,9 +259,9 @@ elif attempt < 3:
 def test_a_restart_before_the_run_begins_anew(tmp_path: Path) -> None:
     """And ends with the error of the last attempt when there were enough."""
     script = f"end_of(1) if rank == 0 else die()\nsys.exit({PEER_LOST})"
-    job, told = make_job(tmp_path, script, restarts=2)
+    command, told = make_command(tmp_path, script, restarts=2)
     with pytest.raises(WorkerError, match="worker 1 died of SIGKILL"):
-        launch(job)
+        launch(command)
     assert [line.partition(" --cluster")[0] for line in starts(tmp_path)] == 3 * ["train digits"]
     assert [note.rpartition("; ")[2] for note in told[:-1]] == [
         f"starting over (restart {number} of 2)" for number in (1, 2)
@@ -282,8 +282,8 @@ def test_a_restart_before_the_run_begins_anew(tmp_path: Path) -> None:
 def test_what_is_not_tried_again(end: str, code: int, rank: int, tmp_path: Path) -> None:
     """An error of the user's, and a signal that asked to stop, even before the worker listened."""
     script = f"if rank == {rank}: {end}\nend_of({rank})\nsys.exit({PEER_LOST})"
-    job, _ = make_job(tmp_path, script, restarts=3)
-    assert launch(job) == code
+    command, _ = make_command(tmp_path, script, restarts=3)
+    assert launch(command) == code
     assert len(starts(tmp_path)) == 1
 
 
@@ -297,7 +297,7 @@ if rank == 0:
     (folder / "checkpoint").touch()
 sys.exit(143)
 """
-    assert launch(make_job(tmp_path, script)[0]) == 143
+    assert launch(make_command(tmp_path, script)[0]) == 143
     assert (tmp_path / "checkpoint").exists()
 
 
@@ -310,8 +310,8 @@ if attempt < 3:
     sys.exit({PORT_TAKEN}) if rank == 1 else end_of(1)
     sys.exit({PEER_LOST})
 """
-    job, told = make_job(tmp_path, script)
-    assert launch(job) == 0
+    command, told = make_command(tmp_path, script)
+    assert launch(command) == 0
     assert told == ["another program has taken a port in the meantime; starting with other ports"] * 2
     run = tmp_path / "runs" / "digits" / "20260101-000000"
     commands = [line.partition(" --cluster")[0] for line in starts(tmp_path)]
@@ -320,9 +320,9 @@ if attempt < 3:
 
 def test_ports_that_are_always_taken_are_an_error(tmp_path: Path) -> None:
     """After five others."""
-    job, _ = make_job(tmp_path, f"sys.exit({PORT_TAKEN})", 1, restarts=3)
+    command, _ = make_command(tmp_path, f"sys.exit({PORT_TAKEN})", 1, restarts=3)
     with pytest.raises(CnnError, match="6 times another program took a port"):
-        launch(job)
+        launch(command)
     assert len(starts(tmp_path)) == 6
 
 
@@ -340,13 +340,13 @@ if rank == 3:
     (folder / "ready").touch()
     time.sleep(3600)
 """
-    job, told = make_job(tmp_path, script, 4)
-    assert launch(job) == 0
+    command, told = make_command(tmp_path, script, 4)
+    assert launch(command) == 0
     assert told == []
     monkeypatch.setattr(processes, "STOPPING_PATIENCE", 600.0)
     script = f"if rank: end_of(0, 2)\nif rank == 1: die()\nif rank == 2: sys.exit({PEER_LOST})"
-    job, told = make_job(tmp_path, script, 3)
-    assert launch(job) == 0
+    command, told = make_command(tmp_path, script, 3)
+    assert launch(command) == 0
     assert told == ["the run is done, though worker 1 died of SIGKILL (the system may have been out of memory)"]
 
 
@@ -354,8 +354,8 @@ def test_a_run_that_is_resumed_is_known_from_the_start(tmp_path: Path) -> None:
     """Its logs lie in it at once, and a death before the chief has told of it resumes it."""
     run = Run.create(tmp_path / "runs", "digits", "").path
     script = "if attempt == 1: die()"
-    job, told = make_job(tmp_path, script, 2, run=run, restarts=1)
-    assert launch(Job(**{**vars(job), "arguments": ["resume", str(run), "--set", "train.epochs=3"]})) == 0
+    command, told = make_command(tmp_path, script, 2, run=run, restarts=1)
+    assert launch(Command(**{**vars(command), "arguments": ["resume", str(run), "--set", "train.epochs=3"]})) == 0
     assert f"going on with {run} (restart 1 of 1)" in told[0]
     assert [path.name for path in (run / "workers").iterdir()] == ["1.log"]
 
@@ -364,7 +364,7 @@ def test_a_program_that_cannot_be_started_leaves_nothing(tmp_path: Path) -> None
     """One error of the system's; signals do what they did before."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)]
     with pytest.raises(FileNotFoundError):
-        launch(make_job(tmp_path, "", program=[str(tmp_path / "none")])[0])
+        launch(make_command(tmp_path, "", program=[str(tmp_path / "none")])[0])
     assert list(tmp_path.iterdir()) == []
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)] == before
     assert signal.set_wakeup_fd(-1) == -1
@@ -374,7 +374,7 @@ def test_windows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """With what to do instead."""
     monkeypatch.setattr(launcher, "os", SimpleNamespace(name="nt"))
     with pytest.raises(CnnError, match="which Windows does not let them") as caught:
-        launch(make_job(tmp_path, "")[0])
+        launch(make_command(tmp_path, "")[0])
     assert caught.value.hint is not None
     assert "--rank" in caught.value.hint
 

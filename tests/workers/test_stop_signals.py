@@ -24,7 +24,7 @@ from pathlib import Path
 from cnncli.workers import launcher, processes, stop_signals
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Under `nohup` nobody hears it.
 folder, script, stop_signals.WINDOW, processes.PATIENCE = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:])
-sys.exit(launcher.launch(launcher.Job(
+sys.exit(launcher.launch(launcher.Command(
     arguments=[folder], workers=3, runs_dir=Path(folder, "runs"), resume=lambda run: [], restarts=3,
     tell=lambda text: print(text, file=sys.stderr), program=[sys.executable, "-c", script])))
 """

@@ -38,6 +38,13 @@ MANY_VALUES = 1 << 15
 MANY_VALUES_OF_TWO = 1 << 17
 """Values from which on two workers add up a half each, in two messages of half the size in place of one."""
 
+PIECE = 1 << 20
+"""Values that are exchanged together: while one piece is on its way the next is added, and the memory of both, which
+the system would have to clear, is used again."""
+
+VECTOR = 16
+"""Values of four bytes between addresses that TensorFlow takes for aligned."""
+
 HEARTBEAT_SECONDS = 7
 """How long a worker may say nothing; with what its launcher waits, a freeze is over within 12 seconds."""
 
@@ -232,6 +239,10 @@ class Workers:
 
     def _sum(self, values: tf.Tensor) -> tf.Tensor:
         """Return the sums of values (number,) over all workers, by pairs."""
+        number = values.shape[0]
+        if number > PIECE:
+            pieces = [values[start : start + PIECE] for start in range(0, number, PIECE)]
+            return tf.concat([self._sum(piece) for piece in pieces], axis=0)
         if self.num_workers > 2 and values.shape[0] >= MANY_VALUES:
             return self._sum_in_halves(values)
         if self.num_workers == 2 and values.shape[0] >= MANY_VALUES_OF_TWO:
@@ -248,7 +259,11 @@ class Workers:
         partners in the same order; then the parts are collected the same way back.
         """
         number = values.shape[0]
-        values = tf.pad(values, [[0, -number % self.num_workers]])
+        # Rows of whole vectors: TensorFlow then cuts between them without a copy.
+        columns = -(-number // (self.num_workers * VECTOR)) * VECTOR
+        if self.num_workers * columns > number:
+            values = tf.pad(values, [[0, self.num_workers * columns - number]])
+        values = tf.reshape(values, [self.num_workers, columns])
         for distance in self._distances:
             lower, upper = tf.split(values, 2)
             is_upper = bool(self.rank & distance)
@@ -257,12 +272,13 @@ class Workers:
             values = kept + theirs
         for distance in reversed(self._distances):
             values = self._gather_pair(values, distance)
+        values = tf.reshape(values, [-1])
         return values[:number]
 
     def _gather_pair(self, values: tf.Tensor, distance: int) -> tf.Tensor:
         """Return the values of the two workers of a pair, the lower rank's first."""
         gathered = tf.raw_ops.CollectiveGatherV2(input=values, **self._pair(distance))
-        return tf.ensure_shape(gathered, (2 * values.shape[0],))
+        return tf.ensure_shape(gathered, (2 * values.shape[0], *values.shape[1:]))
 
     @property
     def _distances(self) -> list[int]:
