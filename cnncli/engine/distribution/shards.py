@@ -124,15 +124,31 @@ class Shards:
         self, examples: Examples, step: tf.Tensor, batch_size: tf.Tensor, some_empty: bool
     ) -> list[Contribution]:
         """Return what each of this worker's shards contributes."""
-        return [self._shard(examples, step, batch_size, tf.constant(n), some_empty) for n in self._share.numbers]
+        numbers = [tf.constant(number) for number in self._share.numbers]
+        if some_empty:
+            cut = [self._rows(examples, batch_size, number) for number in numbers]
+        else:
+            bounds = batch_size * tf.range(numbers[0], numbers[-1] + 2) // self._share.shards
+            sizes = bounds[1:] - bounds[:-1]
+            cut = [(*rows, None) for rows in zip(*(tf.split(rows, sizes) for rows in examples), strict=True)]
+        return [
+            self._shard((images, targets), step, batch_size, number, empty)
+            for number, (images, targets, empty) in zip(numbers, cut, strict=True)
+        ]
 
     # A function of its own: traced once for all shards, and with nothing in it that a rewriter of graphs could
     # take together with another shard's.
     @tf.function(experimental_attributes={"_noinline": True})
     def _shard(
-        self, examples: Examples, step: tf.Tensor, batch_size: tf.Tensor, number: tf.Tensor, some_empty: bool
+        self,
+        examples: Examples,
+        step: tf.Tensor,
+        batch_size: tf.Tensor,
+        number: tf.Tensor,
+        empty: tf.Tensor | None,
     ) -> Contribution:
-        images, targets, empty = self._rows(examples, batch_size, number)
+        """Return what a shard contributes: nothing where it is empty, though it then has a row of another one."""
+        images, targets = examples
         batch = self._learner.prepare(images, targets, self._seed_of(step, number))
         collected: list[batch_normalization.Measured] = []
         with (
@@ -155,7 +171,7 @@ class Shards:
             self._counted(batch, outputs),
             [weight * each.value for each in collected],
         )
-        return nothing_where(empty, made) if some_empty else made
+        return made if empty is None else nothing_where(empty, made)
 
     def _counted(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
         """Return what the objective counts, as it travels between workers: counts as int64, others as float32."""
@@ -197,13 +213,12 @@ def add_tree(parts: Sequence[Structure]) -> Structure:
     """Return the sum of a power of two of structures of tensors: neighbours first, then pairs of these, to the root."""
     level = list(parts)
     while len(level) > 1:
-        level = [_add(*pair) for pair in zip(level[::2], level[1::2], strict=True)]
+        level = _pairs_added(level)
     return level[0]
 
 
-# A function of its own: a rewriter of graphs would make one sum of many terms out of a tree of additions, in an order
-# of its own.
+# A function of its own for each level: a rewriter of graphs would make one sum of many terms out of a tree of
+# additions, in an order of its own.
 @tf.function(experimental_attributes={"_noinline": True})
-def _add(left: Structure, right: Structure) -> Structure:
-    added: Structure = tf.nest.map_structure(tf.add, left, right)
-    return added
+def _pairs_added(parts: list[Structure]) -> list[Structure]:
+    return [tf.nest.map_structure(tf.add, *pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
