@@ -42,9 +42,13 @@ _WITHOUT_EFFECT = (
 """How those begin among them that say what is logged, where memory comes from and who the other workers are."""
 
 
+COMMAND_VARIABLE = "CNNCLI_COMMAND"
+"""What a user typed, in the environment of the workers that a launcher starts for it."""
+
+
 def command() -> str:
-    """Return the command that this process was started with, to paste into a shell."""
-    return shlex.join(["cnn", *sys.argv[1:]])
+    """Return the command that a user started this process with, to paste into a shell."""
+    return os.environ.get(COMMAND_VARIABLE) or shlex.join(["cnn", *sys.argv[1:]])
 
 
 def versions() -> dict[str, str | None]:

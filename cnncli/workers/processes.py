@@ -15,6 +15,8 @@ from io import FileIO
 from pathlib import Path
 
 from cnncli.interrupts import SIGNALS
+from cnncli.runs.environment import COMMAND_VARIABLE
+from cnncli.runs.environment import command as user_command
 from cnncli.workers.logs import Logs
 from cnncli.workers.parent import LAUNCHER_VARIABLE, RUN_VARIABLE
 from cnncli.workers.stop_signals import StopSignals
@@ -164,7 +166,11 @@ def running(command: Sequence[str], number: int, logs: Logs, attempt: int) -> It
     with _pipe() as (launcher, _), _pipe() as (run, told):
         os.set_blocking(run.fileno(), False)
         workers = WorkerProcesses(logs, run)
-        environment = {**os.environ, LAUNCHER_VARIABLE: str(launcher.fileno())}
+        environment = {
+            **os.environ,
+            LAUNCHER_VARIABLE: str(launcher.fileno()),
+            COMMAND_VARIABLE: user_command(),
+        }
         environment.pop(RUN_VARIABLE, None)
         try:
             for rank in range(number):

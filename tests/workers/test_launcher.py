@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from cnncli.errors import CnnError
+from cnncli.runs import environment
 from cnncli.runs.run import Run
 from cnncli.workers import launcher, processes
 from cnncli.workers.launcher import PEER_LOST, PORT_TAKEN, Command, WorkerError, launch
@@ -113,6 +114,20 @@ def test_all_workers_know_all_addresses(tmp_path: Path, capfd: pytest.CaptureFix
     hosts = [address.rpartition(":") for address in each[0][3].split(",")]
     assert [host for host, _, _ in hosts] == 4 * ["127.0.0.1"]
     assert len({port for _, _, port in hosts}) == 4
+
+
+def test_the_run_records_what_the_user_typed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the addresses that the launcher chose."""
+    monkeypatch.setattr(sys, "argv", ["cnn", "train", "my digits", "--workers", "2"])
+    typed = "cnn train 'my digits' --workers 2"
+    script = "import os; print(os.environ['CNNCLI_COMMAND'])"
+    assert launch(make_command(tmp_path, script)[0]) == 0
+    assert capfd.readouterr().out == f"{typed}\n"
+    monkeypatch.setattr(sys, "argv", ["cnn", "train", "my digits", "--cluster", "a:1,b:2", "--rank", "0"])
+    monkeypatch.setenv("CNNCLI_COMMAND", typed)
+    assert environment.command() == typed
 
 
 def test_a_death_is_told_with_its_signal(tmp_path: Path) -> None:
