@@ -138,7 +138,10 @@ def test_tags(runs_dir: Path) -> None:
         ("lr", 'Did you mean "train.optimizer.Adam.learning_rate" or "train.optimizer.SGD.learning_rate"?'),
         ("acuracy", 'Did you mean "accuracy"?'),
         ("test_acuracy", 'Did you mean "test_accuracy"?'),
-        ("xyzzy", "Keys are paths of config.yaml, such as train.batch_size, and results, such as accuracy, epochs or tag."),
+        (
+            "xyzzy",
+            "Keys are paths of config.yaml, such as train.batch_size, and results, such as accuracy, epochs or tag.",
+        ),
     ],
 )
 def test_a_key_that_no_run_has(runs_dir: Path, key: str, hint: str) -> None:
