@@ -36,20 +36,20 @@ def rename(run: Run, name: str, runs_dir: Path) -> Run:
         WriteError: If the disk refuses.
     """
     require_name(name)
-    found = inside(run, runs_dir)
-    target = runs_dir / name / found.id
-    if found.name == name:
-        raise RunError(f"{found.path} has the name {name!r} already")
+    run = inside(run, runs_dir)
+    target = runs_dir / name / run.id
+    if run.name == name:
+        raise RunError(f"{run.path} has the name {name!r} already")
     if os.path.lexists(target):
         raise RunError(f"{target} is there already", "Rename that one first, or take another name.")
-    with unused(found):
-        config, origins = _config_with_name(found, name), found.origins()
-        found.update(name=name)
+    with unused(run):
+        config, origins = _config_with_name(run, name), run.origins()
+        run.update(name=name)
         if config is not None:
-            found.write_text(found.config_file, config)
+            run.write_text(run.config_file, config)
         if "name" in origins:
-            found.write_json(found.origins_file, {**origins, "name": BY})
-        return move(found, target)
+            run.write_json(run.origins_file, {**origins, "name": BY})
+        return move(run, target)
 
 
 def _config_with_name(run: Run, name: str) -> str | None:

@@ -173,6 +173,8 @@ def with_names(config: Mapping[str, Any]) -> dict[str, Any]:
 def _near(key: str, keys: Iterable[str]) -> str:
     """Return a hint with the keys that were probably meant: of the same last step, or a similar one."""
     ordered = sorted(keys)
+    if key.startswith(ON_TEST) and not any(name.startswith(ON_TEST) for name in ordered):
+        return "No run was evaluated on the test split: cnn eval RUN --split test"
     by_end: dict[str, list[str]] = {}
     for name in ordered:
         by_end.setdefault(name.rpartition(".")[2], []).append(name)

@@ -152,6 +152,14 @@ def test_a_key_that_no_run_has(runs_dir: Path, key: str, hint: str) -> None:
         assert caught.value.hint == hint
 
 
+def test_a_metric_that_was_not_measured(tmp_path: Path) -> None:
+    """How to measure it is told."""
+    Run.create(tmp_path, "net", "name: net\n")
+    with pytest.raises(RunError, match='no run has "test_accuracy"') as caught:
+        chosen(tmp_path, sort="test_accuracy")
+    assert caught.value.hint == "No run was evaluated on the test split: cnn eval RUN --split test"
+
+
 def test_without_any_run_no_key_is_wrong(tmp_path: Path) -> None:
     """There is nothing to tell."""
     assert chosen(tmp_path, "nothing=1", sort="nothing") == Selected((), ())
