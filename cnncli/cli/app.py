@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from keyword import iskeyword
 from typing import Annotated, Any
@@ -20,15 +20,30 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 """Commands by the panel they stand in; `cnncli/cli/<name>.py` holds `<name>_cli`."""
 
+SUBCOMMANDS: dict[str, tuple[str, ...]] = {"runs": ("tag", "rename", "delete", "restore")}
+"""Further commands under the name of one; `cnncli/cli/<name>_<subcommand>.py` holds `<name>_<subcommand>_cli`.
+
+Only the word directly after the command's name means one of them: `cnn runs -- tag` lists the runs named tag.
+"""
+
 PANELS = {name: panel for panel, names in COMMANDS.items() for name in names}
 """The panel of each command, in the order of `cnn --help`."""
+
+
+def with_subcommands(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of commands, each with its subcommands behind it: "runs", "runs tag", …."""
+    return tuple(whole for name in names for whole in (name, *(f"{name} {sub}" for sub in SUBCOMMANDS.get(name, ()))))
+
+
+ALL = with_subcommands(PANELS)
+"""The names of all commands."""
 
 _WRONG_CHOICE = re.compile(r"'(?P<value>.*)' is not one of (?P<choices>.+)\.", re.DOTALL)
 
 
 def module_name(command: str) -> str:
-    """Return the name of a command's file: "find_lr" for find-lr, "import_" for import."""
-    name = command.replace("-", "_")
+    """Return the name of a command's file: "find_lr" for find-lr, "import_" for import, "runs_tag" for runs tag."""
+    name = command.replace("-", "_").replace(" ", "_")
     return f"{name}_" if iskeyword(name) else name
 
 
@@ -70,10 +85,16 @@ class _LazyGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         # For a name that is unknown, Typer looks through all commands for the nearest.
-        for name in (cmd_name,) if cmd_name in PANELS else PANELS:
+        for name in (cmd_name,) if cmd_name in ALL else PANELS:
             if name not in self.commands:
                 self.add_command(_command(name), name)
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name = " ".join(args[:2])
+        if len(args) > 1 and name in ALL:
+            return name, self.get_command(ctx, name), args[2:]
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -96,7 +117,7 @@ def _reworded(message: str) -> str:
 
 def _command(name: str) -> Any:
     alone = typer.Typer(add_completion=False)
-    alone.command(name, rich_help_panel=PANELS[name])(function_of(name))
+    alone.command(name, rich_help_panel=PANELS[name.split(" ")[0]])(function_of(name))
     return get_command(alone)
 
 

@@ -12,8 +12,8 @@ from cnncli.cli.options import Json, Markdown
 
 
 def help_cli(
-    topic: Annotated[
-        str | None,
+    words: Annotated[
+        list[str] | None,
         typer.Argument(metavar="[TOPIC]", help="A topic, layer, key, code or command; lists the topics by default."),
     ] = None,
     markdown: Markdown = False,
@@ -24,15 +24,16 @@ def help_cli(
     Example: cnn help layers
     Example: cnn help Conv2D
     """
-    from cnncli.cli.app import PANELS
+    from cnncli.cli.app import ALL
     from cnncli.cli.manual import command_text, commands_text
     from cnncli.report.help_pages import Commands, find, overview, written
 
-    if topic is None and as_json:
+    topic = " ".join(words or ())
+    if not topic and as_json:
         print_json({"topics": [{"topic": page.topic, "title": page.title} for page in written().values()]})
         return
-    commands = Commands(tuple(PANELS), commands_text, command_text)
-    pages = (overview(),) if topic is None else find(topic, commands)
+    commands = Commands(ALL, commands_text, command_text)
+    pages = find(topic, commands) if topic else (overview(),)
     if as_json:
         print_json({"pages": [page.to_json() for page in pages]})
     else:

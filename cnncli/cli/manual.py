@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo
 
-from cnncli.cli.app import COMMANDS, function_of
+from cnncli.cli.app import COMMANDS, function_of, with_subcommands
 from cnncli.report.markdown import table
 
 _VALUES = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH"}
@@ -18,7 +18,10 @@ _VALUES = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH"}
 
 def commands_text() -> str:
     """Return all commands with what they do, in the panels of `cnn --help`."""
-    panels = {panel: [(f"`cnn {name}`", sentence(name)) for name in names] for panel, names in COMMANDS.items()}
+    panels = {
+        panel: [(f"`cnn {name}`", sentence(name)) for name in with_subcommands(names)]
+        for panel, names in COMMANDS.items()
+    }
     return "\n\n".join(f"### {panel}\n\n{table(('command', 'does'), rows)}" for panel, rows in panels.items())
 
 

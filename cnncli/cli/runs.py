@@ -13,27 +13,51 @@ from cnncli.cli.options import Json, RunsDir
 
 def runs_cli(
     name: Annotated[str | None, typer.Argument(help="Only runs of this name.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            help="Only runs that meet this, 'train.batch_size>=64' or tag=baseline; of several, all must be met.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Sort by a result or a path of the config: accuracy, train.batch_size."),
+    ] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Largest or newest first.")] = False,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """List the runs, newest last: status, epochs, best validation score, parameters.
 
-    Example: cnn runs
-    """
-    from cnncli.runs.listing import rows
+    A KEY is a path in config.yaml (train.batch_size, seed) or a result: name, status, epochs, seconds, params, tag,
+    started, the best validation score by its metric's name (accuracy), or that on test (test_accuracy). A CONDITION
+    is a KEY, one of = != < <= > >= ~ (contains), and a value. A run without the KEY does not meet it.
 
+    `cnn runs tag`, `rename`, `delete` and `restore` are commands of their own; `cnn runs -- tag` lists runs named tag.
+
+    Example: cnn runs --where 'train.batch_size>=64' --sort accuracy
+    """
+    from cnncli.runs.condition import Condition
+    from cnncli.runs.listing import rows
+    from cnncli.runs.selection import Selection, select
+
+    selection = Selection(tuple(map(Condition.of, where or ())), sort, reverse)
     table_rows = rows(runs_dir, name)
+    selected = select(table_rows, selection)
     if as_json:
-        print_json({"rows": [row.to_json() for row in table_rows]})
-    elif table_rows:
+        print_json({"rows": [row.to_json() for row in selected.rows]})
+    elif selected.rows:
         from cnncli.report.runs import runs_table
 
-        out().print(runs_table(table_rows))
-        for row in table_rows:
-            if row.problem is not None:
-                print_note(f"damaged: {row.problem}")
+        out().print(runs_table(selected.rows, selection.keys))
+        damaged = (f"damaged: {row.problem}" for row in selected.rows if row.problem is not None)
+        for note in dict.fromkeys((*damaged, *selected.notes)):
+            print_note(note)
     else:
-        print_note(_nothing(runs_dir, name))
+        for note in selected.notes:
+            print_note(note)
+        print_note("No run meets the conditions." if table_rows else _nothing(runs_dir, name))
 
 
 def _nothing(runs_dir: Path, name: str | None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cnncli.report.grid import Column, Grid
@@ -19,31 +20,78 @@ SHORT = {"accuracy": "acc."}
 """Abbreviations of metrics, for narrow columns."""
 
 
-def runs_table(rows: Sequence[Row]) -> Grid:
-    """Return the table of `cnn runs`."""
-    one_metric, folds = len({row.metric for row in rows}) == 1, any(row.fold for row in rows)
-    columns = (
-        Column("run", left=True),
-        *([Column("fold")] if folds else ()),
-        Column("status", left=True, rank=1),
-        Column("epochs", rank=2),
-        Column(f"best val. {SHORT.get(rows[0].metric, rows[0].metric)}" if one_metric else "best val."),
-        Column("parameters", rank=3),
-        Column("seconds", rank=4),
+@dataclass(frozen=True)
+class _Field:
+    """A column of the list of runs.
+
+    Attributes:
+        column: Its heading.
+        keys: What the runs can be sorted by for which it is the column.
+        cell: Returns a run's text.
+    """
+
+    column: Column
+    keys: tuple[str, ...]
+    cell: Callable[[Row], str]
+
+
+def runs_table(rows: Sequence[Row], keys: Sequence[str] = ()) -> Grid:
+    """Return the table of `cnn runs`.
+
+    Args:
+        rows: At least one run.
+        keys: What the runs were sorted and chosen by: each has a column, whatever the width.
+    """
+    fields = _fields(rows, "tag" in keys or "tags" in keys)
+    known = {key for each in fields for key in each.keys}
+    asked = [replace(f, column=replace(f.column, rank=0)) if set(f.keys) & set(keys) else f for f in fields]
+    others = [key for key in keys if key not in known]
+    titles = _titles(others, {each.column.title for each in fields})
+    asked += [_value_field(key, title, rows) for key, title in zip(others, titles, strict=True)]
+    return Grid(tuple(each.column for each in asked), [tuple(each.cell(row) for each in asked) for row in rows])
+
+
+def _fields(rows: Sequence[Row], with_tags: bool) -> tuple[_Field, ...]:
+    """Return the columns that a list of runs has by itself."""
+    found = tuple(dict.fromkeys(row.metric for row in rows))
+    one_metric, folds = len(found) == 1, any(row.fold for row in rows)
+    best = f"best val. {SHORT.get(found[0], found[0])}" if one_metric else "best val."
+    fields = (
+        _Field(Column("run", left=True), ("name", "id"), lambda row: f"{row.name}/{row.id}"),
+        _Field(Column("fold"), ("fold", "folds"), lambda row: f"{row.fold}/{row.folds}" if row.fold else NOTHING),
+        _Field(Column("status", left=True, rank=1), ("status",), lambda row: row.status),
+        _Field(Column("epochs", rank=2), ("epochs",), lambda row: str(row.epochs)),
+        _Field(
+            Column(best),
+            (*found, *(f"best_validation_{metric}" for metric in found)),
+            lambda row: _cell(row.best) if one_metric else f"{row.metric} {_cell(row.best)}",
+        ),
+        _Field(
+            Column("parameters", rank=3),
+            ("params", "total_params"),
+            lambda row: NOTHING if row.total_params is None else full(row.total_params),
+        ),
+        _Field(Column("seconds", rank=4), ("seconds",), lambda row: f"{row.seconds:,.0f}"),
+        _Field(Column("tags", left=True, cut=True), ("tag", "tags"), lambda row: ", ".join(row.tags) or NOTHING),
     )
-    cells = [
-        (
-            f"{row.name}/{row.id}",
-            *([f"{row.fold}/{row.folds}" if row.fold else NOTHING] if folds else ()),
-            row.status,
-            str(row.epochs),
-            _cell(row.best) if one_metric else f"{row.metric} {_cell(row.best)}",
-            NOTHING if row.total_params is None else full(row.total_params),
-            f"{row.seconds:,.0f}",
-        )
-        for row in rows
-    ]
-    return Grid(columns, cells)
+    left_out = {"fold": not folds, "tags": not (with_tags or any(row.tags for row in rows))}
+    return tuple(each for each in fields if not left_out.get(each.column.title, False))
+
+
+def _value_field(key: str, title: str, rows: Sequence[Row]) -> _Field:
+    """Return the column of a key that has none by itself: of texts with them at the left, of numbers at the right."""
+    is_text = any(isinstance(row.values.get(key), str) for row in rows)
+    show = _cell if key.startswith("test_") else _setting
+    return _Field(Column(title, left=is_text, cut=is_text), (key,), lambda row: show(row.values.get(key)))
+
+
+def _titles(keys: Sequence[str], taken: set[str]) -> list[str]:
+    """Return the shortest ends of keys by which they can be told apart, from what is taken too: learning_rate."""
+    for length in range(1, max((key.count(".") + 1 for key in keys), default=0)):
+        ends = {".".join(key.split(".")[-length:]): key for key in keys}
+        if len(ends) == len(keys) and taken.isdisjoint(ends):
+            return list(ends)
+    return list(keys)
 
 
 def comparison_lines(comparison: Comparison, width: int) -> Iterator[Grid | str]:

@@ -12,12 +12,16 @@ from statistics import mean, stdev
 from typing import Any, Protocol
 
 from cnncli.errors import CnnError, RunError
-from cnncli.files.form import number, optional
-from cnncli.files.form import record as record_form
-from cnncli.runs.documents import checked
-from cnncli.runs.evaluations import AGAIN, KeptEvaluation, checkpoint_name, find_evaluation, measured_checkpoints
-from cnncli.runs.metrics import best, names, primary
-from cnncli.runs.run import Run, reason
+from cnncli.runs.evaluations import (
+    KeptEvaluation,
+    checkpoint_name,
+    find_evaluation,
+    measured_checkpoints,
+    metrics_on_test,
+)
+from cnncli.runs.flat_config import flat_config
+from cnncli.runs.metrics import best, primary
+from cnncli.runs.run import Run
 
 ALWAYS = ("mcnemar",)
 """Tests whose list is in the JSON even where no two runs could be tested."""
@@ -226,7 +230,7 @@ def _read_each(
 
 
 def _read(run: Run, tests: dict[str, PairedTest], test_of: Callable[[str], PairedTest], checkpoint: str) -> _Read:
-    config = _flat_config(run)
+    config = flat_config(run)
     evaluation = find_evaluation(run, "test", checkpoint_name(run, checkpoint))
     metrics = _metrics(run, evaluation)
     task = str(config.get("task", DEFAULT_TASK))
@@ -238,29 +242,6 @@ def _read(run: Run, tests: dict[str, PairedTest], test_of: Callable[[str], Paire
 def _labels(runs: Sequence[Run]) -> tuple[str, ...]:
     one_name = len({run.name for run in runs}) == 1
     return tuple(run.id if one_name else f"{run.name}/{run.id}" for run in runs)
-
-
-def _flat_config(run: Run) -> dict[str, Any]:
-    """Return the values of config.yaml by their paths; a list of numbers is one value."""
-    from cnncli.config.yaml.parser import MAX_BYTES, parse
-    from cnncli.config.yaml.tree import plain
-
-    try:
-        text = run.read_bytes(run.config_file, MAX_BYTES).decode()
-    except (OSError, ValueError) as error:
-        raise RunError(f"{run.config_file} cannot be read: {reason(error)}") from error
-    return dict(_flat(plain(parse(text, str(run.config_file))), ""))
-
-
-def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from _flat(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
-        for index, item in enumerate(value):
-            yield from _flat(item, f"{path}[{index}]")
-    else:
-        yield path, value
 
 
 def _keys(tables: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -286,14 +267,7 @@ def _metrics(run: Run, evaluation: KeptEvaluation | None) -> dict[str, float | i
             found |= {f"final_{split}_{name}": value for name, value in (last.get(split) or {}).items()}
         found["seconds"] = round(sum(line.get("seconds") or 0 for line in lines), 1)
     found["total_params"] = record.get("total_params")
-    return found if evaluation is None else found | _test_metrics(run, record, evaluation.document)
-
-
-def _test_metrics(run: Run, record: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, float | int | None]:
-    """Return the metrics of an evaluation on the test split, the primary one first."""
-    wanted = tuple(dict.fromkeys((primary(record), *names(record))))
-    checked(document, record_form(dict.fromkeys(wanted, optional(number()))), str(run.evaluation_file("test")), AGAIN)
-    return {f"test_{name}": document[name] for name in wanted}
+    return found if evaluation is None else found | metrics_on_test(run, record, evaluation)
 
 
 def _predictions(run: Run, evaluation: KeptEvaluation | None) -> Path | None:

@@ -59,6 +59,7 @@ RUN: Form = record(
         "test_uses": whole(),
         "no_longer_exact": listed(anything),
         "imported": one_of(True, False),
+        "tags": listed(text(1)),
     },
 )
 """run.json."""

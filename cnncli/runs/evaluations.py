@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 from cnncli.errors import RunError, WriteError
 from cnncli.files import durable
+from cnncli.files.form import number, optional
+from cnncli.files.form import record as record_form
 from cnncli.files.read import read_bytes, read_json
 from cnncli.files.seal import unsealed
-from cnncli.runs import limits
+from cnncli.runs import limits, metrics
 from cnncli.runs.documents import EVALUATION, checked
 from cnncli.runs.run import Run, reason
 
@@ -104,6 +106,23 @@ def find_evaluation(run: Run, split: str, checkpoint: str | None) -> KeptEvaluat
         if document is not None and (checkpoint is None or document.get("checkpoint", checkpoint) == checkpoint):
             return KeptEvaluation(document, run.predictions_file(split, suffix))
     return None
+
+
+def metrics_on_test(run: Run, record: Mapping[str, Any], evaluation: KeptEvaluation) -> dict[str, float | int | None]:
+    """Return the metrics of an evaluation on the test split as "test_accuracy" and the like, the primary one first.
+
+    Args:
+        run: The run.
+        record: What its run.json holds.
+        evaluation: Of its test split.
+
+    Raises:
+        RunError: If the evaluation lacks one of the metrics that the run has.
+    """
+    wanted = tuple(dict.fromkeys((metrics.primary(record), *metrics.names(record))))
+    form = record_form(dict.fromkeys(wanted, optional(number())))
+    checked(evaluation.document, form, str(run.evaluation_file("test")), AGAIN)
+    return {f"test_{name}": evaluation.document[name] for name in wanted}
 
 
 def measured_checkpoints(run: Run, split: str) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncli.config.language.suggestions import suggestion
 from cnncli.errors import CheckpointError, RunError
+from cnncli.plural import counted
 from cnncli.runs.run import Run
 
 if TYPE_CHECKING:
@@ -86,14 +87,33 @@ def find_all(reference: str, runs_dir: Path) -> list[Run]:
     runs = list(all_runs(runs_dir))
     if not runs:
         raise RunError(f"no runs in {runs_dir}", TRAIN_ONE)
-    matching = [run for run in runs if reference in (LATEST, run.name, run.id, f"{run.name}/{run.id}")]
+    matching = matches(reference, runs)
     if not matching:
         # A path to the folder of a name's runs, as the shell completes it.
         matching = [run for run in runs if path.resolve() == run.path.parent.resolve()]
     if not matching:
         raise RunError(f"no run {reference!r} in {runs_dir}", near(reference, runs))
-    ordered = sorted(matching, key=lambda run: run.started)
-    return ordered[-1:] if reference == LATEST else ordered
+    return sorted(matching, key=lambda run: run.started)
+
+
+def matches(reference: str, runs: Iterable[Run]) -> list[Run]:
+    """Return the runs that a name, a start, "name/start" or "latest" can mean."""
+    if reference == LATEST:
+        return sorted(runs, key=lambda run: run.started)[-1:]
+    return [run for run in runs if reference in (run.name, run.id, f"{run.name}/{run.id}")]
+
+
+def only(reference: str, runs: Sequence[Run]) -> Run:
+    """Return the one run that a reference means, for what may not happen to another one by mistake.
+
+    Raises:
+        RunError: If there are several, naming some of them.
+    """
+    if len(runs) > 1:
+        named = [f"{run.name}/{run.id}" for run in runs]
+        some = f"{', '.join(named[:3])}, …" if len(named) > 3 else " or ".join(named)
+        raise RunError(f"{reference!r} can mean {counted(len(runs), 'run')}", f"Say which: {some}")
+    return runs[0]
 
 
 def of_slurm_step(step: str, runs_dir: Path) -> Run | None:
@@ -115,10 +135,10 @@ def _slurm_step(run: Run) -> str | None:
     return None
 
 
-def near(reference: str, runs: Iterable[Run]) -> str:
-    """Return a hint with the name nearest to what was read."""
+def near(reference: str, runs: Iterable[Run], command: str = "cnn runs") -> str:
+    """Return a hint with the name nearest to what was read, or the command that lists the runs."""
     names = dict.fromkeys(text for run in runs for text in (run.name, f"{run.name}/{run.id}"))
-    return suggestion(reference, (LATEST, *names)).strip() or "`cnn runs` lists them."
+    return suggestion(reference, (LATEST, *names)).strip() or f"`{command}` lists them."
 
 
 def find_checkpoint(run: Run, checkpoint: str) -> Checkpoint:

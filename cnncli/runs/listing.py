@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from cnncli.errors import RunError
 from cnncli.runs import metrics
 from cnncli.runs.find import all_runs
 from cnncli.runs.run import Run
+from cnncli.runs.tags import tags_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Row:
         problem: Why the run is damaged, or None.
         fold: The fold that was its validation split, or None.
         folds: Of how many.
+        tags: What it was tagged with, in the order of the alphabet.
+        values: What it has under the keys that were asked for; None where it has no such key.
     """
 
     run: str
@@ -46,6 +50,8 @@ class Row:
     problem: str | None = None
     fold: int | None = None
     folds: int | None = None
+    tags: tuple[str, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -60,7 +66,24 @@ class Row:
             "total_params": self.total_params,
             "seconds": self.seconds,
             **({} if self.fold is None else {"fold": self.fold, "folds": self.folds}),
+            **({"tags": list(self.tags)} if self.tags else {}),
+            **({"values": dict(self.values)} if self.values else {}),
             **({} if self.problem is None else {"problem": self.problem}),
+        }
+
+    def results(self) -> dict[str, Any]:
+        """Return what `--sort` and `--where` know of a run without its config, by all names that it has."""
+        return {
+            "name": self.name,
+            "id": self.id,
+            "started": self.started.isoformat(timespec="seconds"),
+            "status": self.status,
+            "epochs": self.epochs,
+            **dict.fromkeys((self.metric, f"best_validation_{self.metric}"), self.best),
+            **dict.fromkeys(("params", "total_params"), self.total_params),
+            "seconds": self.seconds,
+            **dict.fromkeys(("tag", "tags"), self.tags),
+            **({} if self.fold is None else {"fold": self.fold, "folds": self.folds}),
         }
 
 
@@ -96,4 +119,5 @@ def _row(run: Run) -> Row:
         problem=problem,
         fold=record.get("fold"),
         folds=record.get("folds"),
+        tags=tags_of(record),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -30,6 +30,8 @@ UPDATE_PATIENCE = 60.0
 """Seconds to wait for other processes that change run.json: each takes a few milliseconds."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+LONGEST_NAME = 100
+"""Characters of a name, as a config may have them."""
 
 RESTORE = "Restore the file from a copy, or remove the run's folder."
 """What to do about a file of a run that nothing writes again."""
@@ -59,7 +61,7 @@ class Run:
         self.replay_dir = path / "replay"
         self.workers_dir = path / "workers"
         self.report_file = path / "report.html"
-        self._lock_file = path / ".lock"
+        self.lock_file = path / ".lock"
         self._record_lock_file = path / ".record.lock"
 
     @classmethod
@@ -75,11 +77,7 @@ class Run:
         Raises:
             RunError: If the name cannot be a folder's, or the disk refuses.
         """
-        if not NAME.fullmatch(name):
-            raise RunError(
-                f"invalid run name {name!r}",
-                "Use letters, digits, '_', '.' and '-', beginning with a letter or digit.",
-            )
+        require_name(name)
         if not _is_unicode(runs_dir):
             raise RunError(
                 f"cannot create a run in {runs_dir}: its name is not UTF-8, as TensorFlow needs it",
@@ -88,9 +86,7 @@ class Run:
         started = datetime.now().astimezone()
         fields = {"name": name, "status": "running", "started": _iso(started), "ended": None}
         try:
-            durable.make_directories(runs_dir / name)
-            folders.remove_unfinished(runs_dir / name)
-            with folders.work_folder(runs_dir / name) as made:
+            with _work_folder(runs_dir / name) as made:
                 _fill(made, config_text, {**fields, **environment(), **(record or {})})
                 return cls(_rename_to_free(made, started.strftime("%Y%m%d-%H%M%S")))
         except OSError as error:
@@ -163,7 +159,7 @@ class Run:
     @property
     def locked(self) -> bool:
         """Whether a process holds the run now."""
-        return held(self._lock_file)
+        return held(self.lock_file)
 
     def update(self, **fields: Any) -> None:
         """Change fields of run.json as `change` does."""
@@ -205,7 +201,7 @@ class Run:
         """
         for folder in (self.checkpoints_dir, self.tensorboard_dir, self.export_dir, self.replay_dir):
             self.own(folder)
-        with lock(self._lock_file):
+        with lock(self.lock_file):
             self.remove_leftovers()
             yield
 
@@ -365,6 +361,19 @@ class Run:
         self.write_text(self.metrics_file, "".join(map(metrics.to_line, kept)))
 
 
+def require_name(name: str) -> None:
+    """Refuse what cannot be a run's name.
+
+    Raises:
+        RunError: If it could lead to another folder, or a config could not have it.
+    """
+    if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise RunError(
+            f"invalid run name {name!r}",
+            f"Use letters, digits, '_', '.' and '-', at most {LONGEST_NAME}, beginning with a letter or digit.",
+        )
+
+
 def reason(error: Exception) -> str:
     """Say in a few words why a file cannot be read."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -386,6 +395,22 @@ def _is_unicode(path: Path) -> bool:
 def _iso(time: datetime) -> str:
     """Return a time as run.json holds it."""
     return time.isoformat(timespec="milliseconds")
+
+
+@contextmanager
+def _work_folder(named: Path) -> Iterator[Path]:
+    """Yield a folder for what is to be a run of a name."""
+    with ExitStack() as stack:
+        for is_last in (False, True):
+            durable.make_directories(named)
+            folders.remove_unfinished(named)
+            try:
+                made = stack.enter_context(folders.work_folder(named))
+                break
+            except FileNotFoundError:  # Whoever moves the last run of a name away removes its empty folder.
+                if is_last:
+                    raise
+        yield made
 
 
 def _fill(made: Path, config_text: str, record: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from cnncli.cli.app import COMMANDS, PANELS, app, function_of
+from cnncli.cli.app import ALL, COMMANDS, PANELS, app, function_of
 from cnncli.config.error_pages import pages
 from cnncli.config.examples import KEYS
 from cnncli.config.load import load
@@ -250,13 +250,13 @@ def test_commands_are_those_of_the_help_option() -> None:
         assert f" {name} {sentence}" in theirs
 
 
-@pytest.mark.parametrize("name", PANELS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_command_has_the_options_of_its_help(name: str) -> None:
     """`cnn help train` names each option that `cnn train --help` does, and no other."""
     option = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-    table = text(name).split(" (config)\n")[0]
+    table = text(*name.split()).split(" (config)\n")[0]
     ours = set(option.findall("\n".join(re.findall(r"^  (?:-|--).*?(?:  |$)", table, re.MULTILINE))))
-    theirs = re.sub("[│╭╮╰╯]", " ", cnn(name, "--help", columns=200).stdout)
+    theirs = re.sub("[│╭╮╰╯]", " ", cnn(*name.split(), "--help", columns=200).stdout)
     listed = set(option.findall("\n".join(re.findall(r"^ +(?:\* +)?(?:-).*?(?=  [A-Z<\[]|$)", theirs, re.MULTILINE))))
     assert ours == listed - {"--help"}
 

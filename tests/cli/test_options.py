@@ -12,7 +12,7 @@ from cnncli.cli import app
 def test_options_and_their_defaults(golden: Callable[[str, str], None]) -> None:
     """What a command does without an option is a promise to scripts: it changes only on purpose."""
     lines = []
-    for name in app.PANELS:
+    for name in app.ALL:
         function = app.function_of(name)
         hints = get_type_hints(function, include_extras=True)
         lines += [name, f"    {inspect.getdoc(function).splitlines()[0]}"]

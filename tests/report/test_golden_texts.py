@@ -190,6 +190,24 @@ def test_runs(golden: Golden) -> None:
     golden("runs", "\n\n".join(drawn(runs_table(rows), width) for width in (None, 70, 60, 55, 45, 34)))
 
 
+def test_chosen_runs(golden: Golden) -> None:
+    """The table of runs with tags and what they were sorted and chosen by, at several widths."""
+    began = datetime(2026, 1, 2, 3, 4, 5)
+    rate, norm = "train.optimizer.Adam.learning_rate", "train.clip_norm"
+    found = [
+        {rate: 3e-4, norm: None, "train.optimizer": "Adam", "test_accuracy": 0.98123456, "train.replay": True},
+        {rate: 0.002, norm: 0.5, "train.optimizer": "Adam", "test_accuracy": None, "train.replay": False},
+    ]
+    numbers = ("done", 12, "accuracy", 0.98765, 61_706, 3723.4)
+    rows = [
+        Row("runs/net/1", "net", "1", began, *numbers, tags=("baseline", "for-the-paper"), values=found[0]),
+        Row("runs/other-net/2", "other-net", "2", began, *numbers, values=found[1]),
+    ]
+    shown = [drawn(runs_table(rows, tuple(found[0])), width) for width in (None, 120, 80, 60)]
+    shown += [drawn(runs_table(rows, keys), width) for keys in ((), ("seconds",)) for width in (120, 80, 60)]
+    golden("runs_chosen", "\n\n".join(shown))
+
+
 def comparison(runs: int, pairs: int) -> Comparison:
     """Return a comparison of so many runs with so many tests."""
     names = tuple(f"net/{i}" for i in range(runs))

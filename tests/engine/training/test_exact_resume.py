@@ -126,6 +126,25 @@ def test_resumed_run_is_bit_identical(small_config: Callable[..., Any], tmp_path
     assert bool(replay_of(Path(whole.run))) == config.train.replay
 
 
+def test_a_renamed_run_is_resumed_bit_identical(small_config: Callable[..., Any], tmp_path: Path) -> None:
+    """Renamed and deleted and brought back in mid-epoch: arrays and metrics are those of a run that was left alone."""
+    from cnncli.engine.training.train import resume, train
+    from cnncli.runs.renaming import rename
+    from cnncli.runs.run import Run
+    from cnncli.runs.trash import delete, restore
+
+    config = small_config()
+    whole = train(config, tmp_path / "whole", Silence())
+    stopped = train(config, tmp_path / "parts", StopAt(STOPS[0], 12))
+    run = rename(Run.open(Path(stopped.run)), "another", tmp_path / "parts")
+    run = restore(delete(run, tmp_path / "parts"), tmp_path / "parts")
+    resumed = resume(run, run.config(), Silence())
+    assert Path(resumed.run).parent.name == "another"
+    assert metrics_of(Path(resumed.run)) == metrics_of(Path(whole.run))
+    assert resumed.best == whole.best
+    assert digest_of(Path(resumed.run)) == digest_of(Path(whole.run))
+
+
 def test_resumed_detector_is_bit_identical(
     small_config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,40 @@
+"""A run's config as one flat table: each value by its path, "train.optimizer.Adam.learning_rate"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cnncli.errors import RunError
+from cnncli.runs.run import reason
+
+if TYPE_CHECKING:
+    from cnncli.runs.run import Run
+
+
+def flat_config(run: Run) -> dict[str, Any]:
+    """Return the values of config.yaml by their paths; a list of numbers is one value.
+
+    Raises:
+        RunError: If the file cannot be read.
+        ConfigError: If it is not YAML.
+    """
+    from cnncli.config.yaml.parser import MAX_BYTES, parse
+    from cnncli.config.yaml.tree import plain
+
+    try:
+        text = run.read_bytes(run.config_file, MAX_BYTES).decode()
+    except (OSError, ValueError) as error:
+        raise RunError(f"{run.config_file} cannot be read: {reason(error)}") from error
+    return dict(_flat(plain(parse(text, str(run.config_file))), ""))
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        for index, item in enumerate(value):
+            yield from _flat(item, f"{path}[{index}]")
+    else:
+        yield path, value
