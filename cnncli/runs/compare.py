@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,7 +109,7 @@ class Comparison:
     checkpoint: str = "best"
     checkpoints: tuple[str | None, ...] = ()
     notes: tuple[str, ...] = ()
-    effects: Effects = Effects()
+    effects: Effects = field(default_factory=Effects)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `cnn compare --json` prints."""
