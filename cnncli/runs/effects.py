@@ -136,7 +136,7 @@ def _effect(first: Experiment, second: Experiment) -> tuple[Effect | None, list[
     values = (*first.scores(split).values(), *second.scores(split).values())
     is_share = first.higher_is_better and all(0 <= value <= 1 for value in values)
     effect = Effect(first.name, second.name, first.key(split), first.higher_is_better, is_share, *tested)
-    return effect, [*notes, *_test_notes(effect)]
+    return effect, [*notes, *_test_notes(effect), *_scope_notes(first, second, split, tested)]
 
 
 def _split_notes(first: Experiment, second: Experiment, split: str) -> Iterator[str]:
@@ -166,6 +166,22 @@ def _test_notes(effect: Effect) -> Iterator[str]:
         yield f"{names}: the scores do not vary, so that nothing can be tested."
     elif effect.found.interval is None:
         yield f"{names}: the divisions contradict each other; no one difference fits all, so there is no interval."
+
+
+def _scope_notes(first: Experiment, second: Experiment, split: str, tested: _Tested) -> Iterator[str]:
+    """Yield what an interval does not hold: other examples, where all runs were measured on the same ones."""
+    if tested.found.interval is not None and not _are_drawn(first, second, split, tested.over):
+        yield (
+            f"The interval says what other {tested.over} would show on the same {split} examples; other examples are "
+            "not in it (cnn help comparing)."
+        )
+
+
+def _are_drawn(first: Experiment, second: Experiment, split: str, over: str) -> bool:
+    """Say whether the repetitions were measured on examples of their own."""
+    if first.folds is not None and split == "validation":
+        return True
+    return over != FOLDS and max(first.overlap(split), second.overlap(split)) > 0
 
 
 class _Tested(NamedTuple):

@@ -58,7 +58,7 @@ def only(comparison: Comparison) -> dict[str, Any]:
 
 def text(comparison: Comparison, width: int = 1000) -> str:
     """Return what is told of the effects."""
-    return "".join(effect_paragraphs(comparison.effects, width))
+    return "\n".join(effect_paragraphs(comparison.effects, width))
 
 
 def drawn(seed: int, number: int) -> tuple[list[float], list[float]]:
@@ -89,11 +89,15 @@ def test_the_same_seeds_are_paired(tmp_path: Path) -> None:
         "n": [5, 5],
         "over": "seeds",
     }
-    assert comparison.effects.notes == ()
+    scope = (
+        "The interval says what other seeds would show on the same test examples; other examples are not in it "
+        "(cnn help comparing)."
+    )
+    assert comparison.effects.notes == (scope,)
     points = [100 * x for x in (expected.statistic and np.mean(second) - np.mean(first), interval.low, interval.high)]
     assert text(comparison) == (
         f"b is better than a by {points[0]:.2f} points of test accuracy, 95 % interval {points[1]:.2f} to "
-        f"{points[2]:.2f}, over 5 seeds (p = {expected.pvalue:.2g}, paired t-test).\n"
+        f"{points[2]:.2f}, over 5 seeds (p = {expected.pvalue:.2g}, paired t-test).\n\n{scope}\n"
     )
     json.dumps(comparison.to_json(), allow_nan=False)
 
@@ -137,6 +141,7 @@ def test_folds_are_one_experiment_whose_test_is_corrected(tmp_path: Path) -> Non
     assert found["metric"] == "best_validation_accuracy"
     assert "over 5 folds" in text(comparison)
     assert "and so optimistic" in text(comparison)
+    assert "The interval says" not in text(comparison)  # Each fold measures other examples.
 
 
 def test_five_times_two_folds_have_their_own_test(tmp_path: Path) -> None:
@@ -157,6 +162,21 @@ def test_five_times_two_folds_have_their_own_test(tmp_path: Path) -> None:
     t = d.mean() / np.sqrt(d.var(ddof=1) * (1 / 9 + 1))
     assert nine["p"] == pytest.approx(2 * stats.t.sf(abs(t), 8))
     assert nine["n"] == [9, 9]
+
+
+def test_two_of_five_folds_are_not_five_times_two(tmp_path: Path) -> None:
+    """Five seeds and the folds 1 and 2, but of five: the corrected test."""
+    first, second = drawn(9, 10)
+    runs = [
+        make(tmp_path, name, number // 2, score, data=f"{{folds: 5, fold: {1 + number % 2}}}")
+        for name, scores in (("a", first), ("b", second))
+        for number, score in enumerate(scores)
+    ]
+    d = np.subtract(second, first)
+    t = d.mean() / np.sqrt(d.var(ddof=1) * (1 / 10 + 1 / 4))
+    found = only(compared(runs))
+    assert (found["test"], found["over"]) == ("corrected resampled t-test", "seeds and folds")
+    assert found["p"] == pytest.approx(2 * stats.t.sf(abs(t), 9))
 
 
 def test_folds_of_other_divisions_are_not_compared(tmp_path: Path) -> None:
@@ -193,6 +213,7 @@ def test_splits_that_each_seed_draws_are_corrected(tmp_path: Path, has_passports
     t = d.mean() / np.sqrt(d.var(ddof=1) * (1 / 4 + (1 / 4 if has_passports else 1 / 3)))
     assert found["p"] == pytest.approx(2 * stats.t.sf(abs(t), 3))
     assert found["test"] == "corrected resampled t-test"
+    assert "The interval says" not in text(compared(runs))
 
 
 def passport(numbers: dict[str, int], digit: str) -> dict[str, Any]:
