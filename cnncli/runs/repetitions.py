@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from cnncli.errors import RunError
+from cnncli.runs.documents import MOST
 from cnncli.runs.groups import FOLD
 from cnncli.runs.metrics import higher_is_better, primary
 from cnncli.runs.run import Run
@@ -105,7 +105,7 @@ class Experiment:
         found: dict[Unit, list[float]] = {}
         for each in self.repetitions:
             value = each.scores.get(self.key(split))
-            if value is not None and isfinite(value):
+            if _is_number(value):
                 found.setdefault(each.unit, []).append(value)
         return {unit: fmean(values) for unit, values in found.items()}
 
@@ -127,5 +127,6 @@ def _share(value: Any) -> float:
     return float(value) if isinstance(value, float) and 0 < value < 1 else 0.0
 
 
-def _is_number(value: float | None) -> bool:
-    return value is not None and isfinite(value)
+def _is_number(value: float | None) -> TypeGuard[float]:
+    """Say whether a value can be compared; NaN is not at most anything."""
+    return value is not None and abs(value) <= MOST

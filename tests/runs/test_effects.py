@@ -329,6 +329,9 @@ def test_scores_that_are_missing_or_equal_are_told(tmp_path: Path) -> None:
     assert only(comparison)["difference"] == pytest.approx(0.1)
     assert "c has several runs with the same seed and fold" in text(comparison)
     assert f"Not trained to the end, but compared: c/{same[2].id}." in text(comparison)
+    huge = [make(tmp_path, "e", seed, 0.6 + seed / 10, 1e300 if seed else -1e300) for seed in range(3)]
+    tested = [make(tmp_path, "f", seed, 0.5, 0.5) for seed in range(3)]
+    assert only(compared([*tested, *huge]))["metric"] == "best_validation_accuracy"
     equal = [make(tmp_path, "d", seed, 0.5) for seed in range(2)]
     assert "a and d are equal in best validation accuracy, on average over 2 seeds." in text(compared([*a, *equal]))
 
