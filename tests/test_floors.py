@@ -108,7 +108,7 @@ def test_lint_rule_stands_between_the_floors(tmp_path: Path) -> None:
 
 FLOORS = """
     cnncli errors interrupts plural
-    files resources
+    files resources statistics
     layers
     config.yaml
     config.schema

@@ -22,7 +22,8 @@ def compare_cli(
     """Compare runs: what differs in their configs and results, mean ± sd over seeds, a paired test.
 
     Results on test are of each run's best checkpoint unless --checkpoint names another. The test (McNemar's for
-    classification) needs `cnn eval --split test` of each run, on the same examples.
+    classification) needs `cnn eval --split test` of each run, on the same examples. Experiments with several runs,
+    over seeds or folds, are compared over all of them: `cnn help comparing`.
 
     Example: cnn compare digits_lenet mnist_lenet5
     """

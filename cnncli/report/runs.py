@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cnncli.report.effects import effect_paragraphs
 from cnncli.report.grid import Column, Grid
 from cnncli.report.numbers import full
-from cnncli.runs.compare import Comparison, Group
+from cnncli.runs.compare import Comparison
+from cnncli.runs.groups import Group
 from cnncli.runs.listing import Row
 
 NOTHING = "–"
@@ -96,6 +98,7 @@ def _titles(keys: Sequence[str], taken: set[str]) -> list[str]:
 
 def comparison_lines(comparison: Comparison, width: int) -> Iterator[Grid | str]:
     """Yield what `cnn compare` shows: tables and lines of text, in order."""
+    yield from effect_paragraphs(comparison.effects, width)
     names = [chr(ord("A") + i) if len(comparison.runs) <= 26 else str(i + 1) for i in range(len(comparison.runs))]
     yield "\n".join(f"{name}  {run}" for name, run in zip(names, comparison.runs, strict=True)) + "\n"
     for title, rows, text in (("config", comparison.config, _setting), ("result", comparison.metrics, _cell)):
@@ -138,7 +141,7 @@ def _blocks(title: str, rows: Mapping[str, tuple[str, ...]], names: Sequence[str
 
 def _group(group: Group, labels: dict[str, str]) -> Grid:
     """Return the table of one experiment's repetitions."""
-    title = f"mean over seeds ({', '.join(labels[run] for run in group.runs)})"
+    title = f"mean over {group.over} ({', '.join(labels[run] for run in group.runs)})"
     columns = (Column(title, left=True), Column("mean"), Column("± sd"), Column("n"))
     return Grid(columns, [(key, _cell(m), _cell(sd), str(n)) for key, (m, sd, n) in group.metrics.items()])
 

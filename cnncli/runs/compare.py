@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any, Protocol
 
 from cnncli.errors import CnnError, RunError
+from cnncli.runs.effects import Effects, effects
 from cnncli.runs.evaluations import (
     KeptEvaluation,
     checkpoint_name,
@@ -20,38 +20,19 @@ from cnncli.runs.evaluations import (
     metrics_on_test,
 )
 from cnncli.runs.flat_config import flat_config
+from cnncli.runs.groups import ASIDE, Group, experiments
 from cnncli.runs.metrics import best, primary
+from cnncli.runs.repetitions import Experiment, Repetition
 from cnncli.runs.run import Run
 
 ALWAYS = ("mcnemar",)
 """Tests whose list is in the JSON even where no two runs could be tested."""
 
-ASIDE = ("name", "seed")
-"""Keys of a config in which repetitions of one experiment may differ."""
+MOST_SETTINGS = 2
+"""With which experiments of one name are told apart; where there are more, a run's start is added."""
 
 DEFAULT_TASK = "classification"
 """Of a config that names none; its own module would import all of the schema."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs whose configs differ in nothing but name and seed.
-
-    Attributes:
-        runs: Labels of the runs.
-        metrics: Mean, sample standard deviation and number of values of each metric.
-    """
-
-    runs: tuple[str, ...]
-    metrics: Mapping[str, tuple[float, float, int]]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        names = ("mean", "sd", "n")
-        return {
-            "runs": list(self.runs),
-            "metrics": {key: dict(zip(names, value, strict=True)) for key, value in self.metrics.items()},
-        }
 
 
 class PairedResult(Protocol):
@@ -116,11 +97,12 @@ class Comparison:
         runs: Labels of the runs, "name/start", or the start alone where all have one name.
         config: Keys of the configs in which the runs differ, with each run's value; None where it has none.
         metrics: What the runs came to, with each run's value; None where it has none.
-        groups: Repetitions of one experiment with other seeds.
+        groups: Repetitions of one experiment with other seeds or folds.
         pairs: A test of each two runs of one task that were evaluated on the same test examples.
         checkpoint: Whose evaluation was taken of each run: "best", "last", or a name.
         checkpoints: The checkpoint that each run's results on test are of; None where it has none, or does not say.
         notes: What was left out, and why, a sentence each.
+        effects: The difference of each two experiments with several runs, and what must be known of it.
     """
 
     runs: tuple[str, ...]
@@ -131,6 +113,7 @@ class Comparison:
     checkpoint: str = "best"
     checkpoints: tuple[str | None, ...] = ()
     notes: tuple[str, ...] = ()
+    effects: Effects = field(default_factory=Effects)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `cnn compare --json` prints."""
@@ -140,13 +123,14 @@ class Comparison:
             "runs": list(self.runs),
             "checkpoint": self.checkpoint,
             "checkpoints": list(self.checkpoints),
-            "notes": list(self.notes),
+            "notes": [*self.notes, *self.effects.notes],
             "rows": [
                 {"kind": kind, "key": key, "values": list(values)}
                 for kind, rows in kinds.items()
                 for key, values in rows.items()
             ],
             "groups": [group.to_json() for group in self.groups],
+            "effects": [effect.to_json() for effect in self.effects.effects],
             **{
                 name: [
                     {"first": pair.first, "second": pair.second, **pair.result.to_json()}
@@ -174,17 +158,25 @@ def compare(runs: Sequence[Run], test_of: Callable[[str], PairedTest], checkpoin
     read, notes = _read_each(runs, test_of, checkpoint)
     whole = [found.run for found in read]
     labels = _labels(whole)
+    members = experiments([found.config for found in read])
+    compared = effects(_experiments(labels, read, members)) if _are_repeated(members) else Effects()
     configs, metrics, kept = ([getattr(found, name) for found in read] for name in ("config", "metrics", "evaluation"))
     return Comparison(
         labels,
         _differing(configs),
         {key: tuple(run.get(key) for run in metrics) for key in _keys(metrics)},
-        tuple(_groups(labels, configs, metrics)),
+        tuple(_groups(labels, read, members)),
         tuple(_pairs(labels, read)),
         checkpoint,
         tuple(None if evaluation is None else evaluation.document.get("checkpoint") for evaluation in kept),
         (*notes, *_notes(labels, whole, kept, checkpoint)),
+        compared,
     )
+
+
+def _are_repeated(members: Sequence[Sequence[int]]) -> bool:
+    """Say whether there are several experiments, one of them with several runs."""
+    return 1 < len(members) < sum(map(len, members))
 
 
 @dataclass(frozen=True)
@@ -293,22 +285,41 @@ def _notes(
             )
 
 
-def _groups(
-    labels: Sequence[str], configs: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, float | int | None]]
-) -> Iterator[Group]:
-    """Yield the repetitions of one experiment, with what they came to on average."""
-    members: dict[str, list[int]] = {}
-    for index, config in enumerate(configs):
-        experiment = {key: value for key, value in config.items() if key not in ASIDE}
-        members.setdefault(json.dumps(experiment, sort_keys=True), []).append(index)
-    for indices in members.values():
+def _groups(labels: Sequence[str], read: Sequence[_Read], members: Sequence[Sequence[int]]) -> Iterator[Group]:
+    """Yield the repeated experiments, given the places of the runs of each, with what they came to on average."""
+    for indices in members:
         if len(indices) > 1:
-            table = {}
-            for key in _keys([metrics[i] for i in indices]):
-                values = [value for i in indices if (value := metrics[i].get(key)) is not None]
-                if len(values) > 1:
-                    table[key] = (mean(values), stdev(values), len(values))
-            yield Group(tuple(labels[i] for i in indices), table)
+            of_group = [read[i] for i in indices]
+            configs, metrics = [each.config for each in of_group], [each.metrics for each in of_group]
+            yield Group.of([labels[i] for i in indices], configs, metrics)
+
+
+def _experiments(labels: Sequence[str], read: Sequence[_Read], members: Sequence[Sequence[int]]) -> list[Experiment]:
+    """Return the experiments of runs, given the places of the runs of each."""
+    names = _names(read, members)
+    return [
+        Experiment.of(
+            name,
+            read[indices[0]].run.record,
+            read[indices[0]].config,
+            [Repetition.of(labels[i], read[i].run, read[i].config, read[i].metrics) for i in indices],
+        )
+        for name, indices in zip(names, members, strict=True)
+    ]
+
+
+def _names(read: Sequence[_Read], members: Sequence[Sequence[int]]) -> list[str]:
+    """Return what the experiments are called: their runs' names; where these are the same, with what differs."""
+    names = [" + ".join(dict.fromkeys(read[i].run.name for i in indices)) for indices in members]
+    configs = [read[indices[0]].config for indices in members]
+    told = []
+    for name, indices, config in zip(names, members, configs, strict=True):
+        same = [other for other, twin in zip(configs, names, strict=True) if twin == name]
+        keys = [key for key in _differing(same) if key not in ASIDE]
+        settings = [f"{key}={json.dumps(config.get(key), ensure_ascii=False)}" for key in keys[:MOST_SETTINGS]]
+        settings += [read[indices[0]].run.id] * (len(keys) > MOST_SETTINGS)
+        told.append(f"{name} ({', '.join(settings)})" if settings else name)
+    return told
 
 
 def _pairs(labels: Sequence[str], read: Sequence[_Read]) -> Iterator[Pair]:

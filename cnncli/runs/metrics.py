@@ -109,6 +109,11 @@ def primary(record: Mapping[str, Any]) -> str:
     return str(_primary(record)["name"])
 
 
+def higher_is_better(record: Mapping[str, Any]) -> bool:
+    """Say whether a higher value of the primary metric is a better one."""
+    return bool(_primary(record)["higher_is_better"])
+
+
 def best(record: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> float | None:
     """Return the best value of the primary metric on the validation split, or None where there is none.
 

@@ -36,8 +36,9 @@ from cnncli.report.runs import comparison_lines, runs_table
 from cnncli.report.sparkline import curve_lines, sparkline
 from cnncli.report.tables import grid, summary_markdown, summary_text
 from cnncli.report.zoo import zoo_table
-from cnncli.runs.compare import Comparison, Group, Pair
+from cnncli.runs.compare import Comparison, Pair
 from cnncli.runs.events import EpochDone, Started, StepsDone
+from cnncli.runs.groups import Group
 from cnncli.runs.listing import Row
 from cnncli.tasks.classification.evaluator import evaluate_logits
 from cnncli.tasks.classification.mcnemar import McNemar
