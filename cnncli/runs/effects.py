@@ -8,11 +8,9 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from cnncli.runs.repetitions import Experiment, Unit
-from cnncli.statistics.differences import Difference, combined_f, holm, paired_t, welch_t
+from cnncli.statistics.differences import Difference, holm, paired_t, welch_t
 
 SEEDS, FOLDS, BOTH = "seeds", "folds", "seeds and folds"
-_DIVISIONS = 5
-"""Divisions into two folds that the 5×2cv test takes."""
 
 
 @dataclass(frozen=True)
@@ -206,9 +204,7 @@ def _tested(first: Experiment, second: Experiment, split: str) -> _Tested | str:
     if first.folds is not None:
         if len(shared) < 2:
             return "they have fewer than two folds of one division in common. Train both with the same seeds and folds."
-        is_five_by_two = first.folds == 2 and _is_five_by_two(shared)
-        found = combined_f(*paired) if is_five_by_two else paired_t(*paired, 1 / (first.folds - 1))
-        return _Tested(_over(shared), n, found)
+        return _Tested(_over(shared), n, paired_t(*paired, 1 / (first.folds - 1)))
     overlap = max(first.overlap(split), second.overlap(split))
     # Which seeds were used is known before any score; so this choice of a test cannot favour either result.
     if len(shared) > 1 and 2 * len(shared) > max(len(values), len(others)):
@@ -221,8 +217,3 @@ def _over(units: Sequence[Unit]) -> str:
     if len({unit.seed for unit in units}) == 1:
         return FOLDS
     return SEEDS if len({unit.fold for unit in units}) == 1 else BOTH
-
-
-def _is_five_by_two(units: Sequence[Unit]) -> bool:
-    seeds = {unit.seed for unit in units}
-    return len(seeds) == _DIVISIONS and set(units) == {Unit(seed, fold) for seed in seeds for fold in (1, 2)}

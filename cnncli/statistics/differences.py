@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, variance
 
-from cnncli.statistics.distributions import f_above, f_critical, t_critical, t_two_sided
+from cnncli.statistics.distributions import t_critical, t_two_sided
 
 _ROUNDING = 1e-12
 """Relative to the scores: differences that differ by less are equal."""
@@ -77,30 +77,6 @@ def welch_t(first: Sequence[float], second: Sequence[float], overlap: float = 0.
         part**2 / (len(scores) - 1) for part, scores in zip(parts, (first, second), strict=True)
     )
     return _by_t(test, value, sqrt(sum(parts)), freedom)
-
-
-def combined_f(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Return the combined F test of a 5×2 cross-validation: five divisions into two folds.
-
-    Where Dietterich's 5×2cv t-test takes the difference in a single fold, it takes all ten; its interval holds the
-    differences that it would not reject in all ten alike.
-
-    Args:
-        first: Ten scores, those of both folds of a division side by side.
-        second: Likewise.
-
-    References: Dietterich, Neural Computation 10 (7), 1998. Alpaydin, Neural Computation 11 (8), 1999.
-    """
-    differences = [b - a for a, b in zip(first, second, strict=True)]
-    if len(differences) != 10:
-        raise ValueError(f"{len(differences)} scores, expected those of five times two folds")
-    value, test = fmean(differences), "5×2cv combined F test"
-    spread = sum((a - b) ** 2 / 2 for a, b in zip(differences[::2], differences[1::2], strict=True))
-    if _is_rounding(spread, (*first, *second)):
-        return Difference(test, value)
-    p_value = f_above(sum(difference**2 for difference in differences) / (2 * spread), 10, 5)
-    room = (2 * f_critical(10, 5) * spread - sum((difference - value) ** 2 for difference in differences)) / 10
-    return Difference(test, value, (value - sqrt(room), value + sqrt(room)) if room >= 0 else None, p_value)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

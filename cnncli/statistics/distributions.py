@@ -1,4 +1,4 @@
-"""Student's t and Fisher's F: tails and critical values, all by the regularized incomplete beta function."""
+"""Student's t distribution: tails and critical values, by the regularized incomplete beta function.
 
 from __future__ import annotations
 
@@ -82,26 +82,3 @@ def t_critical(df: float, level: float = 0.95) -> float:
     """
     x = _inverse(df / 2, 0.5, 1 - level)
     return sqrt(df * (1 - x) / x)
-
-
-def f_above(f: float, df_first: float, df_second: float) -> float:
-    """Return the chance that a variable of Fisher's F distribution is at least `f`.
-
-    Args:
-        f: The statistic, at least 0.
-        df_first: Degrees of freedom of the numerator.
-        df_second: Those of the denominator.
-
-    Example: f_above(4.735, 10, 5) == 0.05, rounded
-    """
-    whole = df_first * f + df_second
-    return incomplete_beta(df_second / 2, df_first / 2, df_second / whole, df_first * f / whole)
-
-
-def f_critical(df_first: float, df_second: float, level: float = 0.95) -> float:
-    """Return the F below which the distribution has a share of `level`.
-
-    Example: f_critical(10, 5) == 4.735, rounded
-    """
-    x = _inverse(df_second / 2, df_first / 2, 1 - level)
-    return df_second * (1 - x) / (df_first * x)

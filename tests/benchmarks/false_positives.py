@@ -25,9 +25,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from cnncli.report.grid import Column, Grid
-from cnncli.statistics.differences import combined_f, holm, paired_t, welch_t
+from cnncli.statistics.differences import holm, paired_t, welch_t
 from cnncli.statistics.distributions import t_two_sided
 from cnncli.tasks.classification.mcnemar import exact_p_value
 from cnncli.tasks.significance import wilson_interval
@@ -160,8 +161,8 @@ def over_folds(generator: np.random.Generator, learner: Learner) -> dict[str, fl
     p_values["* paired t-test, 5 seeds that draw 10 %"] = paired_t(first, second).p_value
     pairs = np.concatenate([fold_scores(generator, examples, 2, learner) for _ in range(5)])
     first, second = pairs.T.tolist()
-    p_values["5×2cv combined F test"] = combined_f(first, second).p_value
-    p_values["* corrected t-test, 5 seeds × 2 folds"] = paired_t(first, second, 1.0).p_value
+    p_values["corrected t-test, 5 seeds × 2 folds"] = paired_t(first, second, 1.0).p_value
+    p_values["* 5×2cv combined F test (Alpaydin)"] = _alpaydin(pairs[:, 1] - pairs[:, 0])
     p_values["* 5×2cv t-test (Dietterich)"] = _dietterich(pairs[:, 1] - pairs[:, 0])
     return {f"{test}, {learner.__name__.replace('_', ' ')}": p_value for test, p_value in p_values.items()}
 
@@ -180,6 +181,12 @@ def other_examples(generator: np.random.Generator) -> dict[str, float | None]:
             *np.array(folds).T.tolist(), 1 / 4
         ).p_value,
     }
+
+
+def _alpaydin(differences: Floats) -> float | None:
+    """Return p of Alpaydin's test: all ten differences by the spread within the five divisions."""
+    spread = float(((differences[::2] - differences[1::2]) ** 2 / 2).sum())
+    return float(stats.f.sf((differences**2).sum() / (2 * spread), 10, 5)) if spread else None
 
 
 def _dietterich(differences: Floats) -> float | None:

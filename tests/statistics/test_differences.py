@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cnncli.statistics.differences import combined_f, holm, paired_t, welch_t
+from cnncli.statistics.differences import holm, paired_t, welch_t
 
 stats = pytest.importorskip("scipy.stats")
 
@@ -71,38 +71,6 @@ def test_the_corrected_test_of_welch() -> None:
     assert found.test == "corrected Welch's t-test"
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_the_combined_test_is_alpaydins(seed: int) -> None:
-    """F from its definition; and each end of the interval is a difference whose own p is 5 %."""
-    first, second = drawn(seed, 10, 10)
-    differences = (second - first).reshape(5, 2)
-
-    def p_value(shift: float) -> float:
-        moved = differences - shift
-        variances = [(row[0] - row.mean()) ** 2 + (row[1] - row.mean()) ** 2 for row in moved]
-        return float(stats.f.sf((moved**2).sum() / (2 * sum(variances)), 10, 5))
-
-    found = combined_f(first.tolist(), second.tolist())
-    assert found.p_value == pytest.approx(p_value(0), rel=1e-9)
-    ends = found.interval or ()
-    assert [p_value(end) for end in ends] == pytest.approx([0.05] * len(ends), rel=1e-7)
-    if not ends:
-        assert max(p_value(shift) for shift in np.linspace(differences.min(), differences.max(), 100)) < 0.05
-    assert found.value == pytest.approx(differences.mean())
-
-
-def test_divisions_that_contradict_each_other_have_no_interval() -> None:
-    """Each division agrees with itself, but no one difference fits all five: F rejects every one."""
-    first = [0.0] * 10
-    second = [0.1, 0.1001, 0.2, 0.2001, 0.3, 0.3001, 0.4, 0.4001, 0.5, 0.5001]
-    found = combined_f(first, second)
-    assert found.interval is None
-    assert found.p_value is not None
-    assert found.p_value < 0.05
-    with pytest.raises(ValueError, match="five times two"):
-        combined_f(first[:8], second[:8])
-
-
 def test_holms_correction_is_scipys_by_closed_testing() -> None:
     """Holm's is the closed test with Bonferroni's of every subset, which is looked at one by one here."""
     generator = np.random.default_rng(0)
@@ -128,7 +96,7 @@ def test_scores_that_do_not_vary_are_not_tested() -> None:
     """Also where only rounding tells them apart; a difference is still there."""
     first, second = [0.3, 0.7, 0.9], [0.3 + 0.1, 0.7 + 0.1, 0.9 + 0.1]
     assert len({b - a for a, b in zip(first, second, strict=True)}) > 1
-    for found in (paired_t(first, second), welch_t([0.5] * 3, [0.6] * 4), combined_f([0.1] * 10, [0.2] * 10)):
+    for found in (paired_t(first, second), welch_t([0.5] * 3, [0.6] * 4)):
         assert (found.p_value, found.interval) == (None, None)
         assert found.value == pytest.approx(0.1)
     assert paired_t([0.0, 0.0], [0.0, 0.0]).p_value is None

@@ -17,7 +17,7 @@ LIMITS = {
     "corrected t-test, 10 folds, nearest neighbour": (0.0, 0.10),
     "corrected t-test, 3 seeds × 5 folds, nearest centroid": (0.0, 0.10),
     "corrected t-test, 5 seeds that draw 10 %, nearest centroid": (0.01, 0.12),
-    "5×2cv combined F test, nearest centroid": (0.01, 0.10),
+    "corrected t-test, 5 seeds × 2 folds, nearest neighbour": (0.0, 0.10),
     "McNemar, exact, 200 examples": (0.0, 0.08),
     "McNemar, exact, 10,000 examples": (0.01, 0.10),
     "Holm, any of 3 comparisons": (0.0, 0.10),
