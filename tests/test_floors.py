@@ -113,6 +113,7 @@ FLOORS = """
     analysis
     datasets runs
     workers
+    sweeps
     report
     tasks
     serving
