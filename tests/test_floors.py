@@ -57,6 +57,7 @@ def imported_by(arguments: list[str], extra: str = "") -> str:
         ["zoo"],
         ["slurm", "configs/digits_lenet.yaml", "--time", "90"],
         ["runs", "--runs-dir", "runs"],
+        ["sweep", "show", "no_such_sweep"],
         ["train", "configs/no_such_file.yaml"],
     ],
     ids=" ".join,

@@ -17,8 +17,9 @@ def show_sweep(reference: str, runs_dir: Path, best: Path | None, export_optuna:
     from cnncli.report.sweep import importance_lines
     from cnncli.sweeps.directory import SweepDirectory
     from cnncli.sweeps.export import export
+    from cnncli.sweeps.importance import importance
     from cnncli.sweeps.packages import is_installed
-    from cnncli.sweeps.results import best_config, importance, results
+    from cnncli.sweeps.results import best_config, results
 
     found = results(SweepDirectory.find(reference, runs_dir))
     if best is not None:

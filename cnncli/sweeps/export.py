@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,8 +41,12 @@ def export(found: Results, file: Path) -> None:
 
 def study_of(found: Results, storage: optuna.storages.BaseStorage | None = None) -> optuna.Study:
     """Return a study of Optuna's with the finished trials, in memory where no storage is given."""
+    import optuna
+
     study = new_study(found.sweep, storage)
-    study.set_metric_names(list(found.sweep.objectives))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(found.sweep.objectives))
     distributions = {each.key: each.distribution() for each in found.sweep.space.dimensions}
     for trial in found.trials:
         if trial.state in STATES:

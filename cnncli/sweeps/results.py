@@ -1,22 +1,15 @@
-"""What a sweep has found: its trials, the best ones, and which keys mattered."""
+"""What a sweep has found: its trials, and the best ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnncli.config.dump import dump_document
 from cnncli.errors import CnnError
 from cnncli.sweeps.directory import SweepDirectory, Trial
 from cnncli.sweeps.spec import Sweep
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
-
-FEWEST = 10
-"""Trials from which on it is said which keys mattered."""
 
 
 @dataclass(frozen=True)
@@ -84,28 +77,3 @@ def best_config(found: Results) -> str:
     values = ", ".join(f"{name} {value:g}" for name, value in (trial.values or {}).items())
     document = found.sweep.config(trial.proposal.params).document
     return f"# Trial {trial.proposal.number} of the sweep {found.sweep.name}: {values}\n{dump_document(document)}"
-
-
-def importance(found: Results) -> dict[str, dict[str, float]]:
-    """Return for each objective which share of its variance each key explains, by PED-ANOVA, largest first.
-
-    Nothing of keys that do not exist in every trial, nor where there are too few trials.
-    """
-    from cnncli.sweeps.export import study_of
-    from cnncli.sweeps.packages import require
-
-    if sum(trial.values is not None for trial in found.trials) < FEWEST:
-        return {}
-    require()
-    import optuna
-
-    study = study_of(found)
-    judge = optuna.importance.PedAnovaImportanceEvaluator()
-    return {
-        name: optuna.importance.get_param_importances(study, evaluator=judge, target=partial(_value, index))
-        for index, name in enumerate(found.sweep.objectives)
-    }
-
-
-def _value(index: int, trial: FrozenTrial) -> float:
-    return float(trial.values[index])

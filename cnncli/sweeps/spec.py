@@ -200,7 +200,7 @@ def load_sweep(source: str | Path, overrides: Iterable[str] = ()) -> Sweep:
         tree = override.apply(tree, override.parse(text))
     section = tree.get("sweep") if isinstance(tree, MappingValue) else None
     if not isinstance(tree, MappingValue) or not isinstance(section, MappingValue):
-        hint = "Write `sweep: {space: {train.batch_size: [32, 64]}, trials: 2}`: `cnn help sweep`."
+        hint = "Write `sweep: {space: {train.batch_size: [32, 64]}, trials: 2}`: `cnn help sweeps`."
         fail("E011", f"{path} has no section sweep: it is no sweep, but a config.", tree.origin, hint, "sweep")
     entries = {key: entry for key, entry in tree.entries.items() if key != "sweep"}
     if name is None:
