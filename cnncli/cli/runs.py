@@ -34,6 +34,17 @@ def runs_cli(
                 print_note(f"damaged: {row.problem}")
     else:
         print_note(_nothing(runs_dir, name))
+    if not as_json and name is None:
+        _tell_sweeps(runs_dir)
+
+
+def _tell_sweeps(runs_dir: Path) -> None:
+    """Say which sweeps there are: the runs of their trials are not listed."""
+    from cnncli.sweeps.names import sweep_names
+
+    names = sweep_names(runs_dir)
+    if names:
+        print_note(f"Sweeps: {', '.join(names)}. Their trials: cnn sweep show {names[-1]}")
 
 
 def _nothing(runs_dir: Path, name: str | None) -> str:

@@ -25,10 +25,10 @@ from cnncli.files.read import read_json
 from cnncli.runs import documents
 from cnncli.runs.lock import held
 from cnncli.runs.run import NAME, Run, reason
+from cnncli.sweeps.names import SUFFIX, sweep_names
 from cnncli.sweeps.proposal import PROPOSAL, Outcome, Proposal
 from cnncli.sweeps.spec import COUNTS, Sweep, differences, load_sweep
 
-SUFFIX = ".sweep"
 MOST_BYTES = 1 << 20
 """Size of the largest proposal.json that is read."""
 
@@ -267,8 +267,7 @@ class SweepDirectory:
         for path in (Path(reference), runs_dir / f"{reference}{SUFFIX}"):
             if (path / "sweep.yaml").is_file():
                 return cls(path, load_sweep(path / "sweep.yaml"))
-        names = [path.parent.name.removesuffix(SUFFIX) for path in runs_dir.glob(f"*{SUFFIX}/sweep.yaml")]
-        hint = suggestion(reference, names).strip() or "Start one: cnn sweep FILE."
+        hint = suggestion(reference, sweep_names(runs_dir)).strip() or "Start one: cnn sweep FILE."
         raise RunError(f"no sweep {reference!r} in {runs_dir}", hint)
 
     def directory_of(self, number: int) -> TrialDirectory:

@@ -6,6 +6,7 @@ a trial decides who trains it.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from io import FileIO
@@ -40,6 +41,8 @@ def run(directory: SweepDirectory, program: Program, tell: Callable[[Trial], Non
         CnnError: If a training fails for another reason than its values: the same command goes on from there.
         OSError: If the system refuses to start a process.
     """
+    if os.name == "nt":
+        raise CnnError("cnn sweep needs a system whose processes inherit pipes, which Windows does not let them")
     with StopSignals() as stop, launching(program) as launcher:
         scheduler = _Scheduler(directory, program.processes, launcher, tell)
         try:

@@ -1,6 +1,6 @@
 """A sweep that is killed again and again comes to the same table, trial by trial, as one that nobody disturbs.
 
-python tests/faults/sweep_campaign.py [--kills 100] [--trials 300]
+python tests/faults/sweep_campaign.py [--kills 100] [--trials 400]
 
 SIGKILL hits the sweep, one of its trainings, or the sweep beside another that works on the same directory, at random
 moments. The trainings are those of tests/sweeps/fake_trainer.py.
@@ -60,6 +60,10 @@ sys.exit(0 if stopped_by is None else 128 + stopped_by)
 """What `cnn sweep` does, with another program that trains."""
 
 
+SLOW = 0.1
+"""Seconds that an epoch of a disturbed sweep takes."""
+
+
 def write(folder: Path, trials: int, sampler: str = "tpe", more: str = "") -> Path:
     """Write a sweep's file."""
     file = folder / "search.yaml"
@@ -105,13 +109,17 @@ def children(pid: int) -> list[int]:
 def disturbed(
     file: Path, runs_dir: Path, kills: int, draw: random.Random
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Run a sweep with kills at random moments, and say how many of each kind hit."""
+    """Run a sweep with kills at random moments, and say how many of each kind hit, and how far the sweep was then."""
     hit = {"sweep": 0, "training": 0, "one of two sweeps": 0}
-    sweeps = [start(file, runs_dir, 4, 0.01)]
+    sweeps = [start(file, runs_dir, 4, SLOW)]
     try:
         while sweeps and sum(hit.values()) < kills:
-            time.sleep(draw.uniform(0.05, 1.5))
             victim = draw.choice(sweeps)
+            # Most often once it trains: before that, it loads what it needs for about a second.
+            deadline = time.monotonic() + draw.choice([1, 20, 20, 20])
+            while not (trainings := children(victim.pid)) and victim.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            time.sleep(draw.uniform(0, 1))
             trainings = children(victim.pid)
             if trainings and draw.random() < 0.5:
                 with suppress(ProcessLookupError):
@@ -120,15 +128,14 @@ def disturbed(
             elif victim.poll() is None:
                 hit["sweep" if len(sweeps) == 1 else "one of two sweeps"] += 1
                 end(victim)
-                sweeps.append(start(file, runs_dir, draw.choice([1, 2, 4]), 0.01))
+                sweeps.append(start(file, runs_dir, draw.choice([1, 2, 4]), SLOW))
             if len(sweeps) == 1 and draw.random() < 0.2:
-                sweeps.append(start(file, runs_dir, 2, 0.01))
+                sweeps.append(start(file, runs_dir, 2, SLOW))
             sweeps = [each for each in sweeps if each.poll() is None]
-        for each in sweeps:
-            each.communicate(timeout=600)
     finally:
         for each in sweeps:
             end(each)
+    hit["finished by then"] = sum(row["state"] in ("done", "failed") for row in table(runs_dir))
     return undisturbed(file, runs_dir, 4), hit
 
 
@@ -142,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the campaign and print what was compared."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--trials", type=int, default=300)
+    parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as made:

@@ -141,3 +141,13 @@ def test_unknown_sweep(runs_dir: Path) -> None:
     """The nearest name is told."""
     done = CliRunner().invoke(app, ["sweep", "show", "serch", "--runs-dir", str(runs_dir)])
     assert 'Did you mean "search"?' in getattr(done.exception, "hint", "")
+
+
+def test_runs_names_the_sweeps(runs_dir: Path) -> None:
+    """The list of runs leaves the trials out, says so, and shows them where it is asked to."""
+    done = CliRunner().invoke(app, ["runs", "--runs-dir", str(runs_dir)])
+    assert done.stdout == ""
+    assert "Sweeps: search. Their trials: cnn sweep show search" in done.stderr
+    listed = CliRunner().invoke(app, ["runs", "--runs-dir", str(runs_dir / "search.sweep"), "--json"])
+    runs = {run for trial in shown(runs_dir)["trials"] for run in trial["runs"]}
+    assert {row["run"] for row in json.loads(listed.stdout)["rows"]} == runs

@@ -61,7 +61,9 @@ def proposals(sweep: Sweep, order: Callable[[list[int]], int], known: list[Propo
         outcomes[ended] = outcome(sweep, found[ended])
 
 
-def by_hand(sweep: Sweep, make: Callable[[int], Any], parallel: int, limit: int | None = None) -> list[dict[str, Any]]:
+def by_hand(
+    sweep: Sweep, make: Callable[[int], Any], parallel: int, limit: int | None = None, filters: int = 16
+) -> list[dict[str, Any]]:
     """Return the parameters that a sampler of Optuna's suggests, asked and told in the order of the trials."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(directions=[f"{way}imize" for way in sweep.objectives.values()])
@@ -88,7 +90,7 @@ def by_hand(sweep: Sweep, make: Callable[[int], Any], parallel: int, limit: int 
             if trial.suggest_categorical("train.optimizer", ["SGD", "Adam"]) == "Adam":
                 trial.suggest_float("train.optimizer.Adam.learning_rate", 1e-4, 1e-1, log=True)
             trial.suggest_int("train.batch_size", 32, 512, log=True)
-            trial.suggest_int("model.layers[0].Conv2D.filters", 4, 16, step=4)
+            trial.suggest_int("model.layers[0].Conv2D.filters", 4, filters, step=4)
         counts = sweep_counts(sweep, trial.params)
         if limit is not None:
             trial.set_constraint("params", counts["params"] - limit)
@@ -126,6 +128,15 @@ def test_proposals_are_those_of_optuna(load: Callable[..., Sweep], name: str, ob
     assert sum(each.refused is None for each in found) == 50
     assert any(each.refused for each in found)
     assert all(each.counts == sweep_counts(sweep, dict(each.params)) for each in found)
+
+
+def test_sampler_learns_from_how_far_networks_are_from_the_limits(load: Callable[..., Sweep]) -> None:
+    """Where hardly any network is small enough, the first that are come from those that were nearly so."""
+    section = SPACE.replace("[4, 16]", "[4, 256]") + "trials: 12\nlimits: {params: 61000}\nsampler: "
+    found = proposals(load(section + "tpe"), lambda running: 0)
+    assert [dict(each.params) for each in found] == by_hand(load(section + "tpe"), SAMPLERS["tpe"], 1, 61000, 256)
+    assert proposals(load(section + "tpe"), lambda running: 0, found[: len(found) // 2]) == found
+    assert 2 * len(found) < len(proposals(load(section + "random"), lambda running: 0))
 
 
 def test_proposals_of_cmaes_are_those_of_optuna(load: Callable[..., Sweep]) -> None:
