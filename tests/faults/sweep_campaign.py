@@ -128,10 +128,13 @@ def disturbed(
             elif victim.poll() is None:
                 hit["sweep" if len(sweeps) == 1 else "one of two sweeps"] += 1
                 end(victim)
+                sweeps.remove(victim)
                 sweeps.append(start(file, runs_dir, draw.choice([1, 2, 4]), SLOW))
             if len(sweeps) == 1 and draw.random() < 0.2:
                 sweeps.append(start(file, runs_dir, 2, SLOW))
-            sweeps = [each for each in sweeps if each.poll() is None]
+            for each in [each for each in sweeps if each.poll() is not None]:
+                end(each)
+                sweeps.remove(each)
     finally:
         for each in sweeps:
             end(each)

@@ -4,32 +4,35 @@ It writes what a run directory holds in the same order as training does, an epoc
 last epoch, and dies with whoever started it. `FAKE_SLOW` is a number of seconds that each epoch takes.
 """
 
-import ctypes
 import fcntl
 import hashlib
 import json
 import os
 import re
-import signal
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 EPOCHS = 3
 
 
 def main() -> None:
     """Do what the arguments say."""
-    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))
-    pipe = int(os.environ["CNNCLI_LAUNCHER_FD"])
-    if os.fstat(pipe) is None or os.getppid() == 1:
-        sys.exit(1)
+    Thread(target=end_after, args=(int(os.environ["CNNCLI_LAUNCHER_FD"]),), daemon=True).start()
     command, target = sys.argv[1:3]
     options = list(zip(sys.argv[3::2], sys.argv[4::2], strict=True))
     run = Path(target) if command == "resume" else begin(Path(target), options)
     with (run / ".lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         train(run)
+
+
+def end_after(pipe: int) -> None:
+    """End this process when the other end of a pipe is closed, however that came."""
+    while os.read(pipe, 1):
+        pass
+    os._exit(1)
 
 
 def begin(config: Path, options: list[tuple[str, str]]) -> Path:
