@@ -62,6 +62,7 @@ def imported_by(arguments: list[str], extra: str = "") -> str:
         ["runs", "rename", "no_such_run", "name"],
         ["runs", "delete", "no_such_run", "--yes"],
         ["runs", "restore", "no_such_run"],
+        ["sweep", "show", "no_such_sweep"],
         ["train", "configs/no_such_file.yaml"],
     ],
     ids=" ".join,
@@ -118,6 +119,7 @@ FLOORS = """
     analysis
     datasets runs
     workers
+    sweeps
     report
     tasks
     serving

@@ -13,14 +13,14 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "Train": ("train", "resume", "eval", "predict", "export", "find-lr", "bench", "slurm"),
+    "Train": ("train", "resume", "eval", "predict", "export", "find-lr", "bench", "sweep", "slurm"),
     "Understand a config": ("summary", "check", "explain", "diff", "data", "show"),
     "Runs": ("runs", "compare", "report", "verify", "tensorboard"),
     "Start and set-up": ("init", "help", "import", "zoo", "schema", "doctor"),
 }
 """Commands by the panel they stand in; `cnncli/cli/<name>.py` holds `<name>_cli`."""
 
-SUBCOMMANDS: dict[str, tuple[str, ...]] = {"runs": ("tag", "rename", "delete", "restore")}
+SUBCOMMANDS: dict[str, tuple[str, ...]] = {"runs": ("tag", "rename", "delete", "restore"), "sweep": ("show",)}
 """Further commands under the name of one; `cnncli/cli/<name>_<subcommand>.py` holds `<name>_<subcommand>_cli`.
 
 Only the word directly after the command's name means one of them: `cnn runs -- tag` lists the runs named tag.

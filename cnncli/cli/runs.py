@@ -58,6 +58,17 @@ def runs_cli(
         for note in selected.notes:
             print_note(note)
         print_note("No run meets the conditions." if table_rows else _nothing(runs_dir, name))
+    if not as_json and name is None:
+        _tell_sweeps(runs_dir)
+
+
+def _tell_sweeps(runs_dir: Path) -> None:
+    """Say which sweeps there are: the runs of their trials are not listed."""
+    from cnncli.sweeps.names import sweep_names
+
+    names = sweep_names(runs_dir)
+    if names:
+        print_note(f"Sweeps: {', '.join(names)}. Their trials: cnn sweep show {names[-1]}")
 
 
 def _nothing(runs_dir: Path, name: str | None) -> str:

@@ -157,6 +157,11 @@ class Run:
             return datetime.fromtimestamp(self.path.stat().st_mtime).astimezone()
 
     @property
+    def has_diverged(self) -> bool:
+        """Whether its training met a number that is not finite: the evidence is kept."""
+        return any(self.path.glob("diverged-step-*"))
+
+    @property
     def locked(self) -> bool:
         """Whether a process holds the run now."""
         return held(self.lock_file)

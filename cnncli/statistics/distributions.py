@@ -1,4 +1,4 @@
-"""Student's t distribution: tails and critical values, by the regularized incomplete beta function.
+"""Student's t distribution: tails and critical values, by the regularized incomplete beta function."""
 
 from __future__ import annotations
 

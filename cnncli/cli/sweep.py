@@ -1,0 +1,88 @@
+"""`cnn sweep`: one experiment with many values of some of its keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnncli.cli.console import print_json, print_line, print_note
+from cnncli.cli.options import Device, DeviceName, Json, RunsDir, Sets
+
+if TYPE_CHECKING:
+    from cnncli.sweeps.spec import Sweep
+
+
+def sweep_cli(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A config with a section `sweep`.")],
+    sets: Sets = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trainings at once; by default as many as the sweep allows and the cores are for."),
+    ] = None,
+    runs_dir: RunsDir = Path("runs"),
+    device: Device = DeviceName.auto,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the first proposals and those refused; train and write nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Search for the best values of a config's keys; the same command goes on with a sweep that was stopped.
+
+    `cnn sweep show` is a command of its own; `cnn sweep -- show` takes a file of that name.
+
+    Example: cnn sweep lenet_search.yaml --processes 2
+    """
+    from cnncli.sweeps.spec import load_sweep
+
+    sweep = load_sweep(file, sets or ())
+    if dry_run:
+        _propose(sweep, as_json)
+    else:
+        _train(sweep, runs_dir, processes, device, as_json)
+
+
+def _train(sweep: Sweep, runs_dir: Path, processes: int | None, device: DeviceName, as_json: bool) -> None:
+    """Train the trials that are not done yet, and print all."""
+    from cnncli.cli.sweep_show import print_results
+    from cnncli.plural import counted
+    from cnncli.report.sweep import trial_line
+    from cnncli.resources import available_threads
+    from cnncli.sweeps.directory import SweepDirectory
+    from cnncli.sweeps.results import results
+    from cnncli.sweeps.scheduler import run
+    from cnncli.sweeps.study import require_sampler
+    from cnncli.sweeps.trainings import Program
+
+    require_sampler(sweep)
+    parallel, cores = sweep.settings.parallel, available_threads()
+    directory = SweepDirectory.begin(sweep, runs_dir, max(1, cores // parallel))
+    threads = directory.sweep.settings.threads or 1
+    program = Program(processes=min(parallel, processes or max(1, cores // threads)), device=device.value)
+    print_note(f"{directory.path}: {counted(program.processes, 'training')} at once")
+    stopped_by = run(directory, program, lambda trial: print_note(trial_line(trial)))
+    found = results(directory)
+    print_results(found, as_json)
+    if not as_json:
+        print_line(found.path)
+    if stopped_by is not None:
+        print_note("Stopped. The same command goes on with the sweep.")
+        raise typer.Exit(128 + stopped_by)
+
+
+def _propose(sweep: Sweep, as_json: bool) -> None:
+    """Print what can be proposed without any result."""
+    from cnncli.report.sweep import proposal_line
+    from cnncli.sweeps.study import Study
+
+    study, proposals = Study(sweep), []
+    while (step := study.next({})) is not None:
+        proposals.append(step[0])
+    if as_json:
+        print_json({"name": sweep.name, "proposals": [proposal.to_json() for proposal in proposals]})
+        return
+    for proposal in proposals:
+        print_line(proposal_line(proposal))
+    if not study.is_complete:
+        print_note("What follows depends on the results.")

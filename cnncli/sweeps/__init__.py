@@ -1,0 +1,1 @@
+"""Sweeps: one experiment trained with many values of some of its keys."""

@@ -1,0 +1,79 @@
+"""What a sweep has found: its trials, and the best ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnncli.config.dump import dump_document
+from cnncli.errors import CnnError
+from cnncli.sweeps.directory import SweepDirectory, Trial
+from cnncli.sweeps.spec import Sweep
+
+
+@dataclass(frozen=True)
+class Results:
+    """A sweep's results.
+
+    Attributes:
+        path: Its directory.
+        sweep: The sweep.
+        trials: All trials so far, in the order of their numbers.
+        best: Numbers of the best: of several objectives, all that no other trial is better than in every respect.
+    """
+
+    path: str
+    sweep: Sweep
+    trials: tuple[Trial, ...]
+    best: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `cnn sweep --json` prints."""
+        return {
+            "sweep": self.path,
+            "name": self.sweep.name,
+            "sampler": self.sweep.settings.sampler,
+            "objectives": dict(self.sweep.objectives),
+            "trials": [trial.to_json() for trial in self.trials],
+            "best": [self.trials[number].to_json() for number in self.best],
+        }
+
+
+def results(directory: SweepDirectory) -> Results:
+    """Read what a sweep has found so far."""
+    trials = tuple(each.read() for each in directory.trials())
+    return Results(str(directory.path), directory.sweep, trials, best(directory.sweep, trials))
+
+
+def best(sweep: Sweep, trials: Sequence[Trial]) -> tuple[int, ...]:
+    """Return the numbers of the trials that no other dominates; of one objective the first of the best.
+
+    A trial dominates another if it is at least as good in every objective, and better in one.
+    """
+    signs = [1 if direction == "max" else -1 for direction in sweep.objectives.values()]
+    scores = {
+        trial.proposal.number: tuple(s * v for s, v in zip(signs, trial.values.values(), strict=True))
+        for trial in trials
+        if trial.values is not None
+    }
+    found = [number for number, score in scores.items() if not any(_dominates(o, score) for o in scores.values())]
+    return tuple(found if len(signs) > 1 else found[:1])
+
+
+def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one != other and all(a >= b for a, b in zip(one, other, strict=True))
+
+
+def best_config(found: Results) -> str:
+    """Return the config of the best trial, of several the first, as YAML that `cnn train` takes.
+
+    Raises:
+        CnnError: If no trial is done yet.
+    """
+    if not found.best:
+        raise CnnError(f"no trial of {found.path} is done yet", "Go on with the sweep: cnn sweep FILE.")
+    trial = found.trials[found.best[0]]
+    values = ", ".join(f"{name} {value:g}" for name, value in (trial.values or {}).items())
+    document = found.sweep.config(trial.proposal.params).document
+    return f"# Trial {trial.proposal.number} of the sweep {found.sweep.name}: {values}\n{dump_document(document)}"

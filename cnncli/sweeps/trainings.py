@@ -1,0 +1,113 @@
+"""The processes that train the trials of a sweep: they end with it, however it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import FileIO
+
+from cnncli.files import durable
+from cnncli.files.read import open_file
+from cnncli.sweeps.directory import Part, TrialDirectory
+from cnncli.workers.parent import LAUNCHER_VARIABLE
+from cnncli.workers.processes import gpu_of
+
+LAST_BYTES = 2000
+"""Bytes of a log's end that are shown with an error."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What trains.
+
+    Attributes:
+        command: What is started, with the arguments of `cnn train` and `cnn resume`.
+        processes: Most trainings at once.
+        device: Where they train.
+    """
+
+    command: Sequence[str] = (sys.executable, "-m", "cnncli")
+    processes: int = 1
+    device: str = "auto"
+
+    def arguments(self, directory: TrialDirectory, part: Part) -> list[str]:
+        """Return the command that begins one training of a trial, or goes on with it."""
+        run = directory.run_of(part)
+        common = ["--runs-dir", str(directory.path.parent), "--device", self.device]
+        if run is not None:
+            return [*self.command, "resume", str(run.path), *common]
+        sets = [argument for text in part.overrides() for argument in ("--set", text)]
+        return [*self.command, "train", str(directory.config_file), "--name", directory.path.name, *common, *sets]
+
+
+@dataclass
+class Training:
+    """One training of a trial that runs now.
+
+    Attributes:
+        directory: The trial's folder.
+        lock: Holds the trial.
+        slot: Which of the processes at once it is, from 0.
+        process: The process.
+    """
+
+    directory: TrialDirectory
+    lock: FileIO
+    slot: int
+    process: subprocess.Popen[bytes]
+
+    def last_words(self) -> str:
+        """Return the end of the trial's log."""
+        try:
+            with open_file(self.directory.log_file, follow=False) as file:
+                size = os.fstat(file.fileno()).st_size
+                file.seek(max(0, size - LAST_BYTES))
+                lines = file.read(LAST_BYTES).decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(lines[-6:])
+
+
+class Launcher:
+    """Starts trainings.
+
+    Args:
+        program: What trains.
+        pipe: An open end of a pipe: the trainings end when its other end is closed.
+    """
+
+    def __init__(self, program: Program, pipe: int) -> None:
+        self._program, self._pipe = program, pipe
+
+    def start(self, directory: TrialDirectory, part: Part, lock: FileIO, slot: int) -> Training:
+        """Start a training in the background; what it prints goes to the trial's log.
+
+        Raises:
+            OSError: If the system refuses.
+        """
+        environment = {**os.environ, LAUNCHER_VARIABLE: str(self._pipe)}
+        with durable.reopen(directory.log_file) as log:
+            process = subprocess.Popen(  # noqa: S603 - ourselves
+                self._program.arguments(directory, part),
+                env={**environment, **gpu_of(slot, self._program.processes, environment)},
+                pass_fds=[self._pipe],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        return Training(directory, lock, slot, process)
+
+
+@contextmanager
+def launching(program: Program) -> Iterator[Launcher]:
+    """Yield what starts trainings; those that still run when this process is gone end."""
+    read, write = os.pipe()
+    try:
+        yield Launcher(program, read)
+    finally:
+        os.close(read)
+        os.close(write)
