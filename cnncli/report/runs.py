@@ -37,7 +37,7 @@ def runs_table(rows: Sequence[Row]) -> Grid:
             *([f"{row.fold}/{row.folds}" if row.fold else NOTHING] if folds else ()),
             row.status,
             str(row.epochs),
-            _cell(row.best) if one_metric else f"{row.metric} {_cell(row.best)}",
+            value_cell(row.best) if one_metric else f"{row.metric} {value_cell(row.best)}",
             NOTHING if row.total_params is None else full(row.total_params),
             f"{row.seconds:,.0f}",
         )
@@ -50,7 +50,7 @@ def comparison_lines(comparison: Comparison, width: int) -> Iterator[Grid | str]
     """Yield what `cnn compare` shows: tables and lines of text, in order."""
     names = [chr(ord("A") + i) if len(comparison.runs) <= 26 else str(i + 1) for i in range(len(comparison.runs))]
     yield "\n".join(f"{name}  {run}" for name, run in zip(names, comparison.runs, strict=True)) + "\n"
-    for title, rows, text in (("config", comparison.config, _setting), ("result", comparison.metrics, _cell)):
+    for title, rows, text in (("config", comparison.config, _setting), ("result", comparison.metrics, value_cell)):
         cells = {key: tuple(map(text, values)) for key, values in rows.items()}
         for grid in _blocks(title, cells, names, width):
             yield grid
@@ -92,7 +92,7 @@ def _group(group: Group, labels: dict[str, str]) -> Grid:
     """Return the table of one experiment's repetitions."""
     title = f"mean over seeds ({', '.join(labels[run] for run in group.runs)})"
     columns = (Column(title, left=True), Column("mean"), Column("± sd"), Column("n"))
-    return Grid(columns, [(key, _cell(m), _cell(sd), str(n)) for key, (m, sd, n) in group.metrics.items()])
+    return Grid(columns, [(key, value_cell(m), value_cell(sd), str(n)) for key, (m, sd, n) in group.metrics.items()])
 
 
 def _tests(comparison: Comparison, labels: dict[str, str]) -> Iterator[Grid | str]:
@@ -117,7 +117,7 @@ def _setting(value: Any) -> str:
     return str(value)
 
 
-def _cell(value: float | None) -> str:
+def value_cell(value: float | None) -> str:
     """Return a result in four digits."""
     if value is None:
         return NOTHING

@@ -252,6 +252,11 @@ def _flat_config(run: Run) -> dict[str, Any]:
     return dict(_flat(plain(parse(text, str(run.config_file))), ""))
 
 
+def differing_values(documents: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """Return the keys by their paths in which the documents of some configs differ, with the value of each."""
+    return _differing([dict(_flat(document, "")) for document in documents])
+
+
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
