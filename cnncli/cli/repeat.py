@@ -99,11 +99,16 @@ class _Series:
         self._job, self._group, self._configs, self._stop = job, group, configs, stop
 
     def require_own_runs(self) -> None:
-        """Refuse a group with runs of another config, or with one that another process trains."""
+        """Refuse a group with other runs than these, of another config, or with one that another process trains."""
         from cnncli.runs.group import require_same_config
 
         for member, run in self._group.runs().items():
-            config = self._configs.get(member) or self._job.config(member)
+            config = self._configs.get(member)
+            if config is None:
+                raise RunError(
+                    f"the group {self._group.id} has a run of {member}, which this command leaves out: {run.path}",
+                    "Give --seeds and --folds as before, or more of them, or leave --group out to begin a new group.",
+                )
             require_same_config(self._group, run, config)
             if run.locked:
                 raise RunError(f"{run.path} is in use by another process", "Wait for it to end, or stop it.")
