@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
@@ -97,7 +98,7 @@ def evaluate(run: Run, split: str) -> None:
 
 def new_run(config_name: str, options: list[str]) -> Run:
     """Make the run of a config."""
-    sets = [value for option, value in zip(options, options[1:], strict=False) if option == "--set"]
+    sets = [value for option, value in pairwise(options) if option == "--set"]
     config = load(config_name, sets)
     member = Member.of(config)
     folds = {} if member.fold is None else {"fold": member.fold, "folds": member.folds}

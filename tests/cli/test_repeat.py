@@ -337,3 +337,29 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_an_evaluation_ends_with_its_parent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It watches the process that started it, as training does, before anything else."""
+    from cnncli.cli.eval import eval_cli
+    from cnncli.errors import RunError
+    from cnncli.workers import parent
+
+    watched: list[bool] = []
+    monkeypatch.setattr(parent, "watch", lambda: watched.append(True))
+    with pytest.raises(RunError, match="no runs in"):
+        eval_cli("net", runs_dir=folder)
+    assert watched == [True]
+
+
+@pytest.mark.parametrize("is_launched", [True, False])
+def test_a_child_does_not_repeat_the_warnings(monkeypatch: pytest.MonkeyPatch, is_launched: bool) -> None:
+    """Its parent has shown them for all; and it starts the workers that the parent was told."""
+    from cnncli.cli.workers import Crew
+    from cnncli.workers import parent
+
+    monkeypatch.setattr(parent, "watch", lambda: is_launched)
+    crew = Crew.of(4, 2, None, None, True)
+    assert crew.is_launched == is_launched
+    assert crew.options == ["--workers", "4", "--restarts", "2", "--inexact"]
+    assert Crew.of(None, 0, None, None, False).options == []

@@ -19,7 +19,12 @@ def test_the_interval_is_scipys(number: int) -> None:
     values = np.random.default_rng(number).normal(0.9, 0.02, number)
     for seed, tolerance in ((0, 1e-12), (7, 0.05 * float(values.std()))):
         expected = stats.bootstrap(
-            (values,), np.mean, n_resamples=10_000, method="percentile", vectorized=True, rng=np.random.default_rng(seed)
+            (values,),
+            np.mean,
+            n_resamples=10_000,
+            method="percentile",
+            vectorized=True,
+            rng=np.random.default_rng(seed),
         ).confidence_interval
         assert bootstrap_interval(values.tolist()) == pytest.approx(tuple(expected), abs=tolerance)
 
