@@ -73,7 +73,7 @@ def hang(run: Run) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     Path("hanging.txt").write_text(str(os.getpid()), encoding="utf-8")
-    for _ in range(600):
+    for _ in range(3000):
         time.sleep(0.1)
         if heard:
             time.sleep(0.5)  # A second one would come now.
