@@ -63,7 +63,9 @@ def eval_cli(
     from cnncli.runs.find import find
     from cnncli.serving.kinds import kind_of
     from cnncli.tasks.task import get_task
+    from cnncli.workers import parent
 
+    parent.watch()
     moved = moved_path(None, sets)
     if data is not None and moved is not None:
         raise typer.BadParameter("use either --data or --set data.path")

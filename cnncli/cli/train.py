@@ -10,6 +10,8 @@ import typer
 
 from cnncli.cli.console import loading_tensorflow, print_json, print_line, print_note
 from cnncli.cli.options import ConfigArgument, Device, DeviceName, Fold, Json, RunsDir, Sets
+from cnncli.cli.repeat import Job, repeat
+from cnncli.cli.repetition import Folds, GroupId, Repetition, Seeds
 from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
 from cnncli.cli.workers import ClusterText, Crew, Inexact, NumWorkers, Rank, Restarts, end_of_work
 
@@ -22,6 +24,9 @@ def train_cli(
     sets: Sets = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; the config's by default.")] = None,
     fold: Fold = None,
+    seeds: Seeds = None,
+    folds: Folds = None,
+    group: GroupId = None,
     runs_dir: RunsDir = Path("runs"),
     device: Device = DeviceName.auto,
     as_json: Json = False,
@@ -39,10 +44,17 @@ def train_cli(
 ) -> None:
     """Train the network of a config; the last line on stdout is the run's directory.
 
+    With --seeds or --folds: trains several runs one after the other, and prints a table of them with their mean.
+
     Example: cnn train digits_lenet --set train.epochs=5
+    Example: cnn train digits_lenet --seeds 5
     """
     from cnncli.config.load import load
 
+    refused = {"--dry-run": dry_run, "--overfit-batch": overfit_batch, "--cluster": cluster is not None}
+    if folds is not None:
+        refused["--fold"] = fold is not None
+    repetition = Repetition.of(seeds, folds, group, refused)
     crew = Crew.of(num_workers, restarts, cluster, rank, inexact)
     if crew.is_requeued:
         _go_on(crew, runs_dir, device, as_json)
@@ -50,6 +62,10 @@ def train_cli(
     overrides += [] if fold is None else [f"data.fold={fold}"]
     loaded = load(config, overrides)
     crew.require_shards(loaded.train.shards)
+    if repetition.is_asked:
+        options = ["--runs-dir", str(runs_dir), "--device", device.value, *crew.options]
+        repeat(Job(config, overrides, repetition, runs_dir, options, as_json), loaded)
+        return
     if not crew.is_launched:
         show_warnings(loaded, quiet=not crew.is_chief)
     if (dry_run or overfit_batch) and not crew.is_alone:

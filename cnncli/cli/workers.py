@@ -82,7 +82,7 @@ class Crew:
         if cluster is None:
             if rank is not None:
                 raise typer.BadParameter("--rank needs --cluster: the addresses of all workers")
-            return cls(num_workers, restarts, None, inexact)
+            return cls(num_workers, restarts, None, inexact, is_launched=is_launched)
         if num_workers is not None:
             raise typer.BadParameter("use either --workers or --cluster")
         from cnncli.workers.cluster import parse
@@ -105,6 +105,13 @@ class Crew:
     def is_alone(self) -> bool:
         """Whether nothing was said of other workers."""
         return self.num_workers is None and self.cluster is None
+
+    @property
+    def options(self) -> list[str]:
+        """The options that start the same workers of this machine for another command."""
+        workers = [] if self.num_workers is None else ["--workers", str(self.num_workers)]
+        restarts = ["--restarts", str(self.restarts)] if self.restarts else []
+        return [*workers, *restarts, *(["--inexact"] if self.inexact else [])]
 
     def strategy(self, threads: int | None = None) -> Strategy | None:
         """Join the other workers; None where there are none.

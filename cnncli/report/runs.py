@@ -66,7 +66,7 @@ def _fields(rows: Sequence[Row], with_tags: bool) -> tuple[_Field, ...]:
         _Field(
             Column(best),
             (*found, *(f"best_validation_{metric}" for metric in found)),
-            lambda row: _cell(row.best) if one_metric else f"{row.metric} {_cell(row.best)}",
+            lambda row: value_cell(row.best) if one_metric else f"{row.metric} {value_cell(row.best)}",
         ),
         _Field(
             Column("parameters", rank=3),
@@ -83,7 +83,7 @@ def _fields(rows: Sequence[Row], with_tags: bool) -> tuple[_Field, ...]:
 def _value_field(key: str, title: str, rows: Sequence[Row]) -> _Field:
     """Return the column of a key that has none by itself: of texts with them at the left, of numbers at the right."""
     is_text = any(isinstance(row.values.get(key), str) for row in rows)
-    show = _cell if key.startswith("test_") else _setting
+    show = value_cell if key.startswith("test_") else _setting
     return _Field(Column(title, left=is_text, cut=is_text), (key,), lambda row: show(row.values.get(key)))
 
 
@@ -101,7 +101,7 @@ def comparison_lines(comparison: Comparison, width: int) -> Iterator[Grid | str]
     yield from effect_paragraphs(comparison.effects, width)
     names = [chr(ord("A") + i) if len(comparison.runs) <= 26 else str(i + 1) for i in range(len(comparison.runs))]
     yield "\n".join(f"{name}  {run}" for name, run in zip(names, comparison.runs, strict=True)) + "\n"
-    for title, rows, text in (("config", comparison.config, _setting), ("result", comparison.metrics, _cell)):
+    for title, rows, text in (("config", comparison.config, _setting), ("result", comparison.metrics, value_cell)):
         cells = {key: tuple(map(text, values)) for key, values in rows.items()}
         for grid in _blocks(title, cells, names, width):
             yield grid
@@ -143,7 +143,7 @@ def _group(group: Group, labels: dict[str, str]) -> Grid:
     """Return the table of one experiment's repetitions."""
     title = f"mean over {group.over} ({', '.join(labels[run] for run in group.runs)})"
     columns = (Column(title, left=True), Column("mean"), Column("± sd"), Column("n"))
-    return Grid(columns, [(key, _cell(m), _cell(sd), str(n)) for key, (m, sd, n) in group.metrics.items()])
+    return Grid(columns, [(key, value_cell(m), value_cell(sd), str(n)) for key, (m, sd, n) in group.metrics.items()])
 
 
 def _tests(comparison: Comparison, labels: dict[str, str]) -> Iterator[Grid | str]:
@@ -168,7 +168,7 @@ def _setting(value: Any) -> str:
     return str(value)
 
 
-def _cell(value: float | None) -> str:
+def value_cell(value: float | None) -> str:
     """Return a result in four digits."""
     if value is None:
         return NOTHING

@@ -19,7 +19,7 @@ from cnncli.runs.evaluations import (
     measured_checkpoints,
     metrics_on_test,
 )
-from cnncli.runs.flat_config import flat_config
+from cnncli.runs.flat_config import differing, flat_config
 from cnncli.runs.groups import ASIDE, Group, experiments
 from cnncli.runs.metrics import best, primary
 from cnncli.runs.repetitions import Experiment, Repetition
@@ -163,7 +163,7 @@ def compare(runs: Sequence[Run], test_of: Callable[[str], PairedTest], checkpoin
     configs, metrics, kept = ([getattr(found, name) for found in read] for name in ("config", "metrics", "evaluation"))
     return Comparison(
         labels,
-        _differing(configs),
+        differing(configs),
         {key: tuple(run.get(key) for run in metrics) for key in _keys(metrics)},
         tuple(_groups(labels, read, members)),
         tuple(_pairs(labels, read)),
@@ -240,12 +240,6 @@ def _keys(tables: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(key for table in tables for key in table))
 
 
-def _differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
-    """Return the keys whose values are not the same in all."""
-    rows = {key: tuple(config.get(key) for config in configs) for key in _keys(configs)}
-    return {key: values for key, values in rows.items() if any(value != values[0] for value in values)}
-
-
 def _metrics(run: Run, evaluation: KeptEvaluation | None) -> dict[str, float | int | None]:
     """Return what a run came to, as far as its files say."""
     lines, record = run.metrics(), run.record
@@ -315,7 +309,7 @@ def _names(read: Sequence[_Read], members: Sequence[Sequence[int]]) -> list[str]
     told = []
     for name, indices, config in zip(names, members, configs, strict=True):
         same = [other for other, twin in zip(configs, names, strict=True) if twin == name]
-        keys = [key for key in _differing(same) if key not in ASIDE]
+        keys = [key for key in differing(same) if key not in ASIDE]
         settings = [f"{key}={json.dumps(config.get(key), ensure_ascii=False)}" for key in keys[:MOST_SETTINGS]]
         settings += [read[indices[0]].run.id] * (len(keys) > MOST_SETTINGS)
         told.append(f"{name} ({', '.join(settings)})" if settings else name)

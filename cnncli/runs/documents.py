@@ -40,6 +40,7 @@ RUN: Form = record(
         "config_directory": optional(text()),
         "host": optional(text()),
         "slurm_step": text(),
+        "group": text(),
         "platform": optional(text()),
         "versions": mapped(optional(text())),
         "git_commit": optional(text()),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cnncli.datasets.splits import Splits
     from cnncli.datasets.targets import Targets
     from cnncli.runs.compare import PairedResult
+    from cnncli.runs.evaluations import KeptEvaluation
     from cnncli.tasks.ood import OodDetector
     from cnncli.tasks.outputs import NamedOutputs
     from cnncli.tasks.parity import ParityRules
@@ -188,6 +189,17 @@ class Task(ABC):
 
         Raises:
             RunError: If the file is there but cannot be read.
+        """
+        return None
+
+    def out_of_fold(self, folds: Sequence[KeptEvaluation]) -> dict[str, Any] | None:  # noqa: ARG002
+        """Return one evaluation over the examples of all folds, of the form of `pages`.
+
+        Args:
+            folds: The evaluation of each fold by a run that had not seen it.
+
+        Returns:
+            The document; None where a run does not keep what the task's evaluation needs.
         """
         return None
 

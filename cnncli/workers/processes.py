@@ -163,7 +163,7 @@ def running(command: Sequence[str], number: int, logs: Logs, attempt: int) -> It
         OSError: If the system refuses to start one, or the disk a log.
     """
     addresses = ",".join(free_addresses(number))
-    with _pipe() as (launcher, _), _pipe() as (run, told):
+    with pipe() as (launcher, _), pipe() as (run, told):
         os.set_blocking(run.fileno(), False)
         workers = WorkerProcesses(logs, run)
         environment = {
@@ -211,7 +211,7 @@ def free_addresses(number: int) -> list[str]:
 
 
 @contextmanager
-def _pipe() -> Iterator[tuple[FileIO, FileIO]]:
+def pipe() -> Iterator[tuple[FileIO, FileIO]]:
     """Yield the ends of a pipe, to read and to write; no process inherits them but by `pass_fds`."""
     read, write = os.pipe()
     with FileIO(read, "rb") as source, FileIO(write, "wb") as target:

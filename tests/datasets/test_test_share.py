@@ -193,3 +193,29 @@ def test_what_cannot_be_divided_is_said(make_config, make_folder):
     for keys in ({"fold": 1}, {"folds": 2, "fold": 3}, {"group": "(a)(b)"}, {"group": "("}, {"group": "who"}):
         with pytest.raises(ValidationError):
             Data(source="folder", path=root, image_size=(8, 8), **keys)
+
+
+def test_no_group_is_in_two_folds(make_config, tmp_path):
+    """Every example is held out once, with the other files of its person and with its near-duplicates."""
+    generator = np.random.default_rng(0)
+    for person in range(14):
+        for number in range(5):
+            small = generator.integers(0, 200, (6, 6, 3), np.uint8)
+            image = np.asarray(Image.fromarray(small).resize((48, 48), Image.Resampling.BICUBIC))
+            folder = tmp_path / "faces" / "ab"[number % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(folder / f"p{person:02}-{number}.png")
+            if number == 0:  # A near-duplicate that the next person has, too, ties both together.
+                Image.fromarray((image + 3).clip(0, 255).astype(np.uint8)).save(
+                    folder / f"p{(person | 1):02}-copy{person}.png"
+                )
+    held = []
+    for fold in (1, 2, 3):
+        keys = {"folds": 3, "fold": fold, "group": r"^(p\d+)-"}
+        splits = datasets.load(make_config(source="folder", path=str(tmp_path / "faces"), channels=3, **keys))
+        assert not set(splits.train.ids) & set(splits.validation.ids)
+        held.append(set(splits.validation.ids))
+    assert all(held)
+    assert sum(map(len, held)) == len(set.union(*held)) == 14 * 6
+    pairs = [{int(name.rpartition("/")[2][1:3]) // 2 for name in names} for names in held]
+    assert sum(map(len, pairs)) == len(set.union(*pairs)) == 7

@@ -33,6 +33,7 @@ from cnncli.resources import warned_of_processor_limit
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import Listener, Silence, told_if_slow
 from cnncli.runs.find import find, find_checkpoint
+from cnncli.runs.group import group_in
 from cnncli.runs.run import Run
 from cnncli.workers import parent
 from cnncli.workers.slurm import step_name
@@ -201,6 +202,7 @@ def _begun(config: Config, settings: Mapping[str, Any]) -> dict[str, Any]:
         "metrics": config.task_spec.metrics_json(),
         "config_directory": str(folders[0]) if folders else None,
         **_slurm_step(),
+        **_group(),
         **({} if config.data.fold is None else {"fold": config.data.fold, "folds": config.data.folds}),
         **settings,
     }
@@ -211,6 +213,12 @@ def _slurm_step() -> dict[str, str]:
     with suppress(CnnError):
         return {"slurm_step": step_name(os.environ)}
     return {}
+
+
+def _group() -> dict[str, str]:
+    """Return the group that the run belongs to, if `cnn train --seeds` or `--folds` has started this process."""
+    group = group_in(os.environ)
+    return {} if group is None else {"group": group}
 
 
 def _reading(config: Config) -> str:

@@ -11,6 +11,7 @@ from cnncli.tasks.classification.pages import ClassificationPages
 from cnncli.tasks.task import Evaluator, Result, Task
 
 if TYPE_CHECKING:
+    from cnncli.runs.evaluations import KeptEvaluation
     from cnncli.tasks.classification.evaluation import Evaluation
     from cnncli.tasks.classification.mcnemar import McNemar, Outcomes
     from cnncli.tasks.classification.ood import EnergyDetector
@@ -98,6 +99,12 @@ class ClassificationTask(Task):
         from cnncli.tasks.classification.mcnemar import read_outcomes
 
         return read_outcomes(path)
+
+    def out_of_fold(self, folds: Sequence[KeptEvaluation]) -> dict[str, Any]:
+        """Return one evaluation over the examples of all folds, each by its run's best checkpoint."""
+        from cnncli.tasks.classification.out_of_fold import joined_evaluation
+
+        return {**joined_evaluation(folds).to_json(), "checkpoint": "best"}
 
     def compare(self, first: Outcomes, second: Outcomes) -> McNemar | None:
         """Return McNemar's test."""
