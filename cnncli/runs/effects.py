@@ -103,8 +103,8 @@ def _single_notes(experiments: Sequence[Experiment]) -> Iterator[str]:
     names = [each.name for each in experiments if len(each.repetitions) == 1]
     if names:
         yield (
-            f"Only 1 run, too few for a test over runs: {', '.join(names)}. Train with other seeds (--set seed=1) or "
-            "folds (--fold 2)."
+            f"Only 1 run, too few for a test over runs: {', '.join(names)}. Train with several seeds (--seeds 5) "
+            "or folds (--folds 5)."
         )
 
 
@@ -158,12 +158,10 @@ def _split_notes(first: Experiment, second: Experiment, split: str) -> Iterator[
 
 
 def _test_notes(effect: Effect) -> Iterator[str]:
-    """Yield why an effect has no p-value, or no interval."""
+    """Yield why an effect has no p-value."""
     names = f"{effect.first} and {effect.second}"
     if effect.found.p_value is None:
         yield f"{names}: the scores do not vary, so that nothing can be tested."
-    elif effect.found.interval is None:
-        yield f"{names}: the divisions contradict each other; no one difference fits all, so there is no interval."
 
 
 def _scope_notes(first: Experiment, second: Experiment, split: str, tested: _Tested) -> Iterator[str]:

@@ -24,7 +24,7 @@ class Difference:
     Attributes:
         test: What the test is called.
         value: The difference, in the unit of the scores.
-        interval: The differences that the test would not reject at 5 %; None where there are none, or no test.
+        interval: The differences that the test would not reject at 5 %; None where nothing can be tested.
         p_value: Two-sided; None where the scores do not vary, so that nothing can be tested.
     """
 
