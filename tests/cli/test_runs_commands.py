@@ -19,9 +19,6 @@ from typing import Any
 
 import pytest
 
-from cnncli.cli.app import app
-from cnncli.cli.console import err, out, print_error
-from cnncli.errors import CnnError
 from cnncli.runs.run import Run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -50,29 +47,10 @@ Cnn = Callable[..., Done]
 
 
 @pytest.fixture
-def cnn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cnn:
-    """Return a function that runs a command in 80 columns without colours and checks its exit code."""
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "80")
+def cnn(monkeypatch: pytest.MonkeyPatch, invoke: Callable[..., tuple[str, str]]) -> Cnn:
+    """Return a function that runs a command in the project's folder and checks its exit code."""
     monkeypatch.chdir(ROOT)
-
-    def run(*arguments: str, expect: int = 0) -> Done:
-        out.cache_clear()
-        err.cache_clear()
-        capsys.readouterr()
-        code = 0
-        try:
-            app(list(arguments), prog_name="cnn")
-        except CnnError as error:
-            print_error(error)
-            code = error.exit_code
-        except SystemExit as end:
-            code = int(end.code or 0)
-        done = Done(*capsys.readouterr())
-        assert code == expect, done.stderr
-        return done
-
-    return run
+    return lambda *arguments, expect=0: Done(*invoke(*arguments, expect=expect))
 
 
 def make(runs_dir: Path, name: str, seed: int = 0) -> Run:

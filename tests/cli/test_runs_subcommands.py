@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import pytest
 from typer.testing import CliRunner
 
 from cnncli.cli.app import ALL, SUBCOMMANDS, app
-from cnncli.cli.console import err, out, print_error
 from cnncli.errors import CnnError
 from cnncli.runs.run import Run
 
@@ -30,28 +30,15 @@ class Cnn:
 
     Args:
         runs_dir: The folder.
-        capsys: Has what is printed.
+        invoke: Runs a command.
     """
 
-    def __init__(self, runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.runs_dir, self._capsys = runs_dir, capsys
+    def __init__(self, runs_dir: Path, invoke: Callable[..., tuple[str, str]]) -> None:
+        self.runs_dir, self._invoke = runs_dir, invoke
 
     def __call__(self, *arguments: str, expect: int = 0) -> tuple[str, str]:
         """Return what a command prints on stdout and stderr; it ends with that exit code."""
-        out.cache_clear()
-        err.cache_clear()
-        self._capsys.readouterr()
-        code = 0
-        try:
-            app(list(arguments), prog_name="cnn")
-        except CnnError as error:
-            print_error(error)
-            code = error.exit_code
-        except SystemExit as end:
-            code = int(end.code or 0)
-        captured = self._capsys.readouterr()
-        assert code == expect, captured.err
-        return captured.out, captured.err
+        return self._invoke(*arguments, expect=expect)
 
     def json(self, *arguments: str) -> Any:
         """Return the document that a command prints."""
@@ -67,12 +54,11 @@ class Cnn:
 
 
 @pytest.fixture
-def cnn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cnn:
+def cnn(monkeypatch: pytest.MonkeyPatch, invoke: Callable[..., tuple[str, str]], tmp_path: Path) -> Cnn:
     """Return what runs commands."""
-    for name, value in (("NO_COLOR", "1"), ("COLUMNS", "80"), ("CNN_RUNS_DIR", str(tmp_path / "runs"))):
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CNN_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    return Cnn(tmp_path / "runs", capsys)
+    return Cnn(tmp_path / "runs", invoke)
 
 
 @pytest.fixture
