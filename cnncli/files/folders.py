@@ -109,15 +109,27 @@ def put(source: Path, target: Path) -> None:
     durable.fsync_directory(target.parent)
 
 
-def _put_folder(source: Path, target: Path) -> None:
-    """Rename a folder; a former one of that name is found in its place, or beside it, afterwards."""
+def take_name(source: Path, target: Path) -> bool:
+    """Rename a folder unless another one has the name; return whether it was free.
+
+    Raises:
+        OSError: If the disk refuses.
+    """
     try:
         durable.rename(source, target)  # Never replaces a folder that has something in it.
     except OSError:
         if not target.is_dir():
             raise
-        try:
-            durable.exchange(source, target)
-        except OSError:
-            durable.rename(target, source.with_name(f"{FORMER}{target.name}"))
-            durable.rename(source, target)
+        return False
+    return True
+
+
+def _put_folder(source: Path, target: Path) -> None:
+    """Rename a folder; a former one of that name is found in its place, or beside it, afterwards."""
+    if take_name(source, target):
+        return
+    try:
+        durable.exchange(source, target)
+    except OSError:
+        durable.rename(target, source.with_name(f"{FORMER}{target.name}"))
+        durable.rename(source, target)

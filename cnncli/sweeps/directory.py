@@ -298,20 +298,11 @@ class SweepDirectory:
                 if config is not None:
                     durable.write_file(made / "config.yaml", [dump(config).encode()])
                 durable.fsync_directory(made)
-                _take_name(made, directory.path)
+                folders.take_name(made, directory.path)
+                durable.fsync_directory(self.path)
         except OSError as error:
             raise WriteError(f"{directory.path} cannot be written: {reason(error)}") from error
         return directory
-
-
-def _take_name(made: Path, target: Path) -> None:
-    """Rename a new folder, unless the name is taken."""
-    try:
-        durable.rename(made, target)  # Never replaces a folder that has something in it.
-    except OSError:
-        if not target.is_dir():
-            raise
-    durable.fsync_directory(target.parent)
 
 
 def _continued(wanted: Sweep, file: Path) -> Sweep:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from io import FileIO
 
 from cnncli.files import durable
 from cnncli.files.read import open_file
+from cnncli.runs.process import PROGRAM
 from cnncli.sweeps.directory import Part, TrialDirectory
 from cnncli.workers.parent import LAUNCHER_VARIABLE
-from cnncli.workers.processes import gpu_of
+from cnncli.workers.processes import gpu_of, pipe
 
 LAST_BYTES = 2000
 """Bytes of a log's end that are shown with an error."""
@@ -30,7 +30,7 @@ class Program:
         device: Where they train.
     """
 
-    command: Sequence[str] = (sys.executable, "-m", "cnncli")
+    command: Sequence[str] = PROGRAM
     processes: int = 1
     device: str = "auto"
 
@@ -105,9 +105,5 @@ class Launcher:
 @contextmanager
 def launching(program: Program) -> Iterator[Launcher]:
     """Yield what starts trainings; those that still run when this process is gone end."""
-    read, write = os.pipe()
-    try:
-        yield Launcher(program, read)
-    finally:
-        os.close(read)
-        os.close(write)
+    with pipe() as (launcher, _):
+        yield Launcher(program, launcher.fileno())

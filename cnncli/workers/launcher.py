@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from cnncli.errors import CnnError
 from cnncli.interrupts import show_cursor
+from cnncli.runs.process import PROGRAM
 from cnncli.runs.run import Run
 from cnncli.workers.logs import Logs, kept
 from cnncli.workers.processes import CHIEF, STOPPED, End, running
@@ -67,7 +67,7 @@ class Command:
     tell: Callable[[str], None]
     run: Path | None = None
     restarts: int = 0
-    program: Sequence[str] = (sys.executable, "-m", "cnncli")
+    program: Sequence[str] = PROGRAM
 
 
 def launch(command: Command) -> int:
