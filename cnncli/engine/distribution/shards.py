@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from cnncli.engine.fast_ops import batch_normalization
+from cnncli.engine.fast_ops.row_folding import FoldedWeights
 from cnncli.engine.input_pipeline.share import Share
 from cnncli.engine.network.random_layers import ShardSeeds
 
@@ -57,12 +58,14 @@ class Learner(NamedTuple):
     Attributes:
         prepare: Makes a batch of images, targets and a seed, int32 (2,).
         forward: The network.
+        folded: What `forward` takes as `known`: it is the same for all shards of a step.
         losses: The loss of each example.
         sums: What the objective counts in a batch, by name.
     """
 
     prepare: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Batch]
     forward: Callable[..., Any]
+    folded: Callable[[], list[FoldedWeights]]
     losses: Callable[[tf.Tensor, Any], tf.Tensor]
     sums: Callable[[Batch, Any], dict[str, tf.Tensor]]
 
@@ -131,8 +134,9 @@ class Shards:
             bounds = batch_size * tf.range(numbers[0], numbers[-1] + 2) // self._share.shards
             sizes = bounds[1:] - bounds[:-1]
             cut = [(*rows, None) for rows in zip(*(tf.split(rows, sizes) for rows in examples), strict=True)]
+        folded = self._learner.folded()
         return [
-            self._shard((images, targets), step, batch_size, number, empty)
+            self._shard((images, targets), step, batch_size, number, empty, folded)
             for number, (images, targets, empty) in zip(numbers, cut, strict=True)
         ]
 
@@ -146,6 +150,7 @@ class Shards:
         batch_size: tf.Tensor,
         number: tf.Tensor,
         empty: tf.Tensor | None,
+        folded: list[FoldedWeights],
     ) -> Contribution:
         """Return what a shard contributes: nothing where it is empty, though it then has a row of another one."""
         images, targets = examples
@@ -156,7 +161,8 @@ class Shards:
             self._seeds.of(step, number),
             batch_normalization.statistics_collected(collected),
         ):
-            outputs = self._learner.forward(batch.inputs, training=True)
+            known = {"known": folded} if folded else {}
+            outputs = self._learner.forward(batch.inputs, training=True, **known)
             losses = self._learner.losses(batch.targets, outputs)
             loss_sum = tf.reduce_sum(losses)
             scaled = self._updates.scale_loss(loss_sum / tf.cast(batch_size, tf.float32))

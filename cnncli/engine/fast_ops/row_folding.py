@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -48,6 +48,20 @@ class Stage(NamedTuple):
     rows: int
 
 
+class Order(NamedTuple):
+    """How a convolution's output is folded: the rows of it in their order, and the padding, "same" or "valid"."""
+
+    rows: tuple[int, ...]
+    padding: str
+
+
+class FoldedWeights(NamedTuple):
+    """A kernel and a bias as folded images need them; None for no bias."""
+
+    kernel: tf.Tensor
+    bias: tf.Tensor | None
+
+
 Forward: TypeAlias = Callable[..., tf.Tensor]
 """A function of images and `training`."""
 
@@ -58,15 +72,41 @@ def forward(model: keras.Model) -> Forward:
     if not stages:
         whole: Forward = model  # a name for the type checker, to which Keras is unknown
         return whole
-    rest = keras.Model(stages[-1].pooling.output, model.output)
+    return FoldedForward(model, stages)
 
-    def compute(images: tf.Tensor, training: bool) -> tf.Tensor:
-        images = _fold(tf.cast(images, stages[0].pooling.compute_dtype), stages[0].rows)
-        for stage in stages:
-            images = _apply(stage, images)
-        return rest(images, training=training)
 
-    return compute
+class FoldedForward:
+    """Computes a model's outputs, the first layers on folded images.
+
+    Args:
+        model: The network.
+        stages: Its first layers.
+    """
+
+    def __init__(self, model: keras.Model, stages: Sequence[Stage]) -> None:
+        self._stages = stages
+        self._rest = keras.Model(stages[-1].pooling.output, model.output)
+
+    def weights(self) -> list[FoldedWeights]:
+        """Return the weights of the folded convolutions, in their order."""
+        return [
+            _folded(_order(stage, layer), *_weights(layer)) for stage in self._stages for layer in stage.convolutions
+        ]
+
+    def __call__(self, images: tf.Tensor, training: bool, known: Sequence[FoldedWeights] = ()) -> tf.Tensor:
+        """Return the outputs of images.
+
+        Args:
+            images: (examples, height, width, channels).
+            training: Whether dropout and the like are at work.
+            known: What `weights` returned in this step, so that it is not computed again. Gradients still reach the
+                layers' own weights.
+        """
+        images = _fold(tf.cast(images, self._stages[0].pooling.compute_dtype), self._stages[0].rows)
+        given = iter(known)
+        for stage in self._stages:
+            images = _apply(stage, images, given)
+        return self._rest(images, training=training)
 
 
 def foldable(model: keras.Model) -> list[Stage]:
@@ -145,13 +185,12 @@ def _fold(images: tf.Tensor, rows: int) -> tf.Tensor:
     return tf.reshape(tf.transpose(images, (0, 1, 3, 2, 4)), (-1, height // rows, width, rows * channels))
 
 
-def _apply(stage: Stage, images: tf.Tensor) -> tf.Tensor:
+def _apply(stage: Stage, images: tf.Tensor, known: Iterator[FoldedWeights]) -> tf.Tensor:
     *before, last = stage.convolutions
     for layer in before:
-        images = layer.activation(_convolve(layer, images, range(stage.rows)))
+        images = layer.activation(_convolve(stage, layer, images, known))
+    images = _convolve(stage, last, images, known)
     down, right = stage.pooling.pool_size
-    # The rows that pooling compares come first, so that they lie beside the columns that it compares.
-    images = _convolve(last, images, [row + first for first in range(down) for row in range(0, stage.rows, down)])
     # The largest stays the largest under ReLU: it is applied to what pooling leaves, a quarter of the pixels.
     activates_after = last.activation is keras.activations.relu
     images = images if activates_after else last.activation(images)
@@ -161,19 +200,59 @@ def _apply(stage: Stage, images: tf.Tensor) -> tf.Tensor:
     return last.activation(images) if activates_after else images
 
 
-def _convolve(layer: keras.layers.Conv2D, images: tf.Tensor, order: Sequence[int]) -> tf.Tensor:
-    """Convolve folded images with a layer's kernel; `order` says how the rows of the output are folded."""
-    kernel = tf.cast(layer.kernel, images.dtype)
+def _convolve(stage: Stage, layer: keras.layers.Conv2D, images: tf.Tensor, known: Iterator[FoldedWeights]) -> tf.Tensor:
+    """Convolve folded images with a layer's weights, or with the next that are known to be these, folded."""
+    order, own, given = _order(stage, layer), _weights(layer), next(known, None)
+    kernel, bias = _folded(order, *own) if given is None else _as_folded(order, own, given)
+    images = tf.nn.conv2d(images, kernel, 1, layer.padding.upper())
+    return images if bias is None else tf.nn.bias_add(images, bias)
+
+
+def _order(stage: Stage, layer: keras.layers.Conv2D) -> Order:
+    """Return how the rows of a convolution's output are folded."""
+    if layer is not stage.convolutions[-1]:
+        return Order(tuple(range(stage.rows)), layer.padding)
+    # The rows that pooling compares come first, so that they lie beside the columns that it compares.
+    down = stage.pooling.pool_size[0]
+    rows = (row + first for first in range(down) for row in range(0, stage.rows, down))
+    return Order(tuple(rows), layer.padding)
+
+
+def _weights(layer: keras.layers.Conv2D) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Return a layer's kernel and bias in the type that it computes in; None for a bias that it has not."""
+    bias = tf.cast(layer.bias, layer.compute_dtype) if layer.use_bias else None
+    return tf.cast(layer.kernel, layer.compute_dtype), bias
+
+
+def _folded(order: Order, kernel: tf.Tensor, bias: tf.Tensor | None) -> FoldedWeights:
+    """Return a kernel and a bias as folded images need them."""
     size, columns, channels, filters = kernel.shape
-    places = _places(size, layer.padding, tuple(order))
+    places = _places(size, order.padding, order.rows)
     height, rows = places.shape[:2]
-    folded = tf.matmul(tf.constant(places.reshape(-1, size), images.dtype), tf.reshape(kernel, (size, -1)))
+    folded = tf.matmul(tf.constant(places.reshape(-1, size), kernel.dtype), tf.reshape(kernel, (size, -1)))
     folded = tf.reshape(folded, (height, rows, rows, columns, channels, filters))
     folded = tf.reshape(tf.transpose(folded, (0, 3, 1, 4, 2, 5)), (height, columns, rows * channels, rows * filters))
-    images = tf.nn.conv2d(images, folded, 1, layer.padding.upper())
-    if layer.use_bias:
-        images = tf.nn.bias_add(images, tf.tile(tf.cast(layer.bias, images.dtype), [rows]))
-    return images
+    return FoldedWeights(folded, None if bias is None else tf.tile(bias, [rows]))
+
+
+def _as_folded(order: Order, weights: tuple[tf.Tensor, tf.Tensor | None], known: FoldedWeights) -> FoldedWeights:
+    """Return what folding some weights is known to give, with the gradient of folding them."""
+    present = [tensor for tensor in weights if tensor is not None]
+
+    @tf.custom_gradient
+    def folded(*tensors: tf.Tensor) -> Any:
+        def gradients(*upstream: tf.Tensor) -> list[tf.Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(tensors)
+                # Only its gradient is ever computed.
+                again = _folded(order, tensors[0], tensors[1] if len(tensors) > 1 else None)
+            made = [tensor for tensor in again if tensor is not None]
+            return list(tape.gradient(made, tensors, list(upstream)))
+
+        return [tf.identity(tensor) for tensor in known if tensor is not None], gradients
+
+    kernel, *bias = folded(*present)
+    return FoldedWeights(kernel, bias[0] if bias else None)
 
 
 def _places(size: int, padding: str, order: tuple[int, ...]) -> np.ndarray:

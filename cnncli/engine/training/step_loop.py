@@ -92,7 +92,8 @@ class StepLoop:
             self._sums.append(self._penalty_sum)
         self._num_shards = config.train.shards
         if self._num_shards > 1:
-            learner = Learner(self._prepare, self._forward, objective.loss, self._counted)
+            folded = self._forward.weights if isinstance(self._forward, row_folding.FoldedForward) else list
+            learner = Learner(self._prepare, self._forward, folded, objective.loss, self._counted)
             if any(map(is_synchronized, model.layers)):
                 self._shards: Shards = SynchronizedShards(config, model, learner, self.updates, self._strategy)
             else:

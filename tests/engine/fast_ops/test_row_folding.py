@@ -100,6 +100,30 @@ def test_values_and_gradients_are_those_of_the_model(case: str, training: bool) 
         np.testing.assert_allclose(folded, plain, rtol=1e-4, atol=1e-5 * np.abs(plain).max())
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_weights_folded_before_change_no_bit(case: str) -> None:
+    """Logits and gradients with weights that were folded once are those with weights folded by each call."""
+    import tensorflow as tf
+
+    from cnncli.engine.fast_ops.row_folding import FoldedForward, foldable
+
+    layers, shape, _ = CASES[case]
+    model = network(*layers, shape=shape)
+    compute = FoldedForward(model, foldable(model))
+    images = tf.constant(np.random.default_rng(0).normal(size=(5, *shape)), tf.float32)
+
+    @tf.function
+    def results(folded_before: bool) -> list[Any]:
+        known = compute.weights() if folded_before else []
+        with tf.GradientTape() as tape:
+            logits = compute(images, training=True, known=known)
+            loss = tf.reduce_mean(logits**2)
+        return [logits, *tape.gradient(loss, [weight.value for weight in model.trainable_weights])]
+
+    for once, always in zip(results(True), results(False), strict=True):
+        np.testing.assert_array_equal(once, always)
+
+
 def test_bfloat16_is_as_near_to_float32_as_the_model() -> None:
     """Logits and gradients of kernels miss those in float32 by what the model's own do, or little more."""
     import keras

@@ -229,7 +229,7 @@ def contribution() -> Callable[..., Any]:
     def losses(targets: Any, logits: Any) -> Any:
         return keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
 
-    learner = Learner(prepare, model, losses, lambda batch, _: {"inputs": tf.reduce_sum(batch.inputs)})
+    learner = Learner(prepare, model, list, losses, lambda batch, _: {"inputs": tf.reduce_sum(batch.inputs)})
 
     def compute(share: Any, at_step: int = 3, number: int = 16) -> Any:
         images, labels = examples(number)
@@ -274,7 +274,7 @@ def test_the_batch_that_is_shown_is_the_one_of_the_step(number: int) -> None:
     images, labels = map(tf.constant, examples(number))
 
     def shown(share: Any, rows: slice) -> np.ndarray:
-        learner = Learner(prepare, lambda: None, lambda: None, lambda: None)
+        learner = Learner(prepare, lambda: None, list, lambda: None, lambda: None)
         shards = Shards(model, learner, updates, share, SEED)
         return np.asarray(shards.batch((images[rows], labels[rows]), tf.constant(2), number).inputs)
 
