@@ -135,6 +135,7 @@ FLOORS = """
     engine.distribution
     engine.training
     engine.bench engine.doctor engine.exchange engine.exporting engine.inspection
+    api
     cli
     __main__
 """

@@ -69,7 +69,7 @@ class Proof:
 
     def __init__(self, source: Source, number: int = NUM_EXAMPLES) -> None:
         self._source = source
-        self.split = measuring_split(source.splits)
+        self.split = measuring_split(source.examples)
         self._examples = self.split.take(spread(len(self.split), number), self.split.name)
 
     @cached_property

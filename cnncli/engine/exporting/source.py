@@ -43,17 +43,17 @@ class Source:
     Attributes:
         trained: The network with its weights, class names and preprocessing.
         description: What an artifact will say about itself.
-        splits: The run's data: what calibrates and what proves.
+        splits: The run's data: what calibrates and what proves; None where neither is asked for.
         kept: Whether these are only the few examples that the run keeps; they prove, but do not calibrate.
     """
 
     trained: Trained
     description: Description
-    splits: Splits
+    splits: Splits | None = None
     kept: bool = False
 
     @classmethod
-    def of(cls, run: Run, trained: Trained, splits: Splits, kept: bool = False) -> Source:
+    def of(cls, run: Run, trained: Trained, splits: Splits | None = None, kept: bool = False) -> Source:
         """Describe a run's network."""
         return cls(trained, _describe(run, trained), splits, kept)
 
@@ -76,6 +76,13 @@ class Source:
         """Node of each output by name, where the task computes with several; else empty: the last node is the end."""
         main, outputs = TASKS[self.config.task].main_output, self.config.outputs
         return outputs if main is None and len(outputs) > 1 else {}
+
+    @property
+    def examples(self) -> Splits:
+        """The run's data; ValueError where the source was made without them."""
+        if self.splits is None:
+            raise ValueError("this source has no examples")
+        return self.splits
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -105,7 +112,7 @@ class Source:
 
     def calibration(self) -> Pixels:
         """Return training images of the network's size, chosen by the config's seed."""
-        train = self.splits.train
+        train = self.examples.train
         order = np.random.default_rng(self.config.seed).permutation(len(train))[:CALIBRATION]
         return sized(train.take(np.sort(order), "calibration"), self.preprocessing)
 
