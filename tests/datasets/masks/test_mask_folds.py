@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 
 def test_no_group_is_in_two_folds(make_masks, load_masks):
     """Every image of a place is held out with the others of it, with its own mask."""

@@ -28,7 +28,7 @@ def folds_of(folder: Path, contents: Contents, num_classes: int, folds: int) -> 
 
     def of(rows: list[int]) -> Evaluation:
         own = Contents([contents.objects[row] for row in rows], [contents.detections[row] for row in rows])
-        return Evaluation("validation", classes, own, np.array(rows) / 10, [f"{row}.png" for row in rows])
+        return Evaluation("validation", classes, own, np.square(rows) / 10, [f"{row}.png" for row in rows])
 
     kept = []
     parts = [list(range(fold, number, folds)) for fold in range(folds)]
@@ -56,12 +56,12 @@ def test_all_folds_have_the_scores_of_pycocotools(script: Any, tmp_path: Path, s
     ]
     assert found.csv() == whole.csv()
     assert document | {"loss": None} == whole.to_json() | {"loss": None}
-    assert document["loss"] == pytest.approx(np.mean(np.arange(len(contents.objects)) / 10))
+    assert document["loss"] == pytest.approx(np.mean(np.arange(len(contents.objects)) ** 2 / 10))
     get_task("detection").pages.form({**document, "checkpoint": "best"})
 
 
 def test_folds_are_ranked_together(detected: Detected, tmp_path: Path) -> None:
-    """The AP of all detections by their scores is not the mean of the folds' APs, nor is the loss where sizes differ."""
+    """The AP of all detections by their scores is not the mean of the folds' APs, nor is the loss."""
     kept, whole = folds_of(tmp_path, detected.evaluation.contents, 4, 4)
     found = get_task("detection").out_of_fold(kept)
     assert found.scalars()["ap"] == whole.scalars()["ap"] == pytest.approx(detected.evaluation.scalars()["ap"])
