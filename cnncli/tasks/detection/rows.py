@@ -128,8 +128,8 @@ def _rows(lines: Iterator[list[str]]) -> Rows:
         for column, text in zip(words, (kind, from_csv_cell(label), outcome), strict=True):
             column.append(intern(text))
     own, boxes, known = np.array(images, np.int64), np.array(corners).reshape(-1, 4), np.array(areas)
-    if not np.isfinite(boxes).all() or not np.isfinite(scores).all() or (np.diff(own) < 0).any():
+    sizes = np.where(np.isnan(known), areas_of(boxes), known)
+    if not all(np.isfinite(column).all() for column in (boxes, scores, sizes)) or (np.diff(own) < 0).any():
         raise ValueError("a number is not finite, or the lines of an image do not stand together")
     kinds, classes, outcomes = (np.array(column, object) for column in words)
-    sizes = np.where(np.isnan(known), areas_of(boxes), known)
     return Rows(tuple(numbers), own, kinds, classes, np.array(scores), boxes, outcomes, sizes)
