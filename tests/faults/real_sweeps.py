@@ -197,7 +197,7 @@ def campaign(folder: Path, trials: int, kills: int, seed: int) -> tuple[dict[str
         differing = calm.differences(found)
         wrong += sum(differing.values()) + sum(number != 1 for number in found.begun.values())
         again = sum(found.starts.values()) - len(found.starts)
-        report[f"{processes} at once"] = {"killed": dict(hit), "resumed": again, "differing": differing}
+        report[f"{processes} at once"] = {"killed": dict(+hit), "resumed": again, "differing": differing}
         print(report[f"{processes} at once"], file=sys.stderr, flush=True)
     both = [start(file, folder / "shared", 2) for _ in range(2)]
     shared = completed(*both, runs_dir=folder / "shared")
