@@ -16,6 +16,16 @@ Sets = Annotated[
 ]
 
 
+Name = Annotated[str | None, typer.Option("--name", help="Name of the run; the config's by default.")]
+
+
+def name_overrides(name: str | None) -> list[str]:
+    """Return what --name changes in a config; a name that YAML would take for a number stays a text."""
+    from cnncli.config.dump import scalar
+
+    return [] if name is None else [f"name={scalar(name)}"]
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 

@@ -227,8 +227,7 @@ def _out_of_fold(
     from cnncli.tasks.out_of_fold import write_out_of_fold
     from cnncli.tasks.task import task_of
 
-    first = next(iter(configs.values()))
-    task = task_of(first)
+    task = task_of(next(iter(configs.values())))
     seeds = dict.fromkeys(outcome.member.seed for outcome in outcomes)
     joined: list[OutOfFold] = []
     notes: list[str] = []
@@ -239,9 +238,4 @@ def _out_of_fold(
             joined.append(write_out_of_fold(group.folder, suffix, own, task))
         except CnnError as error:
             notes.append(f"There are no out-of-fold predictions for seed {seed}: {error.message}.")
-    if any(each.evaluation is None for each in joined):
-        notes.append(
-            f"There is no evaluation over the examples of all folds: a run for {first.task} does not keep "
-            "all that it needs. The mean over folds stands for it."
-        )
     return joined, notes

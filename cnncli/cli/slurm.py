@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli.console import print_line, print_note
-from cnncli.cli.options import ConfigArgument, RunsDir, Sets
+from cnncli.cli.options import ConfigArgument, Name, RunsDir, Sets, name_overrides
 from cnncli.cli.training import show_warnings
 
 RUNS = Path("runs")
@@ -27,7 +27,7 @@ def slurm_cli(
     partition: Annotated[str | None, typer.Option(help="Slurm's partition.")] = None,
     account: Annotated[str | None, typer.Option(help="Account to charge.")] = None,
     sets: Sets = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run; the config's by default.")] = None,
+    name: Name = None,
     runs_dir: RunsDir = RUNS,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to this file; never overwritten.")
@@ -40,13 +40,13 @@ def slurm_cli(
     from cnncli.config.load import load
     from cnncli.workers.batch_script import Request, require_possible, script
 
-    overrides = [*(sets or ()), *([f"name={name}"] if name else ())]
+    overrides = [*(sets or ()), *name_overrides(name)]
     loaded = load(config, overrides)
     request = Request(workers, nodes, ntasks_per_node, cpus_per_task, gpus_per_task, time, partition, account)
     require_possible(request, loaded.train.shards)
     show_warnings(loaded)
     command = ["cnn", "train", config, *(part for text in sets or () for part in ("--set", text))]
-    command += ["--name", name] if name else []
+    command += [] if name is None else ["--name", name]
     command += [] if runs_dir == RUNS else ["--runs-dir", str(runs_dir)]
     text = script(loaded.name, [*command, "--cluster", "slurm"], request)
     if output is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnncli.cli.console import loading_tensorflow, print_json, print_line, print_note
-from cnncli.cli.options import ConfigArgument, Device, DeviceName, Fold, Json, RunsDir, Sets
+from cnncli.cli.options import ConfigArgument, Device, DeviceName, Fold, Json, Name, RunsDir, Sets, name_overrides
 from cnncli.cli.repeat import Job, repeat
 from cnncli.cli.repetition import Folds, GroupId, Repetition, Seeds
 from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def train_cli(
     config: ConfigArgument,
     sets: Sets = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run; the config's by default.")] = None,
+    name: Name = None,
     fold: Fold = None,
     seeds: Seeds = None,
     folds: Folds = None,
@@ -58,7 +58,7 @@ def train_cli(
     crew = Crew.of(num_workers, restarts, cluster, rank, inexact)
     if crew.is_requeued:
         _go_on(crew, runs_dir, device, as_json)
-    overrides = list(sets or ()) + ([f"name={name}"] if name else [])
+    overrides = [*(sets or ()), *name_overrides(name)]
     overrides += [] if fold is None else [f"data.fold={fold}"]
     loaded = load(config, overrides)
     crew.require_shards(loaded.train.shards)

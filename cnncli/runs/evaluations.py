@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from cnncli.errors import RunError, WriteError
 from cnncli.files import durable
@@ -20,6 +20,8 @@ from cnncli.runs.documents import EVALUATION, checked
 from cnncli.runs.run import Run, reason
 
 log = logging.getLogger(__name__)
+
+Rows = TypeVar("Rows")
 
 Place = Callable[[str, str | None], Path]
 """Names a file by split and checkpoint: `Run.evaluation_file`, `predictions_file` or `invariance_file`."""
@@ -38,6 +40,20 @@ class KeptEvaluation(NamedTuple):
 
     document: dict[str, Any]
     predictions_file: Path
+
+    def rows(self, read: Callable[[Path], Rows | None]) -> Rows:
+        """Return the lines for all examples.
+
+        Args:
+            read: What reads a task's file of predictions, None where there is no file.
+
+        Raises:
+            RunError: If there is none, or it cannot be read.
+        """
+        found = read(self.predictions_file)
+        if found is None:
+            raise RunError(f"{self.predictions_file} cannot be read: there is no such file", AGAIN)
+        return found
 
     def check_predictions(self) -> None:
         """Refuse predictions that were changed after they were written; those of an earlier version have no checksum.

@@ -33,14 +33,14 @@ class OutOfFold:
         seed: The seed.
         num_examples: Number of examples.
         predictions: predictions-<split>.csv of all folds, as one file.
-        evaluation: The evaluation over all examples; None where the task cannot make one of what its runs keep.
+        evaluation: The evaluation over all examples.
         metrics: The primary metric and the loss of that evaluation, and the metric's interval where it has one.
     """
 
     seed: int
     num_examples: int
     predictions: Path
-    evaluation: Path | None
+    evaluation: Path
     metrics: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class OutOfFold:
             "seed": self.seed,
             "num_examples": self.num_examples,
             "predictions": str(self.predictions),
-            "evaluation": None if self.evaluation is None else str(self.evaluation),
+            "evaluation": str(self.evaluation),
             **self.metrics,
         }
 
@@ -58,7 +58,7 @@ class OutOfFold:
         told = ", ".join(_told(name, value) for name, value in self.metrics.items())
         if told:
             yield f"Out of fold, {self.num_examples:,} examples, seed {self.seed}: {told}."
-        yield from map(str, filter(None, (self.predictions, self.evaluation)))
+        yield from (str(self.predictions), str(self.evaluation))
 
 
 def write_out_of_fold(folder: Path, suffix: str, outcomes: Sequence[Outcome], task: Task) -> OutOfFold:
@@ -77,14 +77,12 @@ def write_out_of_fold(folder: Path, suffix: str, outcomes: Sequence[Outcome], ta
     folds = [_kept(outcome) for outcome in outcomes]
     _require_partition(outcomes, folds)
     seed, number = outcomes[0].member.seed, sum(fold.document["num_examples"] for fold in folds)
-    predictions = folder / f"predictions{suffix}.csv"
-    document = task.out_of_fold(folds)
-    evaluation = None if document is None else folder / f"evaluation{suffix}.json"
+    predictions, evaluation = folder / f"predictions{suffix}.csv", folder / f"evaluation{suffix}.json"
+    runs = [str(outcome.run.path) for outcome in outcomes if outcome.run is not None]
+    document = {**task.out_of_fold(folds).to_json(), "checkpoint": "best", "seed": seed, "runs": runs}
     _write(predictions, csv_text(_lines(folds)))
-    if evaluation is not None:
-        runs = [str(outcome.run.path) for outcome in outcomes if outcome.run is not None]
-        _write(evaluation, durable.to_json(strict({**(document or {}), "seed": seed, "runs": runs})))
-    return OutOfFold(seed, number, predictions, evaluation, _chosen(document or {}, outcomes[0].metric))
+    _write(evaluation, durable.to_json(strict(document)))
+    return OutOfFold(seed, number, predictions, evaluation, _chosen(document, outcomes[0].metric))
 
 
 def _kept(outcome: Outcome) -> KeptEvaluation:
@@ -97,12 +95,15 @@ def _kept(outcome: Outcome) -> KeptEvaluation:
 
 
 def _require_partition(outcomes: Sequence[Outcome], folds: Sequence[KeptEvaluation]) -> None:
-    """Refuse folds that do not hold every example of training once: their data were not the same."""
+    """Refuse folds that do not hold every example of training once, or of other classes: their data differ."""
+    hint = "The data changed between two runs of the group."
+    if any(fold.document.get("classes") != folds[0].document.get("classes") for fold in folds):
+        raise RunError("the runs have different classes", hint)
     held: set[str] = set()
     for fold in folds:
         own = {row[0] for row in _rows(fold.predictions_file)[1:]}
         if held & own:
-            raise RunError(f"{min(held & own)} is in two folds", "The data changed between two runs of the group.")
+            raise RunError(f"{min(held & own)} is in two folds", hint)
         held |= own
     for outcome in outcomes:
         sizes = {} if outcome.run is None else outcome.run.passport()["num_examples"]
@@ -110,7 +111,7 @@ def _require_partition(outcomes: Sequence[Outcome], folds: Sequence[KeptEvaluati
         if found != expected:
             raise RunError(
                 f"the folds hold {found:,} examples, but the run of {outcome.member} divided {expected:,}",
-                "The data changed between two runs of the group.",
+                hint,
             )
 
 
@@ -136,9 +137,9 @@ def _rows(file: Path) -> list[list[str]]:
 
 
 def _chosen(document: Mapping[str, Any], metric: str | None) -> dict[str, Any]:
-    """Return the numbers of an evaluation that are told."""
+    """Return the numbers of an evaluation that are told, as far as there are any: an AP needs objects."""
     names = (metric, f"{metric}_interval", LOSS)
-    return {name: document[name] for name in names if name is not None and name in document}
+    return {name: document[name] for name in names if name is not None and document.get(name) is not None}
 
 
 def _told(name: str, value: Any) -> str:

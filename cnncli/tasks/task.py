@@ -184,22 +184,22 @@ class Task(ABC):
     def pages(self) -> Pages:
         """What `cnn eval`, `show` and `report` show for a network of this task."""
 
+    @abstractmethod
+    def out_of_fold(self, folds: Sequence[KeptEvaluation]) -> Result:
+        """Return the scores of all folds' examples together, from what each fold's run keeps of its own.
+
+        Args:
+            folds: The evaluation of each fold by a run that had not seen it; all have the same classes.
+
+        Raises:
+            RunError: If the predictions of one cannot be read.
+        """
+
     def read_rows(self, path: Path) -> Any | None:  # noqa: ARG002 - for tasks that have a test
         """Return the rows of predictions-<split>.csv for `compare`, or None where there are none.
 
         Raises:
             RunError: If the file is there but cannot be read.
-        """
-        return None
-
-    def out_of_fold(self, folds: Sequence[KeptEvaluation]) -> dict[str, Any] | None:  # noqa: ARG002
-        """Return one evaluation over the examples of all folds, of the form of `pages`.
-
-        Args:
-            folds: The evaluation of each fold by a run that had not seen it.
-
-        Returns:
-            The document; None where a run does not keep what the task's evaluation needs.
         """
         return None
 

@@ -307,6 +307,20 @@ def test_folds_are_evaluated_as_one(folder: Path) -> None:
     assert folds not in [run.path for run in all_runs(folder / "runs")]
 
 
+def test_all_runs_have_the_name_that_is_asked_for(folder: Path) -> None:
+    """Also one that YAML would take for a number; one that leads elsewhere, or none, is refused."""
+    done = cnn(folder, *TRAIN, "--seeds", "2", "--name", "1e3", "--json")
+    assert done.returncode == 0, done.stderr
+    found = list(all_runs(folder / "runs"))
+    assert {run.path.parent for run in found} == {folder / "runs" / "1e3"}
+    assert [run.config().name for run in found] == ["1e3", "1e3"]
+    for wrong in ("", "../elsewhere"):
+        done = cnn(folder, *TRAIN, "--seeds", "2", "--name", wrong)
+        assert done.returncode == 1
+        assert f'got the string "{wrong}"' in " ".join(done.stderr.split())
+    assert len(list(all_runs(folder / "runs"))) == 2
+
+
 def test_a_missing_fold_leaves_no_evaluation_of_all(folder: Path) -> None:
     """And the output says why; the runs that are done are in the table."""
     (folder / "behaviour.json").write_text('{"seed 3, fold 2 of 2": "fail"}', encoding="utf-8")

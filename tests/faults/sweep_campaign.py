@@ -1,9 +1,10 @@
 """A sweep that is killed again and again comes to the same table, trial by trial, as one that nobody disturbs.
 
-python tests/faults/sweep_campaign.py [--kills 100] [--trials 400]
+python tests/faults/sweep_campaign.py [--kills 100] [--trials 400] [--real]
 
 SIGKILL hits the sweep, one of its trainings, or the sweep beside another that works on the same directory, at random
-moments. The trainings are those of tests/sweeps/fake_trainer.py.
+moments. The trainings are those of tests/sweeps/fake_trainer.py; with `--real`, they are those of `cnn sweep` itself,
+and their weights are compared as well: see real_sweeps.py.
 """
 
 from __future__ import annotations
@@ -80,12 +81,12 @@ def start(file: Path, runs_dir: Path, processes: int, slow: float = 0.0) -> subp
     )
 
 
-def table(runs_dir: Path) -> list[dict[str, Any]]:
+def table(runs_dir: Path, name: str = "search") -> list[dict[str, Any]]:
     """Return what a sweep has found, but where the runs lie."""
     from cnncli.sweeps.directory import SweepDirectory
     from cnncli.sweeps.results import results
 
-    found = results(SweepDirectory.find("search", runs_dir))
+    found = results(SweepDirectory.find(name, runs_dir))
     rows = [trial.to_json() for trial in found.trials]
     return [{**row, "runs": len(row["runs"])} for row in rows]
 
@@ -98,11 +99,11 @@ def undisturbed(file: Path, runs_dir: Path, processes: int) -> list[dict[str, An
     return table(runs_dir)
 
 
-def children(pid: int) -> list[int]:
-    """Return the processes that a process has started and that train."""
+def children(pid: int, program: str = TRAINER.name) -> list[int]:
+    """Return the processes that a process has started and that run a program."""
     with suppress(OSError):
         found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(each) for each in found if TRAINER.name in Path(f"/proc/{each}/cmdline").read_text()]
+        return [int(each) for each in found if program in Path(f"/proc/{each}/cmdline").read_text()]
     return []
 
 
@@ -154,8 +155,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--real", action="store_true")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as made:
+        if given.real:
+            from real_sweeps import campaign
+
+            report, is_right = campaign(Path(made), given.trials, given.kills, given.seed)
+            print(json.dumps(report))
+            sys.exit(0 if is_right else 1)
         file = write(Path(made), given.trials)
         expected = undisturbed(file, Path(made) / "calm", 4)
         found, hit = disturbed(file, Path(made) / "wild", given.kills, random.Random(given.seed))

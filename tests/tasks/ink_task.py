@@ -24,6 +24,7 @@ from cnncli.datasets.files import Files
 from cnncli.datasets.splits import Split, Splits
 from cnncli.datasets.targets import TARGETS
 from cnncli.report.grid import Column
+from cnncli.runs.evaluations import KeptEvaluation
 from cnncli.tasks.outputs import NamedOutputs
 from cnncli.tasks.parity import Difference, ScoreDrop, largest_difference
 from cnncli.tasks.predictions import PredictionOptions
@@ -251,6 +252,15 @@ class InkTask(Task):
     def compare(self, first: Floats, second: Floats) -> SignTest:
         """Count which run is nearer."""
         return SignTest(int((first < second).sum()), int((second < first).sum()))
+
+    def out_of_fold(self, folds: Sequence[KeptEvaluation]) -> InkResult:
+        """Return the amounts and predictions of all folds."""
+        lines: list[dict[str, str]] = []
+        for fold in folds:
+            with fold.predictions_file.open(encoding="utf-8", newline="") as file:
+                lines += csv.DictReader(file)
+        amounts, predicted = (np.array([float(line[name]) for line in lines]) for name in ("true", "predicted"))
+        return InkResult(folds[0].document["split"], [line["example"] for line in lines], amounts, predicted)
 
     @property
     def parity(self) -> InkParity:

@@ -19,8 +19,10 @@ from typer.testing import CliRunner
 from cnncli.cli.app import app
 from cnncli.config.load import loads
 from cnncli.errors import ExportError
+from cnncli.runs.evaluations import KeptEvaluation
 from cnncli.runs.events import Silence, StepsDone
 from cnncli.runs.run import Run
+from cnncli.tasks.task import get_task
 
 sys.path.insert(0, str(Path(__file__).parent))
 from ink_task import CONFIG, ink, registered
@@ -178,6 +180,9 @@ def test_eval(run: Run, amounts: Callable[[np.ndarray], np.ndarray]) -> None:
         lines = list(csv.DictReader(file))
     np.testing.assert_allclose([float(line["true"]) for line in lines], inks, rtol=1e-6)
     np.testing.assert_allclose([float(line["predicted"]) for line in lines], found, atol=1e-5)
+    fold = KeptEvaluation(kept, run.path / "predictions-test.csv")
+    joined = get_task("ink").out_of_fold([fold, fold])
+    assert joined.scalars()["mean_absolute_error"] == pytest.approx(document["mean_absolute_error"])
 
 
 @pytest.mark.parametrize("kind", ["keras", "saved_model"])

@@ -20,12 +20,12 @@ def joined_evaluation(folds: Sequence[KeptEvaluation]) -> Evaluation:
     over all examples that their own values would give.
 
     Args:
-        folds: The evaluation of each fold by a run that had not seen it.
+        folds: The evaluation of each fold by a run that had not seen it; all have the same classes.
 
     Raises:
         RunError: If the predictions of one cannot be read.
     """
-    classes = max((fold.document["classes"] for fold in folds), key=len)
+    classes = folds[0].document["classes"]
     numbers = {name: number for number, name in enumerate(classes)}
     parts = [_part(fold, numbers) for fold in folds]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

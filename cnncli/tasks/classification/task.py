@@ -100,11 +100,11 @@ class ClassificationTask(Task):
 
         return read_outcomes(path)
 
-    def out_of_fold(self, folds: Sequence[KeptEvaluation]) -> dict[str, Any]:
-        """Return one evaluation over the examples of all folds, each by its run's best checkpoint."""
+    def out_of_fold(self, folds: Sequence[KeptEvaluation]) -> Evaluation:
+        """Return one evaluation over the examples of all folds."""
         from cnncli.tasks.classification.out_of_fold import joined_evaluation
 
-        return {**joined_evaluation(folds).to_json(), "checkpoint": "best"}
+        return joined_evaluation(folds)
 
     def compare(self, first: Outcomes, second: Outcomes) -> McNemar | None:
         """Return McNemar's test."""

@@ -21,8 +21,8 @@ from cnncli.tasks.predictions import csv_text
 BACKGROUND = "background"
 """What the last row and column of the confusion matrix are called: no object."""
 
-COLUMNS = ("example", "kind", "class", "score", "xmin", "ymin", "xmax", "ymax", "outcome")
-"""Columns of predictions-<split>.csv: a line for each object and each detection."""
+COLUMNS = ("example", "kind", "class", "score", "xmin", "ymin", "xmax", "ymax", "outcome", "area")
+"""Columns of predictions-<split>.csv: a line for each object and each detection; only objects have an area."""
 
 OBJECT, DIFFICULT, CROWD, DETECTION, NOTHING = "object", "difficult", "crowd", "detection", "none"
 """What a line is of; an image with neither objects nor detections has one line, of nothing."""
@@ -180,15 +180,15 @@ class Evaluation:
             first += len(detections.labels)
 
     def _object_lines(self, example: str, objects: Objects) -> Iterator[tuple[str, ...]]:
-        rows = zip(objects.labels.tolist(), objects.corners.tolist(), objects.difficult, objects.crowd, strict=True)
-        for label, corners, difficult, crowd in rows:
+        columns = objects.labels.tolist(), objects.corners.tolist(), objects.areas.tolist()
+        for label, corners, area, difficult, crowd in zip(*columns, objects.difficult, objects.crowd, strict=True):
             kind = CROWD if crowd else DIFFICULT if difficult else OBJECT
-            yield example, kind, self.classes[label], "", *map(repr, corners), ""
+            yield example, kind, self.classes[label], "", *map(repr, corners), "", repr(area)
 
     def _detection_lines(self, example: str, detections: Detections, kinds: Sequence[str]) -> Iterator[tuple[str, ...]]:
         columns = detections.labels.tolist(), detections.scores.tolist(), detections.corners.tolist()
         for label, score, corners, kind in zip(*columns, kinds, strict=False):
-            yield example, DETECTION, self.classes[label], repr(score), *map(repr, corners), kind
+            yield example, DETECTION, self.classes[label], repr(score), *map(repr, corners), kind, ""
 
 
 def _known(value: float) -> float | None:

@@ -6,6 +6,7 @@ import csv
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from sys import intern
 
@@ -18,7 +19,8 @@ from cnncli.files.read import open_text
 from cnncli.runs import limits
 from cnncli.tasks.detection.evaluation import COLUMNS, CROWD, DETECTION, DIFFICULT, FALSE, NOTHING, OBJECT, RIGHT
 from cnncli.tasks.detection.outcomes import IGNORED
-from cnncli.tasks.detection.overlap import Contents, Detections, Flags, Floats, Numbers, areas
+from cnncli.tasks.detection.overlap import Contents, Detections, Flags, Floats, Numbers
+from cnncli.tasks.detection.overlap import areas as areas_of
 from cnncli.tasks.detection.resampling import Ranked
 
 _KINDS = (OBJECT, DIFFICULT, CROWD, DETECTION, NOTHING)
@@ -36,6 +38,7 @@ class Rows:
         scores: Score of a detection; 0 elsewhere.
         corners: Its box in the original image's pixels, (lines, 4).
         outcomes: What came of a detection at IoU 0.5.
+        areas: Its area in pixels: that of the box, or of an object's outline where the source says that.
     """
 
     examples: tuple[str, ...]
@@ -45,6 +48,7 @@ class Rows:
     scores: Floats
     corners: Floats
     outcomes: np.ndarray
+    areas: Floats
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -63,7 +67,7 @@ class Rows:
             detections.append(Detections(self.corners[found], labels[found], self.scores[found]))
             kinds, corners = self.kinds[true], self.corners[true]
             flags = kinds == DIFFICULT, kinds == CROWD
-            objects.append(Objects(corners, labels[true], *flags, areas(corners), (0, 0)))
+            objects.append(Objects(corners, labels[true], *flags, self.areas[true], (0, 0)))
         return Contents(objects, detections)
 
     def ranked(self, classes: tuple[str, ...]) -> Ranked:
@@ -100,7 +104,7 @@ def read_rows(path: Path) -> Rows | None:
         return None
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}", "`cnn eval` writes it again.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, csv.Error) as error:
         raise RunError(
             f"{path} cannot be read: expected the columns {', '.join(COLUMNS)}, a line for each object and detection",
             "`cnn eval` writes it again.",
@@ -109,21 +113,23 @@ def read_rows(path: Path) -> Rows | None:
 
 def _rows(lines: Iterator[list[str]]) -> Rows:
     """Return lines of text as arrays; the texts that come again and again are held once."""
-    if tuple(next(lines, ())) != COLUMNS:
+    if tuple(next(lines, ())) not in (COLUMNS, COLUMNS[:-1]):  # An earlier version wrote no areas.
         raise ValueError("other columns")
     numbers: dict[str, int] = {}
-    images, scores, corners = array("q"), array("d"), array("d")
+    images, scores, corners, areas = array("q"), array("d"), array("d"), array("d")
     words: tuple[list[str], list[str], list[str]] = ([], [], [])
-    for example, kind, label, score, left, top, right, bottom, outcome in lines:
+    for example, kind, label, score, left, top, right, bottom, outcome, *area in lines:
         images.append(numbers.setdefault(from_csv_cell(example), len(numbers)))
         if kind not in _KINDS or (kind == DETECTION) != (outcome in (RIGHT, FALSE, IGNORED)):
             raise ValueError("neither an object nor a detection")
         scores.append(float(score) if kind == DETECTION else 0.0)
         corners.extend(map(float, (left, top, right, bottom)) if kind != NOTHING else (0.0,) * 4)
+        areas.append(float(*area) if any(area) else nan)
         for column, text in zip(words, (kind, from_csv_cell(label), outcome), strict=True):
             column.append(intern(text))
-    own = np.array(images, np.int64)
-    if not np.isfinite(corners).all() or not np.isfinite(scores).all() or (np.diff(own) < 0).any():
+    own, boxes, known = np.array(images, np.int64), np.array(corners).reshape(-1, 4), np.array(areas)
+    sizes = np.where(np.isnan(known), areas_of(boxes), known)
+    if not all(np.isfinite(column).all() for column in (boxes, scores, sizes)) or (np.diff(own) < 0).any():
         raise ValueError("a number is not finite, or the lines of an image do not stand together")
     kinds, classes, outcomes = (np.array(column, object) for column in words)
-    return Rows(tuple(numbers), own, kinds, classes, np.array(scores), np.array(corners).reshape(-1, 4), outcomes)
+    return Rows(tuple(numbers), own, kinds, classes, np.array(scores), boxes, outcomes, sizes)

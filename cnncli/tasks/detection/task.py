@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from cnncli.config.schema.schema import Config, Loss
     from cnncli.datasets.splits import Splits
+    from cnncli.runs.evaluations import KeptEvaluation
+    from cnncli.tasks.detection.evaluation import Evaluation
     from cnncli.tasks.detection.parity import DetectionParity
     from cnncli.tasks.detection.permutation import Ap50Permutation
     from cnncli.tasks.detection.predictions import DetectedImage
@@ -117,6 +119,12 @@ class DetectionTask(Task):
         from cnncli.tasks.detection.rows import read_rows
 
         return read_rows(path)
+
+    def out_of_fold(self, folds: Sequence[KeptEvaluation]) -> Evaluation:
+        """Return one evaluation over the examples of all folds."""
+        from cnncli.tasks.detection.out_of_fold import joined_evaluation
+
+        return joined_evaluation(folds)
 
     def compare(self, first: Rows, second: Rows) -> Ap50Permutation | None:
         """Return a permutation test of the AP at IoU 0.5."""

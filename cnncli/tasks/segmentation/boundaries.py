@@ -15,7 +15,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 class BoundaryCounts(NamedTuple):
-    """Boundary pixels of each class of an image, int64 (classes,); of several images (images, classes).
+    """Boundary pixels of each class of an image, int64 (classes,).
 
     Attributes:
         found: Predicted ones near a true one.

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.tasks.predictions import csv_text
-from cnncli.tasks.segmentation.boundaries import BoundaryCounts
 from cnncli.tasks.segmentation.scores import (
     Counts,
     Floats,
@@ -29,8 +28,14 @@ NUM_BINS = 15
 NUM_RESAMPLES = 2000
 """Bootstrap samples of images."""
 
-COLUMNS = ("example", "mean_iou", "pixel_accuracy", "loss", "shared", "true", "predicted")
-"""Columns of predictions-<split>.csv; the last three hold a number of pixels for each class."""
+COUNTS = ("shared", "true", "predicted")
+"""Columns with a number of pixels for each class."""
+
+BOUNDARY_F1, RAND_ERROR = "boundary_f1", "adapted_rand_error"
+"""The first has a number for each class, nan for one without a boundary; the second is empty unless there are two."""
+
+COLUMNS = ("example", "mean_iou", "pixel_accuracy", "loss", *COUNTS, BOUNDARY_F1, RAND_ERROR)
+"""Columns of predictions-<split>.csv."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,9 @@ class Evaluation:
         predicted: Pixels of each image that are predicted to be, among those that count.
         losses: Mean cross-entropy of each image's pixels in nats.
         bins: Pixels by confidence, float64 (3, 15): their number, the sum of confidences, the number that is right.
-        boundaries: Boundary pixels of each image and class, or None where they were not looked at.
-        rand_errors: Adapted Rand error of each image, NaN without objects; None where they were not looked at.
+        boundary_scores: Boundary F1 of each image and class, NaN for a class without a boundary; None where it was not
+            measured.
+        rand_errors: Adapted Rand error of each image, NaN without objects; None where it was not measured.
         ids: File or index of each image; empty where they are not needed.
     """
 
@@ -59,7 +65,7 @@ class Evaluation:
     predicted: Counts
     losses: Floats
     bins: Floats
-    boundaries: BoundaryCounts | None = None
+    boundary_scores: Floats | None = None
     rand_errors: Floats | None = None
     ids: Sequence[str] = ()
 
@@ -104,9 +110,9 @@ class Evaluation:
 
     def boundary_f1(self) -> Floats | None:
         """Return the boundary F1 of each class, the mean over the images that have it; NaN for a class of none."""
-        if self.boundaries is None:
+        found = self.boundary_scores
+        if found is None:
             return None
-        found = self.boundaries.f1()
         known = ~np.isnan(found)
         totals = np.where(known, found, 0.0).sum(axis=0)
         return _ratio(totals, known.sum(axis=0))
@@ -185,13 +191,14 @@ class Evaluation:
     def csv(self) -> str:
         """Return a line for each image, with the columns of predictions-<split>.csv."""
         accuracies = _ratio(self.shared.sum(axis=1), self.true.sum(axis=1))
-        scores = zip(self.image_iou().tolist(), accuracies.tolist(), self.losses.tolist(), strict=True)
-        counts = zip(self.shared.tolist(), self.true.tolist(), self.predicted.tolist(), strict=True)
-        rows = [
-            (example, *(repr(score) for score in of_image), *(" ".join(map(str, row)) for row in pixels))
-            for example, of_image, pixels in zip(self.ids, scores, counts, strict=True)
+        columns = [
+            self.ids,
+            *(map(repr, scores.tolist()) for scores in (self.image_iou(), accuracies, self.losses)),
+            *(map(_cell, counts.tolist()) for counts in (self.shared, self.true, self.predicted)),
+            [""] * len(self) if self.boundary_scores is None else map(_cell, self.boundary_scores.tolist()),
+            [""] * len(self) if self.rand_errors is None else map(repr, self.rand_errors.tolist()),
         ]
-        return csv_text([COLUMNS, *rows])
+        return csv_text([COLUMNS, *zip(*columns, strict=True)])
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn eval --json`."""
@@ -217,6 +224,11 @@ class Evaluation:
             known = boundary[~np.isnan(boundary)]
             document["mean_boundary_f1"] = float(known.mean()) if len(known) else None
         return document
+
+
+def _cell(values: Sequence[float]) -> str:
+    """Return the numbers of an image's classes as one cell."""
+    return " ".join(map(repr, values))
 
 
 def _ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> Floats:

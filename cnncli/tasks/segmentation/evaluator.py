@@ -16,11 +16,11 @@ from cnncli.datasets.targets import Targets
 from cnncli.errors import DataError
 from cnncli.resources import available_threads
 from cnncli.tasks.predictions import PredictionOptions
-from cnncli.tasks.segmentation.boundaries import BoundaryCounts, boundary_counts
+from cnncli.tasks.segmentation.boundaries import boundary_counts
 from cnncli.tasks.segmentation.evaluation import NUM_BINS, Evaluation
 from cnncli.tasks.segmentation.planes import Planes, class_planes, resized, unpadded
 from cnncli.tasks.segmentation.rand_error import adapted_rand_error
-from cnncli.tasks.segmentation.scores import Counts, confusion_matrix, foreground_of
+from cnncli.tasks.segmentation.scores import Counts, Floats, confusion_matrix, foreground_of
 
 _LEAST = np.float32(1e-30)
 
@@ -78,7 +78,7 @@ class SegmentationEvaluator:
             confusion_matrix(mask, predicted, number),
             float(answer.losses.mean(dtype=np.float64)) if len(answer.losses) else 0.0,
             np.stack([np.bincount(bins, weights, minlength=NUM_BINS) for weights in (None, confidences, right)]),
-            boundary_counts(mask, predicted, number) if self._ids else None,
+            boundary_counts(mask, predicted, number).f1() if self._ids else None,
             self._rand_error(mask, predicted, counted),
         )
 
@@ -96,7 +96,7 @@ class SegmentationEvaluator:
         if not self._rows:
             raise DataError(f"the {self._split} split has no examples", "Measure another split with --split.")
         confusions: Counts = np.stack([row.confusion for row in self._rows])
-        boundaries = [row.boundaries for row in self._rows if row.boundaries is not None]
+        boundary_f1 = [row.boundary_f1 for row in self._rows if row.boundary_f1 is not None]
         return Evaluation(
             split=self._split,
             classes=tuple(self._options.classes),
@@ -106,7 +106,7 @@ class SegmentationEvaluator:
             predicted=confusions.sum(axis=1),
             losses=np.array([row.loss for row in self._rows]),
             bins=np.sum([row.bins for row in self._rows], axis=0),
-            boundaries=BoundaryCounts(*map(np.stack, zip(*boundaries, strict=True))) if boundaries else None,
+            boundary_scores=np.stack(boundary_f1) if boundary_f1 else None,
             rand_errors=None if self._foreground is None else np.array([row.rand_error for row in self._rows], float),
             ids=self._ids,
         )
@@ -132,7 +132,7 @@ class _Row(NamedTuple):
     confusion: Counts
     loss: float
     bins: npt.NDArray[np.float64]
-    boundaries: BoundaryCounts | None
+    boundary_f1: Floats | None
     rand_error: float | None
 
 

@@ -20,8 +20,8 @@ from cnncli.tasks.outputs import images_together
 from cnncli.tasks.pages import EvaluatedSplit, LegendEntry
 from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.segmentation.evaluator import in_original
-from cnncli.tasks.segmentation.permutation import read_counts
 from cnncli.tasks.segmentation.planes import class_planes
+from cnncli.tasks.segmentation.rows import read_rows
 from cnncli.tasks.segmentation.scores import Floats, iou_by_image
 
 WRONG = (200, 20, 20)
@@ -69,7 +69,7 @@ def image_ious(evaluated: EvaluatedSplit) -> Floats:
     Raises:
         RunError: If the file of predictions is of other examples, or cannot be read.
     """
-    found = read_counts(evaluated.predictions_file)
+    found = read_rows(evaluated.predictions_file)
     if found is None or len(found.examples) != len(evaluated.examples):
         lines = counted(0 if found is None else len(found.examples), "line")
         raise RunError(

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 
-from cnncli.errors import RunError
-from cnncli.files.characters import from_csv_cell
-from cnncli.files.read import open_text
-from cnncli.runs import limits
 from cnncli.tasks.permutation import Permutation, remark
-from cnncli.tasks.segmentation.evaluation import COLUMNS
-from cnncli.tasks.segmentation.scores import Counts, Floats
+from cnncli.tasks.segmentation.rows import Rows
+from cnncli.tasks.segmentation.scores import Floats
 
 NUM_PERMUTATIONS = 10_000
-
-
-@dataclass(frozen=True)
-class ImageCounts:
-    """Pixels of each image by class.
-
-    Attributes:
-        examples: The images' files or indices.
-        counts: Pixels that are of a class and predicted so, that are of it, that are predicted: (3, images, classes).
-    """
-
-    examples: tuple[str, ...]
-    counts: Counts
 
 
 class MeanIouPermutation(Permutation):
@@ -39,7 +18,7 @@ class MeanIouPermutation(Permutation):
     score = "mean IoU"
 
 
-def permutation_test(first: ImageCounts, second: ImageCounts) -> MeanIouPermutation | None:
+def permutation_test(first: Rows, second: Rows) -> MeanIouPermutation | None:
     """Exchange the two runs' counts of random images, again and again; None where the images differ.
 
     If both were equally good, any image could as well have come from the other run.
@@ -65,32 +44,3 @@ def _means(counts: np.ndarray) -> Floats:
     found = np.divide(shared, union, out=np.zeros(union.shape), where=union > 0)
     means: Floats = found.sum(axis=1) / np.maximum((union > 0).sum(axis=1), 1)
     return means
-
-
-def read_counts(path: Path) -> ImageCounts | None:
-    """Return the rows of predictions-<split>.csv, or None where there are none.
-
-    Raises:
-        RunError: If the file is there but cannot be read.
-    """
-    try:
-        with open_text(path, limits.PREDICTIONS, follow=False) as file:
-            lines = list(csv.DictReader(file))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}", "`cnn eval` writes it again.") from error
-    try:
-        counts = np.array(
-            [[[int(n) for n in line[column].split()] for line in lines] for column in COLUMNS[-3:]], np.int64
-        )
-        if counts.ndim != 3 or (counts < 0).any():
-            raise ValueError("not a number of pixels for each class")
-        return ImageCounts(tuple(from_csv_cell(line[COLUMNS[0]]) for line in lines), counts)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        expected = ", ".join(COLUMNS)
-        raise RunError(
-            f"{path} cannot be read: expected the columns {expected}, the last three with a number of pixels for "
-            "each class",
-            "`cnn eval` writes it again.",
-        ) from error

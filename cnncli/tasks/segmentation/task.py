@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cnncli.datasets.splits import Splits
+    from cnncli.runs.evaluations import KeptEvaluation
     from cnncli.tasks.outputs import NamedOutputs
     from cnncli.tasks.predictions import Prediction, PredictionOptions
+    from cnncli.tasks.segmentation.evaluation import Evaluation
     from cnncli.tasks.segmentation.parity import SegmentationParity
-    from cnncli.tasks.segmentation.permutation import ImageCounts, MeanIouPermutation
+    from cnncli.tasks.segmentation.permutation import MeanIouPermutation
     from cnncli.tasks.segmentation.predictions import SegmentedImage
+    from cnncli.tasks.segmentation.rows import Rows
 
 OVERFIT = 0.99
 """Share of right pixels from which a batch is overfit: outlines stay a pixel off for long."""
@@ -100,13 +103,19 @@ class SegmentationTask(Task):
         """What is shown of a segmentation."""
         return SegmentationPages()
 
-    def read_rows(self, path: Path) -> ImageCounts | None:
-        """Return the pixels of each image by class."""
-        from cnncli.tasks.segmentation.permutation import read_counts
+    def read_rows(self, path: Path) -> Rows | None:
+        """Return the scores of each image, and its pixels by class."""
+        from cnncli.tasks.segmentation.rows import read_rows
 
-        return read_counts(path)
+        return read_rows(path)
 
-    def compare(self, first: ImageCounts, second: ImageCounts) -> MeanIouPermutation | None:
+    def out_of_fold(self, folds: Sequence[KeptEvaluation]) -> Evaluation:
+        """Return one evaluation over the examples of all folds."""
+        from cnncli.tasks.segmentation.out_of_fold import joined_evaluation
+
+        return joined_evaluation(folds)
+
+    def compare(self, first: Rows, second: Rows) -> MeanIouPermutation | None:
         """Return a permutation test of the mean IoU."""
         from cnncli.tasks.segmentation.permutation import permutation_test
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,19 +12,20 @@ import pytest
 
 from cnncli.errors import RunError
 from cnncli.tasks.segmentation import permutation as module
-from cnncli.tasks.segmentation.permutation import ImageCounts, permutation_test, read_counts
+from cnncli.tasks.segmentation.permutation import permutation_test
+from cnncli.tasks.segmentation.rows import Rows, read_rows
 
 if TYPE_CHECKING:
     from .conftest import Segmented
 
 
-def counts(number: int, skill: float, seed: int) -> ImageCounts:
+def counts(number: int, skill: float, seed: int) -> Rows:
     """Return the counts of images of 40 pixels of three classes, of which a share is right; the truth is the same."""
     truth = np.random.default_rng(1).integers(0, 3, (number, 40))
     generator = np.random.default_rng(seed)
     predicted = np.where(generator.random(truth.shape) < skill, truth, generator.integers(0, 3, truth.shape))
     labels = np.arange(3)
-    return ImageCounts(
+    return Rows(
         tuple(map(str, range(number))),
         np.stack(
             [
@@ -32,6 +34,7 @@ def counts(number: int, skill: float, seed: int) -> ImageCounts:
                 (predicted[..., None] == labels).sum(axis=1),
             ]
         ),
+        np.ones(number),
     )
 
 
@@ -41,7 +44,7 @@ def mean_iou(shared: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> flo
     return sum(found) / len(found)
 
 
-def exact_p(first: ImageCounts, second: ImageCounts) -> tuple[float, float]:
+def exact_p(first: Rows, second: Rows) -> tuple[float, float]:
     """Return the difference, and the share of all exchanges that lead to one at least so large."""
     pairs = np.stack([first.counts, second.counts])
     number = pairs.shape[2]
@@ -79,23 +82,47 @@ def test_other_images_are_not_compared() -> None:
     """Neither images of other names, nor fewer, nor the same names with another truth."""
     first = counts(10, 0.6, 2)
     assert permutation_test(first, counts(9, 0.6, 2)) is None
-    assert permutation_test(first, ImageCounts(tuple("abcdefghij"), first.counts)) is None
+    assert permutation_test(first, replace(first, examples=tuple("abcdefghij"))) is None
     other = first.counts.copy()
     other[1, 0, :2] += [1, -1]
-    assert permutation_test(first, ImageCounts(first.examples, other)) is None
+    assert permutation_test(first, replace(first, counts=other)) is None
 
 
 def test_the_file_of_predictions_is_read_back(segmented: Segmented, tmp_path: Path) -> None:
     """The counts that an evaluation wrote; none where there is no file; an error for one that is something else."""
-    found = read_counts(segmented.predictions_file)
+    found = read_rows(segmented.predictions_file)
     assert found is not None
     assert found.examples == tuple(segmented.examples.ids)
     evaluation = segmented.evaluation
     assert (found.counts == np.stack([evaluation.shared, evaluation.true, evaluation.predicted])).all()
-    assert read_counts(tmp_path / "none.csv") is None
+    assert (found.losses == evaluation.losses).all()
+    assert evaluation.boundary_scores is not None
+    np.testing.assert_array_equal(found.boundary_scores, evaluation.boundary_scores)
+    assert found.rand_errors is None
+    assert read_rows(tmp_path / "none.csv") is None
     text = segmented.predictions_file.read_text(encoding="utf-8")
-    for wrong in (text.replace("shared", "other"), text.replace(" 0 ", " x "), text[: text.rindex(" ")], "a\nb\n"):
+    lost = text.replace(" nan,", ",")
+    assert lost != text
+    for wrong in (
+        text.replace("shared", "other"),
+        text.replace(" 0 ", " x "),
+        text[: text.rindex(" ")],
+        "a\nb\n",
+        lost,
+    ):
         file = tmp_path / "predictions.csv"
         file.write_text(wrong, encoding="utf-8")
         with pytest.raises(RunError, match=r"expected the columns .* a number of pixels for each class"):
-            read_counts(file)
+            read_rows(file)
+
+
+def test_a_file_of_an_earlier_version_is_read(segmented: Segmented, tmp_path: Path) -> None:
+    """It ends with the numbers of pixels."""
+    lines = segmented.predictions_file.read_text(encoding="utf-8").splitlines()
+    file = tmp_path / "predictions.csv"
+    file.write_text("".join(",".join(line.split(",")[:7]) + "\n" for line in lines), encoding="utf-8")
+    found, expected = read_rows(file), read_rows(segmented.predictions_file)
+    assert found is not None
+    assert expected is not None
+    assert found.boundary_scores is None
+    assert permutation_test(found, expected) == permutation_test(expected, expected)

@@ -198,13 +198,16 @@ def test_boundaries_agree_within_a_disc(shape: tuple[int, int], radius: int) -> 
 def test_lines_of_the_table(evaluation: Evaluation) -> None:
     """A line for each image, with its scores and the pixels of each class."""
     lines = evaluation.csv().splitlines()
-    assert lines[0] == "example,mean_iou,pixel_accuracy,loss,shared,true,predicted"
+    assert lines[0] == "example,mean_iou,pixel_accuracy,loss,shared,true,predicted,boundary_f1,adapted_rand_error"
     assert len(lines) == 7
-    name, iou, accuracy, _, shared, true, _ = lines[1].split(",")
+    name, iou, accuracy, _, shared, true, _, boundary, rand_error = lines[1].split(",")
     assert name == "0.png"
     assert [int(n) for n in shared.split()] == evaluation.shared[0].tolist()
     assert float(accuracy) == evaluation.shared[0].sum() / sum(int(n) for n in true.split())
     assert 0 < float(iou) < 1
+    assert evaluation.boundary_scores is not None
+    np.testing.assert_array_equal([float(n) for n in boundary.split()], evaluation.boundary_scores[0])
+    assert rand_error == ""  # of two classes only
 
 
 def test_what_has_no_pixels_that_count() -> None:
