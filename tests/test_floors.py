@@ -124,6 +124,7 @@ FLOORS = """
     tasks
     serving
     importing
+    ensembles
     engine
     engine.fast_ops
     engine.input_pipeline
