@@ -90,9 +90,7 @@ def _split(asked: str | None, common: Sequence[str]) -> str | None:
 
     if asked is None:
         if not common:
-            print_note(
-                "not measured: the runs have no test split in common, so that each example was trained on by one of them"
-            )
+            print_note("not measured: the runs have no test split in common; on each example one of them was trained")
         return next(iter(common), None)
     if asked not in common:
         raise DataError(

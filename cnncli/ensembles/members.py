@@ -12,11 +12,12 @@ from typing import Any
 
 from cnncli.config.schema.schema import Config
 from cnncli.errors import RunError
+from cnncli.plural import counted
 from cnncli.runs.find import all_runs, find_all
 from cnncli.runs.group import runs_of_group
 from cnncli.runs.run import Run
 
-MOST_SHOWN = 60
+MOST_SHOWN = 50
 """Characters of a value in an error."""
 
 
@@ -58,8 +59,8 @@ def read_members(references: Sequence[str], runs_dir: Path, weights: Sequence[fl
         weights: One positive number for each run, of which only the ratios count; None for equal ones.
 
     Raises:
-        RunError: If there are fewer than two, one is not trained to the end, or their number is not that of the weights.
-        CnnError: If their networks cannot be averaged.
+        CnnError: If there are fewer than two, one is not trained to the end, there are not as many weights, or their
+            networks cannot be averaged.
     """
     named = {run.path.resolve(): run for reference in references for run in _runs_of(reference, runs_dir)}
     runs = list(named.values())
@@ -72,7 +73,7 @@ def read_members(references: Sequence[str], runs_dir: Path, weights: Sequence[fl
         _require_done(run)
     if weights is not None and len(weights) != len(runs):
         raise RunError(
-            f"--weights has {len(weights)} numbers for {len(runs)} runs",
+            f"--weights has {counted(len(weights), 'number')} for {len(runs)} runs",
             f"Give one for each, in this order: {', '.join(f'{run.name}/{run.id}' for run in runs)}.",
         )
     given = [1.0] * len(runs) if weights is None else list(weights)

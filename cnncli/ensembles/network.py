@@ -7,7 +7,6 @@ every export knows: log(p + q) = max(log p, log q) + softplus(min(log p, log q) 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from math import log
 from typing import Any
 
@@ -48,10 +47,14 @@ def ensemble_config(members: Sequence[Member], name: str, data: Mapping[str, Any
         name: Name of the ensemble's run.
         data: Its `data` section.
     """
-    first = members[0].config.document
-    kept = {key: first[key] for key in ("task", "seed") if key in first}
-    layers = chain(_operations(members))
-    return load_document({"name": name, **kept, "data": dict(data), "model": {"layers": layers}}, "(ensemble)")
+    document = {
+        "name": name,
+        "task": members[0].config.task,
+        "seed": members[0].config.seed,
+        "data": dict(data),
+        "model": {"layers": chain(_operations(members))},
+    }
+    return load_document(document, "(ensemble)")
 
 
 def _operations(members: Sequence[Member]) -> list[Operation]:

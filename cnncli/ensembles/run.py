@@ -12,11 +12,12 @@ from cnncli.config.dump import dump
 from cnncli.config.schema.schema import Config
 from cnncli.ensembles.members import Member
 from cnncli.ensembles.network import ensemble_config, member_nodes, prefix
+from cnncli.errors import RunError
 from cnncli.report.tables import summary_text
 from cnncli.runs import limits
 from cnncli.runs.checkpoint import read_manifest
 from cnncli.runs.find import evaluated_weights, find_checkpoint
-from cnncli.runs.run import LONGEST_NAME, Run
+from cnncli.runs.run import LONGEST_NAME, Run, reason
 
 if TYPE_CHECKING:
     from cnncli.runs.arrays import Array
@@ -34,7 +35,8 @@ def make_run(members: Sequence[Member], name: str | None, runs_dir: Path) -> Run
         runs_dir: Folder of all runs; made when missing.
 
     Raises:
-        CnnError: If a checkpoint is missing or damaged, the examples are needed and cannot be read, or the disk refuses.
+        CnnError: If a checkpoint is missing or damaged, the examples are needed and cannot be read, or the disk
+            refuses.
     """
     config = ensemble_config(members, name or default_name(members), _data(members))
     recipe, arrays = _weights(members)
@@ -66,7 +68,7 @@ def default_name(members: Sequence[Member]) -> str:
 
 
 def common_splits(members: Sequence[Member]) -> tuple[str, ...]:
-    """Return the splits of `SPLITS` that are the same for all members: no network has been trained on their examples."""
+    """Return the splits of `SPLITS` that are the same for all members: none of them was trained on their examples."""
     there = [name for name in SPLITS if members[0].passport.get("num_examples", {}).get(name)]
     if _are_divided_alike(members):
         return tuple(there)
@@ -142,4 +144,11 @@ def _folder_of_config(run: Run) -> str | None:
 
 def _proof(run: Run) -> bytes | None:
     """Return the examples that a run keeps for its exports, or None where it keeps none."""
-    return run.read_bytes(run.proof_file, limits.ARRAYS) if run.proof_file.exists() else None
+    try:
+        return run.read_bytes(run.proof_file, limits.ARRAYS)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RunError(
+            f"{run.proof_file} cannot be read: {reason(error)}", "Remove it: then no examples are kept."
+        ) from error

@@ -129,7 +129,7 @@ def resume(run: Run, config: Config, listener: Listener, strategy: Strategy | No
         )
     if recorded.get("ensemble"):
         raise RunError(
-            f"{run.path} is an ensemble: its networks were trained in their own runs, so there is no training to resume",
+            f"{run.path} is an ensemble: its networks were trained in other runs, and there is no training to resume",
             "Resume one of them, and make a new ensemble: cnn ensemble RUN RUN ….",
         )
     settings = configure(config, recorded.get("threads"))
