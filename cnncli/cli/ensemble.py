@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.console import loading_tensorflow, out, print_json, print_line, print_note, print_page, telling
+from cnncli.cli.console import loading_tensorflow, out, print_json, print_line, print_note, telling
 from cnncli.cli.options import Json, RunsDir
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def _split(asked: str | None, common: Sequence[str]) -> str | None:
 
     if asked is None:
         if not common:
-            print_note("not measured: the runs have no test split in common; on each example one of them was trained")
+            print_note("not measured: the runs share no held-out examples (cnn help ensembles)")
         return next(iter(common), None)
     if asked not in common:
         raise DataError(
@@ -119,6 +118,7 @@ def _measure(run: Run, members: Sequence[Member], split: str) -> tuple[dict[str,
 
 
 def _print(document: dict[str, Any], found: Results, run: Run) -> None:
+    from cnncli.cli.eval import print_evaluation
     from cnncli.ensembles.page import results_page
     from cnncli.tasks.task import get_task
 
@@ -128,5 +128,4 @@ def _print(document: dict[str, Any], found: Results, run: Run) -> None:
         else:
             out().print(part, markup=False)
     out().print()
-    known = out().is_terminal or "COLUMNS" in os.environ
-    print_page(get_task(run.config().task).pages.page(document, out().width if known else None))
+    print_evaluation(document, get_task(run.config().task).pages)

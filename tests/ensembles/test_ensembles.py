@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from cnncli.errors import CnnError
+
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 
 Command = Callable[..., str]
@@ -116,6 +118,9 @@ def test_an_ensemble_is_a_run(classifiers: Any, command: Command) -> None:
     assert [each["checkpoint"] for each in record["ensemble"]] == ["step-00000007"] * 3
     manifest = json.loads((members[0].path / "checkpoints/step-00000007/manifest.json").read_text())
     assert record["ensemble"][0]["sha256"] in json.dumps(manifest)
+    for refused in ("resume", "verify"):
+        with pytest.raises(CnnError, match="is an ensemble"):
+            command(refused, run.path)
     again = json.loads(command("eval", run.path, "--json"))
     assert {key: again[key] for key in ("accuracy", "loss", "calibration")} == {
         key: document[key] for key in ("accuracy", "loss", "calibration")

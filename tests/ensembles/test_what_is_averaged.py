@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,38 @@ def test_what_one_was_trained_on_is_trained_on(tmp_path: Path) -> None:
     assert common_splits(members(tmp_path, *(run.path for run in drawn))) == ()
 
 
+def test_without_held_out_examples_nothing_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As of imported weights; the run is made all the same, unless a split is asked for."""
+    from cnncli.cli.app import app
+
+    for seed in (0, 1):
+        make(tmp_path, f"seed={seed}", change=lambda _: UNKNOWN)
+    arguments = ["ensemble", "net", "--name", "both", "--runs-dir", str(tmp_path)]
+    with pytest.raises(CnnError, match='no split "test" in common'):
+        app([*arguments, "--split", "test"], prog_name="cnn")
+    assert not (tmp_path / "both").exists()
+    with pytest.raises(SystemExit) as end:
+        app([*arguments, "--json"], prog_name="cnn")
+    assert not end.value.code
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert Run(Path(document["run"])).passport() == UNKNOWN
+    assert (document["split"], document["gain"]) == (None, None)
+    assert [member["weight"] for member in document["members"]] == [0.5, 0.5]
+    assert "not measured" in printed.err
+
+
+@pytest.mark.parametrize("weights", ["1,x", "1,0", "1,-2", "inf,1", ""])
+def test_weights_are_positive_numbers(weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Anything else is wrong usage."""
+    from cnncli.cli.app import app
+
+    with pytest.raises(SystemExit) as end:
+        app(["ensemble", "net", "--weights", weights, "--runs-dir", str(tmp_path)], prog_name="cnn")
+    assert end.value.code == 2
+    assert "a positive number for each run" in " ".join(capsys.readouterr().err.replace("│", "").split())
+
+
 @pytest.mark.parametrize(
     ("title", "overrides", "options"),
     [
@@ -132,7 +165,7 @@ def test_runs_that_do_not_fit(
     """What was read, what was expected, what to do."""
     status, weights = options.pop("status", "done"), options.pop("weights", None)
     first = make(tmp_path)
-    runs = [first] if overrides is None else [first, make(tmp_path, *overrides, **options)]
+    runs = [first] if overrides is None else [first, make(tmp_path, "name=other", *overrides, **options)]
     runs[-1].update(status=status)
     with pytest.raises(CnnError) as caught:
         read_members([str(run.path) for run in runs], tmp_path, weights)
