@@ -64,14 +64,16 @@ def test_names_groups_and_trials_stand_for_all_their_runs(tmp_path: Path) -> Non
     first = make(tmp_path, record={**group, "seed": 0})
     second = make(tmp_path, "seed=1", record={**group, "seed": 1})
     third = make(tmp_path)
+    make(tmp_path, "name=other", record={**group, "seed": 0})
     trial = [make(tmp_path / "search.sweep", "name=trial-0003", f"seed={seed}") for seed in (2, 3)]
 
     def found(*references: object) -> list[Path]:
         return [member.run.path for member in members(tmp_path, *references)]
 
     assert found("net") == [first.path, second.path, third.path]
-    assert found("20260101-120000") == found("net/20260101-120000") == [first.path, second.path]
-    assert found(third.path, first.path, "20260101-120000") == [third.path, first.path, second.path]
+    assert found("net/20260101-120000") == [first.path, second.path]
+    assert len(found("20260101-120000")) == 3
+    assert found(third.path, first.path, "net/20260101-120000") == [third.path, first.path, second.path]
     assert found(tmp_path / "search.sweep/trial-0003") == [run.path for run in trial]
 
 
@@ -105,13 +107,22 @@ def test_what_one_was_trained_on_is_trained_on(tmp_path: Path) -> None:
         assert made.passport() == load_splits(made.config()).passport
         assert made.name == f"ensemble-{name}"
 
-    # As of a source without a test split of its own, in which data.test takes other examples with each seed.
-    def another(passport: Any) -> Any:
-        looks = passport["looks"]
-        return {**passport, "looks": {**looks, "test": looks["train"]}}
 
-    drawn = [make(tmp_path, "name=drawn"), make(tmp_path, "name=drawn", "seed=1", change=another)]
-    assert common_splits(members(tmp_path, *(run.path for run in drawn))) == ()
+def test_a_test_split_that_is_drawn_by_the_seed_is_trained_on(tmp_path: Path) -> None:
+    """Each run has other test examples, and with one seed the same."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (60, 8, 8), np.uint8)
+    np.savez(tmp_path / "images.npz", x_train=images, y_train=np.arange(60) % 10)
+    data = ("data.source=npz", f"data.path={tmp_path / 'images.npz'}", "data.test=0.2")
+    for name, seeds in {"other": (0, 1), "same": (3, 3)}.items():
+        for seed in seeds:
+            make(tmp_path, *data, f"name={name}", f"seed={seed}")
+    for name, splits in {"other": (), "same": ("test", "validation")}.items():
+        found = members(tmp_path, name)
+        assert common_splits(found) == splits
+        made = make_run(found, None, tmp_path)
+        assert made.passport() == load_splits(made.config()).passport
+        assert set(made.passport()["num_examples"]) == {"train", *splits}
 
 
 def test_without_held_out_examples_nothing_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
