@@ -63,6 +63,7 @@ def imported_by(arguments: list[str], extra: str = "") -> str:
         ["runs", "delete", "no_such_run", "--yes"],
         ["runs", "restore", "no_such_run"],
         ["sweep", "show", "no_such_sweep"],
+        ["ensemble", "no_such_run"],
         ["train", "configs/no_such_file.yaml"],
     ],
     ids=" ".join,
@@ -124,6 +125,7 @@ FLOORS = """
     tasks
     serving
     importing
+    ensembles
     engine
     engine.fast_ops
     engine.input_pipeline

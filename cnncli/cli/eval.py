@@ -110,7 +110,7 @@ def eval_cli(
     if as_json:
         print_json(document)
     else:
-        _print(document, get_task(measured.task).pages)
+        print_evaluation(document, get_task(measured.task).pages)
     for sentence in not_kept:
         print_note(f"warning: {sentence}")
 
@@ -134,7 +134,8 @@ def _scales(text: str | None) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _print(document: dict[str, Any], pages: Pages) -> None:
+def print_evaluation(document: dict[str, Any], pages: Pages) -> None:
+    """Print what an evaluation holds, then on stderr what must be known of it."""
     known = out().is_terminal or "COLUMNS" in os.environ
     print_page(pages.page(document, out().width if known else None))
     if "invariance" in document:

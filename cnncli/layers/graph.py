@@ -118,6 +118,19 @@ def _moved(node: Node, places: Mapping[int, int]) -> Node:
     return replace(node, inputs=tuple(places[i] for i in node.inputs), like=like)
 
 
+def logits_nodes(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """Return the network without a softmax at its end."""
+    last = nodes[-1]
+    kind = type(last.layer).__name__
+    activation = getattr(last.layer, "activation", None)
+    if kind == "Softmax" or (kind == "Activation" and activation == "softmax"):
+        return tuple(nodes[:-1])
+    if activation == "softmax":
+        linear = last.layer.model_copy(update={"activation": "linear"})
+        return (*nodes[:-1], replace(last, layer=linear))
+    return tuple(nodes)
+
+
 def input_shapes(node: Node, shapes: Sequence[Shape], input_shape: Shape) -> tuple[Shape, ...]:
     """Return the shapes that a node takes, from all nodes' output shapes and the network's input shape."""
     return tuple(input_shape if i == INPUT else shapes[i] for i in node.inputs)

@@ -60,6 +60,7 @@ RUN: Form = record(
         "test_uses": whole(),
         "no_longer_exact": listed(anything),
         "imported": one_of(True, False),
+        "ensemble": listed(anything),
         "tags": listed(text(1)),
     },
 )

@@ -149,6 +149,21 @@ def begun_group(group_id: str, runs_dir: Path, name: str) -> Iterator[RunGroup]:
         yield group
 
 
+def runs_of_group(reference: str, runs_dir: Path) -> list[Run]:
+    """Return the runs of a group, in the order in which they began; none where there is no such group.
+
+    Args:
+        reference: The group's id, alone or as "name/id".
+        runs_dir: Folder of all runs.
+    """
+    name, _, group_id = reference.rpartition("/")
+    if not ID.fullmatch(group_id):
+        return []
+    own = [run for run in all_runs(runs_dir) if name in ("", run.name) and _record(run).get("group") == group_id]
+    found = [run for each in {run.name for run in own} for run in RunGroup(group_id, each, runs_dir).runs().values()]
+    return sorted(found, key=lambda run: run.started)
+
+
 def require_same_config(group: RunGroup, run: Run, config: Config) -> None:
     """Refuse a run that was trained with another config than its group is to have.
 

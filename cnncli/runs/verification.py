@@ -128,8 +128,13 @@ def verify(run: Run, show: Callable[[str], None], data: Path | None = None, num_
         num_workers: Numbers of workers that can share the run's batches; none for processes without workers.
 
     Raises:
-        CnnError: If the run is damaged, or a training fails.
+        CnnError: If the run is damaged, or is an ensemble, or a training fails.
     """
+    if run.record.get("ensemble"):
+        raise RunError(
+            f"{run.path} is an ensemble: its networks were trained in other runs, and there is no training to repeat",
+            "Verify one of them.",
+        )
     trainings = _Trainings(run, data)
     first_number, last_number = (num_workers[0], num_workers[-1]) if num_workers else (None, None)
     parts = 3 + len(num_workers[1:])

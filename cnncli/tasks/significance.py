@@ -32,12 +32,22 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
 
 
 def paired_interval(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the 95 % interval of a drop of accuracy, both measured on the same examples.
+    """Return the 95 % interval of a drop of accuracy, both measured on the same examples."""
+    return discordant_interval(int((before & ~after).sum()), int((after & ~before).sum()), len(before))
+
+
+def discordant_interval(only_first: int, only_second: int, number: int) -> tuple[float, float]:
+    """Return the 95 % interval of the accuracy of a first classifier less that of a second.
+
+    Args:
+        only_first: Number of examples that only the first got right.
+        only_second: Number of examples that only the second got right.
+        number: Number of all examples.
 
     Reference: Agresti and Min, Statistics in Medicine 24 (5), 2005 (Wald, half an example added to each cell).
     """
-    lost, won = float((before & ~after).sum()) + 0.5, float((after & ~before).sum()) + 0.5
-    number = len(before) + 2
+    lost, won = only_first + 0.5, only_second + 0.5
+    number += 2
     centre = (lost - won) / number
     spread = Z_95 * sqrt(max(lost + won - (lost - won) ** 2 / number, 0.0)) / number
     return centre - spread, centre + spread

@@ -8,7 +8,8 @@ from cnncli.analysis.rules.known_sets import num_classes
 from cnncli.analysis.rules.rule import CheckedNetwork, Finding
 from cnncli.layers.dense import Dense
 
-_PROBABILITIES = ("softmax", "log_softmax", "sparsemax")
+_PROBABILITIES = ("softmax", "sparsemax")
+"""Activations after which a loss from logits sees the classes closer together; log_softmax only shifts them."""
 
 
 def output_fits_the_task(network: CheckedNetwork) -> Iterator[Finding]:

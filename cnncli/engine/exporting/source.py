@@ -21,7 +21,7 @@ from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.evaluation.trained import Trained
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.network.adapt import freeze_statistics
-from cnncli.engine.network.model import build, logits_nodes
+from cnncli.engine.network.model import build
 from cnncli.engine.network.variables import assign, model_variables
 from cnncli.engine.tasks.objective import Objective, make_objective
 from cnncli.layers import graph
@@ -67,7 +67,7 @@ class Source:
         """The network up to its logits, at the size at which it was trained; of several outputs, up to the main one."""
         nodes = graph.sized(self.config.nodes, self.config.input_shape)
         if len(self.config.outputs) < 2:
-            return logits_nodes(nodes)
+            return graph.logits_nodes(nodes)
         main = TASKS[self.config.task].main_output
         return nodes if main is None else graph.leading_to(nodes, self.config.outputs[main])
 

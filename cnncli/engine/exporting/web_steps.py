@@ -16,8 +16,8 @@ Floats = npt.NDArray[np.float32]
 
 ACTIVATIONS = (
     *("celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu"),
-    *("linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign"),
-    *("swish", "tanh", "tanh_shrink"),
+    *("linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax"),
+    *("softplus", "softsign", "swish", "tanh", "tanh_shrink"),
 )
 """Activations that the page computes."""
 

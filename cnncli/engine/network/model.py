@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -15,7 +14,7 @@ from cnncli.engine.fast_ops import batch_normalization, convolution
 from cnncli.engine.network.own_layers import OWN_LAYERS, fixed_kernel, needs_float32
 from cnncli.layers.base import Merge, Shape
 from cnncli.layers.convolution import Conv2D, Convolution
-from cnncli.layers.graph import INPUT, Node, sized
+from cnncli.layers.graph import INPUT, Node, logits_nodes, sized
 from cnncli.layers.kernels import WHITENING
 from cnncli.layers.normalization import BatchNormalization
 from cnncli.layers.transpose import Conv2DTranspose
@@ -40,19 +39,6 @@ def end_nodes(config: Config) -> tuple[Sequence[Node], Mapping[str, int]]:
         return config.nodes, config.outputs
     nodes = logits_nodes(config.nodes)
     return nodes, {"output": len(nodes) - 1}
-
-
-def logits_nodes(nodes: Sequence[Node]) -> tuple[Node, ...]:
-    """Return the network without a softmax at its end."""
-    last = nodes[-1]
-    kind = type(last.layer).__name__
-    activation = getattr(last.layer, "activation", None)
-    if kind == "Softmax" or (kind == "Activation" and activation == "softmax"):
-        return tuple(nodes[:-1])
-    if activation == "softmax":
-        linear = last.layer.model_copy(update={"activation": "linear"})
-        return (*nodes[:-1], replace(last, layer=linear))
-    return tuple(nodes)
 
 
 def build_network(

@@ -127,6 +127,11 @@ def resume(run: Run, config: Config, listener: Listener, strategy: Strategy | No
             f"{run.path} has imported weights, but no training to resume",
             f"Train a new run from them: cnn train CONFIG --set 'train.start_from={{run: {run.path}}}'",
         )
+    if recorded.get("ensemble"):
+        raise RunError(
+            f"{run.path} is an ensemble: its networks were trained in other runs, and there is no training to resume",
+            "Resume one of them, and make a new ensemble: cnn ensemble RUN RUN ….",
+        )
     settings = configure(config, recorded.get("threads"))
     strategy = strategy or OneProcess.of(config)
     strategy.divide(config.train.shards)

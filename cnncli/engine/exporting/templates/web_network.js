@@ -63,9 +63,19 @@ function makeNetwork(program, buffer) {
     return result;
   }
 
+  function logSoftmax(values, size) {
+    const result = new Float32Array(values.length);
+    for (let start = 0; start < values.length; start += size) {
+      const total = -energyOf(values.subarray(start, start + size));
+      for (let i = 0; i < size; i++) result[start + i] = values[start + i] - total;
+    }
+    return result;
+  }
+
   function activated(values, name, channels) {
     if (!name || name === "linear") return values;
     if (name === "softmax") return softmax(values, channels);
+    if (name === "log_softmax") return logSoftmax(values, channels);
     const activation = ACTIVATIONS[name];
     for (let i = 0; i < values.length; i++) values[i] = activation(values[i]);
     return values;

@@ -1,0 +1,1 @@
+"""Several trained networks made one, which predicts the mean of their probabilities."""
