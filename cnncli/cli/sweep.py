@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli.console import print_json, print_line, print_note
+from cnncli.cli.console import err, print_json, print_line, print_note
 from cnncli.cli.options import Device, DeviceName, Json, RunsDir, Sets
 
 if TYPE_CHECKING:
+    import signal
+
+    from cnncli.sweeps.directory import SweepDirectory
     from cnncli.sweeps.spec import Sweep
+    from cnncli.sweeps.trainings import Program
 
 
 def sweep_cli(
@@ -46,12 +50,10 @@ def sweep_cli(
 def _train(sweep: Sweep, runs_dir: Path, processes: int | None, device: DeviceName, as_json: bool) -> None:
     """Train the trials that are not done yet, and print all."""
     from cnncli.cli.sweep_show import print_results
-    from cnncli.plural import counted
-    from cnncli.report.sweep import trial_line
+    from cnncli.report.sweep import beginning
     from cnncli.resources import available_threads
     from cnncli.sweeps.directory import SweepDirectory
     from cnncli.sweeps.results import results
-    from cnncli.sweeps.scheduler import run
     from cnncli.sweeps.study import require_sampler
     from cnncli.sweeps.trainings import Program
 
@@ -60,8 +62,8 @@ def _train(sweep: Sweep, runs_dir: Path, processes: int | None, device: DeviceNa
     directory = SweepDirectory.begin(sweep, runs_dir, max(1, cores // parallel))
     threads = directory.sweep.settings.threads or 1
     program = Program(processes=min(parallel, processes or max(1, cores // threads)), device=device.value)
-    print_note(f"{directory.path}: {counted(program.processes, 'training')} at once")
-    stopped_by = run(directory, program, lambda trial: print_note(trial_line(trial)))
+    err().print(beginning(directory, program.processes), markup=False, soft_wrap=not err().is_terminal)
+    stopped_by = _run(directory, program)
     found = results(directory)
     print_results(found, as_json)
     if not as_json:
@@ -69,6 +71,20 @@ def _train(sweep: Sweep, runs_dir: Path, processes: int | None, device: DeviceNa
     if stopped_by is not None:
         print_note("Stopped. The same command goes on with the sweep.")
         raise typer.Exit(128 + stopped_by)
+
+
+def _run(directory: SweepDirectory, program: Program) -> signal.Signals | None:
+    """Train the trials and show how far they are; return the signal that asked to stop."""
+    from cnncli.report.sweep import trial_line
+    from cnncli.sweeps.scheduler import run
+
+    if not err().is_terminal:
+        return run(directory, program, lambda trial: print_note(trial_line(trial)))
+    from cnncli.report.sweep_progress import LiveTrials
+    from cnncli.sweeps.progress import Watch
+
+    with LiveTrials(err(), Watch(directory)) as display:
+        return run(directory, program, display.tell, display.look)
 
 
 def _propose(sweep: Sweep, as_json: bool) -> None:

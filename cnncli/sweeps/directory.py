@@ -32,7 +32,8 @@ from cnncli.sweeps.spec import COUNTS, Sweep, differences, load_sweep
 MOST_BYTES = 1 << 20
 """Size of the largest proposal.json that is read."""
 
-_TRIAL = re.compile(r"trial-(\d{4,})")
+PREFIX = "trial-"
+_TRIAL = re.compile(rf"{PREFIX}(\d{{4,}})")
 MAY_CHANGE = ("sweep.trials", "sweep.threads")
 """Settings that may differ when a sweep goes on: more trials; the number of threads is that of the beginning."""
 
@@ -103,13 +104,17 @@ class Trial:
 class TrialDirectory:
     """The folder of one trial.
 
+    Attributes:
+        number: Number of the trial.
+
     Args:
-        path: The folder.
+        path: The folder, "trial-0007".
         sweep: The sweep.
     """
 
     def __init__(self, path: Path, sweep: Sweep) -> None:
         self.path = path
+        self.number = int(path.name.removeprefix(PREFIX))
         self.config_file = path / "config.yaml"
         self.log_file = path / "log.txt"
         self._proposal_file = path / "proposal.json"
@@ -272,7 +277,7 @@ class SweepDirectory:
 
     def directory_of(self, number: int) -> TrialDirectory:
         """Return the folder of a trial, which need not be there."""
-        return TrialDirectory(self.path / f"trial-{number:04d}", self.sweep)
+        return TrialDirectory(self.path / f"{PREFIX}{number:04d}", self.sweep)
 
     def recalled(self, number: int) -> Proposal | None:
         """Return the proposal of a trial that was made before, or None."""

@@ -20,19 +20,25 @@ from cnncli.workers.launcher import KNOWN
 from cnncli.workers.stop_signals import StopSignals
 
 POLL = 0.5
-"""Seconds after which trials that other processes train are looked at again."""
+"""Seconds after which trials are looked at again that are shown, or that other processes train."""
 
 MOST_DEATHS = 5
 """Times that a training may die without having completed another epoch."""
 
 
-def run(directory: SweepDirectory, program: Program, tell: Callable[[Trial], None]) -> signal.Signals | None:
+def run(
+    directory: SweepDirectory,
+    program: Program,
+    tell: Callable[[Trial], None],
+    look: Callable[[], None] | None = None,
+) -> signal.Signals | None:
     """Train what a sweep still lacks. Only the main thread may call this: it listens to signals.
 
     Args:
         directory: The sweep's directory.
         program: What trains.
         tell: Hears of each trial that is refused, done or failed now.
+        look: Called every POLL seconds while something is trained, or None.
 
     Returns:
         The signal that asked to stop, or None when the sweep is complete.
@@ -47,7 +53,9 @@ def run(directory: SweepDirectory, program: Program, tell: Callable[[Trial], Non
         scheduler = _Scheduler(directory, program.processes, launcher, tell)
         try:
             while scheduler.advance(stop.first is not None):
-                stop.wait([], scheduler.patience)
+                if look is not None:
+                    look()
+                stop.wait([], scheduler.patience if look is None else POLL)
                 scheduler.forward(stop)
         finally:
             scheduler.kill()
