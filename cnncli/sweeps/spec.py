@@ -195,7 +195,7 @@ def load_sweep(source: str | Path, overrides: Iterable[str] = ()) -> Sweep:
     path = zoo.locate(source)
     read = files.read(path, str(path))
     name = read.get("name") if isinstance(read, MappingValue) else None
-    tree = extends.resolve(read, path)
+    tree = extends.resolve(_with_extends(read), path)
     for text in overrides:
         tree = override.apply(tree, override.parse(text))
     section = tree.get("sweep") if isinstance(tree, MappingValue) else None
@@ -213,6 +213,20 @@ def load_sweep(source: str | Path, overrides: Iterable[str] = ()) -> Sweep:
     sweep = replace(sweep, base=build(references.resolve(sweep.tree)))
     _check(sweep, section)
     return sweep
+
+
+def _with_extends(tree: Value) -> Value:
+    """Return a sweep's file that says `extends` where it says `config`, which means the same at its top.
+
+    Raises:
+        ConfigError: If it says both.
+    """
+    if not isinstance(tree, MappingValue) or "config" not in tree.entries:
+        return tree
+    if "extends" in tree.entries:
+        message = "A sweep varies one experiment: give either config or extends, not both."
+        fail("E019", message, tree.entries["config"].key, "Remove one of them.", "config")
+    return replace(tree, entries={"extends" if key == "config" else key: each for key, each in tree.entries.items()})
 
 
 def _with_absolute_path(tree: MappingValue, base: Config) -> MappingValue:
