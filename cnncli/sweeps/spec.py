@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cnncli.config import zoo
 from cnncli.config.build import build
@@ -24,6 +24,7 @@ from cnncli.config.yaml.problems import fail, problem
 from cnncli.config.yaml.tree import Entry, Origin, Plain, Scalar, Sequence, Source, Value, plain
 from cnncli.config.yaml.tree import Mapping as MappingValue
 from cnncli.errors import ConfigError, Problem
+from cnncli.sweeps.conditions import Condition, missing
 from cnncli.sweeps.space import Dimension, Params, Range, Space, choices, linked
 
 Positive = Annotated[int, Field(ge=1)]
@@ -31,6 +32,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Number = int | float
 Whole = int
 Bounds = Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)]
+Readable = Annotated[str, AfterValidator(lambda text: Condition(text).text)]
 
 COUNTS = ("params", "macs")
 """What is known of a network before it is trained."""
@@ -58,6 +60,9 @@ class Settings(Section):
         description="What is sought: metrics of the validation split at the best epoch, params, macs or seconds.",
     )
     limits: Limits = Field(default=Limits(), description="Networks that are refused before they are trained.")
+    conditions: tuple[Readable, ...] = Field(
+        default=(), description="What the keys of a trial must fulfil: train.batch_size * 2 <= 512."
+    )
     sampler: Literal["random", "grid", "sobol", "tpe", "cmaes", "nsga2"] = Field(
         default="tpe", description="Who chooses the values."
     )
@@ -154,6 +159,11 @@ class Sweep:
             return self.settings.objectives
         primary = self.base.task_spec.primary
         return {primary.name: "max" if primary.higher_is_better else "min"}
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What the keys of a trial must fulfil."""
+        return tuple(map(Condition, self.settings.conditions))
 
     def config(self, params: Params) -> Config:
         """Return the config of a trial.
@@ -331,8 +341,25 @@ def _check(sweep: Sweep, section: MappingValue) -> None:
             message = "A grid needs values that can be counted."
             hint = "Give a list, [a, b, …], or a step."
             raise ConfigError((problem("E019", message, dimension.origin, hint, f"sweep.space.{dimension.key}"),))
-    for params in sweep.space.samples():
-        sweep.config(params)
+    samples = [sweep.config(params).document for params in sweep.space.samples()]
+    _check_conditions(sweep, section, [base.document, *samples])
+
+
+def _check_conditions(sweep: Sweep, section: MappingValue, documents: list[dict[str, Any]]) -> None:
+    """Refuse conditions on keys that no trial has, and those that cannot be computed; raises ConfigError."""
+    written = section.get("conditions")
+    origins = [item.origin for item in written.items] if isinstance(written, Sequence) else []
+    for index, (condition, origin) in enumerate(zip(sweep.conditions, origins, strict=True)):
+        place = f"sweep.conditions[{index}]"
+        for steps in condition.paths():
+            absent = [missing(steps, document) for document in documents]
+            if all(absent):
+                fail("E019", absent[0] or "", origin, "Write the path of a key, as `--set` takes it.", place)
+        try:
+            for document in documents:
+                condition.judge(document)
+        except ValueError as error:
+            fail("E019", validation.sentence(str(error)), origin, None, place)
 
 
 def _refuse(section: MappingValue, key: str, message: str, hint: str) -> NoReturn:
