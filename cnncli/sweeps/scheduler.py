@@ -163,7 +163,7 @@ class _Scheduler:
             self._tell(trial)
             return True
         part = directory.next_part()
-        if part is None:
+        if part is None and not directory.lacks_latency:
             lock.close()  # A training that a dead sweep has left is about to end.
         else:
             self._running[number] = self._launcher.start(directory, part, lock, slot)

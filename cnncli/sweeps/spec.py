@@ -40,6 +40,9 @@ COUNTS = ("params", "macs")
 OF_RUNS = ("seconds",)
 """What is known of a run besides the metrics of its task."""
 
+LATENCY = "latency"
+"""Milliseconds that the network of a trial takes for one image, measured once after its trainings."""
+
 SINGLE = ("cmaes",)
 """Samplers that take one objective only."""
 
@@ -57,7 +60,8 @@ class Settings(Section):
     space: dict[str, Any] = Field(description="Keys that vary, each with its values.")
     objectives: dict[str, Literal["max", "min"]] | None = Field(
         default=None,
-        description="What is sought: metrics of the validation split at the best epoch, params, macs or seconds.",
+        description="What is sought: metrics of the validation split at the best epoch, or "
+        "params, macs, seconds, latency.",
     )
     limits: Limits = Field(default=Limits(), description="Networks that are refused before they are trained.")
     conditions: tuple[Readable, ...] = Field(
@@ -322,9 +326,9 @@ def _check(sweep: Sweep, section: MappingValue) -> None:
     """
     settings, base = sweep.settings, sweep.base
     names = [metric.name for metric in base.task_spec.metrics]
+    known = (*names, *COUNTS, *OF_RUNS, LATENCY)
     for name in sweep.objectives:
-        if name not in (*names, *COUNTS, *OF_RUNS):
-            known = (*names, *COUNTS, *OF_RUNS)
+        if name not in known:
             message = f'Nothing named "{name}" is measured.{suggestion(name, known)}'
             _refuse(section, "objectives", message, f"Objectives: {', '.join(known)}")
     measured = set(sweep.objectives) & set(names)

@@ -34,8 +34,11 @@ class Program:
     processes: int = 1
     device: str = "auto"
 
-    def arguments(self, directory: TrialDirectory, part: Part) -> list[str]:
-        """Return the command that begins one training of a trial, or goes on with it."""
+    def arguments(self, directory: TrialDirectory, part: Part | None) -> list[str]:
+        """Return the command that begins one training of a trial, goes on with it, or measures the latency (None)."""
+        if part is None:
+            output = ["--output", str(directory.latency_file), "--device", self.device]
+            return [*self.command, "bench", str(directory.config_file), *output, "--latency"]
         run = directory.run_of(part)
         common = ["--runs-dir", str(directory.path.parent), "--device", self.device]
         if run is not None:
@@ -83,8 +86,8 @@ class Launcher:
     def __init__(self, program: Program, pipe: int) -> None:
         self._program, self._pipe = program, pipe
 
-    def start(self, directory: TrialDirectory, part: Part, lock: FileIO, slot: int) -> Training:
-        """Start a training in the background; what it prints goes to the trial's log.
+    def start(self, directory: TrialDirectory, part: Part | None, lock: FileIO, slot: int) -> Training:
+        """Start a training in the background, or the measurement after the last; the trial's log gets what it prints.
 
         Raises:
             OSError: If the system refuses.
