@@ -23,7 +23,7 @@ def sweep_cli(
     sets: Sets = None,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, help="Trainings at once; by default as many as the sweep allows and the cores are for."),
+        typer.Option(min=1, help="Trainings at once; by default as the sweep allows and there are GPUs, or cores for."),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     device: Device = DeviceName.auto,
@@ -49,6 +49,8 @@ def sweep_cli(
 
 def _train(sweep: Sweep, runs_dir: Path, processes: int | None, device: DeviceName, as_json: bool) -> None:
     """Train the trials that are not done yet, and print all."""
+    from dataclasses import replace
+
     from cnncli.cli.sweep_show import print_results
     from cnncli.report.sweep import beginning
     from cnncli.resources import available_threads
@@ -61,7 +63,9 @@ def _train(sweep: Sweep, runs_dir: Path, processes: int | None, device: DeviceNa
     parallel, cores = sweep.settings.parallel, available_threads()
     directory = SweepDirectory.begin(sweep, runs_dir, max(1, cores // parallel))
     threads = directory.sweep.settings.threads or 1
-    program = Program(processes=min(parallel, processes or max(1, cores // threads)), device=device.value)
+    program = Program(device=device.value)
+    most = processes or len(program.gpus) or max(1, cores // threads)
+    program = replace(program, processes=min(parallel, most))
     err().print(beginning(directory, program.processes), markup=False, soft_wrap=not err().is_terminal)
     stopped_by = _run(directory, program)
     found = results(directory)
