@@ -12,6 +12,7 @@ from cnncli.cli.options import Device, DeviceName, Json, RunsDir, Sets
 
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Iterable
 
     from cnncli.sweeps.directory import SweepDirectory
     from cnncli.sweeps.spec import Sweep
@@ -30,6 +31,9 @@ def sweep_cli(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the first proposals and those refused; train and write nothing.")
     ] = False,
+    slurm: Annotated[
+        bool, typer.Option("--slurm", help="Print an array job for Slurm that trains the sweep; write nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Search for the best values of a config's keys; the same command goes on with a sweep that was stopped.
@@ -40,9 +44,13 @@ def sweep_cli(
     """
     from cnncli.sweeps.spec import load_sweep
 
+    if slurm and (dry_run or as_json):
+        raise typer.BadParameter("--slurm prints a script: leave out --dry-run and --json")
     sweep = load_sweep(file, sets or ())
     if dry_run:
         _propose(sweep, as_json)
+    elif slurm:
+        _print_script(sweep, file, sets or (), processes, runs_dir, device)
     else:
         _train(sweep, runs_dir, processes, device, as_json)
 
@@ -89,6 +97,24 @@ def _run(directory: SweepDirectory, program: Program) -> signal.Signals | None:
 
     with LiveTrials(err(), Watch(directory)) as display:
         return run(directory, program, display.tell, display.look)
+
+
+def _print_script(
+    sweep: Sweep, file: str, sets: Iterable[str], processes: int | None, runs_dir: Path, device: DeviceName
+) -> None:
+    """Print an array job: each of its jobs trains one trial at a time of the same sweep."""
+    from cnncli.sweeps.study import require_sampler
+    from cnncli.workers.batch_script import Request, script
+
+    require_sampler(sweep)
+    settings = sweep.settings
+    threads = settings.threads or sweep.base.train.threads or 1
+    fixed = [] if settings.threads is not None else [f"sweep.threads={threads}"]
+    command = ["cnn", "sweep", file, "--processes", "1", "--runs-dir", str(runs_dir), "--device", device.value]
+    command += [part for text in (*sets, *fixed) for part in ("--set", text)]
+    request = Request(workers=1, cpus_per_task=threads, array=min(settings.parallel, processes or settings.parallel))
+    print_line(script(sweep.name, command, request).rstrip("\n"))
+    print_note("Save it as job.sh and submit it from this folder: sbatch --time=04:00:00 job.sh.")
 
 
 def _propose(sweep: Sweep, as_json: bool) -> None:
