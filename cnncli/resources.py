@@ -14,6 +14,9 @@ ADDRESS_SPACE = 4_000_000_000
 """Bytes of addresses that TensorFlow takes for a small network, most of them never used; with 2 GB it crashes."""
 
 
+_PROC = Path("/proc")
+_GROUP = Path("/sys/fs/cgroup")
+
 MOST_THREADS = 1024
 """Most threads that anybody may ask for."""
 
@@ -64,12 +67,10 @@ def require_threads(threads: int) -> None:
 
 def peak_memory() -> int | None:
     """Return the most memory that this process has held, in bytes, or None where the system does not tell."""
-    try:
-        # getrusage would count what the parent held when it started this process.
-        text = Path("/proc/self/status").read_text(encoding="utf-8")
-        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        pass
+    # getrusage would count what the parent held when it started this process.
+    listed = _listed("self/status", "VmHWM")
+    if listed is not None:
+        return listed
     if sys.platform == "win32":
         return None
     import resource
@@ -80,15 +81,32 @@ def peak_memory() -> int | None:
 
 def available_memory() -> int | None:
     """Return the bytes of memory that a process may still take, or None where the system does not tell."""
-    found = []
-    with suppress(OSError, StopIteration, ValueError):
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-        found.append(next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable")))
+    found = [_listed("meminfo", "MemAvailable")]
     with suppress(OSError, StopIteration, ValueError):  # A container may have less; "max" is no number.
-        group = Path("/sys/fs/cgroup")
-        limit, used = (int((group / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
-        found.append(max(0, limit - used + _file_cache(group)))
-    return min(found) if found else None
+        limit, used = (int((_GROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        found.append(max(0, limit - used + _file_cache(_GROUP)))
+    return min((each for each in found if each is not None), default=None)
+
+
+def total_memory() -> int | None:
+    """Return the bytes of memory that all processes may take together, or None where the system does not tell."""
+    found = [_listed("meminfo", "MemTotal")]
+    with suppress(OSError, ValueError):
+        found.append(int((_GROUP / "memory.max").read_text(encoding="ascii")))
+    return min((each for each in found if each is not None), default=None)
+
+
+def memory_of(pid: int) -> int | None:
+    """Return the bytes of memory that a process holds now, or None where the system does not tell."""
+    return _listed(f"{pid}/status", "VmRSS")
+
+
+def _listed(file: str, name: str) -> int | None:
+    """Return the bytes that a file of Linux's /proc lists under a name."""
+    with suppress(OSError, StopIteration, ValueError):
+        lines = (_PROC / file).read_text(encoding="utf-8", errors="replace").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+    return None
 
 
 def _file_cache(group: Path) -> int:

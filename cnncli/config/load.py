@@ -12,7 +12,8 @@ from cnncli.config.dump import dump_document
 from cnncli.config.language import extends, override, references
 from cnncli.config.schema.schema import Config
 from cnncli.config.yaml import files, parser
-from cnncli.config.yaml.tree import Value
+from cnncli.config.yaml.problems import fail
+from cnncli.config.yaml.tree import Mapping, Value
 
 
 def load(source: str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -59,6 +60,14 @@ def load_document(document: dict[str, Any], name: str = "(document)", overrides:
 
 def _resolved(tree: Value, file: Path | None, overrides: Iterable[str]) -> Config:
     tree = extends.resolve(tree, file)
+    _refuse_sweep(tree, file)
     for text in overrides:
         tree = override.apply(tree, override.parse(text))
     return build(references.resolve(tree))
+
+
+def _refuse_sweep(tree: Value, file: Path | None) -> None:
+    """Say of a sweep's file what it is, before its keys are taken for misspelled ones."""
+    if isinstance(tree, Mapping) and "sweep" in tree.entries:
+        hint = f"Run `cnn sweep {file or 'FILE'}`; with --dry-run it only checks and proposes."
+        fail("E010", "This is a sweep, not a config: it has a section sweep.", tree.entries["sweep"].key, hint, "sweep")

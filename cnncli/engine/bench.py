@@ -18,6 +18,8 @@ from cnncli.config.schema.schema import Config
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.fast_ops import batch_halves
 from cnncli.engine.input_pipeline.feed import Chunk
+from cnncli.engine.input_pipeline.preprocessing import Preprocessing
+from cnncli.engine.network.model import build
 from cnncli.engine.runtime import configure, device_name
 from cnncli.engine.training.setup import make_step_loop
 from cnncli.engine.training.step_loop import StepLoop
@@ -25,6 +27,10 @@ from cnncli.layers.graph import INPUT
 
 REPEATS = 7
 SECONDS = 0.5
+MOST_CALLS = 5000
+"""Calls with one image each: a hundred of a small network are done in 15 ms, in which others may have the processor."""
+LATENCY_SECONDS = 3.0
+"""Time given to them, as by `cnn export --bench`."""
 PRODUCTS = ((512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048), (16_384, 512, 64))
 """Rows, inner size and columns of matrix products, of which the fastest shows a processor's peak.
 
@@ -81,6 +87,41 @@ class Bench:
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn bench --json`."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time that the network takes for one image.
+
+    Attributes:
+        device: Name of the device.
+        precision: Of the config.
+        num_calls: Number of calls measured.
+        latency_ms: Median of their times in milliseconds.
+        p95_ms: 95th percentile.
+    """
+
+    device: str
+    precision: str
+    num_calls: int
+    latency_ms: float
+    p95_ms: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of `cnn bench --latency --json`."""
+        return asdict(self)
+
+
+def latency(config: Config) -> Latency:
+    """Measure a config's network on single random images, with the threads of its training; nothing is written."""
+    configure(config)
+    model, preprocessing = build(config), Preprocessing(config.data)
+    image = _examples(1, config.input_shape)
+    forward = tf.function(lambda: model(preprocessing.to_float(image), training=False))
+    about = _seconds(forward, REPEATS)
+    times = _times(forward, max(REPEATS, min(MOST_CALLS, int(LATENCY_SECONDS / about))))
+    typical, slow = (float(share) * 1e3 for share in np.percentile(times, [50, 95]))
+    return Latency(device_name(), config.train.precision, len(times), typical, slow)
 
 
 def bench(config: Config) -> Bench:

@@ -33,6 +33,13 @@ def bench_table(document: Mapping[str, Any]) -> RenderableType:
     return Group(totals, Text(), table)
 
 
+def latency_line(document: Mapping[str, Any]) -> str:
+    """Return what `cnn bench --latency --json` prints as a sentence."""
+    spread = f"95 % of {document['num_calls']} calls within {document['p95_ms']:.3g} ms"
+    where = f"in {document['precision']} on {document['device']}"
+    return f"{document['latency_ms']:.3g} ms for one image, {spread}, {where}"
+
+
 def _near_the_peak(document: Mapping[str, Any]) -> str:
     """Say how near training comes to the peak; what other programs slowed down was none."""
     rate = f"{document['peak_gflops']:,.0f} GFLOP/s"

@@ -8,28 +8,48 @@ from typing import Any
 from cnncli.plural import counted
 from cnncli.report.grid import Column, Grid
 from cnncli.report.numbers import full
-from cnncli.sweeps.directory import Trial
+from cnncli.sweeps.directory import SweepDirectory, Trial
 from cnncli.sweeps.proposal import Proposal
 from cnncli.sweeps.results import Results
 
 NOTHING = "–"
 
 
+def beginning(directory: SweepDirectory, processes: int) -> str:
+    """Return what is said before anything is trained: what, how, and where.
+
+    Args:
+        directory: The sweep's directory.
+        processes: Most trainings at once.
+    """
+    sweep = directory.sweep
+    settings = sweep.settings
+    trials = len(sweep.space.grid()) if settings.trials is None else settings.trials
+    number = "one training" if processes == 1 else f"up to {processes} trainings"
+    threads = counted(settings.threads or 1, "thread") + (" each" if processes > 1 else "")
+    return (
+        f"The sweep {sweep.name} has {counted(trials, 'trial')}, proposed by the sampler {settings.sampler}: "
+        f"{number} at once with {threads}, in {directory.path}."
+    )
+
+
 def trial_line(trial: Trial) -> str:
     """Return what is said of a trial when it is finished."""
     if trial.state == "refused":
         return proposal_line(trial.proposal)
-    told = "failed" if trial.values is None else _values(trial)
-    return f"trial {trial.proposal.number}: {told} ({_params(trial.proposal)})"
+    told = "failed" if trial.values is None else values_text(trial)
+    return f"trial {trial.proposal.number}: {told} ({params_text(trial.proposal)})"
 
 
 def proposal_line(proposal: Proposal) -> str:
     """Return what is tried in a trial, or why it is not trained."""
-    told = _params(proposal) if proposal.refused is None else f"refused, {proposal.refused} ({_params(proposal)})"
+    params = params_text(proposal)
+    told = params if proposal.refused is None else f"refused, {proposal.refused} ({params})"
     return f"trial {proposal.number}: {told}"
 
 
-def _params(proposal: Proposal) -> str:
+def params_text(proposal: Proposal) -> str:
+    """Return the values of a trial in a line."""
     return ", ".join(f"{_short(key)} {_cell(value)}" for key, value in proposal.params.items())
 
 
@@ -67,7 +87,8 @@ def importance_lines(shares: Mapping[str, Mapping[str, float]]) -> Iterator[str]
         yield f"importance for {name} (PED-ANOVA): {told}"
 
 
-def _values(trial: Trial) -> str:
+def values_text(trial: Trial) -> str:
+    """Return what a trial came to in a line."""
     return ", ".join(f"{name} {_cell(value)}" for name, value in (trial.values or {}).items())
 
 

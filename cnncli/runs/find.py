@@ -85,15 +85,23 @@ def find_all(reference: str, runs_dir: Path) -> list[Run]:
     if (path / "run.json").is_file():
         return [Run(path)]
     runs = list(all_runs(runs_dir))
-    if not runs:
-        raise RunError(f"no runs in {runs_dir}", TRAIN_ONE)
     matching = matches(reference, runs)
     if not matching:
         # A path to the folder of a name's runs, as the shell completes it.
         matching = [run for run in runs if path.resolve() == run.path.parent.resolve()]
     if not matching:
-        raise RunError(f"no run {reference!r} in {runs_dir}", near(reference, runs))
+        raise _missing(reference, runs, runs_dir)
     return sorted(matching, key=lambda run: run.started)
+
+
+def _missing(reference: str, runs: Sequence[Run], runs_dir: Path) -> RunError:
+    """Return the error of a reference that means no run."""
+    if Path(reference).is_file():
+        hint = "`cnn train CONFIG` makes a run; of a file with a section sweep, `cnn sweep FILE` makes several."
+        return RunError(f"{reference} is a file, not a run", hint)
+    if not runs:
+        return RunError(f"no runs in {runs_dir}", TRAIN_ONE)
+    return RunError(f"no run {reference!r} in {runs_dir}", near(reference, runs))
 
 
 def matches(reference: str, runs: Iterable[Run]) -> list[Run]:

@@ -1,7 +1,8 @@
 """The directory of a sweep, `runs/NAME.sweep/`: the only owner of its file names.
 
 It holds `sweep.yaml`, the resolved sweep, and a folder for each trial: `trial-0007/` with `proposal.json`,
-`config.yaml` and its runs, which are ordinary ones. Nothing else is kept: what came of a trial is what its runs say.
+`config.yaml` and its runs, which are ordinary ones, and `latency.json` where that is sought. Nothing else is kept: what
+came of a trial is what these say.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from cnncli.config.language.suggestions import suggestion
 from cnncli.config.schema.schema import Config
 from cnncli.errors import RunError, WriteError
 from cnncli.files import durable, folders
+from cnncli.files.form import number, record
 from cnncli.files.locks import try_lock
 from cnncli.files.read import read_json
 from cnncli.runs import documents
@@ -27,12 +29,16 @@ from cnncli.runs.lock import held
 from cnncli.runs.run import NAME, Run, reason
 from cnncli.sweeps.names import SUFFIX, sweep_names
 from cnncli.sweeps.proposal import PROPOSAL, Outcome, Proposal
-from cnncli.sweeps.spec import COUNTS, Sweep, differences, load_sweep
+from cnncli.sweeps.spec import COUNTS, LATENCY, Sweep, differences, load_sweep
 
 MOST_BYTES = 1 << 20
 """Size of the largest proposal.json that is read."""
 
-_TRIAL = re.compile(r"trial-(\d{4,})")
+PREFIX = "trial-"
+MEASURED = record({"latency_ms": number()})
+"""latency.json."""
+
+_TRIAL = re.compile(rf"{PREFIX}(\d{{4,}})")
 MAY_CHANGE = ("sweep.trials", "sweep.threads")
 """Settings that may differ when a sweep goes on: more trials; the number of threads is that of the beginning."""
 
@@ -103,15 +109,20 @@ class Trial:
 class TrialDirectory:
     """The folder of one trial.
 
+    Attributes:
+        number: Number of the trial.
+
     Args:
-        path: The folder.
+        path: The folder, "trial-0007".
         sweep: The sweep.
     """
 
     def __init__(self, path: Path, sweep: Sweep) -> None:
         self.path = path
+        self.number = int(path.name.removeprefix(PREFIX))
         self.config_file = path / "config.yaml"
         self.log_file = path / "log.txt"
+        self.latency_file = path / "latency.json"
         self._proposal_file = path / "proposal.json"
         self._lock_file = path / ".lock"
         self._sweep = sweep
@@ -150,6 +161,26 @@ class TrialDirectory:
                 return None if run is not None and run.locked else part
         return None
 
+    @property
+    def lacks_latency(self) -> bool:
+        """Whether its trainings are done and the time of one image is still to be measured."""
+        if LATENCY not in self._sweep.objectives or self.latency_file.is_file():
+            return False
+        runs = [self.run_of(part) for part in self.parts]
+        return all(run is not None and state_of(run) == "done" for run in runs)
+
+    def _latency(self) -> float | None:
+        """Return the milliseconds for one image, or None where they are not measured; raises RunError."""
+        hint = "Remove the file: the sweep then measures again."
+        try:
+            document = read_json(self.latency_file, MOST_BYTES, follow=False)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.latency_file} cannot be read: {reason(error)}", hint) from error
+        documents.checked(document, MEASURED, str(self.latency_file), hint)
+        return float(document["latency_ms"])
+
     def num_epochs(self) -> int:
         """Return the number of epochs that all its trainings have completed."""
         runs = (self.run_of(part) for part in self.parts)
@@ -181,7 +212,7 @@ class TrialDirectory:
         states = ["waiting" if run is None else state_of(run) for run in runs]
         if "failed" in states:
             return Trial(self.proposal, "failed", None, None, paths)
-        if set(states) == {"done"}:
+        if set(states) == {"done"} and not self.lacks_latency:
             found = [self._values(run) for run in begun]
             if any(None in values.values() for values in found):
                 return Trial(self.proposal, "failed", None, None, paths)
@@ -198,6 +229,7 @@ class TrialDirectory:
             **(at_best.get("validation") or {}),
             **{name: self.proposal.counts[name] for name in COUNTS},
             "seconds": sum(line.get("seconds") or 0 for line in lines),
+            **({LATENCY: self._latency()} if LATENCY in self._sweep.objectives else {}),
         }
         return {name: known.get(name) for name in self._sweep.objectives}
 
@@ -272,7 +304,7 @@ class SweepDirectory:
 
     def directory_of(self, number: int) -> TrialDirectory:
         """Return the folder of a trial, which need not be there."""
-        return TrialDirectory(self.path / f"trial-{number:04d}", self.sweep)
+        return TrialDirectory(self.path / f"{PREFIX}{number:04d}", self.sweep)
 
     def recalled(self, number: int) -> Proposal | None:
         """Return the proposal of a trial that was made before, or None."""

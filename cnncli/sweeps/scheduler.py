@@ -13,6 +13,7 @@ from io import FileIO
 
 from cnncli.errors import CnnError
 from cnncli.sweeps.directory import SweepDirectory, Trial, TrialDirectory
+from cnncli.sweeps.memory import MemoryBound
 from cnncli.sweeps.proposal import Outcome
 from cnncli.sweeps.study import Study
 from cnncli.sweeps.trainings import Launcher, Program, Training, launching
@@ -20,19 +21,25 @@ from cnncli.workers.launcher import KNOWN
 from cnncli.workers.stop_signals import StopSignals
 
 POLL = 0.5
-"""Seconds after which trials that other processes train are looked at again."""
+"""Seconds after which trials are looked at again that are shown, or that other processes train."""
 
 MOST_DEATHS = 5
 """Times that a training may die without having completed another epoch."""
 
 
-def run(directory: SweepDirectory, program: Program, tell: Callable[[Trial], None]) -> signal.Signals | None:
+def run(
+    directory: SweepDirectory,
+    program: Program,
+    tell: Callable[[Trial], None],
+    look: Callable[[], None] | None = None,
+) -> signal.Signals | None:
     """Train what a sweep still lacks. Only the main thread may call this: it listens to signals.
 
     Args:
         directory: The sweep's directory.
         program: What trains.
         tell: Hears of each trial that is refused, done or failed now.
+        look: Called every POLL seconds while something is trained, or None.
 
     Returns:
         The signal that asked to stop, or None when the sweep is complete.
@@ -47,7 +54,9 @@ def run(directory: SweepDirectory, program: Program, tell: Callable[[Trial], Non
         scheduler = _Scheduler(directory, program.processes, launcher, tell)
         try:
             while scheduler.advance(stop.first is not None):
-                stop.wait([], scheduler.patience)
+                if look is not None:
+                    look()
+                stop.wait([], scheduler.patience if look is None else POLL)
                 scheduler.forward(stop)
         finally:
             scheduler.kill()
@@ -69,6 +78,7 @@ class _Scheduler:
         self.error: CnnError | None = None
         self._directory, self._processes, self._launcher, self._tell = directory, processes, launcher, tell
         self._study = Study(directory.sweep, directory.recalled)
+        self._memory = MemoryBound(directory.sweep) if launcher.takes_memory else None
         self._outcomes: dict[int, Outcome] = {}
         self._open: dict[int, TrialDirectory] = {}
         self._running: dict[int, Training] = {}
@@ -137,13 +147,22 @@ class _Scheduler:
     def _start(self) -> bool:
         """Start what there is room for; return whether a result of another process was found."""
         for number, directory in list(self._open.items()):
-            if number in self._running or len(self._running) == self._processes:
+            if self.error is not None or len(self._running) == self._processes:
+                break
+            if number in self._running or not self._has_room(directory):
                 continue
             lock = directory.try_hold()
             slot = min(set(range(self._processes)) - {each.slot for each in self._running.values()})
             if lock is not None and self._go_on(number, directory, lock, slot):
                 return True
         return False
+
+    def _has_room(self, directory: TrialDirectory) -> bool:
+        """Say whether the memory suffices for one more training; one always runs."""
+        if self._memory is None or not self._running:
+            return True
+        running = {each.process.pid: each.directory.proposal for each in self._running.values()}
+        return self._memory.has_room(directory.proposal, running)
 
     def _go_on(self, number: int, directory: TrialDirectory, lock: FileIO, slot: int) -> bool:
         """Begin what a trial lacks next, or count its result; return whether it has one."""
@@ -155,7 +174,14 @@ class _Scheduler:
             self._tell(trial)
             return True
         part = directory.next_part()
-        if part is None:
+        if self._memory is not None:
+            try:
+                self._memory.require_possible(directory.proposal)
+            except CnnError as error:
+                lock.close()
+                self.error = error
+                return False
+        if part is None and not directory.lacks_latency:
             lock.close()  # A training that a dead sweep has left is about to end.
         else:
             self._running[number] = self._launcher.start(directory, part, lock, slot)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cnncli.config import zoo
 from cnncli.config.build import build
@@ -24,6 +24,7 @@ from cnncli.config.yaml.problems import fail, problem
 from cnncli.config.yaml.tree import Entry, Origin, Plain, Scalar, Sequence, Source, Value, plain
 from cnncli.config.yaml.tree import Mapping as MappingValue
 from cnncli.errors import ConfigError, Problem
+from cnncli.sweeps.conditions import Condition, missing
 from cnncli.sweeps.space import Dimension, Params, Range, Space, choices, linked
 
 Positive = Annotated[int, Field(ge=1)]
@@ -31,12 +32,16 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Number = int | float
 Whole = int
 Bounds = Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)]
+Readable = Annotated[str, AfterValidator(lambda text: Condition(text).text)]
 
 COUNTS = ("params", "macs")
 """What is known of a network before it is trained."""
 
 OF_RUNS = ("seconds",)
 """What is known of a run besides the metrics of its task."""
+
+LATENCY = "latency"
+"""Milliseconds that the network of a trial takes for one image, measured once after its trainings."""
 
 SINGLE = ("cmaes",)
 """Samplers that take one objective only."""
@@ -55,9 +60,13 @@ class Settings(Section):
     space: dict[str, Any] = Field(description="Keys that vary, each with its values.")
     objectives: dict[str, Literal["max", "min"]] | None = Field(
         default=None,
-        description="What is sought: metrics of the validation split at the best epoch, params, macs or seconds.",
+        description="What is sought: metrics of the validation split at the best epoch, or "
+        "params, macs, seconds, latency.",
     )
     limits: Limits = Field(default=Limits(), description="Networks that are refused before they are trained.")
+    conditions: tuple[Readable, ...] = Field(
+        default=(), description="What the keys of a trial must fulfil: train.batch_size * 2 <= 512."
+    )
     sampler: Literal["random", "grid", "sobol", "tpe", "cmaes", "nsga2"] = Field(
         default="tpe", description="Who chooses the values."
     )
@@ -155,6 +164,11 @@ class Sweep:
         primary = self.base.task_spec.primary
         return {primary.name: "max" if primary.higher_is_better else "min"}
 
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What the keys of a trial must fulfil."""
+        return tuple(map(Condition, self.settings.conditions))
+
     def config(self, params: Params) -> Config:
         """Return the config of a trial.
 
@@ -195,7 +209,7 @@ def load_sweep(source: str | Path, overrides: Iterable[str] = ()) -> Sweep:
     path = zoo.locate(source)
     read = files.read(path, str(path))
     name = read.get("name") if isinstance(read, MappingValue) else None
-    tree = extends.resolve(read, path)
+    tree = extends.resolve(_with_extends(read), path)
     for text in overrides:
         tree = override.apply(tree, override.parse(text))
     section = tree.get("sweep") if isinstance(tree, MappingValue) else None
@@ -213,6 +227,20 @@ def load_sweep(source: str | Path, overrides: Iterable[str] = ()) -> Sweep:
     sweep = replace(sweep, base=build(references.resolve(sweep.tree)))
     _check(sweep, section)
     return sweep
+
+
+def _with_extends(tree: Value) -> Value:
+    """Return a sweep's file that says `extends` where it says `config`, which means the same at its top.
+
+    Raises:
+        ConfigError: If it says both.
+    """
+    if not isinstance(tree, MappingValue) or "config" not in tree.entries:
+        return tree
+    if "extends" in tree.entries:
+        message = "A sweep varies one experiment: give either config or extends, not both."
+        fail("E019", message, tree.entries["config"].key, "Remove one of them.", "config")
+    return replace(tree, entries={"extends" if key == "config" else key: each for key, each in tree.entries.items()})
 
 
 def _with_absolute_path(tree: MappingValue, base: Config) -> MappingValue:
@@ -298,9 +326,9 @@ def _check(sweep: Sweep, section: MappingValue) -> None:
     """
     settings, base = sweep.settings, sweep.base
     names = [metric.name for metric in base.task_spec.metrics]
+    known = (*names, *COUNTS, *OF_RUNS, LATENCY)
     for name in sweep.objectives:
-        if name not in (*names, *COUNTS, *OF_RUNS):
-            known = (*names, *COUNTS, *OF_RUNS)
+        if name not in known:
             message = f'Nothing named "{name}" is measured.{suggestion(name, known)}'
             _refuse(section, "objectives", message, f"Objectives: {', '.join(known)}")
     measured = set(sweep.objectives) & set(names)
@@ -317,8 +345,25 @@ def _check(sweep: Sweep, section: MappingValue) -> None:
             message = "A grid needs values that can be counted."
             hint = "Give a list, [a, b, …], or a step."
             raise ConfigError((problem("E019", message, dimension.origin, hint, f"sweep.space.{dimension.key}"),))
-    for params in sweep.space.samples():
-        sweep.config(params)
+    samples = [sweep.config(params).document for params in sweep.space.samples()]
+    _check_conditions(sweep, section, [base.document, *samples])
+
+
+def _check_conditions(sweep: Sweep, section: MappingValue, documents: list[dict[str, Any]]) -> None:
+    """Refuse conditions on keys that no trial has, and those that cannot be computed; raises ConfigError."""
+    written = section.get("conditions")
+    origins = [item.origin for item in written.items] if isinstance(written, Sequence) else []
+    for index, (condition, origin) in enumerate(zip(sweep.conditions, origins, strict=True)):
+        place = f"sweep.conditions[{index}]"
+        for steps in condition.paths():
+            absent = [missing(steps, document) for document in documents]
+            if all(absent):
+                fail("E019", absent[0] or "", origin, "Write the path of a key, as `--set` takes it.", place)
+        try:
+            for document in documents:
+                condition.judge(document)
+        except ValueError as error:
+            fail("E019", validation.sentence(str(error)), origin, None, place)
 
 
 def _refuse(section: MappingValue, key: str, message: str, hint: str) -> NoReturn:

@@ -116,7 +116,7 @@ class Study:
         if self._refused_in_a_row == MOST_REFUSED and self._sweep.settings.sampler != "grid":
             raise CnnError(
                 f"{MOST_REFUSED:,} proposals in a row were refused; the last one: {proposal.refused}",
-                "Raise sweep.limits, or narrow sweep.space.",
+                "Raise sweep.limits, ease sweep.conditions, or narrow sweep.space.",
             )
 
 

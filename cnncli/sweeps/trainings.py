@@ -14,7 +14,7 @@ from cnncli.files.read import open_file
 from cnncli.runs.process import PROGRAM
 from cnncli.sweeps.directory import Part, TrialDirectory
 from cnncli.workers.parent import LAUNCHER_VARIABLE
-from cnncli.workers.processes import gpu_of, pipe
+from cnncli.workers.processes import GPUS_VARIABLE, pipe, visible_gpus
 
 LAST_BYTES = 2000
 """Bytes of a log's end that are shown with an error."""
@@ -34,8 +34,16 @@ class Program:
     processes: int = 1
     device: str = "auto"
 
-    def arguments(self, directory: TrialDirectory, part: Part) -> list[str]:
-        """Return the command that begins one training of a trial, or goes on with it."""
+    @property
+    def gpus(self) -> list[str]:
+        """GPUs on which it trains, as CUDA_VISIBLE_DEVICES names them; none where it trains on the CPU."""
+        return [] if self.device == "cpu" else visible_gpus(os.environ)
+
+    def arguments(self, directory: TrialDirectory, part: Part | None) -> list[str]:
+        """Return the command that begins one training of a trial, goes on with it, or measures the latency (None)."""
+        if part is None:
+            output = ["--output", str(directory.latency_file), "--device", self.device]
+            return [*self.command, "bench", str(directory.config_file), *output, "--latency"]
         run = directory.run_of(part)
         common = ["--runs-dir", str(directory.path.parent), "--device", self.device]
         if run is not None:
@@ -83,8 +91,18 @@ class Launcher:
     def __init__(self, program: Program, pipe: int) -> None:
         self._program, self._pipe = program, pipe
 
-    def start(self, directory: TrialDirectory, part: Part, lock: FileIO, slot: int) -> Training:
-        """Start a training in the background; what it prints goes to the trial's log.
+    @property
+    def takes_memory(self) -> bool:
+        """Whether the network is in this machine's memory, not in that of a GPU."""
+        return not self._program.gpus
+
+    def _gpu(self, slot: int) -> dict[str, str]:
+        """Return the variable that shows a training one GPU of several: TensorFlow takes all memory of all it sees."""
+        gpus = self._program.gpus
+        return {GPUS_VARIABLE: gpus[slot % len(gpus)]} if gpus else {}
+
+    def start(self, directory: TrialDirectory, part: Part | None, lock: FileIO, slot: int) -> Training:
+        """Start a training in the background, or the measurement after the last; the trial's log gets what it prints.
 
         Raises:
             OSError: If the system refuses.
@@ -93,7 +111,7 @@ class Launcher:
         with durable.reopen(directory.log_file) as log:
             process = subprocess.Popen(  # noqa: S603 - ourselves
                 self._program.arguments(directory, part),
-                env={**environment, **gpu_of(slot, self._program.processes, environment)},
+                env={**environment, **self._gpu(slot)},
                 pass_fds=[self._pipe],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

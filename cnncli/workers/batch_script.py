@@ -28,18 +28,28 @@ _SCRIPT = """\
 #!/bin/bash
 {requests}
 
-# Each task is a worker. Two minutes before the time limit Slurm sends them SIGTERM (--signal): all stop at the same
-# step with a checkpoint and end with 143. A job that starts again goes on with its own run.
+{about}
 {command}
 status=$?
 
 # After the time limit the job goes back into the queue; not where SIGTERM came for another reason.
-end=$(date --date="$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%e)" +%s 2>/dev/null)
+end=$(date --date="$(squeue --noheader --jobs="{job}" --format=%e)" +%s 2>/dev/null)
 if [ "$status" -eq 143 ] && [ -n "$end" ] && [ $((end - $(date +%s))) -lt {near} ]; then
-    scontrol requeue "$SLURM_JOB_ID"
+    scontrol requeue "{job}"
 fi
 exit "$status"
 """
+
+_OF_WORKERS = """\
+# Each task is a worker. Two minutes before the time limit Slurm sends them SIGTERM (--signal): all stop at the same
+# step with a checkpoint and end with 143. A job that starts again goes on with its own run."""
+_OF_ARRAY = """\
+# Each job of the array trains one trial of the sweep after the other. Two minutes before the time limit Slurm sends it
+# SIGTERM (--signal): the training stops with a checkpoint, the job ends with 143. Any job goes on with any trial."""
+
+_JOB = "$SLURM_JOB_ID"
+_JOB_OF_ARRAY = "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+"""One job of an array: the number of its last one is that of the whole array, too."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class Request:
         time: Time limit in one of Slurm's forms, or None for the partition's.
         partition: Where to run, or None for Slurm's default.
         account: Whom to charge, or None for Slurm's default.
+        array: Number of jobs of an array, each with so many tasks; None for a single job.
     """
 
     workers: int | None = None
@@ -65,6 +76,7 @@ class Request:
     time: str | None = None
     partition: str | None = None
     account: str | None = None
+    array: int | None = None
 
     @property
     def num_workers(self) -> int:
@@ -136,12 +148,20 @@ def script(name: str, command: Sequence[str], request: Request) -> str:
         # Since Slurm 22.05 the steps of a job do not take this from the job.
         srun.append(f"--cpus-per-task={request.cpus_per_task}")
     requests = "\n".join(f"#SBATCH {line}" for line in _requests(name, request))
-    return _SCRIPT.format(requests=requests, command=shlex.join([*srun, *command]), near=WARNING_SECONDS + 180)
+    is_array = request.array is not None
+    return _SCRIPT.format(
+        requests=requests,
+        about=_OF_ARRAY if is_array else _OF_WORKERS,
+        command=shlex.join([*srun, *command]),
+        job=_JOB_OF_ARRAY if is_array else _JOB,
+        near=WARNING_SECONDS + 180,
+    )
 
 
 def _requests(name: str, request: Request) -> list[str]:
     options = {
         "job-name": name,
+        "array": None if request.array is None else f"0-{request.array - 1}",
         "ntasks": request.num_workers,
         "nodes": request.nodes,
         "ntasks-per-node": request.tasks_per_node,
@@ -150,7 +170,7 @@ def _requests(name: str, request: Request) -> list[str]:
         "time": request.time,
         "partition": request.partition,
         "account": request.account,
-        "output": f"{name}-%j.out",
+        "output": f"{name}-%j.out" if request.array is None else f"{name}-%A_%a.out",
         "open-mode": "append",
         "signal": f"TERM@{WARNING_SECONDS}",
     }

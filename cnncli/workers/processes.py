@@ -24,6 +24,8 @@ from cnncli.workers.stop_signals import StopSignals
 CHIEF = 0
 """Rank of the worker that owns the run's directory, the terminal and the command's output."""
 
+GPUS_VARIABLE = "CUDA_VISIBLE_DEVICES"
+
 STOPPED = frozenset(128 + number for number in (*SIGNALS, *(getattr(signal, n, 0) for n in ("SIGHUP", "SIGXCPU"))))
 """Exit codes of a worker that a signal asked to stop."""
 
@@ -193,12 +195,21 @@ def gpu_of(rank: int, number: int, environment: Mapping[str, str], devices: Path
         environment: Variables of this process; CUDA_VISIBLE_DEVICES names the GPUs that it may use.
         devices: Where Linux has a file for each GPU.
     """
-    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    gpus = visible_gpus(environment, devices)
+    return {GPUS_VARIABLE: gpus[rank * len(gpus) // number]} if gpus else {}
+
+
+def visible_gpus(environment: Mapping[str, str], devices: Path = Path("/dev")) -> list[str]:
+    """Return the names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES takes them.
+
+    Args:
+        environment: As `gpu_of` takes it.
+        devices: Likewise.
+    """
+    visible = environment.get(GPUS_VARIABLE)
     if visible is None:
-        gpus = [str(index) for index, _ in enumerate(devices.glob("nvidia[0-9]*"))]
-    else:
-        gpus = [name for name in visible.split(",") if name.strip()]
-    return {"CUDA_VISIBLE_DEVICES": gpus[rank * len(gpus) // number]} if gpus else {}
+        return [str(index) for index, _ in enumerate(devices.glob("nvidia[0-9]*"))]
+    return [name for name in visible.split(",") if name.strip()]
 
 
 def free_addresses(number: int) -> list[str]:

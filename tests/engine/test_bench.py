@@ -119,6 +119,17 @@ train: {batch_size: 4}
     assert sorted(layer["macs"] for layer in found["layers"]) == [cells * 5 * 4, cells * 5 * 10, cells * 27 * 5]
 
 
+@pytest.mark.usefixtures("clock")
+def test_latency(small_config: Callable[..., Any], tmp_path: Path) -> None:
+    """Of single images: the median in milliseconds of as many calls as fit into three seconds, but not too few."""
+    small_config()
+    found = document(str(tmp_path / "small.yaml"), "--latency", "--output", str(tmp_path / "latency.json"))
+    assert (found["latency_ms"], found["p95_ms"], found["num_calls"]) == (1000.0, 1000.0, 3)
+    assert json.loads((tmp_path / "latency.json").read_text()) == found
+    said = invoke(str(tmp_path / "small.yaml"), "--latency")
+    assert said.startswith("1e+03 ms for one image, 95 % of 3 calls within 1e+03 ms, in float32 on CPU")
+
+
 def invoke(*arguments: str) -> str:
     """Return what `cnn bench` prints."""
     for made in (console.out, console.err):

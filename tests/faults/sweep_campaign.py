@@ -34,7 +34,7 @@ sweep:
     train.optimizer.Adam.learning_rate: {{log: [1e-4, 1e-1]}}
     train.batch_size: {{int: [32, 512], log: true}}
     "model.layers[0].Conv2D.filters": {{int: [4, 16], step: 4}}
-  objectives: {{accuracy: max, macs: min}}
+  objectives: {{{objectives}}}
   limits: {{params: 65000}}
   sampler: {sampler}
   trials: {trials}
@@ -65,10 +65,12 @@ SLOW = 0.1
 """Seconds that an epoch of a disturbed sweep takes."""
 
 
-def write(folder: Path, trials: int, sampler: str = "tpe", more: str = "") -> Path:
+def write(
+    folder: Path, trials: int, sampler: str = "tpe", more: str = "", objectives: str = "accuracy: max, macs: min"
+) -> Path:
     """Write a sweep's file."""
     file = folder / "search.yaml"
-    file.write_text(SWEEP.format(trials=trials, sampler=sampler, more=more))
+    file.write_text(SWEEP.format(trials=trials, sampler=sampler, more=more, objectives=objectives))
     return file
 
 

@@ -50,6 +50,16 @@ def test_paths(runs_dir: Path, tmp_path: Path) -> None:
     assert find(f"{runs_dir}/lenet/", runs_dir).path == runs_dir / "lenet" / "20260301-120000"
 
 
+def test_file_is_no_run(runs_dir: Path, tmp_path: Path) -> None:
+    """A config or a sweep's file, whether or not there are runs."""
+    file = tmp_path / "search.yaml"
+    file.write_text("sweep: {}\n")
+    for folder in (runs_dir, tmp_path / "empty"):
+        with pytest.raises(RunError, match=r"search\.yaml is a file, not a run") as caught:
+            find(str(file), folder)
+        assert "`cnn sweep FILE`" in (caught.value.hint or "")
+
+
 def test_near_names_are_offered(runs_dir: Path) -> None:
     """For a misspelt one."""
     with pytest.raises(RunError, match="no run 'lennet'") as caught:

@@ -1,7 +1,8 @@
-"""A stand-in for `cnn train` and `cnn resume`, that needs no package: a run with a score from its config's values.
+"""A stand-in for `cnn train` and `cnn resume`, which needs no package: a run with a score from its config's values.
 
 It writes what a run directory holds in the same order as training does, an epoch at a time, locks it, goes on from the
-last epoch, and dies with whoever started it. `FAKE_SLOW` is a number of seconds that each epoch takes.
+last epoch, and dies with whoever started it. `FAKE_SLOW` is a number of seconds that each epoch takes. It stands in for
+`cnn bench --latency` as well.
 """
 
 import fcntl
@@ -21,6 +22,9 @@ def main() -> None:
     """Do what the arguments say."""
     Thread(target=end_after, args=(int(os.environ["CNNCLI_LAUNCHER_FD"]),), daemon=True).start()
     command, target = sys.argv[1:3]
+    if command == "bench":
+        measure(Path(target), Path(sys.argv[sys.argv.index("--output") + 1]))
+        return
     options = list(zip(sys.argv[3::2], sys.argv[4::2], strict=True))
     run = Path(target) if command == "resume" else begin(Path(target), options)
     with (run / ".lock").open("ab") as lock:
@@ -75,6 +79,14 @@ def train(run: Path) -> None:
     scores = [json.loads(line)["validation"]["accuracy"] for line in metrics.read_text().splitlines()]
     best = {"epoch": 1 + scores.index(max(scores)), "monitor": "validation_accuracy", "value": max(scores)}
     put(run, {**record, "status": "done", "epochs": EPOCHS, "best": best})
+
+
+def measure(config: Path, file: Path) -> None:
+    """Write what `cnn bench --latency` does."""
+    values = re.sub(r"name: .*", "", config.read_text())
+    temporary = file.with_name(f".{file.name}.tmp")
+    temporary.write_text(json.dumps({"latency_ms": 1 + len(values) + score(values, {"seed": 0}, 0)}))
+    temporary.replace(file)
 
 
 def diverges(values: str) -> bool:

@@ -107,6 +107,24 @@ def test_folds_are_trained_one_by_one(campaign: ModuleType, tmp_path: Path) -> N
     assert {record["fold"] for record in records(tmp_path / "runs")} >= {1, 2, 3}
 
 
+def test_latency_is_measured_once_after_the_trainings(campaign: ModuleType, tmp_path: Path) -> None:
+    """By a process of its own; a file that is there is not written again, and one that is gone is."""
+    file = campaign.write(tmp_path, 4, more="seeds: [5, 6]", objectives="latency: min, accuracy: max")
+    rows = campaign.undisturbed(file, tmp_path / "runs", 2)
+    done = [row for row in rows if row["state"] == "done"]
+    files = {int(path.parent.name[6:]): path for path in tmp_path.glob("runs/search.sweep/trial-*/latency.json")}
+    assert {row["number"]: row["values"]["latency"] for row in done} == {
+        number: json.loads(path.read_text())["latency_ms"] for number, path in files.items()
+    }
+    assert [row["deviations"]["latency"] for row in done] == [0.0] * len(done)
+    kept, lost, *_ = files.values()
+    before = kept.stat().st_ino
+    lost.unlink()
+    assert campaign.table(tmp_path / "runs")[int(lost.parent.name[6:])]["state"] == "interrupted"
+    assert campaign.undisturbed(file, tmp_path / "runs", 1) == rows
+    assert kept.stat().st_ino == before
+
+
 def test_more_trials_go_on_from_those_that_are_there(campaign: ModuleType, tmp_path: Path) -> None:
     """Twelve at once, and eight and then four more, are the same."""
     short = campaign.undisturbed(campaign.write(tmp_path, 8), tmp_path / "grown", 4)

@@ -120,6 +120,19 @@ def test_mistakes_are_told_at_their_place(load: Callable[..., Sweep], section: s
     assert problem.line == line
 
 
+def test_config_names_what_is_varied(load: Callable[..., Sweep]) -> None:
+    """As `extends` does, and not together with it."""
+    section = SPACE + "trials: 3"
+    named = load(section, above="config: digits_lenet\ntrain: {epochs: 2}\n")
+    assert named.document == load(section).document
+    with pytest.raises(ConfigError, match="either config or extends, not both") as caught:
+        load(section, above="extends: digits_lenet\nconfig: mnist_lenet5\n")
+    assert caught.value.problems[0].line == 2
+    with pytest.raises(ConfigError, match='named "digits_lenett"') as caught:
+        load(section, above="config: digits_lenett\n")
+    assert caught.value.problems[0].line == 1
+
+
 def test_config_is_no_sweep(load: Callable[..., Sweep], tmp_path: Path) -> None:
     """A config without the section."""
     with pytest.raises(ConfigError, match="no section sweep"):

@@ -62,7 +62,12 @@ def proposals(sweep: Sweep, order: Callable[[list[int]], int], known: list[Propo
 
 
 def by_hand(
-    sweep: Sweep, make: Callable[[int], Any], parallel: int, limit: int | None = None, filters: int = 16
+    sweep: Sweep,
+    make: Callable[[int], Any],
+    parallel: int,
+    limit: int | None = None,
+    filters: int = 16,
+    condition: Callable[[dict[str, Any]], float] = lambda params: 0.0,
 ) -> list[dict[str, Any]]:
     """Return the parameters that a sampler of Optuna's suggests, asked and told in the order of the trials."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -94,7 +99,9 @@ def by_hand(
         counts = sweep_counts(sweep, trial.params)
         if limit is not None:
             trial.set_constraint("params", counts["params"] - limit)
-        if limit is not None and counts["params"] > limit:
+        for text in sweep.settings.conditions:
+            trial.set_constraint(text, condition(trial.params))
+        if (limit is not None and counts["params"] > limit) or condition(trial.params) > 0:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             waiting.append(trial)
@@ -137,6 +144,26 @@ def test_sampler_learns_from_how_far_networks_are_from_the_limits(load: Callable
     assert [dict(each.params) for each in found] == by_hand(load(section + "tpe"), SAMPLERS["tpe"], 1, 61000, 256)
     assert proposals(load(section + "tpe"), lambda running: 0, found[: len(found) // 2]) == found
     assert 2 * len(found) < len(proposals(load(section + "random"), lambda running: 0))
+
+
+def test_sampler_learns_from_how_far_conditions_are_from_holding(load: Callable[..., Sweep]) -> None:
+    """What breaks one is told as what exceeds a limit is; a sweep that goes on tells the same."""
+    small = "train.batch_size * model.layers[0].Conv2D.filters <= 220"
+    sweep = load(SPACE + f"trials: 20\nparallel: 3\nconditions: [{small!r}]")
+    found = proposals(sweep, lambda running: 0)
+    made = by_hand(
+        sweep,
+        SAMPLERS["tpe"],
+        3,
+        condition=lambda params: float(params["train.batch_size"] * params["model.layers[0].Conv2D.filters"] - 220),
+    )
+    assert [dict(each.params) for each in found] == made
+    assert {each.refused for each in found} == {None, f"{small} does not hold"}
+    stored = [Proposal.from_json(each.to_json()) for each in found]
+    assert proposals(sweep, lambda running: 0, stored[: len(found) // 2]) == found
+    assert len(found) < len(
+        proposals(load(SPACE + f"trials: 20\nsampler: random\nconditions: [{small!r}]"), lambda _: 0)
+    )
 
 
 def test_proposals_of_cmaes_are_those_of_optuna(load: Callable[..., Sweep]) -> None:

@@ -22,11 +22,21 @@ COMMAND = ("cnn", "train", "my nets/o'neill.yaml", "--set", 'data.path="a $HOME 
 EVERYTHING = Request(8, 2, 4, 16, 1, "1-12:00:00", "gpu,long", "lab_7")
 
 
-def cnn_slurm(*arguments: str) -> Result:
-    """Run `cnn slurm` in this process."""
+def cnn(*arguments: str) -> Result:
+    """Run a command in this process."""
     for made in (console.out, console.err):
         made.cache_clear()
-    return CliRunner().invoke(app, ["slurm", *arguments])
+    return CliRunner().invoke(app, arguments)
+
+
+def cnn_slurm(*arguments: str) -> Result:
+    """Run `cnn slurm`."""
+    return cnn("slurm", *arguments)
+
+
+def cnn_sweep(*arguments: str) -> Result:
+    """Run `cnn sweep`."""
+    return cnn("sweep", *arguments)
 
 
 def error(*arguments: str) -> CnnError:
@@ -39,6 +49,24 @@ def error(*arguments: str) -> CnnError:
 def test_the_script(golden: Callable[[str, str], None]) -> None:
     """All that can be asked for, as `sbatch` reads it."""
     golden("script", script("lenet-5", COMMAND, EVERYTHING))
+
+
+def test_the_script_of_a_sweep(golden: Callable[[str, str], None], tmp_path: Path) -> None:
+    """An array: its jobs share the directory of the sweep, which says how many threads a training has."""
+    file = tmp_path / "search.yaml"
+    space = "sweep: {space: {train.batch_size: [16, 32]}, sampler: grid, parallel: 6"
+    file.write_text(f"config: digits_lenet\n{space}}}\n")
+    overrides = ["--set", "train.epochs=3", "--runs-dir", "my runs", "--device", "cpu"]
+    done = cnn_sweep(str(file), "--slurm", "--processes", "4", *overrides)
+    golden("sweep_script", done.stdout.replace(str(file), "search.yaml"))
+    assert "sbatch --time=04:00:00 job.sh" in done.stderr
+    assert not (tmp_path / "my runs").exists()
+    file.write_text(f"config: digits_lenet\n{space}, threads: 8}}\n")
+    said = cnn_sweep(str(file), "--slurm").stdout
+    assert "#SBATCH --array=0-5\n" in said
+    assert "#SBATCH --cpus-per-task=8\n" in said
+    assert "sweep.threads" not in said
+    assert cnn_sweep(str(file), "--slurm", "--dry-run").exit_code == 2
 
 
 def test_sbatch_reads_every_line_of_requests() -> None:
@@ -73,7 +101,8 @@ def commands(folder: Path, status: int, end: str) -> dict[str, str]:
     for name, text in texts.items():
         (folder / name).write_text(f"#!/bin/sh\n{text}\n")
         (folder / name).chmod(0o755)
-    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "SLURM_JOB_ID": "4711"}
+    array = {"SLURM_ARRAY_JOB_ID": "4700", "SLURM_ARRAY_TASK_ID": "3"}
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "SLURM_JOB_ID": "4711", **array}
 
 
 @pytest.mark.skipif(sys.platform != "linux" or shutil.which("bash") is None, reason="Slurm is for Linux")
@@ -103,6 +132,16 @@ def test_the_job_goes_back_into_the_queue_at_its_time_limit_alone(
     requeued = tmp_path / "scontrol.txt"
     assert requeued.exists() is is_requeued
     assert not is_requeued or requeued.read_text() == "requeue 4711\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("bash") is None, reason="Slurm is for Linux")
+def test_one_job_of_an_array_goes_back_into_the_queue(tmp_path: Path) -> None:
+    """By its place in the array: its number may be that of the whole array."""
+    text = script("lenet", COMMAND, Request(workers=1, array=4))
+    environment = commands(tmp_path, 143, "2 minutes")
+    done = subprocess.run(["bash", "-s"], input=text, cwd=tmp_path, env=environment, text=True, check=False)
+    assert done.returncode == 143
+    assert (tmp_path / "scontrol.txt").read_text() == "requeue 4700_3\n"
 
 
 @pytest.mark.parametrize(
