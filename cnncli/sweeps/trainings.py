@@ -12,7 +12,7 @@ from io import FileIO
 from cnncli.files import durable
 from cnncli.files.read import open_file
 from cnncli.runs.process import PROGRAM
-from cnncli.sweeps.directory import Part, TrialDirectory
+from cnncli.sweeps.directory import Leg, TrialDirectory
 from cnncli.workers.parent import LAUNCHER_VARIABLE
 from cnncli.workers.processes import gpu_of, pipe
 
@@ -34,13 +34,14 @@ class Program:
     processes: int = 1
     device: str = "auto"
 
-    def arguments(self, directory: TrialDirectory, part: Part) -> list[str]:
+    def arguments(self, directory: TrialDirectory, leg: Leg) -> list[str]:
         """Return the command that begins one training of a trial, or goes on with it."""
-        run = directory.run_of(part)
+        run = directory.run_of(leg.part)
         common = ["--runs-dir", str(directory.path.parent), "--device", self.device]
+        common += [] if leg.stop_after is None else ["--stop-after", str(leg.stop_after)]
         if run is not None:
             return [*self.command, "resume", str(run.path), *common]
-        sets = [argument for text in part.overrides() for argument in ("--set", text)]
+        sets = [argument for text in leg.part.overrides() for argument in ("--set", text)]
         return [*self.command, "train", str(directory.config_file), "--name", directory.path.name, *common, *sets]
 
 
@@ -83,7 +84,7 @@ class Launcher:
     def __init__(self, program: Program, pipe: int) -> None:
         self._program, self._pipe = program, pipe
 
-    def start(self, directory: TrialDirectory, part: Part, lock: FileIO, slot: int) -> Training:
+    def start(self, directory: TrialDirectory, leg: Leg, lock: FileIO, slot: int) -> Training:
         """Start a training in the background; what it prints goes to the trial's log.
 
         Raises:
@@ -92,7 +93,7 @@ class Launcher:
         environment = {**os.environ, LAUNCHER_VARIABLE: str(self._pipe)}
         with durable.reopen(directory.log_file) as log:
             process = subprocess.Popen(  # noqa: S603 - ourselves
-                self._program.arguments(directory, part),
+                self._program.arguments(directory, leg),
                 env={**environment, **gpu_of(slot, self._program.processes, environment)},
                 pass_fds=[self._pipe],
                 stdin=subprocess.DEVNULL,
