@@ -64,7 +64,10 @@ class Ladder:
         found, epochs = self._reached[trial.proposal.number][rung], self._sweep.rungs[rung]
         if found is None or (trial.state == "done" and trial.epochs <= epochs):
             return trial  # Its training has ended by itself.
-        return replace(trial, state="pruned", values=found.values, deviations=found.deviations, epochs=epochs)
+        # Where somebody has gone on with it by hand, what came of that does not count.
+        steps = trial.steps * epochs // max(epochs, trial.epochs)
+        values, deviations = found.values, found.deviations
+        return replace(trial, state="pruned", values=values, deviations=deviations, epochs=epochs, steps=steps)
 
     def _climb(self, number: int) -> None:
         """Take a trial to the first rung that it has not reached, or from which it does not go on, at least not yet."""

@@ -117,8 +117,8 @@ def test_training_that_ended_by_itself_is_not_pruned(sweep: Sweep) -> None:
     assert ladder.judge(early) == early
     assert ladder.judge(trained(3, [0.5])).state == "pruned"
     # Gone on with by hand, a trial remains what it was when it was pruned.
-    late = Trial(Proposal(4, {}, {}), "done", {"accuracy": 1.0}, epochs=20, rungs=(bad, good, good))
-    assert ladder.judge(late) == replace(late, state="pruned", values={"accuracy": 0.1}, epochs=1)
+    late = Trial(Proposal(4, {}, {}), "done", {"accuracy": 1.0}, epochs=20, steps=200, rungs=(bad, good, good))
+    assert ladder.judge(late) == replace(late, state="pruned", values={"accuracy": 0.1}, epochs=1, steps=10)
 
 
 @pytest.mark.parametrize("axes", [2, 3])
