@@ -176,6 +176,7 @@ def proposed(sweep: Sweep, known: int = 0) -> list[tuple[Proposal, Outcome]]:
             for value in curve(step[0].params)
         )
         rungs = [Measured({n: each.values[n] for n in sweep.objectives}, None) for each in rungs]
+        rungs = rungs[: len(sweep.rungs)]
         trial = Trial(step[0], "done", {n: end.values[n] for n in sweep.objectives}, epochs=20, rungs=tuple(rungs))
         outcome = ladder.judge(trial).outcome
         assert outcome is not None
@@ -189,15 +190,17 @@ def proposed(sweep: Sweep, known: int = 0) -> list[tuple[Proposal, Outcome]]:
 def test_proposals_are_those_of_optuna_with_its_pruner(load: Callable[..., Sweep], name: str, parallel: int) -> None:
     """One study of Optuna's, asked, reported to and told by hand in the order of the trials."""
     make = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}[name]
-    sweep = load(HALVING + f"sampler: {name}\nparallel: {parallel}", above=ABOVE)
-    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+    # So few trials go on that the sampler must choose among those that were pruned.
+    section = HALVING.replace("factor: 3", "factor: 8") + f"sampler: {name}\nparallel: {parallel}"
+    sweep = load(section, above=ABOVE)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=8)
     study, waiting, expected, pruned = optuna.create_study(direction="maximize", pruner=pruner), [], [], 0
     for number in range(40):
         if len(waiting) == parallel:
             oldest = waiting.pop(0)
             study.sampler = make(seed=seed_of(0, oldest.number))
             *rungs, end = curve(oldest.params)
-            for epochs, value in zip(sweep.rungs, rungs, strict=True):
+            for epochs, value in zip(sweep.rungs, rungs, strict=False):
                 oldest.report(value, epochs)
                 if oldest.should_prune():
                     pruned += 1
@@ -214,6 +217,19 @@ def test_proposals_are_those_of_optuna_with_its_pruner(load: Callable[..., Sweep
     assert [dict(proposal.params) for proposal, _ in proposed(sweep)] == expected
     assert pruned > 20
     assert proposed(sweep, known=25) == proposed(sweep)
+
+
+@pytest.mark.parametrize("is_recalled", [False, True])
+def test_tpe_is_told_how_good_a_pruned_trial_was(load: Callable[..., Sweep], is_recalled: bool) -> None:
+    """By its value at the last rung, also of a trial from before: TPE prefers those that got further, then by value."""
+    sweep = load(HALVING + "sampler: tpe", above=ABOVE)
+    first = Study(sweep).next({})
+    assert first is not None
+    study = Study(sweep, {0: first[0]}.get if is_recalled else lambda _: None)
+    study.next({})
+    study.next({0: Outcome((0.5,), 3)})
+    told = study._sampler._study.trials[0]  # type: ignore[attr-defined]
+    assert (told.state.name, told.intermediate_values, told.params) == ("PRUNED", {3: 0.5}, dict(first[0].params))
 
 
 @pytest.mark.parametrize("more", ["sampler: cmaes", "sampler: nsga2", "objectives: {accuracy: max, macs: min}"])
@@ -264,7 +280,9 @@ def test_rungs_that_cannot_be_are_refused(load: Callable[..., Sweep], section: s
 def halved(script: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a sweep of eighteen trials with rungs after 1 and 3 of 9 epochs, and its table."""
     folder, campaign = tmp_path_factory.mktemp("halved"), script("faults/sweep_campaign.py")
-    found = campaign.undisturbed(campaign.write(folder, 18, more=campaign.HALVING), folder / "calm", 4)
+    file = campaign.write(folder, 18, more=f"seed: 2\n  {campaign.HALVING}")
+    file.write_text(file.read_text().replace(", macs: min", ""))
+    found = campaign.undisturbed(file, folder / "calm", 4)
     (folder / "calm.json").write_text(json.dumps(found))
     return folder
 
@@ -294,19 +312,22 @@ def test_sweep_prunes_what_optuna_prunes(halved: Path, tmp_path: Path) -> None:
         curves.append([*reached, None] if trial["state"] == "failed" else reached)
         assert trial["epochs"] == len(epochs)
         assert trial["values"] == (None if trial["state"] == "failed" else {**trial["values"], "accuracy": max(epochs)})
+    expected = of_optuna(curves, (1, 3))
+    assert [trial["epochs"] if trial["state"] == "pruned" else None for trial in trials] == expected
     assert {trial["state"] for trial in trials} == {"done", "failed", "pruned"}
     assert {trial["epochs"] for trial in trials if trial["state"] == "pruned"} == {1, 3}
     steps = sum(trial["epochs"] for trial in trials)
     whole = sum(trial["epochs"] if trial["state"] == "failed" else 9 for trial in trials)
     assert found["share_of_steps"] == pytest.approx(steps / whole)
     assert all(trial["state"] == "done" for trial in found["best"])
+    assert found["importance"] == {}  # It needs ten trials that are done.
     backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "journal.log"))
     study = optuna.load_study(study_name="search", storage=optuna.storages.JournalStorage(backend))
     for trial in (each for each in found["trials"] if each["state"] == "pruned"):
         ((*epochs,),) = scores(trial)
-        expected = {rung: max(epochs[:rung]) for rung in (1, 3) if len(epochs) >= rung}
+        values = {rung: max(epochs[:rung]) for rung in (1, 3) if len(epochs) >= rung}
         assert study.trials[trial["number"]].state == optuna.trial.TrialState.PRUNED
-        assert study.trials[trial["number"]].intermediate_values in ({}, expected)
+        assert study.trials[trial["number"]].intermediate_values == values
 
 
 @linux
