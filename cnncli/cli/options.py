@@ -45,6 +45,12 @@ Fold = Annotated[
 ]
 
 
+StopAfter = Annotated[
+    int | None,
+    typer.Option("--stop-after", min=1, metavar="EPOCH", help="Stop after this epoch of the run, to be resumed."),
+]
+
+
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")]
 
 

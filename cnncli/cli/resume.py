@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from cnncli.cli.moved import MovedData
-from cnncli.cli.options import Device, DeviceName, Json, RunArgument, RunsDir, Sets
+from cnncli.cli.options import Device, DeviceName, Json, RunArgument, RunsDir, Sets, StopAfter
 from cnncli.cli.resuming import Resumption, resume_run, work_for_chief
 from cnncli.cli.workers import ClusterText, Crew, Inexact, NumWorkers, Rank, Restarts
 
@@ -20,6 +20,7 @@ def resume_cli(
     run: RunArgument = "latest",
     sets: Sets = None,
     data: MovedData = None,
+    stop_after: StopAfter = None,
     runs_dir: RunsDir = Path("runs"),
     device: Device = DeviceName.auto,
     as_json: Json = False,
@@ -40,7 +41,7 @@ def resume_cli(
         if (data is not None or sets) and not crew.is_launched:
             raise typer.BadParameter("--data and --set are the chief's to give: leave them out with another rank")
         work_for_chief(crew, device)
-    found, how = find(run, runs_dir), Resumption(data, sets, device, as_json)
+    found, how = find(run, runs_dir), Resumption(data, sets, device, as_json, stop_after)
     if crew.num_workers is not None:
         _launch(crew, found, how, runs_dir)
     resume_run(found, how, crew)

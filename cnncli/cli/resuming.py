@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from cnncli.cli.console import loading_tensorflow
 from cnncli.cli.moved import MovedData, override_of, without_path
-from cnncli.cli.options import DeviceName, Sets
+from cnncli.cli.options import DeviceName, Sets, StopAfter
 from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
 from cnncli.cli.workers import Crew, end_of_work
 
@@ -24,17 +24,20 @@ class Resumption:
         sets: Values to override.
         device: Where to train.
         as_json: Whether to print JSON.
+        stop_after: Number of the epoch after which it stops again, or None.
     """
 
     data: MovedData = None
     sets: Sets = None
     device: DeviceName = DeviceName.auto
     as_json: bool = False
+    stop_after: StopAfter = None
 
     def to_options(self) -> list[str]:
         """Return the options that say the same."""
         options = ["--device", self.device.value, *(["--json"] if self.as_json else [])]
         options += [] if self.data is None else ["--data", str(self.data)]
+        options += [] if self.stop_after is None else ["--stop-after", str(self.stop_after)]
         return options + [argument for text in self.sets or () for argument in ("--set", text)]
 
 
@@ -50,7 +53,7 @@ def resume_run(run: Run, how: Resumption, crew: Crew) -> None:
         with loading_tensorflow():
             from cnncli.engine.training.train import resume
 
-        result = resume(run, config, make_listener(), crew.strategy(config.train.threads))
+        result = resume(run, config, make_listener(), crew.strategy(config.train.threads), how.stop_after)
     finish(result, how.as_json)
 
 

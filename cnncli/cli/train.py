@@ -9,9 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnncli.cli.console import loading_tensorflow, print_json, print_line, print_note
-from cnncli.cli.options import ConfigArgument, Device, DeviceName, Fold, Json, Name, RunsDir, Sets, name_overrides
+from cnncli.cli.options import (
+    ConfigArgument,
+    Device,
+    DeviceName,
+    Fold,
+    Json,
+    Name,
+    RunsDir,
+    Sets,
+    StopAfter,
+    name_overrides,
+)
 from cnncli.cli.repeat import Job, repeat
 from cnncli.cli.repetition import Folds, GroupId, Repetition, Seeds
+from cnncli.cli.resuming import Resumption, resume_run, work_for_chief
 from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
 from cnncli.cli.workers import ClusterText, Crew, Inexact, NumWorkers, Rank, Restarts, end_of_work
 
@@ -27,6 +39,7 @@ def train_cli(
     seeds: Seeds = None,
     folds: Folds = None,
     group: GroupId = None,
+    stop_after: StopAfter = None,
     runs_dir: RunsDir = Path("runs"),
     device: Device = DeviceName.auto,
     as_json: Json = False,
@@ -52,12 +65,14 @@ def train_cli(
     from cnncli.config.load import load
 
     refused = {"--dry-run": dry_run, "--overfit-batch": overfit_batch, "--cluster": cluster is not None}
+    refused["--stop-after"] = stop_after is not None
     if folds is not None:
         refused["--fold"] = fold is not None
     repetition = Repetition.of(seeds, folds, group, refused)
     crew = Crew.of(num_workers, restarts, cluster, rank, inexact)
+    how = Resumption(device=device, as_json=as_json, stop_after=stop_after)
     if crew.is_requeued:
-        _go_on(crew, runs_dir, device, as_json)
+        _go_on(crew, runs_dir, how)
     overrides = [*(sets or ()), *name_overrides(name)]
     overrides += [] if fold is None else [f"data.fold={fold}"]
     loaded = load(config, overrides)
@@ -71,7 +86,7 @@ def train_cli(
     if (dry_run or overfit_batch) and not crew.is_alone:
         raise typer.BadParameter("--dry-run and --overfit-batch take one process: leave out --workers and --cluster")
     if crew.num_workers is not None:
-        options = ["--runs-dir", str(runs_dir), "--device", device.value, *(["--json"] if as_json else [])]
+        options = ["--runs-dir", str(runs_dir), *how.to_options()]
         sets_of_all = [argument for text in overrides for argument in ("--set", text)]
         crew.launch(["train", config, *sets_of_all], runs_dir, options, None)
     choose_device(device)
@@ -90,19 +105,18 @@ def train_cli(
         splits = loading()
     if strategy is not None and not strategy.is_chief:
         end_of_work(work(strategy, loaded, splits))
-    finish(train(loaded, runs_dir, make_listener(), splits, strategy), as_json)
+    finish(train(loaded, runs_dir, make_listener(), splits, strategy, stop_after), as_json)
 
 
-def _go_on(crew: Crew, runs_dir: Path, device: DeviceName, as_json: bool) -> None:
+def _go_on(crew: Crew, runs_dir: Path, how: Resumption) -> None:
     """Do what a job does that Slurm has started again: go on with its run, if it had begun one."""
     from cnncli.cli.requeue import requeued_run
-    from cnncli.cli.resuming import Resumption, resume_run, work_for_chief
 
     if not crew.is_chief:
-        work_for_chief(crew, device)
+        work_for_chief(crew, how.device)
     run = requeued_run(os.environ, runs_dir)
     if run is not None:
-        resume_run(run, Resumption(device=device, as_json=as_json), crew)
+        resume_run(run, how, crew)
         raise typer.Exit
 
 

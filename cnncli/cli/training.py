@@ -54,7 +54,7 @@ def finish(result: Result, as_json: bool) -> None:
         _print_result(result)
         print_line(result.run)
     if result.status == "interrupted":
-        longer = "" if result.signal is not None else " --set train.max_minutes=null"
+        longer = " --set train.max_minutes=null" if result.is_out_of_time else ""
         print_note(f"Stopped after {counted(result.epochs, 'epoch')}. Continue with: cnn resume {result.run}{longer}")
     if result.signal is not None:
         raise typer.Exit(128 + result.signal)

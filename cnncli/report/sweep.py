@@ -38,6 +38,8 @@ def trial_line(trial: Trial) -> str:
     if trial.state == "refused":
         return proposal_line(trial.proposal)
     told = "failed" if trial.values is None else values_text(trial)
+    if trial.state == "pruned":
+        told = f"pruned after {counted(trial.epochs, 'epoch')}, {told}"
     return f"trial {trial.proposal.number}: {told} ({params_text(trial.proposal)})"
 
 
@@ -59,6 +61,7 @@ def results_lines(found: Results) -> Iterator[Grid | str]:
     columns = (
         Column("trial"),
         Column("state", left=True, rank=1),
+        *([Column("epochs", rank=1)] if found.sweep.rungs else []),
         *(Column(name) for name in found.sweep.objectives),
         *(Column(_short(key), rank=2) for key in keys),
     )
@@ -66,6 +69,7 @@ def results_lines(found: Results) -> Iterator[Grid | str]:
         (
             f"{'* ' if trial.proposal.number in found.best else ''}{trial.proposal.number}",
             trial.state,
+            *([str(trial.epochs)] if found.sweep.rungs else []),
             *_value_cells(trial, found),
             *(_cell(trial.proposal.params.get(key)) for key in keys),
         )
@@ -75,6 +79,8 @@ def results_lines(found: Results) -> Iterator[Grid | str]:
     states = [trial.state for trial in found.trials]
     told = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     yield f"{counted(len(states), 'trial')}: {told}." if states else "No trial has begun."
+    if found.share_of_steps is not None:
+        yield f"Halving took {found.share_of_steps:.0%} of the steps of a full search."
     if found.best:
         several = len(found.sweep.objectives) > 1
         yield f"* {'no other trial is better in every respect' if several else 'the best trial'}"

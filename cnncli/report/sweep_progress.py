@@ -70,7 +70,8 @@ def progress_lines(progress: Progress, width: int) -> Iterator[str]:
     time = "" if left is None else f", about {duration(max(1, round(left)))} left"
     yield f"{progress.counts.get('done', 0)} of {total + progress.num_waiting} trials done{time}"
     counts = {"running": len(progress.running), "left": progress.num_waiting}
-    counts |= {state: progress.counts.get(state, 0) for state in ("failed", "refused")}
+    states = ("pruned", "failed", "refused") if progress.sweep.rungs else ("failed", "refused")
+    counts |= {state: progress.counts.get(state, 0) for state in states}
     yield ", ".join(f"{number} {state}" for state, number in counts.items())
     yield from _best_lines(progress)
     if progress.running:

@@ -127,6 +127,21 @@ def best(record: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> float
     return (max if metric["higher_is_better"] else min)(values, default=None)
 
 
+def best_line(lines: Sequence[Mapping[str, Any]], monitor: str, rises: bool) -> Mapping[str, Any] | None:
+    """Return the line of the best epoch, chosen as training chooses it; None where no epoch has that metric.
+
+    Args:
+        lines: Those of metrics.jsonl.
+        monitor: What chooses it: "validation_accuracy", or "accuracy" for that of training.
+        rises: Whether a higher value is better.
+    """
+    split, name = ("validation" if monitor.startswith("validation_") else "train"), monitor.removeprefix("validation_")
+    known = [line for line in lines if line.get(split, {}).get(name) is not None]
+    sign = 1 if rises else -1
+    # Of equal epochs, that with the lowest loss; of those the first.
+    return max(known, key=lambda line: (sign * line[split][name], -(line[split].get("loss") or 0)), default=None)
+
+
 def _primary(record: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Mapping[str, Any] = next(metric for metric in record.get("metrics", BEFORE) if metric.get("primary"))
     return found

@@ -8,12 +8,11 @@ came of a trial is what these say.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import FileIO
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from cnncli.config.dump import dump
@@ -24,9 +23,10 @@ from cnncli.files import durable, folders
 from cnncli.files.form import number, record
 from cnncli.files.locks import try_lock
 from cnncli.files.read import read_json
-from cnncli.runs import documents
+from cnncli.runs import documents, metrics
 from cnncli.runs.lock import held
 from cnncli.runs.run import NAME, Run, reason
+from cnncli.sweeps.measured import Measured, RunSoFar
 from cnncli.sweeps.names import SUFFIX, sweep_names
 from cnncli.sweeps.proposal import PROPOSAL, Outcome, Proposal
 from cnncli.sweeps.spec import COUNTS, LATENCY, Sweep, differences, load_sweep
@@ -68,29 +68,50 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Leg:
+    """What is done next of a trial.
+
+    Attributes:
+        part: One of its trainings; None to measure the latency, after the last of them.
+        stop_after: Epoch after which that stops, to be resumed; None to train to its end.
+    """
+
+    part: Part | None
+    stop_after: int | None = None
+
+
+@dataclass(frozen=True)
 class Trial:
     """What came of a trial so far.
 
     Attributes:
         proposal: Its values.
-        state: waiting, running, interrupted, done, failed, or refused.
-        values: The value of each objective, or None while there is none.
+        state: waiting, running, interrupted, done, failed, or refused; of a trial that was judged at a rung also
+            paused, until others have reached that too, or pruned.
+        values: The value of each objective, or None while there is none; of a pruned trial that at its last rung.
         deviations: Standard deviation of each over seeds or folds, or None where there are none.
         runs: Paths of its runs.
+        epochs: Number of epochs that the longest of them has completed.
+        steps: Number of steps that all of them have taken.
+        rungs: How good it was at each rung that it has reached; None where it had diverged by then.
     """
 
     proposal: Proposal
     state: str
-    values: dict[str, float] | None
-    deviations: dict[str, float] | None
-    runs: tuple[str, ...]
+    values: dict[str, float] | None = None
+    deviations: dict[str, float] | None = None
+    runs: tuple[str, ...] = ()
+    epochs: int = 0
+    steps: int = 0
+    rungs: tuple[Measured | None, ...] = ()
 
     @property
     def outcome(self) -> Outcome | None:
         """What the sampler is told, or None while that is not known."""
-        if self.state not in ("done", "failed"):
+        if self.state not in ("done", "failed", "pruned"):
             return None
-        return Outcome(None if self.values is None else tuple(self.values.values()))
+        values = None if self.values is None else tuple(self.values.values())
+        return Outcome(values, self.epochs if self.state == "pruned" else None)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -100,6 +121,7 @@ class Trial:
             "params": dict(self.proposal.params),
             "values": self.values,
             "deviations": self.deviations,
+            "epochs": self.epochs,
             "counts": self.proposal.counts,
             "refused": self.proposal.refused,
             "runs": list(self.runs),
@@ -153,13 +175,19 @@ class TrialDirectory:
         runs = (Run(path) for path in sorted(self.path.iterdir()) if (path / "run.json").is_file())
         return next((run for run in runs if part.is_of(run.record)), None)
 
-    def next_part(self) -> Part | None:
-        """Return the training to begin or to go on with; None where a process trains that now."""
+    def next_leg(self, stop_after: int | None) -> Leg | None:
+        """Return the training to begin or to go on with, or the measurement; None where a process does that now.
+
+        Args:
+            stop_after: Epoch to which all its trainings are to be taken; None to train them to their ends.
+        """
         for part in self.parts:
             run = self.run_of(part)
-            if run is None or state_of(run) != "done":
-                return None if run is not None and run.locked else part
-        return None
+            if run is None:
+                return Leg(part, stop_after)
+            if not RunSoFar.of(run).is_through(stop_after):
+                return None if run.locked else Leg(part, stop_after)
+        return Leg(None) if self.lacks_latency else None
 
     @property
     def lacks_latency(self) -> bool:
@@ -205,46 +233,55 @@ class TrialDirectory:
     def read(self) -> Trial:
         """Return what came of the trial so far."""
         if self.proposal.refused is not None:
-            return Trial(self.proposal, "refused", None, None, ())
+            return Trial(self.proposal, "refused")
         runs = [self.run_of(part) for part in self.parts]
-        begun = [run for run in runs if run is not None]
-        paths = tuple(str(run.path) for run in begun)
-        states = ["waiting" if run is None else state_of(run) for run in runs]
-        if "failed" in states:
-            return Trial(self.proposal, "failed", None, None, paths)
-        if set(states) == {"done"} and not self.lacks_latency:
-            found = [self._values(run) for run in begun]
-            if any(None in values.values() for values in found):
-                return Trial(self.proposal, "failed", None, None, paths)
-            means, deviations = _mean(found)
-            return Trial(self.proposal, "done", means, deviations, paths)
-        state = "running" if "running" in states or self.is_held else "interrupted" if begun else "waiting"
-        return Trial(self.proposal, state, None, None, paths)
+        begun = [RunSoFar.of(run) for run in runs if run is not None]
+        trial = Trial(
+            self.proposal,
+            state="interrupted" if begun else "waiting",
+            runs=tuple(str(each.run.path) for each in begun),
+            epochs=max((len(each.lines) for each in begun), default=0),
+            steps=sum(each.lines[-1].get("step") or 0 for each in begun if each.lines),
+            rungs=tuple(self._rungs(begun)),
+        )
+        states = {each.state for each in begun}
+        if "failed" in states or None in trial.rungs:
+            return replace(trial, state="failed")
+        if states == {"done"} and len(begun) == len(runs) and not self.lacks_latency:
+            found = Measured.of([self._values(each.lines, each.best_line) for each in begun])
+            if found is None:
+                return replace(trial, state="failed")
+            return replace(trial, state="done", values=found.values, deviations=found.deviations)
+        return replace(trial, state="running") if "running" in states or self.is_held else trial
 
-    def _values(self, run: Run) -> dict[str, float | None]:
-        """Return the value of each objective in one run; None where it is not a number."""
-        lines, best = run.metrics(), run.record.get("best") or {}
-        at_best: Mapping[str, Any] = next((line for line in lines if line["epoch"] == best.get("epoch")), {})
+    def _rungs(self, begun: Sequence[RunSoFar]) -> Iterator[Measured | None]:
+        """Yield how good the trial was at each rung that it has reached; None, and no more, where it had diverged."""
+        for epochs in self._sweep.rungs:
+            if any(each.state == "failed" and len(each.lines) < epochs for each in begun):
+                yield None
+                return
+            if len(begun) < len(self.parts) or not all(each.is_through(epochs) for each in begun):
+                return
+            found = Measured.of([self._values_at(each.lines[:epochs]) for each in begun])
+            yield found
+            if found is None:
+                return
+
+    def _values_at(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+        """Return the value of each objective in a run that has completed these epochs."""
+        base = self._sweep.base
+        best = metrics.best_line(lines, base.monitor, base.task_spec.higher_is_better(base.monitor))
+        return self._values(lines, best or {})
+
+    def _values(self, lines: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> dict[str, float | None]:
+        """Return the value of each objective in one run with these epochs; None where it is not a number."""
         known = {
-            **(at_best.get("validation") or {}),
+            **(best.get("validation") or {}),
             **{name: self.proposal.counts[name] for name in COUNTS},
             "seconds": sum(line.get("seconds") or 0 for line in lines),
             **({LATENCY: self._latency()} if LATENCY in self._sweep.objectives else {}),
         }
         return {name: known.get(name) for name in self._sweep.objectives}
-
-
-def state_of(run: Run) -> str:
-    """Return the status of a run, as a trial counts it: failed is only what fails again, a training that diverged."""
-    status = run.status
-    return "interrupted" if status == "failed" and not run.has_diverged else status
-
-
-def _mean(found: list[dict[str, Any]]) -> tuple[dict[str, float], dict[str, float] | None]:
-    """Return the mean of each value, and its standard deviation where there are several."""
-    columns = {name: [values[name] for values in found] for name in found[0]}
-    means = {name: float(fmean(column)) if len(column) > 1 else column[0] for name, column in columns.items()}
-    return means, {name: stdev(column) for name, column in columns.items()} if len(found) > 1 else None
 
 
 class SweepDirectory:

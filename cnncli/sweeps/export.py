@@ -17,7 +17,7 @@ from cnncli.sweeps.study import new_study
 if TYPE_CHECKING:
     import optuna
 
-STATES = {"done": "COMPLETE", "failed": "FAIL", "refused": "PRUNED"}
+STATES = {"done": "COMPLETE", "failed": "FAIL", "refused": "PRUNED", "pruned": "PRUNED"}
 """Of a trial that is not finished there is nothing to export."""
 
 
@@ -67,9 +67,18 @@ def _frozen(
         distributions={key: distributions[key] for key in params},
         user_attrs={"trial": trial.proposal.number, "runs": list(trial.runs), **trial.proposal.counts},
         constraints=trial.proposal.excess(found.sweep),
+        intermediate_values=_intermediate_values(found, trial),
     )
     frozen.datetime_start, frozen.datetime_complete = _times(trial)
     return frozen
+
+
+def _intermediate_values(found: Results, trial: Trial) -> dict[int, float]:
+    """Return the value at each rung, by its epoch; Optuna has these for one objective only."""
+    if len(found.sweep.objectives) > 1:
+        return {}
+    reached = zip(found.sweep.rungs, trial.rungs, strict=False)
+    return {epochs: next(iter(at.values.values())) for epochs, at in reached if at is not None}
 
 
 def _times(trial: Trial) -> tuple[datetime, datetime]:

@@ -20,15 +20,16 @@ FEWEST = 10
 def importance(found: Results) -> dict[str, dict[str, float]]:
     """Return for each objective how much each key decides whether a trial is among the best, the largest share first.
 
-    The shares add up to 1. They are those of PED-ANOVA, which compares how the values of the best tenth are spread with
-    how all are. Keys that do not exist in every trial are left out. With too few trials there is nothing to say.
+    Only trials that were trained to their end count. The shares add up to 1. They are those of PED-ANOVA, which
+    compares how the values of the best tenth are spread with how all are. Keys that do not exist in every trial are
+    left out. With too few trials there is nothing to say.
 
     Raises:
         CnnError: If Optuna is not installed.
 
     Reference: Watanabe et al., PED-ANOVA, IJCAI 2023.
     """
-    if sum(trial.values is not None for trial in found.trials) < FEWEST:
+    if sum(trial.state == "done" for trial in found.trials) < FEWEST:
         return {}
     require()
     import optuna

@@ -14,11 +14,12 @@ from typing import Any
 from cnncli.errors import CnnError
 from cnncli.runs.run import Run
 from cnncli.sweeps.directory import SweepDirectory, Trial, TrialDirectory
+from cnncli.sweeps.halving import Ladder
 from cnncli.sweeps.proposal import Proposal
 from cnncli.sweeps.results import best
 from cnncli.sweeps.spec import Sweep
 
-FINISHED = ("done", "failed", "refused")
+FINISHED = ("done", "pruned", "failed", "refused")
 """States of a trial that does not change any more."""
 
 
@@ -48,7 +49,7 @@ class Progress:
     Attributes:
         sweep: The sweep.
         running: What is trained now.
-        counts: Number of trials done, failed and refused.
+        counts: Number of trials done, pruned, failed and refused.
         num_waiting: Trials that are neither finished nor running.
         best: The best trials so far.
         seconds_left: Estimate from the trials that have ended since the first look; None before there is one.
@@ -73,6 +74,7 @@ class Watch:
     def __init__(self, directory: SweepDirectory, clock: Callable[[], float] = time.monotonic) -> None:
         self._directory, self._sweep, self._clock = directory, directory.sweep, clock
         self._num_points = len(self._sweep.space.grid()) if self._sweep.settings.sampler == "grid" else None
+        self._ladder = Ladder(self._sweep)
         self._finished: dict[int, Trial] = {}
         self._begun: dict[int, float] = {}
         self._durations: list[float] = []
@@ -86,7 +88,7 @@ class Watch:
             if directory.number in self._finished:
                 continue
             with suppress(CnnError, OSError):
-                trial = directory.read()
+                trial = self._ladder.judge(directory.read())
                 if trial.state in FINISHED:
                     self._finish(trial, now)
                 elif trial.state == "running":
@@ -135,7 +137,7 @@ class Watch:
 
     def _num_left(self, counts: Mapping[str, int]) -> int:
         """Return how many trials have no result yet; one that is refused counts only as a point of a grid."""
-        trained, limits = counts.get("done", 0) + counts.get("failed", 0), []
+        trained, limits = sum(counts.get(state, 0) for state in FINISHED if state != "refused"), []
         if self._sweep.settings.trials is not None:
             limits.append(self._sweep.settings.trials - trained)
         if self._num_points is not None:

@@ -71,9 +71,11 @@ class Outcome:
 
     Attributes:
         values: The value of each objective, in the sweep's order; None where training failed.
+        pruned_after: Number of epochs after which it was pruned, and at which the values are; None if it was not.
     """
 
     values: tuple[float, ...] | None
+    pruned_after: int | None = None
 
 
 def judged(sweep: Sweep, number: int, params: Params) -> tuple[Proposal, Config | None]:

@@ -9,6 +9,7 @@ from typing import Any
 from cnncli.config.dump import dump_document
 from cnncli.errors import CnnError
 from cnncli.sweeps.directory import SweepDirectory, Trial
+from cnncli.sweeps.halving import Ladder
 from cnncli.sweeps.spec import Sweep
 
 
@@ -28,6 +29,17 @@ class Results:
     trials: tuple[Trial, ...]
     best: tuple[int, ...]
 
+    @property
+    def share_of_steps(self) -> float | None:
+        """Steps taken by the trials with a result, as a share of what they would take without pruning; None of none."""
+        ended = [trial for trial in self.trials if trial.outcome is not None and trial.epochs]
+        whole = sum(trial.steps * self._times(trial) for trial in ended)
+        return sum(trial.steps for trial in ended) / whole if self.sweep.rungs and whole else None
+
+    def _times(self, trial: Trial) -> float:
+        """Return how many times as long a trial would be trained without pruning."""
+        return self.sweep.base.train.epochs / trial.epochs if trial.state == "pruned" else 1.0
+
     def to_json(self) -> dict[str, Any]:
         """Return what `cnn sweep --json` prints."""
         return {
@@ -35,6 +47,7 @@ class Results:
             "name": self.sweep.name,
             "sampler": self.sweep.settings.sampler,
             "objectives": dict(self.sweep.objectives),
+            "share_of_steps": self.share_of_steps,
             "trials": [trial.to_json() for trial in self.trials],
             "best": [self.trials[number].to_json() for number in self.best],
         }
@@ -42,23 +55,23 @@ class Results:
 
 def results(directory: SweepDirectory) -> Results:
     """Read what a sweep has found so far."""
-    trials = tuple(each.read() for each in directory.trials())
+    ladder = Ladder(directory.sweep)
+    trials = tuple(ladder.judge(each.read()) for each in directory.trials())
     return Results(str(directory.path), directory.sweep, trials, best(directory.sweep, trials))
 
 
 def best(sweep: Sweep, trials: Sequence[Trial]) -> tuple[int, ...]:
-    """Return the numbers of the trials that no other dominates; of one objective the first of the best.
+    """Return the numbers of the done trials that no other dominates; of one objective the first of the best.
 
     A trial dominates another if it is at least as good in every objective, and better in one.
     """
-    signs = [1 if direction == "max" else -1 for direction in sweep.objectives.values()]
     scores = {
-        trial.proposal.number: tuple(s * v for s, v in zip(signs, trial.values.values(), strict=True))
+        trial.proposal.number: tuple(s * v for s, v in zip(sweep.signs, trial.values.values(), strict=True))
         for trial in trials
-        if trial.values is not None
+        if trial.state == "done" and trial.values is not None
     }
     found = [number for number, score in scores.items() if not any(_dominates(o, score) for o in scores.values())]
-    return tuple(found if len(signs) > 1 else found[:1])
+    return tuple(found if len(sweep.signs) > 1 else found[:1])
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -13,6 +13,7 @@ from io import FileIO
 
 from cnncli.errors import CnnError
 from cnncli.sweeps.directory import SweepDirectory, Trial, TrialDirectory
+from cnncli.sweeps.halving import Ladder
 from cnncli.sweeps.memory import MemoryBound
 from cnncli.sweeps.proposal import Outcome
 from cnncli.sweeps.study import Study
@@ -38,7 +39,7 @@ def run(
     Args:
         directory: The sweep's directory.
         program: What trains.
-        tell: Hears of each trial that is refused, done or failed now.
+        tell: Hears of each trial that is refused, pruned, done or failed now.
         look: Called every POLL seconds while something is trained, or None.
 
     Returns:
@@ -78,6 +79,7 @@ class _Scheduler:
         self.error: CnnError | None = None
         self._directory, self._processes, self._launcher, self._tell = directory, processes, launcher, tell
         self._study = Study(directory.sweep, directory.recalled)
+        self._ladder = Ladder(directory.sweep)
         self._memory = MemoryBound(directory.sweep) if launcher.takes_memory else None
         self._outcomes: dict[int, Outcome] = {}
         self._open: dict[int, TrialDirectory] = {}
@@ -132,17 +134,16 @@ class _Scheduler:
         while (step := self._study.next(self._outcomes)) is not None:
             proposal, config = step
             directory = self._directory.directory_of(proposal.number)
-            if directory.path.is_dir():
-                outcome = directory.read().outcome
-                if outcome is not None:
-                    self._outcomes[proposal.number] = outcome
-                    continue
-            else:
+            is_new = not directory.path.is_dir()
+            if is_new:
                 self._directory.add(proposal, config)
-                if proposal.refused is not None:
-                    self._tell(directory.read())
-            if proposal.refused is None:
+            trial = self._ladder.judge(directory.read())
+            if trial.outcome is not None:
+                self._outcomes[proposal.number] = trial.outcome
+            elif proposal.refused is None:
                 self._open[proposal.number] = directory
+            elif is_new:
+                self._tell(trial)
 
     def _start(self) -> bool:
         """Start what there is room for; return whether a result of another process was found."""
@@ -152,8 +153,11 @@ class _Scheduler:
             if number in self._running or not self._has_room(directory):
                 continue
             lock = directory.try_hold()
+            if lock is None:
+                self._ladder.judge(directory.read())  # Trials after it may wait for what another process trains.
+                continue
             slot = min(set(range(self._processes)) - {each.slot for each in self._running.values()})
-            if lock is not None and self._go_on(number, directory, lock, slot):
+            if self._go_on(number, directory, lock, slot):
                 return True
         return False
 
@@ -166,14 +170,14 @@ class _Scheduler:
 
     def _go_on(self, number: int, directory: TrialDirectory, lock: FileIO, slot: int) -> bool:
         """Begin what a trial lacks next, or count its result; return whether it has one."""
-        trial = directory.read()
+        trial = self._ladder.judge(directory.read())
         if trial.outcome is not None:
             lock.close()
             self._outcomes[number] = trial.outcome
             del self._open[number]
             self._tell(trial)
             return True
-        part = directory.next_part()
+        leg = None if trial.state == "paused" else directory.next_leg(self._ladder.target(number))
         if self._memory is not None:
             try:
                 self._memory.require_possible(directory.proposal)
@@ -181,17 +185,17 @@ class _Scheduler:
                 lock.close()
                 self.error = error
                 return False
-        if part is None and not directory.lacks_latency:
-            lock.close()  # A training that a dead sweep has left is about to end.
+        if leg is None:
+            lock.close()  # It waits at a rung, or a training that a dead sweep has left is about to end.
         else:
-            self._running[number] = self._launcher.start(directory, part, lock, slot)
+            self._running[number] = self._launcher.start(directory, leg, lock, slot)
         return False
 
     def _ended(self, number: int, is_stopping: bool) -> None:
         """Go on with a trial of which a training has ended, unless that failed for good."""
         training = self._running.pop(number)
         code = training.process.returncode
-        has_result = training.directory.read().outcome is not None
+        has_result = self._ladder.judge(training.directory.read()).outcome is not None
         if not has_result and (is_stopping or self.error is not None):
             training.lock.close()
         elif not has_result and (code in KNOWN or self._dies_again(number, training)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -54,6 +55,19 @@ class Limits(Section):
     macs: Positive | None = Field(default=None, description="Most multiply-accumulate operations for one example.")
 
 
+class Halving(Section):
+    """Trials stop at rungs, from which only the best of them go on."""
+
+    first: Positive = Field(description="Epochs of the first rung; each further one has `factor` times as many.")
+    factor: Annotated[int, Field(ge=2)] = Field(default=3, description="One in so many trials goes on from a rung.")
+
+
+class Prune(Section):
+    """How trials end early that are worse than others."""
+
+    halving: Halving = Field(description="Train all trials a little, the best of them more.")
+
+
 class Settings(Section):
     """The section `sweep`."""
 
@@ -81,6 +95,7 @@ class Settings(Section):
     folds: Annotated[int, Field(ge=2)] | None = Field(
         default=None, description="Folds on which each trial is trained; its value is the mean."
     )
+    prune: Prune | None = Field(default=None, description="Trials that are worse than others end early.")
     threads: Positive | None = Field(
         default=None, description="CPU threads of each training; null: the cores, divided by `parallel`."
     )
@@ -168,6 +183,25 @@ class Sweep:
     def conditions(self) -> tuple[Condition, ...]:
         """What the keys of a trial must fulfil."""
         return tuple(map(Condition, self.settings.conditions))
+
+    @property
+    def signs(self) -> tuple[int, ...]:
+        """1 for each objective that is to rise, -1 for each that is to fall."""
+        return tuple(1 if direction == "max" else -1 for direction in self.objectives.values())
+
+    @cached_property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs after which trials stop and may be pruned, all before the last epoch; none without halving."""
+        if self.settings.prune is None:
+            return ()
+        halving, last = self.settings.prune.halving, self.base.train.epochs
+        epochs = (halving.first * halving.factor**rung for rung in count())
+        return tuple(takewhile(lambda each: each < last, epochs))
+
+    @property
+    def factor(self) -> int:
+        """One in so many trials goes on from a rung."""
+        return 1 if self.settings.prune is None else self.settings.prune.halving.factor
 
     def config(self, params: Params) -> Config:
         """Return the config of a trial.
@@ -345,8 +379,10 @@ def _check(sweep: Sweep, section: MappingValue) -> None:
             message = "A grid needs values that can be counted."
             hint = "Give a list, [a, b, …], or a step."
             raise ConfigError((problem("E019", message, dimension.origin, hint, f"sweep.space.{dimension.key}"),))
-    samples = [sweep.config(params).document for params in sweep.space.samples()]
-    _check_conditions(sweep, section, [base.document, *samples])
+    configs = [sweep.config(params) for params in sweep.space.samples()]
+    _check_conditions(sweep, section, [base.document, *(config.document for config in configs)])
+    if settings.prune is not None:
+        _check_rungs(sweep, settings.prune.halving, configs, section)
 
 
 def _check_conditions(sweep: Sweep, section: MappingValue, documents: list[dict[str, Any]]) -> None:
@@ -364,6 +400,32 @@ def _check_conditions(sweep: Sweep, section: MappingValue, documents: list[dict[
                 condition.judge(document)
         except ValueError as error:
             fail("E019", validation.sentence(str(error)), origin, None, place)
+
+
+def _check_rungs(sweep: Sweep, halving: Halving, configs: Iterable[Config], section: MappingValue) -> None:
+    """Refuse rungs at which trials cannot be compared.
+
+    Raises:
+        ConfigError: With the first problem found.
+    """
+    train, names = sweep.base.train, [metric.name for metric in sweep.base.task_spec.metrics]
+    if halving.first >= train.epochs:
+        message = f"The first rung, epoch {halving.first}, is not before the last epoch, {train.epochs}."
+        _refuse(section, "prune", message, f"Set first to less than {train.epochs}, or raise train.epochs.")
+    if not set(sweep.objectives) & set(names):
+        message = f"None of the objectives, {', '.join(sweep.objectives)}, changes while a network is trained."
+        _refuse(section, "prune", message, f"Leave out prune, or seek one of {', '.join(names)} as well.")
+    timed = [name for name in sweep.objectives if name in (*OF_RUNS, LATENCY)]
+    if timed:
+        message = f"Trials cannot be pruned by {timed[0]}: that differs from time to time."
+        _refuse(section, "prune", message, "Seek macs instead, or leave out prune.")
+    for config in configs:
+        if config.train.epochs != train.epochs:
+            message = "With prune, all trials have the same train.epochs: they are compared at the same epochs."
+            _refuse(section, "prune", message, "Take train.epochs out of the space, or leave out prune.")
+        if config.monitor != sweep.base.monitor:
+            message = "With prune, the same metric chooses the best epoch of all trials."
+            _refuse(section, "prune", message, "Take train.early_stopping out of the space, or leave out prune.")
 
 
 def _refuse(section: MappingValue, key: str, message: str, hint: str) -> NoReturn:

@@ -143,8 +143,11 @@ class _Optuna:
 
     def __init__(self, sweep: Sweep) -> None:
         require()
+        from optuna.storages import InMemoryStorage
+
         self._sweep = sweep
-        self._study = new_study(sweep)
+        self._storage = InMemoryStorage()
+        self._study = new_study(sweep, self._storage)
         self._distributions = {each.key: each.distribution() for each in sweep.space.dimensions}
         self._asked: dict[int, optuna.Trial] = {}
 
@@ -188,10 +191,25 @@ class _Optuna:
     def tell(self, number: int, outcome: Outcome) -> None:
         import optuna
 
-        # Of a trial without a result, "pruned" says that it is worse than all others; "failed" would say nothing.
-        state = optuna.trial.TrialState.PRUNED if outcome.values is None else optuna.trial.TrialState.COMPLETE
         self._study.sampler = sampler(self._sweep, number)
-        self._study.tell(number, None if outcome.values is None else list(outcome.values), state=state)
+        if outcome.values is None or (outcome.pruned_after is not None and self._takes_pruned):
+            # Of a trial without any value, "pruned" says that it is worse than all others; "failed" would say nothing.
+            self._report(number, outcome)
+            self._study.tell(number, state=optuna.trial.TrialState.PRUNED)
+        else:
+            self._study.tell(number, list(outcome.values))
+
+    @property
+    def _takes_pruned(self) -> bool:
+        """Whether the sampler reads the values of pruned trials; to others, these are told as if they were complete."""
+        return self._sweep.settings.sampler == "tpe" and len(self._sweep.objectives) == 1
+
+    def _report(self, number: int, outcome: Outcome) -> None:
+        """Add what is known of a pruned trial; one that was recalled has no `optuna.Trial` to report it with."""
+        if outcome.values is not None and outcome.pruned_after is not None:
+            study = self._storage.get_study_id_from_name(self._study.study_name)
+            trial = self._storage.get_trial_id_from_study_id_trial_number(study, number)
+            self._storage.set_trial_intermediate_value(trial, outcome.pruned_after, outcome.values[0])
 
 
 def _suggested(trial: optuna.Trial, dimension: Dimension) -> Plain:

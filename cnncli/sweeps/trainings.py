@@ -12,7 +12,7 @@ from io import FileIO
 from cnncli.files import durable
 from cnncli.files.read import open_file
 from cnncli.runs.process import PROGRAM
-from cnncli.sweeps.directory import Part, TrialDirectory
+from cnncli.sweeps.directory import Leg, TrialDirectory
 from cnncli.workers.parent import LAUNCHER_VARIABLE
 from cnncli.workers.processes import GPUS_VARIABLE, pipe, visible_gpus
 
@@ -39,16 +39,17 @@ class Program:
         """GPUs on which it trains, as CUDA_VISIBLE_DEVICES names them; none where it trains on the CPU."""
         return [] if self.device == "cpu" else visible_gpus(os.environ)
 
-    def arguments(self, directory: TrialDirectory, part: Part | None) -> list[str]:
-        """Return the command that begins one training of a trial, goes on with it, or measures the latency (None)."""
-        if part is None:
+    def arguments(self, directory: TrialDirectory, leg: Leg) -> list[str]:
+        """Return the command that begins one training of a trial, goes on with it, or measures the latency."""
+        if leg.part is None:
             output = ["--output", str(directory.latency_file), "--device", self.device]
             return [*self.command, "bench", str(directory.config_file), *output, "--latency"]
-        run = directory.run_of(part)
+        run = directory.run_of(leg.part)
         common = ["--runs-dir", str(directory.path.parent), "--device", self.device]
+        common += [] if leg.stop_after is None else ["--stop-after", str(leg.stop_after)]
         if run is not None:
             return [*self.command, "resume", str(run.path), *common]
-        sets = [argument for text in part.overrides() for argument in ("--set", text)]
+        sets = [argument for text in leg.part.overrides() for argument in ("--set", text)]
         return [*self.command, "train", str(directory.config_file), "--name", directory.path.name, *common, *sets]
 
 
@@ -101,7 +102,7 @@ class Launcher:
         gpus = self._program.gpus
         return {GPUS_VARIABLE: gpus[slot % len(gpus)]} if gpus else {}
 
-    def start(self, directory: TrialDirectory, part: Part | None, lock: FileIO, slot: int) -> Training:
+    def start(self, directory: TrialDirectory, leg: Leg, lock: FileIO, slot: int) -> Training:
         """Start a training in the background, or the measurement after the last; the trial's log gets what it prints.
 
         Raises:
@@ -110,7 +111,7 @@ class Launcher:
         environment = {**os.environ, LAUNCHER_VARIABLE: str(self._pipe)}
         with durable.reopen(directory.log_file) as log:
             process = subprocess.Popen(  # noqa: S603 - ourselves
-                self._program.arguments(directory, part),
+                self._program.arguments(directory, leg),
                 env={**environment, **self._gpu(slot)},
                 pass_fds=[self._pipe],
                 stdin=subprocess.DEVNULL,

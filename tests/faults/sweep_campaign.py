@@ -1,10 +1,11 @@
 """A sweep that is killed again and again comes to the same table, trial by trial, as one that nobody disturbs.
 
-python tests/faults/sweep_campaign.py [--kills 100] [--trials 400] [--real]
+python tests/faults/sweep_campaign.py [--kills 100] [--trials 400] [--halving] [--real]
 
 SIGKILL hits the sweep, one of its trainings, or the sweep beside another that works on the same directory, at random
-moments. The trainings are those of tests/sweeps/fake_trainer.py; with `--real`, they are those of `cnn sweep` itself,
-and their weights are compared as well: see real_sweeps.py.
+moments. The trainings are those of tests/sweeps/fake_trainer.py; with --halving, they stop at rungs, where the worse
+ones are pruned. With --real, they are those of `cnn sweep` itself, and their weights are compared as well: see
+real_sweeps.py.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +30,7 @@ TRAINER = ROOT / "tests" / "sweeps" / "fake_trainer.py"
 
 SWEEP = """\
 extends: digits_lenet
+train: {{epochs: {epochs}}}
 sweep:
   space:
     train.optimizer: [SGD, Adam]
@@ -61,6 +64,9 @@ sys.exit(0 if stopped_by is None else 128 + stopped_by)
 """What `cnn sweep` does, with another program that trains."""
 
 
+HALVING = "prune: {halving: {first: 1, factor: 3}}"
+"""Has rungs after 1 and 3 of 9 epochs."""
+
 SLOW = 0.1
 """Seconds that an epoch of a disturbed sweep takes."""
 
@@ -70,7 +76,8 @@ def write(
 ) -> Path:
     """Write a sweep's file."""
     file = folder / "search.yaml"
-    file.write_text(SWEEP.format(trials=trials, sampler=sampler, more=more, objectives=objectives))
+    epochs = 9 if "prune" in more else 3
+    file.write_text(SWEEP.format(trials=trials, sampler=sampler, more=more, objectives=objectives, epochs=epochs))
     return file
 
 
@@ -141,7 +148,7 @@ def disturbed(
     finally:
         for each in sweeps:
             end(each)
-    hit["finished by then"] = sum(row["state"] in ("done", "failed") for row in table(runs_dir))
+    hit["finished by then"] = sum(row["state"] in ("done", "failed", "pruned") for row in table(runs_dir))
     return undisturbed(file, runs_dir, 4), hit
 
 
@@ -157,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--halving", action="store_true")
     parser.add_argument("--real", action="store_true")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as made:
@@ -166,11 +174,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             report, is_right = campaign(Path(made), given.trials, given.kills, given.seed)
             print(json.dumps(report))
             sys.exit(0 if is_right else 1)
-        file = write(Path(made), given.trials)
+        file = write(Path(made), given.trials, more=HALVING if given.halving else "")
         expected = undisturbed(file, Path(made) / "calm", 4)
         found, hit = disturbed(file, Path(made) / "wild", given.kills, random.Random(given.seed))
     same = sum(one == other for one, other in zip(expected, found, strict=False))
-    print(json.dumps({"hit": hit, "trials": len(expected), "equal": same}))
+    states = Counter(row["state"] for row in expected)
+    print(json.dumps({"hit": hit, "trials": len(expected), "states": states, "equal": same}))
     sys.exit(0 if found == expected else 1)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, SIGHUP and SIGXCPU while training: heard at once, obeyed after the running steps."""
+"""When training stops before its end: at Ctrl-C, SIGTERM, SIGHUP or SIGXCPU, or after the epoch that was asked for."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ class StopRequest:
 
     Args:
         tell: Told one line when the first signal comes.
+        after_epoch: Number of the epoch after which training stops even without a signal, or None.
 
     Attributes:
         signal: The signal that asked to stop, or None.
     """
 
-    def __init__(self, tell: Callable[[str], None] | None = None) -> None:
+    def __init__(self, tell: Callable[[str], None] | None = None, after_epoch: int | None = None) -> None:
         self.signal: signal.Signals | None = None
+        self._after_epoch = after_epoch
         self._tell = tell
         self._previous: dict[signal.Signals, Any] = {}
 
@@ -56,6 +58,10 @@ class StopRequest:
         self._written.close()
         self._thread.join()
         self._heard.close()
+
+    def is_due(self, epochs: int) -> bool:
+        """Say whether a run that has completed so many epochs stops here."""
+        return self.signal is not None or (self._after_epoch is not None and epochs >= self._after_epoch)
 
     def hear(self, number: int) -> None:
         """Take a signal that another worker got for one of this process."""

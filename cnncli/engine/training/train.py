@@ -50,6 +50,7 @@ class Result:
         best: Best epoch, its step, the monitor and its value, or None before the first epoch's end.
         final: Last line of metrics.jsonl, or None before the first epoch's end.
         signal: Number of the signal that interrupted the run, or None.
+        is_out_of_time: Whether the run has used the time that its config gives it.
     """
 
     run: str
@@ -58,11 +59,12 @@ class Result:
     best: dict[str, Any] | None
     final: dict[str, Any] | None
     signal: int | None = None
+    is_out_of_time: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `cnn train --json`."""
         document = asdict(self)
-        del document["signal"]
+        del document["signal"], document["is_out_of_time"]
         return document
 
 
@@ -72,6 +74,7 @@ def train(
     listener: Listener,
     splits: Splits | None = None,
     strategy: Strategy | None = None,
+    stop_after: int | None = None,
 ) -> Result:
     """Train a new run of `config` under `runs_dir`.
 
@@ -81,6 +84,7 @@ def train(
         listener: Hears of progress.
         splits: The config's examples, where they are loaded already.
         strategy: How several processes share the work, this one being the chief; by default this one does it all.
+        stop_after: Number of the epoch after which the run stops, to be resumed; None to train to its end.
 
     Raises:
         CnnError: If the data are missing, or training diverges; what was reached is kept.
@@ -102,12 +106,18 @@ def train(
         trainer.begin(source)
         trainer.notes += strategy.differences
         trainer.share_state()
-        result = _train(trainer)
+        result = _train(trainer, stop_after)
     _leave_together(strategy)
     return result
 
 
-def resume(run: Run, config: Config, listener: Listener, strategy: Strategy | None = None) -> Result:
+def resume(
+    run: Run,
+    config: Config,
+    listener: Listener,
+    strategy: Strategy | None = None,
+    stop_after: int | None = None,
+) -> Result:
     """Go on with a stopped run exactly where its newest good checkpoint was written.
 
     Args:
@@ -115,6 +125,7 @@ def resume(run: Run, config: Config, listener: Listener, strategy: Strategy | No
         config: Its config from here on; the run's config.yaml is rewritten.
         listener: Hears of progress.
         strategy: As for `train`; the number of workers may be another one than before.
+        stop_after: As for `train`; a run that is as far already stops at once.
 
     Raises:
         CnnError: If there is nothing to go on from, or training diverges.
@@ -156,7 +167,7 @@ def resume(run: Run, config: Config, listener: Listener, strategy: Strategy | No
     run.write_text(run.config_file, dump(config))
     run.write_json(run.origins_file, _origins_from_here_on(run, config))
     with _failure_recorded(run):
-        result = _train(trainer)
+        result = _train(trainer, stop_after)
     _leave_together(strategy)
     return result
 
@@ -245,7 +256,7 @@ def _trainer(job: Job, listener: Listener, strategy: Strategy) -> Trainer:
     return Trainer(setup, Recording(job.run, setup), listener)
 
 
-def _train(trainer: Trainer) -> Result:
+def _train(trainer: Trainer, stop_after: int | None) -> Result:
     run, setup = trainer.recording.run, trainer.setup
     summary = summarize(setup.config)
     run.write_text(run.summary_file, summary_text(summary))
@@ -254,7 +265,7 @@ def _train(trainer: Trainer) -> Result:
         proof_examples.save(run, setup.splits, setup.loop.preprocessing)
     run.update(status="running", total_params=summary.total_params)
     with (
-        StopRequest(trainer.listener.noted) as stop,
+        StopRequest(trainer.listener.noted, stop_after) as stop,
         warned_of_processor_limit(),
         trainer.recording.opened(summary),
     ):
@@ -300,6 +311,7 @@ def _result(trainer: Trainer, stop: StopRequest) -> Result:
         best=asdict(best) if best else None,
         final=metrics[-1] if metrics else None,
         signal=stop.signal,
+        is_out_of_time=trainer.progress.out_of_time(trainer.setup.config.train),
     )
 
 

@@ -131,7 +131,7 @@ class Trainer:
 
     def _orders(self, stop: StopRequest) -> Orders:
         """Agree with all workers on the next steps; a signal that one of them got is one to all."""
-        must_stop = stop.signal is not None or self.progress.out_of_time(self._config.train)
+        must_stop = stop.is_due(self.progress.epoch) or self.progress.out_of_time(self._config.train)
         limit = min(self._pace.batches, self.recording.steps_left(self.progress))
         own = Orders(0 if must_stop else limit, self.recording.is_save_due(self.progress), stop.signal or 0)
         agreed = self.setup.strategy.agree(own)

@@ -126,6 +126,33 @@ def test_resumed_run_is_bit_identical(small_config: Callable[..., Any], tmp_path
     assert bool(replay_of(Path(whole.run))) == config.train.replay
 
 
+def test_a_run_that_stops_after_epochs_is_bit_identical(
+    small_config: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stopped after its first two epochs, and resumed: the rate's schedule is that of all its epochs."""
+    from cnncli.cli.training import finish
+    from cnncli.engine.training.train import resume, train
+    from cnncli.runs.run import Run
+
+    config = small_config(
+        "train.epochs=3", "train.schedule={CosineDecay: {warmup_epochs: 1}}", "train.ema=0.9", "train.batch_size=50"
+    )
+    whole = train(config, tmp_path / "whole", Silence())
+    parts = train(config, tmp_path / "parts", Silence(), stop_after=1)
+    run = Run.open(Path(parts.run))
+    for epochs in (1, 2):
+        assert (parts.status, parts.epochs, parts.signal) == ("interrupted", epochs, None)
+        assert (run.status, run.record["epochs"], len(run.metrics())) == ("interrupted", epochs, epochs)
+        parts = resume(run, run.config(), Silence(), stop_after=2)
+    assert parts.epochs == 2  # Already there, it stopped at once.
+    finish(parts, as_json=True)
+    assert capsys.readouterr().err == f"Stopped after 2 epochs. Continue with: cnn resume {run.path}\n"
+    parts = resume(run, run.config(), Silence(), stop_after=3)
+    assert (parts.status, parts.best) == ("done", whole.best)
+    assert metrics_of(run.path) == metrics_of(Path(whole.run))
+    assert digest_of(run.path) == digest_of(Path(whole.run))
+
+
 def test_a_renamed_run_is_resumed_bit_identical(small_config: Callable[..., Any], tmp_path: Path) -> None:
     """Renamed and deleted and brought back in mid-epoch: arrays and metrics are those of a run that was left alone."""
     from cnncli.engine.training.train import resume, train

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cnncli.runs.events import Silence
+from cnncli.runs.metrics import best_line
 
 pytestmark = pytest.mark.engine
 
@@ -29,6 +30,8 @@ def test_result_is_what_the_files_say(small_config: Callable[..., Any], tmp_path
     best = max(epochs, key=lambda epoch: (epoch["validation"]["accuracy"], -epoch["validation"]["loss"]))
     assert result.best is not None
     assert result.best["epoch"] == best["epoch"]
+    assert best_line(epochs, "validation_accuracy", rises=True) == best
+    assert best_line(epochs[:2], "loss", rises=False) == min(epochs[:2], key=lambda epoch: epoch["train"]["loss"])
 
 
 def test_a_run_that_is_interrupted_while_it_is_prepared(

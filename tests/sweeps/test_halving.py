@@ -1,0 +1,368 @@
+"""Halving: the trials that Optuna's pruner prunes, whatever order they are trained in, and however often killed."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from types import ModuleType
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cnncli.cli.app import app
+from cnncli.errors import ConfigError
+from cnncli.sweeps.directory import Trial
+from cnncli.sweeps.halving import Ladder
+from cnncli.sweeps.measured import Measured
+from cnncli.sweeps.proposal import Outcome, Proposal
+from cnncli.sweeps.ranking import crowding_distances, num_better
+from cnncli.sweeps.spec import Sweep
+from cnncli.sweeps.study import Study, seed_of
+
+optuna = pytest.importorskip("optuna")
+
+SPACE = "space:\n  train.batch_size: {int: [32, 512], log: true}\n  train.ema: {float: [0.9, 0.99]}\ntrials: 40\n"
+HALVING = SPACE + "prune: {halving: {first: 1, factor: 3}}\n"
+ABOVE = "extends: digits_lenet\ntrain: {epochs: 20}\n"
+"""Rungs after 1, 3 and 9 of 20 epochs."""
+
+WORST = -1e9
+"""What Optuna is told of a trial that diverged."""
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the stand-in for training needs Linux")
+
+
+@pytest.fixture
+def sweep(load: Callable[..., Sweep]) -> Sweep:
+    """Return a sweep with one objective."""
+    return load(HALVING, above=ABOVE)
+
+
+def trained(number: int, values: Iterable[float | None], names: tuple[str, ...] = ("accuracy",)) -> Trial:
+    """Return a trial that has come as far as there are values: one for each rung, None where it diverged."""
+    rungs = tuple(None if value is None else Measured(dict.fromkeys(names, value), None) for value in values)
+    state = "failed" if None in rungs else "interrupted" if rungs else "waiting"
+    return Trial(Proposal(number, {}, {}), state, rungs=rungs)
+
+
+def of_optuna(curves: list[list[float | None]], epochs: tuple[int, ...], factor: int = 3) -> list[int | None]:
+    """Return the epochs after which Optuna's pruner prunes each of some trials that come one after the other."""
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=epochs[0], reduction_factor=factor)
+    study, found = optuna.create_study(direction="maximize", pruner=pruner), []
+    for curve in curves:
+        trial, pruned = study.ask(), None
+        for epoch, value in zip(epochs, curve, strict=False):
+            trial.report(WORST if value is None else value, epoch)
+            if trial.should_prune() or value is None:
+                pruned = None if value is None else epoch
+                break
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        found.append(pruned)
+    return found
+
+
+def curves_of(number: int, draw: random.Random) -> list[list[float | None]]:
+    """Return the values of trials at three rungs; some are equal, and one in ten diverges at any rung."""
+    found: list[list[float | None]] = []
+    for _ in range(number):
+        curve: list[float | None] = [round(draw.random(), 1) for _ in range(3)]
+        found.append([*curve[: draw.randrange(3)], None] if draw.random() < 0.1 else curve)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_trials_that_go_on_are_those_of_optuna(sweep: Sweep, seed: int) -> None:
+    """Sixty trials, trained in any order, up to eight of them open at once."""
+    assert sweep.rungs == (1, 3, 9)
+    draw = random.Random(seed)
+    curves, ladder, come = curves_of(60, draw), Ladder(sweep), {}
+    found: dict[int, Trial] = {}
+    waited = False
+    while len(found) < len(curves):
+        for number in range(len(come), min(len(found) + 8, len(curves))):
+            come[number] = 0
+            ladder.judge(trained(number, []))
+        number = draw.choice([each for each in come if each not in found])
+        trial = ladder.judge(trained(number, curves[number][: come[number]]))
+        waited |= trial.state == "paused"
+        target = ladder.target(number)
+        if trial.outcome is not None or target is None:
+            found[number] = trial
+        elif trial.state != "paused":
+            assert target == sweep.rungs[come[number]]
+            come[number] += 1
+    assert waited
+    expected = of_optuna(curves, sweep.rungs)
+    assert [found[each].epochs if found[each].state == "pruned" else None for each in sorted(found)] == expected
+    assert {1, 3, 9} <= set(expected)
+    at = {epochs: index for index, epochs in enumerate(sweep.rungs)}
+    assert all(found[n].values == {"accuracy": curves[n][at[e]]} for n, e in enumerate(expected) if e is not None)
+
+
+def test_training_that_ended_by_itself_is_not_pruned(sweep: Sweep) -> None:
+    """Early stopping after two epochs: the trial is done, and counts at the rungs that it is good enough for."""
+    ladder = Ladder(sweep)
+    good, bad = Measured({"accuracy": 0.9}, None), Measured({"accuracy": 0.1}, None)
+    ladder.judge(trained(0, [0.5, 0.5, 0.5]))
+    early = Trial(Proposal(1, {}, {}), "done", {"accuracy": 0.1}, epochs=1, rungs=(bad, bad, bad))
+    assert ladder.judge(early) == early
+    early = Trial(Proposal(2, {}, {}), "done", {"accuracy": 0.9}, epochs=2, rungs=(good, good, good))
+    assert ladder.judge(early) == early
+    assert ladder.judge(trained(3, [0.5])).state == "pruned"
+    # Gone on with by hand, a trial remains what it was when it was pruned.
+    late = Trial(Proposal(4, {}, {}), "done", {"accuracy": 1.0}, epochs=20, steps=200, rungs=(bad, good, good))
+    assert ladder.judge(late) == replace(late, state="pruned", values={"accuracy": 0.1}, epochs=1, steps=10)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_several_objectives_are_ranked_as_by_nsga2(axes: int) -> None:
+    """Fronts and distances are those of Optuna's NSGA-II, also where points are equal."""
+    from optuna.samplers.nsgaii._elite_population_selection_strategy import _calc_crowding_distance
+    from optuna.study._multi_objective import _fast_non_domination_rank
+
+    draw = random.Random(axes)
+    for _ in range(20):
+        points = [tuple(draw.random() for _ in range(axes)) for _ in range(25)]
+        points += points[:5]
+        different = sorted(set(points))
+        ranks = dict(zip(different, _fast_non_domination_rank(-_array(different)), strict=True))
+        distances: dict[tuple[float, ...], float] = {}
+        for rank in set(ranks.values()):
+            front = [point for point in different if ranks[point] == rank]
+            made = [optuna.trial.create_trial(values=list(point)) for point in front]
+            for index, trial in enumerate(made):
+                trial.number = index
+            theirs = _calc_crowding_distance(made)
+            distances |= {point: theirs[index] for index, point in enumerate(front)}
+            ours = crowding_distances(front)
+            assert [ours[point] for point in front] == pytest.approx([theirs[index] for index in range(len(front))])
+        for own in points:
+            better = [p for p in points if (ranks[p], -distances[p]) < (ranks[own], -distances[own])]
+            assert num_better(own, points) == len(better)
+
+
+def _array(points: list[tuple[float, ...]]) -> Any:
+    import numpy as np
+
+    return np.array(points)
+
+
+def curve(params: Any) -> list[float]:
+    """Return the accuracy at the rungs and at the end, of a trial with these values."""
+    end = 1 / (1 + abs(math.log2(params["train.batch_size"]) - 6)) + math.sin(300 * params["train.ema"]) / 10
+    return [end * (1 - 0.5**epochs) + math.sin(1000 * epochs * params["train.ema"]) / 20 for epochs in (1, 3, 9, 20)]
+
+
+def proposed(sweep: Sweep, known: int = 0) -> list[tuple[Proposal, Outcome]]:
+    """Return the proposals of a sweep and what comes of them, the first of them known from before."""
+    found: list[tuple[Proposal, Outcome]] = []
+    if known:
+        found = proposed(sweep)[:known]
+    recalled = {proposal.number: proposal for proposal, _ in found}
+    study, ladder, outcomes, found = Study(sweep, recalled.get), Ladder(sweep), {}, []
+    while not study.is_complete:
+        step = study.next(outcomes)
+        if step is None:
+            continue
+        *rungs, end = (
+            Measured({"accuracy": value, **step[0].counts} if len(sweep.objectives) > 1 else {"accuracy": value}, None)
+            for value in curve(step[0].params)
+        )
+        rungs = [Measured({n: each.values[n] for n in sweep.objectives}, None) for each in rungs]
+        rungs = rungs[: len(sweep.rungs)]
+        trial = Trial(step[0], "done", {n: end.values[n] for n in sweep.objectives}, epochs=20, rungs=tuple(rungs))
+        outcome = ladder.judge(trial).outcome
+        assert outcome is not None
+        outcomes[step[0].number] = outcome
+        found.append((step[0], outcome))
+    return found
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+@pytest.mark.parametrize("name", ["random", "tpe"])
+def test_proposals_are_those_of_optuna_with_its_pruner(load: Callable[..., Sweep], name: str, parallel: int) -> None:
+    """One study of Optuna's, asked, reported to and told by hand in the order of the trials."""
+    make = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}[name]
+    # So few trials go on that the sampler must choose among those that were pruned.
+    section = HALVING.replace("factor: 3", "factor: 8") + f"sampler: {name}\nparallel: {parallel}"
+    sweep = load(section, above=ABOVE)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=8)
+    study, waiting, expected, pruned = optuna.create_study(direction="maximize", pruner=pruner), [], [], 0
+    for number in range(40):
+        if len(waiting) == parallel:
+            oldest = waiting.pop(0)
+            study.sampler = make(seed=seed_of(0, oldest.number))
+            *rungs, end = curve(oldest.params)
+            for epochs, value in zip(sweep.rungs, rungs, strict=False):
+                oldest.report(value, epochs)
+                if oldest.should_prune():
+                    pruned += 1
+                    study.tell(oldest, state=optuna.trial.TrialState.PRUNED)
+                    break
+            else:
+                study.tell(oldest, end)
+        study.sampler = make(seed=seed_of(0, number))
+        trial = study.ask()
+        trial.suggest_int("train.batch_size", 32, 512, log=True)
+        trial.suggest_float("train.ema", 0.9, 0.99)
+        waiting.append(trial)
+        expected.append(dict(trial.params))
+    assert [dict(proposal.params) for proposal, _ in proposed(sweep)] == expected
+    assert pruned > 20
+    assert proposed(sweep, known=25) == proposed(sweep)
+
+
+@pytest.mark.parametrize("is_recalled", [False, True])
+def test_tpe_is_told_how_good_a_pruned_trial_was(load: Callable[..., Sweep], is_recalled: bool) -> None:
+    """By its value at the last rung, also of a trial from before: TPE prefers those that got further, then by value."""
+    sweep = load(HALVING + "sampler: tpe", above=ABOVE)
+    first = Study(sweep).next({})
+    assert first is not None
+    study = Study(sweep, {0: first[0]}.get if is_recalled else lambda _: None)
+    study.next({})
+    study.next({0: Outcome((0.5,), 3)})
+    told = study._sampler._study.trials[0]  # type: ignore[attr-defined]
+    assert (told.state.name, told.intermediate_values, told.params) == ("PRUNED", {3: 0.5}, dict(first[0].params))
+
+
+@pytest.mark.parametrize("more", ["sampler: cmaes", "sampler: nsga2", "objectives: {accuracy: max, macs: min}"])
+def test_samplers_without_pruned_trials_take_the_values_at_the_rung(load: Callable[..., Sweep], more: str) -> None:
+    """They learn from a pruned trial as from one that is complete."""
+    if "cmaes" in more:
+        pytest.importorskip("cmaes")
+    sweep = load(HALVING + more, above=ABOVE)
+    study = Study(sweep)
+    found = proposed(sweep)
+    assert sum(outcome.pruned_after is not None for _, outcome in found) > 10
+    outcomes = {proposal.number: replace(outcome, pruned_after=None) for proposal, outcome in found}
+    again = []
+    while (step := study.next(outcomes)) is not None:
+        again.append(step[0])
+    assert again == [proposal for proposal, _ in found]
+
+
+@pytest.mark.parametrize(
+    ("section", "above", "said"),
+    [
+        ("{halving: {first: 20}}", ABOVE, "The first rung, epoch 20, is not before the last epoch, 20."),
+        ("{halving: {first: 1, factor: 1}}", ABOVE, "Expected an integer, at least 2; got the number 1"),
+        ("{halving: {frist: 1}}", ABOVE, 'Did you mean "first"?'),
+        ("{halving: {first: 0}}", ABOVE, "Expected an integer, at least 1; got the number 0"),
+        ("{halving: {first: 1}}\nobjectives: {macs: min, params: min}", ABOVE, "None of the objectives, macs, params,"),
+        ("{halving: {first: 1}}\nobjectives: {accuracy: max, seconds: min}", ABOVE, "cannot be pruned by seconds"),
+        ("{halving: {first: 1}}\nspace: {train.epochs: [5, 20]}", ABOVE, "all trials have the same train.epochs"),
+        (
+            "{halving: {first: 1}}\nspace: {train.early_stopping: [null, {monitor: loss}]}",
+            ABOVE,
+            "the same metric chooses the best epoch of all trials",
+        ),
+    ],
+)
+def test_rungs_that_cannot_be_are_refused(load: Callable[..., Sweep], section: str, above: str, said: str) -> None:
+    """At their place, before anything is trained."""
+    space = "" if "space:" in section else "space: {train.batch_size: [1, 2]}\n"
+    with pytest.raises(ConfigError) as caught:
+        load(f"{space}trials: 3\nprune: {section}", above=above)
+    problem = caught.value.problems[0]
+    assert said in problem.message
+    assert (problem.path or "").startswith("sweep.prune")
+    assert problem.line == 5 + space.count("\n")
+
+
+@pytest.fixture(scope="module")
+def halved(script: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a sweep of eighteen trials with rungs after 1 and 3 of 9 epochs, and its table."""
+    folder, campaign = tmp_path_factory.mktemp("halved"), script("faults/sweep_campaign.py")
+    file = campaign.write(folder, 18, more=f"seed: 2\n  {campaign.HALVING}")
+    file.write_text(file.read_text().replace(", macs: min", ""))
+    found = campaign.undisturbed(file, folder / "calm", 4)
+    (folder / "calm.json").write_text(json.dumps(found))
+    return folder
+
+
+def scores(trial: dict[str, Any]) -> list[list[float]]:
+    """Return the accuracy after each epoch of each run of a trial."""
+    files = [file for run in trial["runs"] if (file := Path(run) / "metrics.jsonl").is_file()]
+    return [[json.loads(line)["validation"]["accuracy"] for line in file.read_text().splitlines()] for file in files]
+
+
+def shown(runs_dir: Path, *options: str) -> Any:
+    """Return what `cnn sweep show --json` prints."""
+    done = CliRunner().invoke(app, ["sweep", "show", "search", "--runs-dir", str(runs_dir), "--json", *options])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+@linux
+def test_sweep_prunes_what_optuna_prunes(halved: Path, tmp_path: Path) -> None:
+    """Each trial has as many epochs as it needs, and the value of the best of them; the rest is told."""
+    found = shown(halved / "calm", "--export-optuna", str(tmp_path / "journal.log"))
+    trials = [trial for trial in found["trials"] if trial["state"] != "refused"]
+    curves: list[list[float | None]] = []
+    for trial in trials:
+        ((*epochs,),) = scores(trial) or ([],)
+        reached = [max(epochs[:rung]) for rung in (1, 3) if len(epochs) >= rung]
+        curves.append([*reached, None] if trial["state"] == "failed" else reached)
+        assert trial["epochs"] == len(epochs)
+        assert trial["values"] == (None if trial["state"] == "failed" else {**trial["values"], "accuracy": max(epochs)})
+    expected = of_optuna(curves, (1, 3))
+    assert [trial["epochs"] if trial["state"] == "pruned" else None for trial in trials] == expected
+    assert {trial["state"] for trial in trials} == {"done", "failed", "pruned"}
+    assert {trial["epochs"] for trial in trials if trial["state"] == "pruned"} == {1, 3}
+    steps = sum(trial["epochs"] for trial in trials)
+    whole = sum(trial["epochs"] if trial["state"] == "failed" else 9 for trial in trials)
+    assert found["share_of_steps"] == pytest.approx(steps / whole)
+    assert all(trial["state"] == "done" for trial in found["best"])
+    assert found["importance"] == {}  # It needs ten trials that are done.
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "journal.log"))
+    study = optuna.load_study(study_name="search", storage=optuna.storages.JournalStorage(backend))
+    for trial in (each for each in found["trials"] if each["state"] == "pruned"):
+        ((*epochs,),) = scores(trial)
+        values = {rung: max(epochs[:rung]) for rung in (1, 3) if len(epochs) >= rung}
+        assert study.trials[trial["number"]].state == optuna.trial.TrialState.PRUNED
+        assert study.trials[trial["number"]].intermediate_values == values
+
+
+@linux
+def test_table_tells_of_pruned_trials(halved: Path) -> None:
+    """Their state, their epochs, and what halving has saved."""
+    done = CliRunner().invoke(
+        app, ["sweep", "show", "search", "--runs-dir", str(halved / "calm")], env={"COLUMNS": "200"}
+    )
+    rows = [line.replace("*", " ").split() for line in done.stdout.splitlines()]
+    told = {int(row[0]): row[1:3] for row in rows if len(row) > 5 and row[0].isdigit() and row[1].isalpha()}
+    found = shown(halved / "calm")
+    assert told == {each["number"]: [each["state"], str(each["epochs"])] for each in found["trials"]}
+    assert f"Halving took {found['share_of_steps']:.0%} of the steps of a full search." in done.stdout
+
+
+@linux
+def test_processes_and_kills_change_nothing(halved: Path, script: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    """One process, and the campaign in short: the same trials, pruned after the same epochs."""
+    campaign, file = script("faults/sweep_campaign.py"), halved / "search.yaml"
+    expected = json.loads((halved / "calm.json").read_text())
+    assert campaign.undisturbed(file, tmp_path / "one", 1) == expected
+    found, hit = campaign.disturbed(file, tmp_path / "wild", 3, random.Random(2))
+    assert sum(hit.values()) >= 1
+    assert found == expected
+
+
+@linux
+def test_all_seeds_of_a_trial_go_to_a_rung(script: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    """The mean over them decides, with two objectives as well."""
+    campaign = script("faults/sweep_campaign.py")
+    file = campaign.write(tmp_path, 8, "random", more=f"seeds: [5, 6]\n  {campaign.HALVING}")
+    campaign.undisturbed(file, tmp_path / "runs", 2)
+    pruned = [trial for trial in shown(tmp_path / "runs")["trials"] if trial["state"] == "pruned"]
+    assert pruned
+    for trial in pruned:
+        first, second = scores(trial)
+        assert len(first) == len(second) == trial["epochs"]
+        assert trial["values"]["accuracy"] == pytest.approx(fmean([max(first), max(second)]))
