@@ -26,7 +26,7 @@ from cnncli.files.read import read_json
 from cnncli.runs import documents, metrics
 from cnncli.runs.lock import held
 from cnncli.runs.run import NAME, Run, reason
-from cnncli.sweeps.measured import Measured, RunSoFar
+from cnncli.sweeps.measured import Measured, RunSoFar, state_of
 from cnncli.sweeps.names import SUFFIX, sweep_names
 from cnncli.sweeps.proposal import PROPOSAL, Outcome, Proposal
 from cnncli.sweeps.spec import COUNTS, LATENCY, Sweep, differences, load_sweep

@@ -1,16 +1,17 @@
 """Successive halving: which trials of a sweep go on from a rung, and which are pruned there.
 
-A trial goes on from a rung if it is among the best 1/`factor` of the trials that reached this rung and have no higher
-number than itself; before there are `factor` of them, if it is the best. That is the rule of Optuna's
-SuccessiveHalvingPruner for trials that come one after the other. A trial waits at a rung for those with lower numbers,
-never for one with a higher number: so it makes no difference which of them is trained first, and trials that a sweep is
-given later change nothing.
+Trials come in rounds of `parallel`. One goes on from a rung if it is among the best 1/`factor` of all trials of its
+round and the rounds before that reached this rung; where these are fewer than `factor`, if it is the best. It waits at
+a rung for the others of its round, and never for a later round, which may not be known yet: so it makes no difference
+which trial is trained first, and rounds that a sweep is given later change nothing. With rounds of one trial, this is
+the rule of Optuna's SuccessiveHalvingPruner; with a single round, successive halving as it was first described.
 
-Reference: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020.
+References: Jamieson and Talwalkar, AISTATS 2016. Li et al., MLSys 2020.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from cnncli.sweeps.directory import Trial
@@ -30,14 +31,27 @@ class Ladder:
         self._sweep = sweep
         self._points: tuple[dict[int, Point | None], ...] = tuple({} for _ in sweep.rungs)
         self._reached: dict[int, tuple[Measured | None, ...]] = {}
+        self._round: dict[int, int] = {}
         self._passed: dict[int, int] = {}
         self._pruned: dict[int, int] = {}
         self._climbing: list[int] = []
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Hear that all trials are known: the last round of a grid may have fewer than the others."""
+        self._is_closed = True
 
     def target(self, number: int) -> int | None:
         """Return the epoch at which a trial's trainings stop next, or None to train to the end."""
         rungs, passed = self._sweep.rungs, self._passed[number]
         return rungs[passed] if passed < len(rungs) else None
+
+    def judge_all(self, trials: Iterable[Trial]) -> tuple[Trial, ...]:
+        """Return all trials of a sweep, in the order of their numbers, each as `judge` does."""
+        found = tuple(trials)
+        for trial in found:
+            self.judge(trial)
+        return tuple(self.judge(trial) for trial in found)
 
     def judge(self, trial: Trial) -> Trial:
         """Return a trial as paused or pruned, if it is.
@@ -49,12 +63,13 @@ class Ladder:
             return trial
         number = trial.proposal.number
         if number not in self._passed:
+            self._round[number] = len(self._round) // self._sweep.settings.parallel
             self._passed[number], self._reached[number] = 0, ()
             self._climbing.append(number)
         if len(trial.rungs) > len(self._reached[number]):
             self._reached[number] = trial.rungs
-        for each in [each for each in self._climbing if each <= number]:
-            self._climb(each)
+        while any(self._climb(each) for each in list(self._climbing)):
+            pass
         if number in self._pruned:
             return self._as_pruned(trial, self._pruned[number])
         waits = len(self._reached[number]) > self._passed[number]
@@ -69,26 +84,36 @@ class Ladder:
         values, deviations = found.values, found.deviations
         return replace(trial, state="pruned", values=values, deviations=deviations, epochs=epochs, steps=steps)
 
-    def _climb(self, number: int) -> None:
-        """Take a trial to the first rung that it has not reached, or from which it does not go on, at least not yet."""
-        while self._passed[number] < len(self._reached[number]):
-            rung = self._passed[number]
-            points, own = self._points[rung], self._point(self._reached[number][rung])
-            points[number] = own
-            if own is None:
-                self._climbing.remove(number)
-                return
-            if any(each < number and each not in points for each in self._climbing):
-                return
-            others = [point for each, point in points.items() if each <= number]
-            known = [point for point in others if point is not None]
-            if num_better(own, known) >= max(1, len(others) // self._sweep.factor):
-                self._pruned[number] = rung
-                self._climbing.remove(number)
-                return
-            self._passed[number] += 1
-        if self._passed[number] == len(self._sweep.rungs):
+    def _climb(self, number: int) -> bool:
+        """Take a trial to the next rung, or off the ladder; return whether that was possible."""
+        rung = self._passed[number]
+        if rung == len(self._sweep.rungs):
             self._climbing.remove(number)
+            return True
+        if rung == len(self._reached[number]):
+            return False
+        points, own = self._points[rung], self._point(self._reached[number][rung])
+        points[number] = own
+        if own is None:
+            self._climbing.remove(number)
+        elif not self._is_settled(rung, self._round[number]):
+            return False
+        elif self._goes_on(own, [points[each] for each in points if self._round[each] <= self._round[number]]):
+            self._passed[number] += 1
+        else:
+            self._pruned[number] = rung
+            self._climbing.remove(number)
+        return True
+
+    def _is_settled(self, rung: int, last_round: int) -> bool:
+        """Whether all trials up to a round are known, and have reached a rung or never will."""
+        is_whole = self._is_closed or len(self._round) >= (last_round + 1) * self._sweep.settings.parallel
+        before = [each for each in self._climbing if self._round[each] <= last_round]
+        return is_whole and all(each in self._points[rung] for each in before)
+
+    def _goes_on(self, own: Point, points: list[Point | None]) -> bool:
+        known = [point for point in points if point is not None]
+        return num_better(own, known) < max(1, len(points) // self._sweep.factor)
 
     def _point(self, found: Measured | None) -> Point | None:
         if found is None:

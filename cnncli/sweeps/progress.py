@@ -84,7 +84,10 @@ class Watch:
     def look(self) -> Progress:
         """Return how far the sweep is; a trial that cannot be read now is left out until the next look."""
         now, running = self._clock(), []
-        for directory in self._directory.trials():
+        directories = list(self._directory.trials())
+        if len(directories) == self._num_points:
+            self._ladder.close()
+        for directory in directories:
             if directory.number in self._finished:
                 continue
             with suppress(CnnError, OSError):

@@ -55,8 +55,10 @@ class Results:
 
 def results(directory: SweepDirectory) -> Results:
     """Read what a sweep has found so far."""
-    ladder = Ladder(directory.sweep)
-    trials = tuple(ladder.judge(each.read()) for each in directory.trials())
+    ladder, read = Ladder(directory.sweep), [each.read() for each in directory.trials()]
+    if directory.sweep.settings.sampler == "grid" and len(read) == len(directory.sweep.space.grid()):
+        ladder.close()
+    trials = ladder.judge_all(read)
     return Results(str(directory.path), directory.sweep, trials, best(directory.sweep, trials))
 
 

@@ -144,9 +144,12 @@ class _Scheduler:
                 self._open[proposal.number] = directory
             elif is_new:
                 self._tell(trial)
+        if self._study.is_complete:
+            self._ladder.close()
 
     def _start(self) -> bool:
-        """Start what there is room for; return whether a result of another process was found."""
+        """Start what there is room for; return whether a result was found, of another process or of a rung."""
+        has_found = False
         for number, directory in list(self._open.items()):
             if self.error is not None or len(self._running) == self._processes:
                 break
@@ -154,12 +157,11 @@ class _Scheduler:
                 continue
             lock = directory.try_hold()
             if lock is None:
-                self._ladder.judge(directory.read())  # Trials after it may wait for what another process trains.
+                self._ladder.judge(directory.read())  # Others may wait for what another process trains.
                 continue
             slot = min(set(range(self._processes)) - {each.slot for each in self._running.values()})
-            if self._go_on(number, directory, lock, slot):
-                return True
-        return False
+            has_found |= self._go_on(number, directory, lock, slot)
+        return has_found
 
     def _has_room(self, directory: TrialDirectory) -> bool:
         """Say whether the memory suffices for one more training; one always runs."""

@@ -419,6 +419,12 @@ def _check_rungs(sweep: Sweep, halving: Halving, configs: Iterable[Config], sect
     if timed:
         message = f"Trials cannot be pruned by {timed[0]}: that differs from time to time."
         _refuse(section, "prune", message, "Seek macs instead, or leave out prune.")
+    trials, parallel = sweep.settings.trials, sweep.settings.parallel
+    if trials is not None and trials % parallel:
+        message = f"{trials} trials are not whole rounds of {parallel}: those of a round are compared with each other."
+        _refuse(
+            section, "trials", message, f"Set trials to a multiple of parallel: {-(-trials // parallel) * parallel}."
+        )
     for config in configs:
         if config.train.epochs != train.epochs:
             message = "With prune, all trials have the same train.epochs: they are compared at the same epochs."

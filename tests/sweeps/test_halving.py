@@ -6,6 +6,7 @@ import json
 import math
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,23 @@ def of_optuna(curves: list[list[float | None]], epochs: tuple[int, ...], factor:
     return found
 
 
+def by_rounds(
+    curves: list[list[float | None]], epochs: tuple[int, ...], parallel: int, factor: int = 3
+) -> list[int | None]:
+    """Return the same where each round of trials climbs one rung after the other before the next round comes."""
+    found: dict[int, int] = {}
+    values: dict[int, list[float]] = {epoch: [] for epoch in epochs}
+    for first in range(0, len(curves), parallel):
+        left = list(range(first, min(first + parallel, len(curves))))
+        for rung, epoch in enumerate(epochs):
+            own = {each: curves[each][rung] for each in left}
+            values[epoch] += [WORST if value is None else value for value in own.values()]
+            best = sorted(values[epoch], reverse=True)[: max(1, len(values[epoch]) // factor)]
+            found |= {each: epoch for each, value in own.items() if value is not None and value < best[-1]}
+            left = [each for each, value in own.items() if value is not None and value >= best[-1]]
+    return [found.get(each) for each in range(len(curves))]
+
+
 def curves_of(number: int, draw: random.Random) -> list[list[float | None]]:
     """Return the values of trials at three rungs; some are equal, and one in ten diverges at any rung."""
     found: list[list[float | None]] = []
@@ -78,15 +96,17 @@ def curves_of(number: int, draw: random.Random) -> list[list[float | None]]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_trials_that_go_on_are_those_of_optuna(sweep: Sweep, seed: int) -> None:
-    """Sixty trials, trained in any order, up to eight of them open at once."""
+@pytest.mark.parametrize("parallel", [1, 9])
+def test_trials_that_go_on_are_those_of_optuna(load: Callable[..., Sweep], parallel: int, seed: int) -> None:
+    """Trained in any order, with others open at once; of rounds of more than one trial, Optuna knows nothing."""
+    sweep = load(HALVING.replace("40", "63") + f"parallel: {parallel}", above=ABOVE)
     assert sweep.rungs == (1, 3, 9)
     draw = random.Random(seed)
-    curves, ladder, come = curves_of(60, draw), Ladder(sweep), {}
+    curves, ladder, come = curves_of(63, draw), Ladder(sweep), {}
     found: dict[int, Trial] = {}
     waited = False
     while len(found) < len(curves):
-        for number in range(len(come), min(len(found) + 8, len(curves))):
+        for number in range(len(come), min(len(found) + max(8, parallel), len(curves))):
             come[number] = 0
             ladder.judge(trained(number, []))
         number = draw.choice([each for each in come if each not in found])
@@ -99,11 +119,27 @@ def test_trials_that_go_on_are_those_of_optuna(sweep: Sweep, seed: int) -> None:
             assert target == sweep.rungs[come[number]]
             come[number] += 1
     assert waited
-    expected = of_optuna(curves, sweep.rungs)
+    expected = of_optuna(curves, sweep.rungs) if parallel == 1 else by_rounds(curves, sweep.rungs, parallel)
     assert [found[each].epochs if found[each].state == "pruned" else None for each in sorted(found)] == expected
-    assert {1, 3, 9} <= set(expected)
+    assert {1, 3} <= set(expected)
     at = {epochs: index for index, epochs in enumerate(sweep.rungs)}
     assert all(found[n].values == {"accuracy": curves[n][at[e]]} for n, e in enumerate(expected) if e is not None)
+
+
+def test_one_round_is_successive_halving(load: Callable[..., Sweep]) -> None:
+    """Of 27 different trials nine go on, then three, then the best; a grid need not have whole rounds."""
+    draw = random.Random(0)
+    curves = [[draw.random()] * 3 for _ in range(27)]
+    sweep = load(HALVING.replace("40", "27") + "parallel: 27", above=ABOVE)
+    for ladder, is_whole in ((Ladder(sweep), True), (Ladder(sweep.with_settings(parallel=30)), False)):
+        trials = [trained(number, curve) for number, curve in enumerate(curves)]
+        if not is_whole:
+            assert {trial.state for trial in ladder.judge_all(trials)} == {"paused"}
+            ladder.close()
+        found = ladder.judge_all(trials)
+        assert Counter(each.epochs for each in found if each.state == "pruned") == {1: 18, 3: 6, 9: 2}
+        (best,) = (each.proposal.number for each in found if each.state != "pruned")
+        assert curves[best] == max(curves)
 
 
 def test_training_that_ended_by_itself_is_not_pruned(sweep: Sweep) -> None:
@@ -163,25 +199,25 @@ def curve(params: Any) -> list[float]:
 def proposed(sweep: Sweep, known: int = 0) -> list[tuple[Proposal, Outcome]]:
     """Return the proposals of a sweep and what comes of them, the first of them known from before."""
     found: list[tuple[Proposal, Outcome]] = []
-    if known:
-        found = proposed(sweep)[:known]
-    recalled = {proposal.number: proposal for proposal, _ in found}
-    study, ladder, outcomes, found = Study(sweep, recalled.get), Ladder(sweep), {}, []
+    recalled = {proposal.number: proposal for proposal, _ in (proposed(sweep)[:known] if known else ())}
+    study, ladder, outcomes, trials = Study(sweep, recalled.get), Ladder(sweep), {}, []
     while not study.is_complete:
         step = study.next(outcomes)
         if step is None:
+            judged = {trial.proposal.number: ladder.judge(trial) for trial in trials}
+            outcomes = {number: trial.outcome for number, trial in judged.items() if trial.state != "paused"}
             continue
         *rungs, end = (
-            Measured({"accuracy": value, **step[0].counts} if len(sweep.objectives) > 1 else {"accuracy": value}, None)
+            Measured({name: {"accuracy": value, **step[0].counts}[name] for name in sweep.objectives}, None)
             for value in curve(step[0].params)
         )
-        rungs = [Measured({n: each.values[n] for n in sweep.objectives}, None) for each in rungs]
         rungs = rungs[: len(sweep.rungs)]
-        trial = Trial(step[0], "done", {n: end.values[n] for n in sweep.objectives}, epochs=20, rungs=tuple(rungs))
-        outcome = ladder.judge(trial).outcome
-        assert outcome is not None
-        outcomes[step[0].number] = outcome
-        found.append((step[0], outcome))
+        # As if it went on after it was pruned: what came of that does not count.
+        trials.append(Trial(step[0], "done", end.values, epochs=20, steps=20, rungs=tuple(rungs)))
+        ladder.judge(trials[-1])
+    for trial in ladder.judge_all(trials):
+        assert trial.outcome is not None
+        found.append((trial.proposal, trial.outcome))
     return found
 
 
@@ -190,31 +226,28 @@ def proposed(sweep: Sweep, known: int = 0) -> list[tuple[Proposal, Outcome]]:
 def test_proposals_are_those_of_optuna_with_its_pruner(load: Callable[..., Sweep], name: str, parallel: int) -> None:
     """One study of Optuna's, asked, reported to and told by hand in the order of the trials."""
     make = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}[name]
-    # So few trials go on that the sampler must choose among those that were pruned.
-    section = HALVING.replace("factor: 3", "factor: 8") + f"sampler: {name}\nparallel: {parallel}"
-    sweep = load(section, above=ABOVE)
-    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=8)
-    study, waiting, expected, pruned = optuna.create_study(direction="maximize", pruner=pruner), [], [], 0
+    sweep = load(HALVING + f"sampler: {name}\nparallel: {parallel}", above=ABOVE)
+    study, asked, pruned = optuna.create_study(direction="maximize"), [], 0
     for number in range(40):
-        if len(waiting) == parallel:
-            oldest = waiting.pop(0)
+        if number >= parallel:
+            oldest = asked[number - parallel]
             study.sampler = make(seed=seed_of(0, oldest.number))
-            *rungs, end = curve(oldest.params)
-            for epochs, value in zip(sweep.rungs, rungs, strict=False):
-                oldest.report(value, epochs)
-                if oldest.should_prune():
-                    pruned += 1
-                    study.tell(oldest, state=optuna.trial.TrialState.PRUNED)
-                    break
-            else:
+            *_, end = curve(oldest.params)
+            # With all that take part in its round, which have been asked for by now.
+            curves = [curve(trial.params)[:3] for trial in asked[: (oldest.number // parallel + 1) * parallel]]
+            ends = of_optuna(curves, sweep.rungs) if parallel == 1 else by_rounds(curves, sweep.rungs, parallel)
+            last = ends[oldest.number]
+            if last is None:
                 study.tell(oldest, end)
+            else:
+                pruned += 1
+                oldest.report(curves[oldest.number][sweep.rungs.index(last)], last)
+                study.tell(oldest, state=optuna.trial.TrialState.PRUNED)
         study.sampler = make(seed=seed_of(0, number))
-        trial = study.ask()
-        trial.suggest_int("train.batch_size", 32, 512, log=True)
-        trial.suggest_float("train.ema", 0.9, 0.99)
-        waiting.append(trial)
-        expected.append(dict(trial.params))
-    assert [dict(proposal.params) for proposal, _ in proposed(sweep)] == expected
+        asked.append(study.ask())
+        asked[-1].suggest_int("train.batch_size", 32, 512, log=True)
+        asked[-1].suggest_float("train.ema", 0.9, 0.99)
+    assert [dict(proposal.params) for proposal, _ in proposed(sweep)] == [dict(trial.params) for trial in asked]
     assert pruned > 20
     assert proposed(sweep, known=25) == proposed(sweep)
 
@@ -253,6 +286,7 @@ def test_samplers_without_pruned_trials_take_the_values_at_the_rung(load: Callab
     [
         ("{halving: {first: 20}}", ABOVE, "The first rung, epoch 20, is not before the last epoch, 20."),
         ("{halving: {first: 1, factor: 1}}", ABOVE, "Expected an integer, at least 2; got the number 1"),
+        ("{halving: {first: 1}}\nparallel: 2", ABOVE, "3 trials are not whole rounds of 2"),
         ("{halving: {frist: 1}}", ABOVE, 'Did you mean "first"?'),
         ("{halving: {first: 0}}", ABOVE, "Expected an integer, at least 1; got the number 0"),
         ("{halving: {first: 1}}\nobjectives: {macs: min, params: min}", ABOVE, "None of the objectives, macs, params,"),
@@ -272,15 +306,15 @@ def test_rungs_that_cannot_be_are_refused(load: Callable[..., Sweep], section: s
         load(f"{space}trials: 3\nprune: {section}", above=above)
     problem = caught.value.problems[0]
     assert said in problem.message
-    assert (problem.path or "").startswith("sweep.prune")
-    assert problem.line == 5 + space.count("\n")
+    assert (problem.path or "").startswith("sweep.trials" if "rounds" in said else "sweep.prune")
+    assert problem.line == 5 + space.count("\n") - ("rounds" in said)
 
 
 @pytest.fixture(scope="module")
 def halved(script: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a sweep of eighteen trials with rungs after 1 and 3 of 9 epochs, and its table."""
+    """Return the folder of a sweep of twenty trials with rungs after 1 and 3 of 9 epochs, and its table."""
     folder, campaign = tmp_path_factory.mktemp("halved"), script("faults/sweep_campaign.py")
-    file = campaign.write(folder, 18, more=f"seed: 2\n  {campaign.HALVING}")
+    file = campaign.write(folder, 20, more=f"seed: 2\n  {campaign.HALVING}")
     file.write_text(file.read_text().replace(", macs: min", ""))
     found = campaign.undisturbed(file, folder / "calm", 4)
     (folder / "calm.json").write_text(json.dumps(found))
@@ -301,7 +335,7 @@ def shown(runs_dir: Path, *options: str) -> Any:
 
 
 @linux
-def test_sweep_prunes_what_optuna_prunes(halved: Path, tmp_path: Path) -> None:
+def test_sweep_prunes_the_worse(halved: Path, tmp_path: Path) -> None:
     """Each trial has as many epochs as it needs, and the value of the best of them; the rest is told."""
     found = shown(halved / "calm", "--export-optuna", str(tmp_path / "journal.log"))
     trials = [trial for trial in found["trials"] if trial["state"] != "refused"]
@@ -312,7 +346,7 @@ def test_sweep_prunes_what_optuna_prunes(halved: Path, tmp_path: Path) -> None:
         curves.append([*reached, None] if trial["state"] == "failed" else reached)
         assert trial["epochs"] == len(epochs)
         assert trial["values"] == (None if trial["state"] == "failed" else {**trial["values"], "accuracy": max(epochs)})
-    expected = of_optuna(curves, (1, 3))
+    expected = by_rounds(curves, (1, 3), 4)
     assert [trial["epochs"] if trial["state"] == "pruned" else None for trial in trials] == expected
     assert {trial["state"] for trial in trials} == {"done", "failed", "pruned"}
     assert {trial["epochs"] for trial in trials if trial["state"] == "pruned"} == {1, 3}
