@@ -172,7 +172,9 @@ class TrialDirectory:
 
     def run_of(self, part: Part) -> Run | None:
         """Return the run of one of its trainings, or None if that has not begun."""
-        runs = (Run(path) for path in sorted(self.path.iterdir()) if (path / "run.json").is_file())
+        # A run that is hidden is being made by another process, and is about to be renamed.
+        visible = (path for path in sorted(self.path.iterdir()) if not path.name.startswith("."))
+        runs = (Run(path) for path in visible if (path / "run.json").is_file())
         return next((run for run in runs if part.is_of(run.record)), None)
 
     def next_leg(self, stop_after: int | None) -> Leg | None:

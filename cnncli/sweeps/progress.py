@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from cnncli.errors import CnnError
 from cnncli.runs.run import Run
@@ -64,7 +63,7 @@ class Progress:
 
 
 class Watch:
-    """Looks at a sweep's directory again and again; what cannot have changed is not read again.
+    """Looks at a sweep's directory again and again; finished trials are not read again.
 
     Args:
         directory: The sweep's directory.
@@ -79,7 +78,6 @@ class Watch:
         self._begun: dict[int, float] = {}
         self._durations: list[float] = []
         self._epochs: dict[int, int] = {}
-        self._lines: dict[Path, tuple[tuple[int, int], int, Mapping[str, Any]]] = {}
 
     def look(self) -> Progress:
         """Return how far the sweep is; a trial that cannot be read now is left out until the next look."""
@@ -120,23 +118,10 @@ class Watch:
         if number not in self._epochs:
             self._epochs[number] = self._sweep.config(trial.proposal.params).train.epochs * len(directory.parts)
         begun = self._begun.setdefault(number, now)
-        epochs, last = zip(*map(self._read, trial.runs), strict=True) if trial.runs else ((), ({},))
-        value = (last[-1].get("validation") or {}).get(metric_of(self._sweep))
-        return RunningTrial(trial.proposal, sum(epochs), self._epochs[number], value, now - begun)
-
-    def _read(self, path: str) -> tuple[int, Mapping[str, Any]]:
-        """Return the number of epochs that a run has completed, and the line of the last one."""
-        run = Run(Path(path))
-        try:
-            found = run.metrics_file.stat()
-        except FileNotFoundError:
-            return 0, {}
-        mark = (found.st_size, found.st_mtime_ns)
-        known = self._lines.get(run.path)
-        if known is None or known[0] != mark:
-            lines = run.metrics()
-            known = self._lines[run.path] = (mark, len(lines), lines[-1] if lines else {})
-        return known[1:]
+        lines = [Run(Path(path)).metrics() for path in trial.runs]
+        last = lines[-1][-1] if lines and lines[-1] else {}
+        value = (last.get("validation") or {}).get(metric_of(self._sweep))
+        return RunningTrial(trial.proposal, sum(map(len, lines)), self._epochs[number], value, now - begun)
 
     def _num_left(self, counts: Mapping[str, int]) -> int:
         """Return how many trials have no result yet; one that is refused counts only as a point of a grid."""

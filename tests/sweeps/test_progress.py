@@ -91,19 +91,15 @@ def test_run_directories_say_how_far_a_sweep_is(directory: SweepDirectory) -> No
     assert after.seconds_left == 24.0
 
 
-def test_unchanged_metrics_are_not_read_again(directory: SweepDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look at a file with the same size and time is a stat."""
-    from cnncli.runs.run import Run
-
-    trial, reads, whole = next(directory.trials()), [], Run.metrics
-    monkeypatch.setattr(Run, "metrics", lambda run: reads.append(run.path) or whole(run))
+def test_each_look_is_at_the_epochs_that_are_there(directory: SweepDirectory) -> None:
+    """An epoch that was completed between two looks is shown by the second."""
+    trial = next(directory.trials())
     file, watch = trial.try_hold(), Watch(directory)
     train(trial, [0.5])
-    assert [watch.look().running[0].epoch for _ in range(3)] == [1, 1, 1]
-    assert len(reads) == 1
+    assert [watch.look().running[0].epoch for _ in range(2)] == [1, 1]
     train(trial, [0.5, 0.75])
-    assert watch.look().running[0].epoch == 2
-    assert len(reads) == 2
+    shown = watch.look().running[0]
+    assert (shown.epoch, shown.value) == (2, 0.75)
     file.close()
 
 

@@ -13,7 +13,7 @@ import pytest
 from cnncli import resources
 from cnncli.errors import CnnError
 from cnncli.sweeps import memory, trainings
-from cnncli.sweeps.directory import Part, SweepDirectory, TrialDirectory
+from cnncli.sweeps.directory import Leg, Part, SweepDirectory, TrialDirectory
 from cnncli.sweeps.memory import PROCESS, MemoryBound, forecast
 from cnncli.sweeps.proposal import Proposal
 from cnncli.sweeps.scheduler import _Scheduler
@@ -37,7 +37,7 @@ class FakeLauncher(Launcher):
     def __init__(self) -> None:
         self.started: list[int] = []
 
-    def start(self, directory: TrialDirectory, part: Part | None, lock: FileIO, slot: int) -> Training:
+    def start(self, directory: TrialDirectory, leg: Leg, lock: FileIO, slot: int) -> Training:
         """Pretend that a training runs until a test gives its process an exit code."""
         self.started.append(directory.number)
         process: Any = SimpleNamespace(pid=directory.number, returncode=None, send_signal=lambda number: None)
@@ -173,5 +173,5 @@ def test_started_training_has_its_gpu(
     directory = SweepDirectory.begin(load(SECTION), tmp_path / "runs", 1)
     trial = directory.add(Proposal(0, {"train.batch_size": 16}, {}), directory.sweep.base)
     lock: Any = None
-    Launcher(Program(processes=2), 0).start(trial, Part(), lock, 1)
+    Launcher(Program(processes=2), 0).start(trial, Leg(Part()), lock, 1)
     assert given[0]["CUDA_VISIBLE_DEVICES"] == "7"
