@@ -38,7 +38,7 @@ class Ladder:
         self._is_closed = False
 
     def close(self) -> None:
-        """Hear that all trials are known: the last round of a grid may have fewer than the others."""
+        """Hear that all trials have been judged once: the last round of a grid may have fewer than the others."""
         self._is_closed = True
 
     def target(self, number: int) -> int | None:
@@ -46,11 +46,13 @@ class Ladder:
         rungs, passed = self._sweep.rungs, self._passed[number]
         return rungs[passed] if passed < len(rungs) else None
 
-    def judge_all(self, trials: Iterable[Trial]) -> tuple[Trial, ...]:
-        """Return all trials of a sweep, in the order of their numbers, each as `judge` does."""
+    def judge_all(self, trials: Iterable[Trial], are_all: bool) -> tuple[Trial, ...]:
+        """Return trials, in the order of their numbers, as `judge` does; `are_all`: whether no others will come."""
         found = tuple(trials)
         for trial in found:
             self.judge(trial)
+        if are_all:
+            self.close()
         return tuple(self.judge(trial) for trial in found)
 
     def judge(self, trial: Trial) -> Trial:

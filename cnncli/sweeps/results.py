@@ -55,10 +55,9 @@ class Results:
 
 def results(directory: SweepDirectory) -> Results:
     """Read what a sweep has found so far."""
-    ladder, read = Ladder(directory.sweep), [each.read() for each in directory.trials()]
-    if directory.sweep.settings.sampler == "grid" and len(read) == len(directory.sweep.space.grid()):
-        ladder.close()
-    trials = ladder.judge_all(read)
+    sweep, read = directory.sweep, [each.read() for each in directory.trials()]
+    are_all = sweep.settings.sampler == "grid" and len(read) == len(sweep.space.grid())
+    trials = Ladder(sweep).judge_all(read, are_all)
     return Results(str(directory.path), directory.sweep, trials, best(directory.sweep, trials))
 
 

@@ -105,7 +105,9 @@ def undisturbed(file: Path, runs_dir: Path, processes: int) -> list[dict[str, An
     process = start(file, runs_dir, processes)
     said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said
-    return table(runs_dir)
+    found = table(runs_dir)
+    assert {row["state"] for row in found} <= {"done", "failed", "pruned", "refused"}
+    return found
 
 
 def children(pid: int, program: str = TRAINER.name) -> list[int]:

@@ -131,12 +131,12 @@ def test_one_round_is_successive_halving(load: Callable[..., Sweep]) -> None:
     draw = random.Random(0)
     curves = [[draw.random()] * 3 for _ in range(27)]
     sweep = load(HALVING.replace("40", "27") + "parallel: 27", above=ABOVE)
-    for ladder, is_whole in ((Ladder(sweep), True), (Ladder(sweep.with_settings(parallel=30)), False)):
-        trials = [trained(number, curve) for number, curve in enumerate(curves)]
-        if not is_whole:
-            assert {trial.state for trial in ladder.judge_all(trials)} == {"paused"}
-            ladder.close()
-        found = ladder.judge_all(trials)
+    trials = [trained(number, curve) for number, curve in enumerate(curves)]
+    for parallel in (27, 30):
+        ladder = Ladder(sweep.with_settings(parallel=parallel))
+        if parallel == 30:
+            assert {trial.state for trial in ladder.judge_all(trials, are_all=False)} == {"paused"}
+        found = ladder.judge_all(trials, are_all=parallel == 30)
         assert Counter(each.epochs for each in found if each.state == "pruned") == {1: 18, 3: 6, 9: 2}
         (best,) = (each.proposal.number for each in found if each.state != "pruned")
         assert curves[best] == max(curves)
@@ -215,7 +215,7 @@ def proposed(sweep: Sweep, known: int = 0) -> list[tuple[Proposal, Outcome]]:
         # As if it went on after it was pruned: what came of that does not count.
         trials.append(Trial(step[0], "done", end.values, epochs=20, steps=20, rungs=tuple(rungs)))
         ladder.judge(trials[-1])
-    for trial in ladder.judge_all(trials):
+    for trial in ladder.judge_all(trials, are_all=False):
         assert trial.outcome is not None
         found.append((trial.proposal, trial.outcome))
     return found
@@ -386,6 +386,21 @@ def test_processes_and_kills_change_nothing(halved: Path, script: Callable[[str]
     found, hit = campaign.disturbed(file, tmp_path / "wild", 3, random.Random(2))
     assert sum(hit.values()) >= 1
     assert found == expected
+
+
+@linux
+def test_last_round_of_a_grid_is_what_is_left(script: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    """Ten points in rounds of four: the last two are compared with those before, and the sweep ends."""
+    campaign, file = script("faults/sweep_campaign.py"), tmp_path / "search.yaml"
+    space = f"space: {{train.batch_size: {list(range(32, 42))}}}"
+    section = f"{space}\n  sampler: grid\n  parallel: 4\n  threads: 1\n  {campaign.HALVING}"
+    file.write_text(f"extends: digits_lenet\ntrain: {{epochs: 9}}\nsweep:\n  {section}\n")
+    process = campaign.start(file, tmp_path / "runs", 4)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    states = [trial["state"] for trial in shown(tmp_path / "runs")["trials"]]
+    assert len(states) == 10
+    assert set(states) <= {"done", "failed", "pruned"}
 
 
 @linux
