@@ -27,6 +27,9 @@ def import_cli(
     names: Annotated[
         Path | None, typer.Option(metavar="FILE", help="YAML, `layer: module`; default: by order and shape.")
     ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Class names, one a line; default: 0, 1, …")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The config to write; never overwritten. Default: NAME.yaml.")
     ] = None,
@@ -43,14 +46,15 @@ def import_cli(
     Example: cnn import deploy.prototxt --weights net.caffemodel -o net.yaml
     Example: cnn import resnet.pt --config resnet.yaml
     """
-    from cnncli.importing.read import make_run, read
+    from cnncli.importing.read import make_run, read, with_classes
 
     if config is None and names is None:
         imported = read(file, image_size, channels, weights)
-        target = _written(imported, output)
     else:
         imported = _onto_config(file, config, names, (weights, output, image_size, channels))
-        target = str(config)
+    if classes is not None:
+        imported = with_classes(imported, classes)
+    target = config or _written(imported, output)
     run = make_run(imported, runs_dir) if imported.weights else None
     _print(imported, target, str(run.path) if run else None, as_json)
 
@@ -65,7 +69,7 @@ def _onto_config(file: Path, config: str | None, names: Path | None, others: tup
         raise CnnError("--names needs --config", "Name the config whose layers the table names.")
     if any(other is not None for other in others):
         raise CnnError(
-            "--config goes with --names and --runs-dir only",
+            "--config goes with --names, --classes and --runs-dir only",
             "Leave out --weights, --output, --image-size and --channels: the config says what they would.",
         )
     return read_onto(file, load(config), names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -155,6 +156,28 @@ def read_onto(path: Path, config: Config, names: Path | None = None) -> Imported
     one = shape[config.task_spec.main_output or ""] if isinstance(shape, Mapping) else shape
     classes = tuple(map(str, range(one[-1])))
     return Imported(config, "", _unused(found.match.unused), classes, found.arrays, found.match.prefixes)
+
+
+def with_classes(imported: Imported, path: Path) -> Imported:
+    """Return a network with class names from a text file of one name a line, such as Darknet's .names.
+
+    Raises:
+        GraphImportError: If there are not as many names as the network has classes, a name appears twice, or there are
+            no weights: then there will be no run to keep the names.
+    """
+    if not imported.weights:
+        raise GraphImportError(
+            "class names are kept by a run, and without weights there is none", "Give --weights too."
+        )
+    names = tuple(line.strip() for line in _text(path).splitlines() if line.strip())
+    if len(names) != len(imported.classes):
+        raise GraphImportError(
+            f"{path} has {len(names):,} class names; the network has {len(imported.classes):,} classes"
+        )
+    seen = Counter(names)
+    if len(seen) < len(names):
+        raise GraphImportError(f"{path}: the class {seen.most_common(1)[0][0][:60]!r} appears twice")
+    return replace(imported, classes=names)
 
 
 def _slots(config: Config) -> list[Slot]:

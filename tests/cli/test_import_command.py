@@ -14,6 +14,7 @@ from tests.importing import caffe_files
 from tests.importing.test_torch_weights import FILES, LAYERS
 
 Invoke = Callable[..., tuple[str, str]]
+NETWORK = ("net.prototxt", "--weights", "net.caffemodel")
 CONFIG = (
     "name: mine\ndata: {source: folder, path: images, image_size: [12, 12], channels: 1}\nmodel:\n  layers:"
     f"{LAYERS['lenet']}\n"
@@ -46,10 +47,17 @@ def test_weights_on_a_config(invoke: Invoke) -> None:
 
 def test_network_with_weights(invoke: Invoke) -> None:
     """A prototxt and its caffemodel become a config and a run."""
-    printed, notes = invoke("import", "net.prototxt", "--weights", "net.caffemodel", "-o", "net.yaml")
+    printed, notes = invoke("import", *NETWORK, "-o", "net.yaml")
     assert printed.startswith("net.yaml  1,255 parameters\nruns")
     assert "note: a run reads RGB from 0 to 1" in notes
     assert find("latest", Path("runs")).record["imported"] is True
+
+
+def test_class_names(invoke: Invoke) -> None:
+    """The run has the names of a text file, in its order; empty lines are none."""
+    Path("classes.txt").write_text("cat\ndog\n\nhen\nant\n bee \n", encoding="utf-8")
+    invoke("import", *NETWORK, "--classes", "classes.txt")
+    assert find("latest", Path("runs")).passport()["classes"] == ["cat", "dog", "hen", "ant", "bee"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +66,14 @@ def test_network_with_weights(invoke: Invoke) -> None:
         (["lenet.pt"], "Name its config: cnn import lenet.pt --config CONFIG."),
         (["lenet.pt", "--names", "n.yaml"], "--names needs --config"),
         (["net.prototxt", "--config", "mine.yaml"], "Leave out --config."),
-        (["lenet.pt", "--config", "mine.yaml", "-o", "o.yaml"], "--config goes with --names and --runs-dir only"),
+        (
+            ["lenet.pt", "--config", "mine.yaml", "-o", "o.yaml"],
+            "--config goes with --names, --classes and --runs-dir only",
+        ),
+        (["net.prototxt", "--classes", "two.txt"], "without weights there is none"),
+        ([*NETWORK, "--classes", "none.txt"], "none.txt cannot be read"),
+        ([*NETWORK, "--classes", "two.txt"], "two.txt has 2 class names; the network has 5 classes"),
+        ([*NETWORK, "--classes", "equal.txt"], "equal.txt: the class 'a' appears twice"),
         (["net.caffemodel"], "cnn import NETWORK --weights net.caffemodel"),
         (["m.keras", "--weights", "net.caffemodel"], "m.keras holds its weights itself"),
         (["net.prototxt", "--weights", "mine.yaml"], "mine.yaml is damaged"),
@@ -73,6 +88,8 @@ def test_nothing_is_written_before_all_is_right(
     arguments: list[str], message: str, invoke: Invoke, folder: Path
 ) -> None:
     """Options that do not go together and files that are not there end with one error and leave nothing."""
+    Path("two.txt").write_text("a\nb\n", encoding="utf-8")
+    Path("equal.txt").write_text("a\nb\nc\nd\na", encoding="utf-8")
     before = sorted(folder.iterdir())
     _, error = invoke("import", *arguments, expect=1)
     assert message in " ".join(error.split())

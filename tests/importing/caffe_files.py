@@ -1,4 +1,4 @@
-"""Files of Caffe's written by the description of Protocol Buffers and caffe.proto, and three networks computed by hand."""
+"""Files of Caffe's, written as Protocol Buffers and caffe.proto describe them, and three networks computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers computed by loops over positions, channels first, as Caffe and Darknet define them: what imports are held to."""
+"""Layers computed by loops over positions, channels first, as Caffe and Darknet define them."""
 
 from __future__ import annotations
 

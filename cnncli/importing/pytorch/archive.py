@@ -13,6 +13,7 @@ from cnncli.files.archives import open_zip, read_member
 from cnncli.importing.graph import GraphImportError
 from cnncli.importing.pytorch.pickled import Storage, Tensor, read_pickle
 from cnncli.importing.pytorch.tensors import FLOATS, MOST_TENSORS, SIZES, StoredTensor, TensorFile
+from cnncli.importing.weight_file import MOST_BYTES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -66,6 +67,8 @@ class _StateDict:
         packed = [name for name, info in self._members.items() if info.compress_type != zipfile.ZIP_STORED]
         if packed:
             raise GraphImportError(f"{self._where}: {packed[0][:60]} is packed; PyTorch writes members unpacked", _HINT)
+        if size > MOST_BYTES:
+            raise GraphImportError(f"{self._where} is larger than the limit of {MOST_BYTES:,} bytes")
         total = sum(info.file_size for info in self._archive.infolist())
         if total > size:
             raise GraphImportError(f"{self._where}: its members claim {total:,} bytes, the file has {size:,}")

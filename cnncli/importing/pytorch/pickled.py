@@ -14,7 +14,7 @@ from typing import Any
 from cnncli.importing.graph import GraphImportError
 from cnncli.layers.base import Shape
 
-MOST_OPERATIONS = 1_000_000
+MOST_OPERATIONS = 500_000
 """Most operations of a pickle: a network of a thousand tensors has some forty thousand."""
 
 STORAGES = {
