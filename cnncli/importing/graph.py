@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from cnncli.errors import CnnError
 from cnncli.layers import VOCABULARY
-from cnncli.layers.base import Layer
+from cnncli.layers.base import Layer, Merge, Weight
 
 IMAGE = ""
 """Name that stands for the network's input."""
@@ -35,6 +35,21 @@ def check_number(num_layers: int, where: str) -> None:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """A layer of the source as its file of weights has it.
+
+    Attributes:
+        name: The source's name of it.
+        weights: What the operation that was made of it needs, with Keras's names and shapes.
+        is_transposed: Whether the file has its kernel as a matrix with a row for each input, not for each output.
+    """
+
+    name: str
+    weights: tuple[Weight, ...]
+    is_transposed: bool = False
+
+
+@dataclass(frozen=True)
 class Operation:
     """One layer of a network from elsewhere.
 
@@ -42,11 +57,13 @@ class Operation:
         name: Unique in the network.
         layer: The layer in our vocabulary, without a name and inputs.
         inputs: Names of the operations whose outputs it takes; `IMAGE` for the network's input.
+        stored: The layers of the source whose weights it takes: one, or two that became one; empty without weights.
     """
 
     name: str
     layer: Layer
     inputs: tuple[str, ...]
+    stored: tuple[Stored, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,7 @@ class ImportedGraph:
         precision: What it computes with.
         document: The config that an export of ours carries, or None.
         classes: Class names where they are known.
+        in_file: All operations in the order of the file, with those that the output does not need.
     """
 
     name: str
@@ -70,6 +88,7 @@ class ImportedGraph:
     precision: str = "float32"
     document: str | None = None
     classes: tuple[str, ...] = ()
+    in_file: tuple[Operation, ...] = ()
 
 
 def make_layer(kind: str, arguments: Mapping[str, Any], where: str) -> Layer:
@@ -118,8 +137,18 @@ class Blobs:
         """Name the network's input."""
         self.makers[value], self.shapes[value] = IMAGE, tuple(shape)
 
-    def add(self, name: str, layer: Layer, sources: Sequence[str], value: str) -> None:
+    def add(
+        self, name: str, layer: Layer, sources: Sequence[str], value: str, origin: str = "", is_transposed: bool = False
+    ) -> None:
         """Add an operation that makes `value` of the values `sources`.
+
+        Args:
+            name: What to call it; another of that name gets a number.
+            layer: Its layer.
+            sources: Names of values.
+            value: Name of the value that it makes.
+            origin: What the file of weights calls it.
+            is_transposed: As of `Stored`.
 
         Raises:
             GraphImportError: If a source is made by nothing, or has a shape that the layer cannot take.
@@ -134,7 +163,10 @@ class Blobs:
         except CnnError as error:
             raise GraphImportError(f"{name}: {error.message}", error.hint) from None
         unique = self._unique(name)
-        self.operations.append(Operation(unique, layer, tuple(self.makers[source] for source in sources)))
+        weights = () if isinstance(layer, Merge) else layer.weights(shapes[0])
+        stored = (Stored(origin, weights, is_transposed),) if weights else ()
+        inputs = tuple(self.makers[source] for source in sources)
+        self.operations.append(Operation(unique, layer, inputs, stored))
         self.names.add(unique)
         self.makers[value], self.shapes[value] = unique, tuple(shape)
 

@@ -1,8 +1,10 @@
-"""A file from elsewhere → a config, and where it holds weights, a run of it."""
+"""Files from elsewhere → a config, and where they hold weights, a run of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +17,13 @@ from cnncli.importing.document import config_name, text_of, to_config
 from cnncli.importing.graph import GraphImportError, ImportedGraph
 from cnncli.importing.keras.archive import Archive, open_archive
 from cnncli.importing.keras.config import read_config
-from cnncli.importing.keras.weights import MEMBER, Expected, most_bytes, read_weights
+from cnncli.importing.keras.weights import MEMBER, Expected, most_bytes, most_bytes_of, read_weights
 from cnncli.layers.base import Merge
 from cnncli.layers.graph import input_shapes, shapes
 from cnncli.serving.description import FILE, MOST_BYTES, Description
 
 if TYPE_CHECKING:
+    from cnncli.importing.channels_first import Slot
     from cnncli.importing.keras.weights import Array
     from cnncli.runs.run import Run
 
@@ -30,6 +33,9 @@ MOST_TEXT = 2**22
 
 MOST_CLASSES = 2**20
 
+TENSOR_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+"""Endings of files that hold PyTorch's tensors by names, without a network."""
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -37,10 +43,11 @@ class Imported:
 
     Attributes:
         config: The config.
-        text: What its file holds.
+        text: What its file holds; empty where the user has that file already.
         notes: What a user should know.
         classes: Class names; numbers where the file does not name them.
         weights: Arrays by "layer/weight"; empty where the file holds none.
+        names: Of weights that were given to a config's layers, where each layer's come from.
     """
 
     config: Config
@@ -48,37 +55,146 @@ class Imported:
     notes: tuple[str, ...]
     classes: tuple[str, ...]
     weights: dict[str, Array]
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def read(path: Path, image_size: tuple[int, int] | None = None, channels: int | None = None) -> Imported:
+def read(
+    path: Path,
+    image_size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    weights: Path | None = None,
+) -> Imported:
     """Read a `.keras`, `.prototxt` or `.cfg` file.
 
     Args:
         path: The file.
         image_size: Height and width, for a prototxt that does not say them.
         channels: Likewise.
+        weights: The .caffemodel of a .prototxt, or the .weights of a .cfg.
 
     Raises:
-        GraphImportError: If it is damaged, dangerous, or of layers that the vocabulary lacks.
+        GraphImportError: If it is damaged, dangerous, or of layers that the vocabulary lacks, or if the weights are not
+            those of the network.
     """
     try:
-        return _read(path, image_size, channels)
+        return _read(path, image_size, channels, weights)
     except RecursionError:
         raise GraphImportError(f"{path} is nested too deeply") from None
 
 
-def _read(path: Path, image_size: tuple[int, int] | None, channels: int | None) -> Imported:
+def _read(path: Path, image_size: tuple[int, int] | None, channels: int | None, weights: Path | None) -> Imported:
     suffix = path.suffix.lower()
-    if suffix == ".keras":
-        return _read_keras(path)
     if suffix == ".prototxt":
-        return _imported(read_caffe(path, _text(path), image_size, channels), path)
+        return _with_caffe_weights(read_caffe(path, _text(path), image_size, channels), path, weights)
     if suffix == ".cfg":
-        return _imported(read_darknet(path, _text(path)), path)
-    hint = "Expected: a .keras, .prototxt or .cfg file."
+        return _with_darknet_weights(read_darknet(path, _text(path)), path, weights)
+    if suffix == ".keras" and weights is None:
+        return _read_keras(path)
+    raise GraphImportError(*_refusal(path, suffix))
+
+
+def _refusal(path: Path, suffix: str) -> tuple[str, str]:
+    """Return what is wrong with a file that is not read, and what to do."""
+    if suffix == ".keras":
+        return f"{path} holds its weights itself", "Leave out --weights."
+    hint = "Expected: a .keras, .prototxt, .cfg, .pt or .safetensors file."
     if suffix in (".h5", ".hdf5"):
         hint = "Load it with Keras and save it again: keras.models.load_model(….h5).save(….keras)."
-    raise GraphImportError(f"unsupported file type: {path}", hint)
+    elif suffix in (".caffemodel", ".weights"):
+        hint = f"Import the network, with its weights: cnn import NETWORK --weights {path.name}."
+    elif suffix in TENSOR_SUFFIXES:
+        return f"{path} holds weights, not the network", f"Name its config: cnn import {path.name} --config CONFIG."
+    return f"unsupported file type: {path}", hint
+
+
+def _with_caffe_weights(graph: ImportedGraph, path: Path, weights: Path | None) -> Imported:
+    imported = _imported(graph, path)
+    if weights is None:
+        return imported
+    from cnncli.importing.caffe.caffemodel import read_weights
+
+    found = read_weights(weights, graph, _slots(imported.config))
+    notes = (*imported.notes, _CAFFE_VALUES, *_unused(found.unused))
+    return _with_weights(imported, found.arrays, notes)
+
+
+_CAFFE_VALUES = (
+    "a run reads RGB from 0 to 1; networks trained with Caffe often read BGR from 0 to 255, minus a mean: "
+    "if this one does, its weights have to be fine-tuned"
+)
+
+
+def _with_darknet_weights(graph: ImportedGraph, path: Path, weights: Path | None) -> Imported:
+    imported = _imported(graph, path)
+    if weights is None:
+        return imported
+    from cnncli.importing.darknet.weights import read_weights as read_darknet_weights
+
+    arrays = read_darknet_weights(weights, graph, _slots(imported.config))
+    return _with_weights(imported, arrays, imported.notes)
+
+
+def read_onto(path: Path, config: Config, names: Path | None = None) -> Imported:
+    """Read weights of PyTorch's for the layers of a config.
+
+    Args:
+        path: A state_dict (.pt, .pth, .bin) or .safetensors file.
+        config: The network.
+        names: A table of names, or None to go by order and shape.
+
+    Raises:
+        GraphImportError: If the file is damaged or dangerous, or its weights are not those of the network.
+    """
+    from cnncli.importing.pytorch.read import read_weights as read_torch_weights
+
+    if path.suffix.lower() not in TENSOR_SUFFIXES:
+        raise GraphImportError(
+            f"{path}: weights for a config are read from {', '.join(TENSOR_SUFFIXES)} files", "Leave out --config."
+        )
+    found = read_torch_weights(path, _slots(config), names)
+    shape = config.output_shape
+    one = shape[config.task_spec.main_output or ""] if isinstance(shape, Mapping) else shape
+    classes = tuple(map(str, range(one[-1])))
+    return Imported(config, "", _unused(found.match.unused), classes, found.arrays, found.match.prefixes)
+
+
+def with_classes(imported: Imported, path: Path) -> Imported:
+    """Return a network with class names from a text file of one name a line, such as Darknet's .names.
+
+    Raises:
+        GraphImportError: If there are not as many names as the network has classes, a name appears twice, or there are
+            no weights: then there will be no run to keep the names.
+    """
+    if not imported.weights:
+        raise GraphImportError(
+            "class names are kept by a run, and without weights there is none", "Give --weights too."
+        )
+    names = tuple(line.strip() for line in _text(path).splitlines() if line.strip())
+    if len(names) != len(imported.classes):
+        raise GraphImportError(
+            f"{path} has {len(names):,} class names; the network has {len(imported.classes):,} classes"
+        )
+    seen = Counter(names)
+    if len(seen) < len(names):
+        raise GraphImportError(f"{path}: the class {seen.most_common(1)[0][0][:60]!r} appears twice")
+    return replace(imported, classes=names)
+
+
+def _slots(config: Config) -> list[Slot]:
+    from cnncli.importing.channels_first import slots
+
+    needed = slots(config)
+    most_bytes_of(sum(slot.weight.size for slot in needed))
+    return needed
+
+
+def _unused(names: tuple[str, ...]) -> tuple[str, ...]:
+    shown = ", ".join(name[:60] for name in names[:20])
+    return (f"not used: {shown}{', …' if names[20:] else ''}",) if names else ()
+
+
+def _with_weights(imported: Imported, arrays: dict[str, Array], notes: tuple[str, ...]) -> Imported:
+    return replace(imported, weights=arrays, notes=notes)
 
 
 def _text(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cnncli.importing.graph import GraphImportError, Operation
 from cnncli.layers.base import Layer
@@ -24,12 +25,12 @@ def folded(operations: Sequence[Operation]) -> tuple[Operation, ...]:
         before = kept.get(inputs[0]) if len(inputs) == 1 and readers.get(operation.inputs[0]) == 1 else None
         together = _together(before.layer, operation.layer) if before else None
         if before is not None and together is not None:
-            kept[before.name] = Operation(before.name, together, before.inputs)
+            kept[before.name] = replace(before, layer=together, stored=before.stored + operation.stored)
             renamed[operation.name] = before.name
             continue
         if _is_half(operation.layer):
             raise GraphImportError(f"{operation.name}: Scale is supported only after BatchNorm")
-        kept[operation.name] = Operation(operation.name, operation.layer, inputs)
+        kept[operation.name] = replace(operation, inputs=inputs)
     return tuple(kept.values())
 
 

@@ -103,7 +103,8 @@ class _Net:
 
     def _add(self, layer: Message, kind: str) -> str:
         """Add what a layer means; return the value it makes."""
-        name = config_name(str(single(layer, "name", kind)))
+        origin = str(single(layer, "name", kind))
+        name = config_name(origin)
         sources = [str(value) for value in layer.get("bottom", ())] or ["data"]
         value = str(single(layer, "top", name))
         make = LAYERS.get(kind)
@@ -112,8 +113,9 @@ class _Net:
         if sources[0] not in self._blobs.shapes:
             raise GraphImportError(f'{self._where}: {name}: no earlier layer outputs its input "{sources[0]}"')
         context = Context(layer, self._blobs.shapes[sources[0]], name, self._blobs.notes.append)
+        is_transposed = single(context.parameters("inner_product_param"), "transpose", False) is True
         for suffix, made in make(context):
-            self._blobs.add(f"{name}{suffix}", made, sources, value)
+            self._blobs.add(f"{name}{suffix}", made, sources, value, origin, is_transposed)
             sources = [value]
         return value
 

@@ -82,7 +82,8 @@ class _Net:
         operations = self._blobs.upto(str(last))
         if not operations:
             raise GraphImportError(f"{self._where} has no layers")
-        return ImportedGraph(name, (height, width, channels), operations, tuple(dict.fromkeys(self._blobs.notes)))
+        notes = tuple(dict.fromkeys(self._blobs.notes))
+        return ImportedGraph(name, (height, width, channels), operations, notes, in_file=tuple(self._blobs.operations))
 
     def _number(self, options: Options, key: str, default: int | None, least: int = 0) -> int:
         text = options.get(key, "" if default is None else str(default))
@@ -107,7 +108,8 @@ class _Net:
             raise GraphImportError(
                 f"{self._where}: section {index + 1}, [{kind}], does not follow a layer that outputs an image"
             )
-        translate(_Place(index, before, value), options)
+        is_flipped = bool(self._number(options, "flipped", 0))
+        translate(_Place(index, before, value, f"section {index + 1}, [{kind}]", is_flipped), options)
 
     def _add(self, place: _Place, kind: str, sources: list[str] | None = None, **arguments: Any) -> None:
         """Add a layer that reads what the section has made so far."""
@@ -116,7 +118,8 @@ class _Net:
         number = self._counts.get(stem, 0)
         self._counts[stem] = number + 1
         given = sources or [place.value if place.value in self._blobs.makers else place.before]
-        self._blobs.add(f"{stem}_{number}" if number else stem, layer, given, place.value)
+        name = f"{stem}_{number}" if number else stem
+        self._blobs.add(name, layer, given, place.value, place.origin, place.is_flipped)
 
     def _shape(self, place: _Place) -> tuple[int, ...]:
         return self._blobs.shapes[place.before]
@@ -228,10 +231,14 @@ class _Net:
 
 
 class _Place:
-    """Where a section stands: its number, the value before it, the value it makes."""
+    """Where a section stands: its number, the value before it, the value it makes.
 
-    def __init__(self, index: int, before: str, value: str) -> None:
+    Its origin is what errors call it; flipped are kernels that its file of weights has as inputs × outputs.
+    """
+
+    def __init__(self, index: int, before: str, value: str, origin: str, is_flipped: bool) -> None:
         self.index, self.before, self.value = index, before, value
+        self.origin, self.is_flipped = origin, is_flipped
 
 
 KINDS = ("avgpool", "connected", "convolutional", "crop", "dropout", "maxpool", "route", "shortcut", "softmax")
