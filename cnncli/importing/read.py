@@ -119,8 +119,8 @@ def _with_caffe_weights(graph: ImportedGraph, path: Path, weights: Path | None) 
 
 
 _CAFFE_VALUES = (
-    "a run reads RGB from 0 to 1; networks trained with Caffe often read BGR from 0 to 255, minus a mean: "
-    "if this one does, its weights have to be fine-tuned"
+    "a run reads RGB from 0 to 1; many of Caffe's networks read BGR from 0 to 255 minus a mean, "
+    "and have to be fine-tuned first"
 )
 
 
