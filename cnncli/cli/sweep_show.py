@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli.console import print_json, print_line, print_note
+from cnncli.cli.console import out, print_json, print_note, print_page
 from cnncli.cli.options import Json, RunsDir
+from cnncli.sweeps.methods import Method
 
 if TYPE_CHECKING:
+    from cnncli.sweeps.landscape import Landscape
     from cnncli.sweeps.results import Results
 
 
@@ -22,6 +25,9 @@ def sweep_show_cli(
     export_optuna: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the trials to this file, as a journal of Optuna's.")
     ] = None,
+    method: Annotated[
+        Method, typer.Option("--importance", help="How it is judged which keys mattered; fanova needs scikit-learn.")
+    ] = Method.ped_anova,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -30,37 +36,41 @@ def sweep_show_cli(
     Example: cnn sweep show lenet_search --best best.yaml
     """
     from cnncli.report.files import write_text
-    from cnncli.report.sweep import importance_lines
     from cnncli.sweeps.directory import SweepDirectory
     from cnncli.sweeps.export import export
-    from cnncli.sweeps.importance import importance
-    from cnncli.sweeps.packages import is_installed
+    from cnncli.sweeps.landscape import landscape
     from cnncli.sweeps.results import best_config, results
 
     found = results(SweepDirectory.find(sweep, runs_dir))
+    shown = landscape(found, method)
     if best is not None:
         write_text(best, best_config(found))
     if export_optuna is not None:
         export(found, export_optuna)
-    shares = importance(found) if is_installed() else {}
-    print_results(found, as_json, {"importance": shares})
+    judged = {"importance": shown.importance.shares, "importance_method": str(method)}
+    print_results(found, as_json, judged)
     if not as_json:
-        for line in importance_lines(shares):
-            print_line(line)
+        _print_findings(shown)
     if best is not None:
         print_note(f"The config of trial {found.best[0]} is in {best}.")
 
 
-def print_results(found: Results, as_json: bool, more: dict[str, object] | None = None) -> None:
+def _print_findings(shown: Landscape) -> None:
+    """Print what the trials say together: the Pareto front, the history, and which keys mattered."""
+    from cnncli.report.page import Page
+    from cnncli.report.sweep import front_parts, history_parts, importance_parts
+
+    parts = (*front_parts(shown), *history_parts(shown, out().width), *importance_parts(shown.importance))
+    if parts:
+        print_page(Page(parts))
+
+
+def print_results(found: Results, as_json: bool, more: Mapping[str, object] | None = None) -> None:
     """Print all trials, as a table or as JSON."""
-    from cnncli.cli.console import out
+    from cnncli.report.page import Page
     from cnncli.report.sweep import results_lines
 
     if as_json:
         print_json({**found.to_json(), **(more or {})})
-        return
-    for part in results_lines(found):
-        if isinstance(part, str):
-            print_line(part)
-        else:
-            out().print(part)
+    else:
+        print_page(Page(tuple(results_lines(found))))

@@ -47,7 +47,7 @@ def _metric_lines(metrics: Sequence[Mapping[str, Any]], metric: str, width: int,
             continue
         head, tail = f"{label:<{longest}} {name:<10}  ", f"  {ends[0]:.4f} → {ends[-1]:.4f}"
         bars = max(width - len(head) - len(tail), NARROWEST)
-        yield head + sparkline(_fitted(values, bars), min(known), max(known)) + tail
+        yield head + sparkline(fitted(values, bars), min(known), max(known)) + tail
         label = ""
 
 
@@ -60,7 +60,7 @@ def _height(value: float, low: float, high: float) -> int:
     return round((value - low) / (high - low) * (len(BARS) - 1)) if high > low else 0
 
 
-def _fitted(values: Values, most: int) -> Values:
+def fitted(values: Values, most: int) -> Values:
     """Return at most so many values: means of neighbours where there are more."""
     if len(values) <= most:
         return values

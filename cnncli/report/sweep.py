@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from cnncli.config.dump import flow
+from cnncli.config.yaml.tree import Plain
 from cnncli.plural import counted
 from cnncli.report.grid import Column, Grid
-from cnncli.report.numbers import full
+from cnncli.report.key_names import short_name, short_names
+from cnncli.report.numbers import full, percent
+from cnncli.report.page import Part, Title
+from cnncli.report.sparkline import NARROWEST, fitted, sparkline
 from cnncli.sweeps.directory import SweepDirectory, Trial
+from cnncli.sweeps.importance import Importance
+from cnncli.sweeps.landscape import Landscape, Variable
 from cnncli.sweeps.proposal import Proposal
 from cnncli.sweeps.results import Results
 
 NOTHING = "–"
+FEWEST = 3
+"""Trials from which on a history is drawn."""
+WHOLE = 1000
+"""From here on a mean that is a whole number is written as one: 61,706 parameters, the same with each seed."""
 
 
 def beginning(directory: SweepDirectory, processes: int) -> str:
@@ -52,18 +62,19 @@ def proposal_line(proposal: Proposal) -> str:
 
 def params_text(proposal: Proposal) -> str:
     """Return the values of a trial in a line."""
-    return ", ".join(f"{_short(key)} {_cell(value)}" for key, value in proposal.params.items())
+    return ", ".join(f"{short_name(key)} {value_text(value)}" for key, value in proposal.params.items())
 
 
 def results_lines(found: Results) -> Iterator[Grid | str]:
     """Yield a table of the trials, the best marked, and in a line how many there are."""
     keys = list(dict.fromkeys(key for trial in found.trials for key in trial.proposal.params))
+    names = short_names(keys)
     columns = (
         Column("trial"),
         Column("state", left=True, rank=1),
         *([Column("epochs", rank=1)] if found.sweep.rungs else []),
         *(Column(name) for name in found.sweep.objectives),
-        *(Column(_short(key), rank=2) for key in keys),
+        *(Column(names[key], rank=2 + place) for place, key in enumerate(keys)),
     )
     cells = [
         (
@@ -71,7 +82,7 @@ def results_lines(found: Results) -> Iterator[Grid | str]:
             trial.state,
             *([str(trial.epochs)] if found.sweep.rungs else []),
             *_value_cells(trial, found),
-            *(_cell(trial.proposal.params.get(key)) for key in keys),
+            *(value_text(trial.proposal.params[key]) if key in trial.proposal.params else NOTHING for key in keys),
         )
         for trial in found.trials
     ]
@@ -86,36 +97,76 @@ def results_lines(found: Results) -> Iterator[Grid | str]:
         yield f"* {'no other trial is better in every respect' if several else 'the best trial'}"
 
 
-def importance_lines(shares: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """Yield for each objective how much each key mattered."""
-    for name, found in shares.items():
-        told = ", ".join(f"{_short(key)} {share:.0%}" for key, share in found.items())
-        yield f"importance for {name} (PED-ANOVA): {told}"
+def front_parts(shown: Landscape) -> Iterator[Part]:
+    """Yield the trials that no other beats in all objectives; of one objective, in that and a count of the network's.
+
+    Nothing is yielded where it is a single trial, the best.
+    """
+    others = shown.objectives[1:] or tuple(other for _, other in shown.tradeoffs[-1:])
+    variables = (shown.objectives[0], *others)
+    front = shown.front(*variables)
+    if len(front) < 2:
+        return
+    yield ""
+    yield Title(f"Pareto front of {' and '.join(each.name for each in variables)}")
+    columns = (Column("trial"), *(Column(each.name) for each in variables))
+    yield Grid(columns, [(str(n), *(value_text(each.values[n]) for each in variables)) for n in front])
+
+
+def history_parts(shown: Landscape, width: int) -> Iterator[Part]:
+    """Yield for each objective the best value so far, trial by trial, as small bars; nothing for a few trials.
+
+    Args:
+        shown: The sweep.
+        width: Characters to fit into.
+    """
+    if len(shown.done) < FEWEST:
+        return
+    longest = max(len(each.name) for each in shown.objectives)
+    yield ""
+    yield Title("Best so far, trial by trial")
+    yield from (_history_line(shown, each, longest, width) for each in shown.objectives)
+
+
+def _history_line(shown: Landscape, objective: Variable, longest: int, width: int) -> str:
+    best = [step.best for step in shown.history(objective)]
+    head, tail = f"{objective.name:<{longest}}  ", f"  {value_text(best[0])} → {value_text(best[-1])}"
+    bars = fitted(best, max(width - len(head) - len(tail), NARROWEST))
+    return head + sparkline(bars, min(best), max(best)) + tail
+
+
+def importance_parts(found: Importance) -> Iterator[Part]:
+    """Yield how much each key mattered for each objective, as a table, and which keys could not be judged."""
+    if found.shares:
+        keys = list(next(iter(found.shares.values())))
+        names = short_names(keys)
+        yield ""
+        yield Title(f"Importance of the keys ({found.method.full_name})")
+        columns = (Column("key", left=True, cut=True), *(Column(objective) for objective in found.shares))
+        yield Grid(columns, [(names[key], *(percent(of[key]) for of in found.shares.values())) for key in keys])
+    if found.left_out:
+        yield f"{found.method.full_name} cannot judge keys that some trials do not have: {', '.join(found.left_out)}."
 
 
 def values_text(trial: Trial) -> str:
     """Return what a trial came to in a line."""
-    return ", ".join(f"{name} {_cell(value)}" for name, value in (trial.values or {}).items())
+    return ", ".join(f"{name} {value_text(value)}" for name, value in (trial.values or {}).items())
 
 
 def _value_cells(trial: Trial, found: Results) -> list[str]:
     if trial.values is None:
         return [NOTHING] * len(found.sweep.objectives)
     if trial.deviations is None:
-        return [_cell(value) for value in trial.values.values()]
-    return [f"{_cell(value)} ± {_cell(trial.deviations[name])}" for name, value in trial.values.items()]
+        return [value_text(value) for value in trial.values.values()]
+    return [f"{value_text(value)} ± {value_text(trial.deviations[name])}" for name, value in trial.values.items()]
 
 
-def _short(key: str) -> str:
-    """Return the last part of a key, with the layer's number where it is a layer's."""
-    *before, last = key.split(".")
-    layer = next((part for part in reversed(before) if part.endswith("]")), None)
-    return last if layer is None else f"{layer}.{last}"
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return NOTHING
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return full(value) if isinstance(value, int) else f"{value:.4g}"
+def value_text(value: Plain) -> str:
+    """Return a value as it stands in tables."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool):
+        return flow(value)
+    if isinstance(value, int) or (value.is_integer() and abs(value) >= WHOLE):
+        return full(int(value))
+    return f"{value:.4g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,8 +71,13 @@ def best(sweep: Sweep, trials: Sequence[Trial]) -> tuple[int, ...]:
         for trial in trials
         if trial.state == "done" and trial.values is not None
     }
-    found = [number for number, score in scores.items() if not any(_dominates(o, score) for o in scores.values())]
+    found = non_dominated(scores)
     return tuple(found if len(sweep.signs) > 1 else found[:1])
+
+
+def non_dominated(scores: Mapping[int, tuple[float, ...]]) -> list[int]:
+    """Return the numbers of the scores that no other dominates; more is better in every place."""
+    return [number for number, score in scores.items() if not any(_dominates(o, score) for o in scores.values())]
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import indent
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cnncli.sweeps.spec import Sweep, load_sweep
+
+if TYPE_CHECKING:
+    from cnncli.sweeps.landscape import Landscape
 
 
 @pytest.fixture
@@ -27,3 +32,15 @@ def sweep_file(tmp_path: Path) -> Callable[..., Path]:
 def load(sweep_file: Callable[..., Path]) -> Callable[..., Sweep]:
     """Return what loads a sweep of such a file."""
     return lambda section, **options: load_sweep(sweep_file(section, **options))
+
+
+@pytest.fixture(scope="session")
+def landscape(script: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Landscape:
+    """Return the variables of a sweep of sixty trials with every state, two objectives and keys that some lack."""
+    pytest.importorskip("optuna")
+    from cnncli.sweeps.landscape import landscape as found
+
+    made = script("sweeps/made_results.py")
+    file = tmp_path_factory.mktemp("made") / "search.yaml"
+    file.write_text(f"extends: digits_lenet\nsweep:\n{indent(made.SECTION, '  ')}")
+    return found(made.made_results(load_sweep(file)))

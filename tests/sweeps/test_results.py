@@ -103,7 +103,7 @@ def test_table_marks_the_best(runs_dir: Path) -> None:
     rows = [line.split()[:2] for line in done.stdout.splitlines()]
     marked = [int(row[1]) for row in rows if row[:1] == ["*"] and row[1].isdigit()]
     assert marked == [each["number"] for each in shown(runs_dir)["best"]]
-    assert "importance for macs" in done.stdout
+    assert "Importance of the keys (PED-ANOVA)" in done.stdout
 
 
 def test_export_adds_to_no_file(runs_dir: Path, tmp_path: Path) -> None:
