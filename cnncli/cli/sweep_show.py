@@ -22,6 +22,10 @@ def sweep_show_cli(
     best: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the config of the best trial to this file.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page to this file: plots, tables and the best config.")
+    ] = None,
+    png: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write the plots to this folder.")] = None,
     export_optuna: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the trials to this file, as a journal of Optuna's.")
     ] = None,
@@ -33,6 +37,9 @@ def sweep_show_cli(
 ) -> None:
     """Show the trials of a sweep, the best of them, and which keys mattered.
 
+    The page is self-contained: it needs no network connection and no other file.
+
+    Example: cnn sweep show lenet_search --html lenet_search.html
     Example: cnn sweep show lenet_search --best best.yaml
     """
     from cnncli.report.files import write_text
@@ -47,12 +54,31 @@ def sweep_show_cli(
         write_text(best, best_config(found))
     if export_optuna is not None:
         export(found, export_optuna)
-    judged = {"importance": shown.importance.shares, "importance_method": str(method)}
-    print_results(found, as_json, judged)
+    files = _write_plots(shown, html, png)
+    print_results(found, as_json, {**shown.importance.to_json(), "files": files})
     if not as_json:
         _print_findings(shown)
     if best is not None:
         print_note(f"The config of trial {found.best[0]} is in {best}.")
+    for file in files:
+        print_note(f"Written: {file}")
+
+
+def _write_plots(shown: Landscape, html: Path | None, png: Path | None) -> list[str]:
+    """Write the page and the figures that are asked for, and return their files."""
+    from cnncli.report.files import write_text
+    from cnncli.report.sweep_plots.page import sweep_page
+
+    files = []
+    if html is not None:
+        write_text(html, sweep_page(shown))
+        files.append(str(html))
+    if png is not None:
+        from cnncli.report.figures import save
+        from cnncli.report.sweep_plots.figures import sweep_figures
+
+        files += [str(save(figure, png / f"{name}.png")) for name, figure in sweep_figures(shown)]
+    return files
 
 
 def _print_findings(shown: Landscape) -> None:

@@ -80,7 +80,7 @@ class _Scale:
         ys = [y for curve in series for _, y in curve.points if y is not None]
         ys += [bound for _, *bounds in band for bound in bounds]
         low, high = axes.y_range or (min([0.0, *ys]), max(ys, default=1.0))
-        return cls(_widened(min(xs, default=0.0), max(xs, default=1.0)), _widened(low, high))
+        return cls(widened(min(xs, default=0.0), max(xs, default=1.0)), widened(low, high))
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Return where a point lies."""
@@ -89,7 +89,8 @@ class _Scale:
         return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
 
-def _widened(low: float, high: float) -> tuple[float, float]:
+def widened(low: float, high: float) -> tuple[float, float]:
+    """Return a range that is no point."""
     largest = max(abs(low), abs(high))
     # Numbers that differ by a rounding error, or by less than can be divided, are drawn as equal.
     if high - low > max(1e-12 * largest, 1e-290):
@@ -115,12 +116,12 @@ def _frame(axes: Axes, scale: _Scale) -> list[Html]:
     bottom = HEIGHT - BOTTOM
     for value in ticks(*scale.y, 5):
         y = scale.place(scale.x[0], value)[1]
-        parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=_short(y), y2=_short(y), class_="grid"))
-        parts.append(element("text", _number(value), x=LEFT - 6, y=_short(y + 5), text_anchor="end"))
+        parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=short(y), y2=short(y), class_="grid"))
+        parts.append(element("text", number_text(value), x=LEFT - 6, y=short(y + 5), text_anchor="end"))
     for value in ticks(*scale.x, 6, axes.whole):
         x = scale.place(value, scale.y[0])[0]
-        parts.append(element("line", x1=_short(x), x2=_short(x), y1=bottom, y2=bottom + 4, class_="axis"))
-        parts.append(element("text", _number(value), x=_short(x), y=bottom + 20, text_anchor="middle"))
+        parts.append(element("line", x1=short(x), x2=short(x), y1=bottom, y2=bottom + 4, class_="axis"))
+        parts.append(element("text", number_text(value), x=short(x), y=bottom + 20, text_anchor="middle"))
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=bottom, y2=bottom, class_="axis"))
     parts.append(element("text", axes.x, x=middle, y=HEIGHT - 5, text_anchor="middle", class_="name"))
@@ -136,27 +137,30 @@ def _band(scale: _Scale, band: Sequence[tuple[float, float, float]]) -> Html | N
         return None
     upper = [scale.place(x, high) for x, _, high in band]
     lower = [scale.place(x, low) for x, low, _ in reversed(band)]
-    return element("polygon", points=_path(upper + lower), class_="band")
+    return element("polygon", points=path(upper + lower), class_="band")
 
 
 def _curve(scale: _Scale, curve: Series) -> Html:
     places = [scale.place(x, y) for x, y in curve.points if y is not None]
-    line = element("polyline", points=_path(places), class_=f"line {curve.kind}")
+    line = element("polyline", points=path(places), class_=f"line {curve.kind}")
     if curve.kind == "guide" or len(places) > 40:
         return line
-    dots = [element("circle", cx=_short(x), cy=_short(y), r=2.5, class_=f"dot {curve.kind}") for x, y in places]
+    dots = [element("circle", cx=short(x), cy=short(y), r=2.5, class_=f"dot {curve.kind}") for x, y in places]
     return joined(line, dots)
 
 
-def _path(places: Sequence[tuple[float, float]]) -> str:
-    return " ".join(f"{_short(x)},{_short(y)}" for x, y in places)
+def path(places: Sequence[tuple[float, float]]) -> str:
+    """Return the points of a line."""
+    return " ".join(f"{short(x)},{short(y)}" for x, y in places)
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Return a coordinate in as few characters as it takes."""
     return f"{value:.1f}".removesuffix(".0")
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """Return a number as it stands at an axis."""
     return f"{value:.4g}".replace("-", "−")
 
 
@@ -175,7 +179,7 @@ def _numbers(axes: Axes, series: Sequence[Series]) -> Html:
     shown = [curve for curve in series if curve.kind != "guide"]
     known = [dict(curve.points) for curve in shown]
     places = sorted({x for points in known for x in points})
-    rows = [(_number(x), *(_cell(points.get(x)) for points in known)) for x in places]
+    rows = [(number_text(x), *(_cell(points.get(x)) for points in known)) for x in places]
     inside = table((axes.x, *(curve.name for curve in shown)), rows, f"{axes.title} in numbers")
     return element("details", element("summary", "Numbers"), inside)
 

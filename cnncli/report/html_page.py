@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
-from string import Template
 from typing import Any, NamedTuple
 
 from cnncli.report import html_network, html_run
-from cnncli.report.html import Html, element, joined, json_script
+from cnncli.report.html import Html
+from cnncli.report.html_document import Made, document
 from cnncli.report.html_material import Material
 
 
@@ -57,18 +56,7 @@ def report_page(material: Material, of_the_task: Sequence[Section]) -> str:
         of_the_task: The sections of the run's task.
     """
     sections = (*OF_THE_TRAINING, *of_the_task, *OF_THE_NETWORK)
-    made = [(part, found) for part in sections if (found := part.make(material)) is not None]
-    links = [element("li", element("a", part.title, href=f"#{part.identity}")) for part, _ in made]
+    drawn = ((part, part.make(material)) for part in sections)
+    made = [Made(part.identity, part.title, found) for part, found in drawn if found is not None]
     data = {name: found for part in sections for name, found in part.data(material).items()}
-    return Template(_read("report.html")).substitute(
-        title=joined(f"{material.name} {material.identity}"),
-        style=_read("report.css"),
-        script=_read("report.js"),
-        links=joined(links),
-        sections=joined(found for _, found in made),
-        data=json_script("report-data", data),
-    )
-
-
-def _read(name: str) -> str:
-    return (files("cnncli.report") / "templates" / name).read_text(encoding="utf-8")
+    return document(f"{material.name} {material.identity}", made, data, "report.js")

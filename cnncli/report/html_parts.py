@@ -67,3 +67,12 @@ def _from_grid(grid: Grid, caption: str) -> Html:
 def note(text: str) -> Html:
     """Return a remark."""
     return element("p", text, class_="note")
+
+
+def share_bar(share: float) -> Html:
+    """Return a bar that a share of 1 fills."""
+    ground = element("rect", width=100, height=4, class_="ground")
+    filled = element("rect", width=round(100 * share, 1), height=4, class_="filled")
+    return element(
+        "svg", ground, filled, class_="bar", viewBox="0 0 100 4", preserveAspectRatio="none", aria_hidden="true"
+    )

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnncli.sweeps.directory import Trial
 from cnncli.sweeps.export import study_of
@@ -35,6 +35,11 @@ class Importance:
     method: Method
     shares: Mapping[str, Mapping[str, float]]
     left_out: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `cnn sweep show --json` prints of it."""
+        shares = {objective: dict(own) for objective, own in self.shares.items()}
+        return {"importance_method": str(self.method), "importance": shares, "not_judged": list(self.left_out)}
 
 
 def importance(found: Results, method: Method = Method.ped_anova) -> Importance:

@@ -91,8 +91,18 @@ def best_config(found: Results) -> str:
         CnnError: If no trial is done yet.
     """
     if not found.best:
-        raise CnnError(f"no trial of {found.path} is done yet", "Go on with the sweep: cnn sweep FILE.")
-    trial = found.trials[found.best[0]]
+        raise none_done(found)
+    return trial_config(found, found.best[0])
+
+
+def none_done(found: Results) -> CnnError:
+    """Return the error where something is asked for that takes a result."""
+    return CnnError(f"no trial of {found.path} is done yet", "Go on with the sweep: cnn sweep FILE.")
+
+
+def trial_config(found: Results, number: int) -> str:
+    """Return the config of a trial as YAML that `cnn train` takes."""
+    trial = found.trials[number]
     values = ", ".join(f"{name} {value:g}" for name, value in (trial.values or {}).items())
     document = found.sweep.config(trial.proposal.params).document
     return f"# Trial {trial.proposal.number} of the sweep {found.sweep.name}: {values}\n{dump_document(document)}"

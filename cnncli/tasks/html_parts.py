@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cnncli.report.html import Content, Html, element, scrolling
+from cnncli.report.html_parts import share_bar
 from cnncli.tasks.confusion import SHADES
 from cnncli.tasks.pages import LegendEntry
 
@@ -13,15 +14,7 @@ def score_cell(value: float | None, bar: bool = False) -> Content:
     """Return a score with four digits, and a bar below it; a dash where there is none."""
     if value is None:
         return "–"
-    return element("span", f"{value:.4f}", _bar(value) if bar else None)
-
-
-def _bar(share: float) -> Html:
-    ground = element("rect", width=100, height=4, class_="ground")
-    filled = element("rect", width=round(100 * share, 1), height=4, class_="filled")
-    return element(
-        "svg", ground, filled, class_="bar", viewBox="0 0 100 4", preserveAspectRatio="none", aria_hidden="true"
-    )
+    return element("span", f"{value:.4f}", share_bar(value) if bar else None)
 
 
 def shares_matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> Html:

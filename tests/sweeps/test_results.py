@@ -151,3 +151,23 @@ def test_runs_names_the_sweeps(runs_dir: Path) -> None:
     listed = CliRunner().invoke(app, ["runs", "--runs-dir", str(runs_dir / "search.sweep"), "--json"])
     runs = {run for trial in shown(runs_dir)["trials"] for run in trial["runs"]}
     assert {row["run"] for row in json.loads(listed.stdout)["rows"]} == runs
+
+
+def test_page_and_figures_are_written(runs_dir: Path, tmp_path: Path) -> None:
+    """Where they were asked for, folders and all; JSON names the files."""
+    page, folder = tmp_path / "new" / "sweep.html", tmp_path / "figures"
+    found = shown(runs_dir, "--html", str(page), "--png", str(folder))
+    assert "Sweep search" in page.read_text()
+    names = ("history", "pareto", "slice", "parallel", "importance")
+    assert found["files"] == [str(page), *(str(folder / f"{name}.png") for name in names)]
+    assert all(Path(file).read_bytes().startswith(b"\x89PNG") for file in found["files"][1:])
+    assert shown(runs_dir)["files"] == []
+
+
+def test_fanova_is_named(runs_dir: Path) -> None:
+    """Which method it was, and which keys it could not judge."""
+    found = shown(runs_dir, "--importance", "fanova")
+    assert found["importance_method"] == "fanova"
+    assert found["not_judged"] == ["train.optimizer.Adam.learning_rate"]
+    assert "train.optimizer.Adam.learning_rate" not in found["importance"]["accuracy"]
+    assert shown(runs_dir)["not_judged"] == []

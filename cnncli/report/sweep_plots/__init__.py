@@ -1,0 +1,1 @@
+"""Plots of a sweep, on a page and as files."""
