@@ -14,7 +14,7 @@ from cnncli.importing.darknet.cfg import read_darknet
 from cnncli.importing.document import config_name, text_of, to_config
 from cnncli.importing.graph import GraphImportError, ImportedGraph
 from cnncli.importing.keras.archive import Archive, open_archive
-from cnncli.importing.keras.config import read_config
+from cnncli.importing.keras.config import InputSize, read_config
 from cnncli.importing.keras.weights import MEMBER, Expected, most_bytes, read_weights
 from cnncli.layers.base import Merge
 from cnncli.layers.graph import input_shapes, shapes
@@ -55,7 +55,7 @@ def read(path: Path, image_size: tuple[int, int] | None = None, channels: int | 
 
     Args:
         path: The file.
-        image_size: Height and width, for a prototxt that does not say them.
+        image_size: Height and width, for a file that does not say them.
         channels: Likewise.
 
     Raises:
@@ -70,7 +70,7 @@ def read(path: Path, image_size: tuple[int, int] | None = None, channels: int | 
 def _read(path: Path, image_size: tuple[int, int] | None, channels: int | None) -> Imported:
     suffix = path.suffix.lower()
     if suffix == ".keras":
-        return _read_keras(path)
+        return _read_keras(path, InputSize(image_size, channels))
     if suffix == ".prototxt":
         return _imported(read_caffe(path, _text(path), image_size, channels), path)
     if suffix == ".cfg":
@@ -88,11 +88,11 @@ def _text(path: Path) -> str:
         raise GraphImportError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _read_keras(path: Path) -> Imported:
+def _read_keras(path: Path, size: InputSize) -> Imported:
     with open_archive(path) as archive:
         about = _description(archive, path)
         model = archive.json("config.json")
-        graph = read_config(model, config_name(about.name if about else path.stem), ours=about is not None)
+        graph = read_config(model, config_name(about.name if about else path.stem), about is not None, size)
         if about is not None:
             graph = replace(graph, document=about.config, classes=about.classes)
         imported = _imported(graph, path)
