@@ -34,9 +34,9 @@ def import_cli(
         Path | None, typer.Option("--output", "-o", help="The config to write; never overwritten. Default: NAME.yaml.")
     ] = None,
     image_size: Annotated[
-        tuple[int, int] | None, typer.Option(help="Height and width, if a prototxt does not give them.")
+        tuple[int, int] | None, typer.Option(help="Height and width, if the file does not give them.")
     ] = None,
-    channels: Annotated[int | None, typer.Option(help="1 or 3, if a prototxt does not give it.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1 or 3, if the file does not give it.")] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:

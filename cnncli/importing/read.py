@@ -16,7 +16,7 @@ from cnncli.importing.darknet.cfg import read_darknet
 from cnncli.importing.document import config_name, text_of, to_config
 from cnncli.importing.graph import GraphImportError, ImportedGraph
 from cnncli.importing.keras.archive import Archive, open_archive
-from cnncli.importing.keras.config import read_config
+from cnncli.importing.keras.config import InputSize, read_config
 from cnncli.importing.keras.weights import MEMBER, Expected, most_bytes, most_bytes_of, read_weights
 from cnncli.layers.base import Merge
 from cnncli.layers.graph import input_shapes, shapes
@@ -68,7 +68,7 @@ def read(
 
     Args:
         path: The file.
-        image_size: Height and width, for a prototxt that does not say them.
+        image_size: Height and width, for a file that does not say them.
         channels: Likewise.
         weights: The .caffemodel of a .prototxt, or the .weights of a .cfg.
 
@@ -89,7 +89,7 @@ def _read(path: Path, image_size: tuple[int, int] | None, channels: int | None, 
     if suffix == ".cfg":
         return _with_darknet_weights(read_darknet(path, _text(path)), path, weights)
     if suffix == ".keras" and weights is None:
-        return _read_keras(path)
+        return _read_keras(path, InputSize(image_size, channels))
     raise GraphImportError(*_refusal(path, suffix))
 
 
@@ -204,11 +204,11 @@ def _text(path: Path) -> str:
         raise GraphImportError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _read_keras(path: Path) -> Imported:
+def _read_keras(path: Path, size: InputSize) -> Imported:
     with open_archive(path) as archive:
         about = _description(archive, path)
         model = archive.json("config.json")
-        graph = read_config(model, config_name(about.name if about else path.stem), ours=about is not None)
+        graph = read_config(model, config_name(about.name if about else path.stem), about is not None, size)
         if about is not None:
             graph = replace(graph, document=about.config, classes=about.classes)
         imported = _imported(graph, path)

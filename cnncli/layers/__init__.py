@@ -6,6 +6,7 @@ annotations of all of them at every start, and would compile each text anew.
 
 from cnncli.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from cnncli.layers.base import Layer
+from cnncli.layers.channels import ChannelPadding, LayerScale
 from cnncli.layers.convolution import Conv1D, Conv2D, Conv3D
 from cnncli.layers.dense import Dense
 from cnncli.layers.depthwise import DepthwiseConv2D, SeparableConv2D
@@ -34,7 +35,7 @@ from cnncli.layers.pooling import (
     MaxPooling3D,
 )
 from cnncli.layers.preprocessing import Normalization, Rescaling
-from cnncli.layers.reshaping import Flatten, Reshape
+from cnncli.layers.reshaping import Flatten, Permute, Reshape
 from cnncli.layers.resizing import Cropping2D, Resizing, UpSampling2D, ZeroPadding2D
 from cnncli.layers.transpose import Conv2DTranspose
 
@@ -62,18 +63,21 @@ VOCABULARY: dict[str, type[Layer]] = {
         Dense,
         Flatten,
         Reshape,
+        Permute,
         Dropout,
         SpatialDropout2D,
         BatchNormalization,
         LayerNormalization,
         GroupNormalization,
         LocalResponseNormalization,
+        LayerScale,
         Activation,
         ReLU,
         LeakyReLU,
         Softmax,
         ZeroPadding2D,
         Cropping2D,
+        ChannelPadding,
         UpSampling2D,
         Rescaling,
         Normalization,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from math import prod
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -53,12 +53,14 @@ class Weight(NamedTuple):
         shape: Its shape.
         trainable: Whether training changes it.
         axes: What each axis of the shape counts: ("kernel height", "kernel width", "channels", "filters").
+        dtype: Its type in the network, whatever that computes with.
     """
 
     name: str
     shape: Shape
     trainable: bool = True
     axes: tuple[str, ...] = ()
+    dtype: Literal["float32", "int64"] = "float32"
 
     @property
     def size(self) -> int:

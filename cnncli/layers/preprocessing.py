@@ -74,8 +74,8 @@ class Normalization(Layer):
         if not self.measured:
             return ()
         channels = input_shape[-1:]
-        measured = (("mean", channels), ("variance", channels), ("count", ()))
-        return tuple(Weight(name, shape, trainable=False, axes=("channels",) * len(shape)) for name, shape in measured)
+        mean, variance = (Weight(name, channels, False, ("channels",)) for name in ("mean", "variance"))
+        return mean, variance, Weight("count", (), trainable=False, dtype="int64")
 
 
 def _count(numbers: float | tuple[float, ...] | None) -> int | None:

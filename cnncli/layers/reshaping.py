@@ -70,3 +70,40 @@ class Reshape(Layer):
         """Return one window an axis if no axis but such of length 1 changed, else None."""
         output_shape = self.output_shape(input_shape)
         return tuple(Window(1) for _ in output_shape[:-1]) if output_shape == input_shape else None
+
+
+class Permute(Layer):
+    """Put the axes in another order.
+
+    Args:
+        dims: The axes in their new order, counted from 1; the batch axis stays where it is.
+
+    Output shape: the input's axes in that order.
+    Raises: ShapeError if dims are not as many as the axes.
+    Example: Permute(dims=[3, 1, 2]).output_shape((28, 30, 3)) == (3, 28, 30)
+    """
+
+    is_linear: ClassVar[bool] = True
+
+    dims: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(as_tuple), Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise PydanticCustomError("dims", "dims need each number from 1 to the number of axes once")
+        return self
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the axes in their new order."""
+        if len(self.dims) != len(input_shape):
+            raise ShapeError(
+                f"dims name {len(self.dims)} axes; the input has {len(input_shape)}: {times(input_shape)}",
+                f"write the numbers from 1 to {len(input_shape)} in their new order",
+                "E041",
+            )
+        return tuple(input_shape[axis - 1] for axis in self.dims)
+
+    def windows(self, input_shape: Shape) -> tuple[Window, ...] | None:
+        """Return one window an axis if all axes stay where they are, else None."""
+        stays = self.dims == tuple(sorted(self.dims))
+        return tuple(Window(1) for _ in input_shape[:-1]) if stays else None

@@ -133,6 +133,9 @@ MAKERS: dict[str, Callable[[random.Random, int, int], Arguments]] = {
     "Reshape": lambda rng, _, channels: {
         "target_shape": rng.choice([[-1], [-1, channels], [channels, -1], [1, -1, channels], [-1, 1, 1]])
     },
+    "Permute": lambda rng, axes, _: {"dims": rng.sample(range(1, axes + 2), axes + 1)},
+    "ChannelPadding": lambda rng, _, __: {"padding": [rng.randint(-2, 3), rng.randint(-2, 3)]},
+    "LayerScale": lambda rng, _, __: sometimes(rng, 0.5, init_values=lambda: small(rng)),
     "Dropout": lambda rng, _, __: {"rate": rng.choice([0.0, 0.3, 0.9])},
     "SpatialDropout2D": lambda rng, _, __: {"rate": rng.choice([0.0, 0.3, 0.9])},
     "BatchNormalization": lambda rng, _, __: affine(rng) | sometimes(rng, 0.3, momentum=lambda: rng.choice([0, 1.0])),

@@ -34,6 +34,14 @@ def layer(kind: str, name: str, before: str, module: str = "keras.layers", **con
     }
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """Return a layer within so many models."""
+    inner = layer("Dense", "dense", "", units=2)
+    for number in range(depth):
+        inner = layer("Sequential", f"m{number}", "", layers=[layer("InputLayer", f"i{number}", ""), inner])
+    return {**inner, "inbound_nodes": layer("Dense", "d", "flat")["inbound_nodes"]}
+
+
 def model(*layers: dict[str, Any], shape: Any = (None, 4, 4, 1)) -> dict[str, Any]:
     """Return a config.json of an input and some layers."""
     first = layer("InputLayer", "in", "", batch_shape=list(shape))
@@ -104,7 +112,18 @@ HOSTILE_LAYERS = {
         "kernel_initializer",
     ),
     "quantization": (layer("Dense", "l", "flat", units=2, quantization_config={"a": 1}), "quantization_config"),
-    "model in the model": (layer("Functional", "l", "flat", layers=[]), "nested models"),
+    "empty model in the model": (layer("Functional", "l", "flat", layers=[]), "output_layers is missing"),
+    "lambda in a model in the model": (
+        layer(
+            "Sequential",
+            "l",
+            "flat",
+            layers=[layer("InputLayer", "i", "", batch_shape=[None, 16]), layer("Lambda", "m", "", function=LAMBDA)],
+        ),
+        "Lambda is not a supported layer",
+    ),
+    "same name twice": (layer("Dense", "flat", "flat", units=2), "two layers are named flat"),
+    "models without end": (nested(30), "models are nested more than 20 deep"),
     "wrapper": (layer("TimeDistributed", "l", "flat", layer=LAMBDA), "TimeDistributed is not a supported layer"),
 }
 

@@ -38,6 +38,14 @@ NETS = {
       - SeparableConv2D: {filters: 6, kernel_size: 3, padding: same}
       - ReLU: {max_value: 1.0, negative_slope: 0.1}
       - Conv2DTranspose: {filters: 4, kernel_size: 3, strides: 2, padding: same, activation: tanh}
+      - LayerScale: {init_values: 0.5}
+      - ChannelPadding: {padding: [2, -1]}
+      - ChannelPadding: {padding: [-3, 2]}
+      - ChannelPadding: {padding: [0, 1]}
+      - ChannelPadding: {padding: [0, -1]}
+      - Permute: {dims: [3, 1, 2]}
+      - Permute: {dims: [2, 3, 1]}
+      - Normalization
       - GroupNormalization: {groups: 2}
       - LayerNormalization
       - SpatialDropout2D: {rate: 0.2}

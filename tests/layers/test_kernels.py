@@ -89,6 +89,7 @@ TERMS = {
     "BatchNormalization": ({}, IMAGE, "channels 6 + channels 6 + channels 6 + channels 6", ""),
     "LayerNormalization": ({"center": False}, IMAGE, "channels 6", ""),
     "GroupNormalization": ({"groups": 2}, IMAGE, "channels 6 + channels 6", ""),
+    "LayerScale": ({}, IMAGE, "channels 6", ""),
     "Normalization": ({}, IMAGE, "channels 6 + channels 6 + values 1", ""),
     "ReLU": ({}, IMAGE, "", ""),
 }

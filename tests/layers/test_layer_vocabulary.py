@@ -103,6 +103,8 @@ def test_schema_and_validation_agree(arguments, accepted):
             "even kernel width (4) needs an output_padding of at least 1 there",
         ),
         ("Reshape", {"target_shape": [-1, -1]}, (), "at most one -1"),
+        ("Permute", {"dims": [1, 3]}, (), "each number from 1 to the number of axes once"),
+        ("ChannelPadding", {"padding": [1.5, 0]}, ("padding", 0), "valid integer"),
         ("Resizing", {}, (), "needs height and width, or like"),
         ("Resizing", {"height": 3}, (), "needs height and width, or like"),
         ("Resizing", {"width": 3, "like": "a"}, (), "height and width, or like, not both"),
@@ -159,6 +161,14 @@ def test_wrong_arguments_are_named(name, arguments, place, words):
         ("Conv2D", {"filters": 1, "kernel_size": 3}, (8, 3), "its input has 2: 8×3", "Conv1D"),
         ("Conv2D", {"filters": 4, "kernel_size": 3, "groups": 2}, (8, 8, 3), "3 input channels", "groups"),
         ("Reshape", {"target_shape": [5, -1]}, (4, 4, 1), "4×4×1 = 16 values cannot be arranged as 5×?", "16"),
+        ("Permute", {"dims": [2, 1]}, (4, 4, 1), "dims name 2 axes; the input has 3: 4×4×1", "from 1 to 3"),
+        (
+            "ChannelPadding",
+            {"padding": [-2, -2]},
+            (4, 4, 4),
+            "cutting off 2 and 2 channels leaves none of 4 (4×4×4)",
+            "fewer than 4",
+        ),
         ("Cropping2D", {"cropping": 2}, (4, 8, 1), "leaves nothing of a 4×8 image", "crop less"),
         ("GroupNormalization", {"groups": 4}, (4, 4, 6), "6 channels (4×4×6)", "divide 6"),
         (

@@ -20,8 +20,10 @@ from cnncli.engine.exporting.source import Source
 from cnncli.errors import ExportError
 from cnncli.importing.graph import GraphImportError
 from cnncli.importing.keras.archive import Archive, open_archive
+from cnncli.importing.keras.other_words import scale_equation
 from cnncli.importing.keras.weights import MEMBER, most_bytes_of
 from cnncli.layers.base import Layer
+from cnncli.layers.channels import ChannelPadding, LayerScale
 from cnncli.layers.normalization import LocalResponseNormalization
 from cnncli.serving.artifact import Artifact, Pixels
 from cnncli.serving.description import FILE, MOST_BYTES, Description, missing
@@ -70,7 +72,42 @@ def _preprocessing(config: Config, name: str) -> keras.Model:
 
 
 def _in_keras_words(layer: Layer, keras_layer: Any) -> Callable[[Any], Any] | None:
-    return _local_responses(layer, keras_layer) if isinstance(layer, LocalResponseNormalization) else None
+    if isinstance(layer, LocalResponseNormalization):
+        return _local_responses(layer, keras_layer)
+    if isinstance(layer, LayerScale):
+        return _layer_scale(layer, keras_layer)
+    if isinstance(layer, ChannelPadding):
+        return _channel_padding(layer, keras_layer)
+    return None
+
+
+def _layer_scale(layer: LayerScale, keras_layer: Any) -> Callable[[Any], Any]:
+    """Return Keras's layer for any product of axes, with the same factors."""
+    (gamma,), shape = keras_layer.weights, keras_layer.input.shape
+    start = keras.initializers.Constant(layer.init_values)
+    scale = keras.layers.EinsumDense(
+        scale_equation(len(shape)),
+        output_shape=shape[1:],
+        kernel_initializer=start,
+        dtype=keras_layer.dtype_policy,
+        name=keras_layer.name,
+    )
+    scale.trainable = keras_layer.trainable
+    scale.build(shape)
+    scale.set_weights([np.asarray(gamma)])
+    made: Callable[[Any], Any] = scale
+    return made
+
+
+def _channel_padding(layer: ChannelPadding, keras_layer: Any) -> Callable[[Any], Any]:
+    """Return a model that adds channels of zeros, then cuts channels off: both, even where one does nothing."""
+    inputs = keras.Input(keras_layer.input.shape[1:], dtype=keras_layer.compute_dtype)
+    before, after = layer.padding
+    added = [max(before, 0), max(after, 0)]
+    padded = ops.pad(inputs, [[0, 0]] * (len(inputs.shape) - 1) + [added])
+    kept = padded[..., max(-before, 0) : padded.shape[-1] - max(-after, 0)]
+    model: Callable[[Any], Any] = keras.Model(inputs, kept, name=keras_layer.name)
+    return model
 
 
 def _local_responses(layer: LocalResponseNormalization, keras_layer: Any) -> Callable[[Any], Any]:

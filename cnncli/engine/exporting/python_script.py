@@ -16,9 +16,10 @@ import numpy as np
 from cnncli.config.schema.tasks import TASKS
 from cnncli.config.schema.tasks.detection import pairs
 from cnncli.engine.exporting.source import Source
+from cnncli.engine.network.own_layers import OWN_LAYERS
 from cnncli.layers.base import Layer, Merge
 from cnncli.layers.graph import INPUT, Node
-from cnncli.layers.normalization import LocalResponseNormalization
+from cnncli.layers.named import snake_case
 from cnncli.layers.preprocessing import Normalization
 from cnncli.serving.description import FILE, Description
 from cnncli.tasks.colours import class_colours
@@ -178,7 +179,7 @@ def _constructor(source: Source, node: Node) -> str:
     if policy != source.config.train.precision:
         arguments["dtype"] = policy
     call = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-    own = isinstance(node.layer, LocalResponseNormalization)
+    own = node.layer.type_name() in OWN_LAYERS
     return f"{'' if own else 'layers.'}{node.layer.type_name()}({call})"
 
 
@@ -189,7 +190,7 @@ def _arguments(source: Source, node: Node) -> dict[str, Any]:
         flat = {key: np.asarray(getattr(keras_layer, key)).reshape(-1).tolist() for key in ("mean", "variance")}
         return {key: values if len(values) > 1 else values[0] for key, values in flat.items()}
     given = layer.keras_arguments()
-    if isinstance(layer, LocalResponseNormalization):
+    if layer.type_name() in OWN_LAYERS:
         return given
     return {key: value for key, value in given.items() if _matters(layer, key)}
 
@@ -204,9 +205,8 @@ def _matters(layer: Layer, key: str) -> bool:
 
 
 def _own_layers(nodes: tuple[Node, ...]) -> str:
-    if not any(isinstance(node.layer, LocalResponseNormalization) for node in nodes):
-        return ""
-    return _text("local_response_normalization") + "\n\n\n"
+    used = {node.layer.type_name() for node in nodes}
+    return "".join(_text(snake_case(name)) + "\n\n\n" for name in OWN_LAYERS if name in used)
 
 
 def _text(name: str, **values: str) -> str:

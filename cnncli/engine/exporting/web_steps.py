@@ -136,6 +136,10 @@ def _normalization(step: Step) -> dict[str, Any]:
     return _affine(scale, -mean * scale)
 
 
+def _layer_scale(step: Step) -> dict[str, Any]:
+    return _affine(step.weight("gamma"), 0.0)
+
+
 def _learned_normalization(kind: str) -> Callable[[Step], dict[str, Any]]:
     def make(step: Step) -> dict[str, Any]:
         groups = getattr(step.layer, "groups", 1)
@@ -193,18 +197,21 @@ STEPS: dict[str, Callable[[Step], dict[str, Any]]] = {
     "Dense": _dense,
     "Flatten": _arguments("same"),
     "Reshape": _arguments("same"),
+    "Permute": _arguments("permute", "dims"),
     "Dropout": _arguments("same"),
     "SpatialDropout2D": _arguments("same"),
     "BatchNormalization": _batch_normalization,
     "LayerNormalization": _learned_normalization("layerNorm"),
     "GroupNormalization": _learned_normalization("groupNorm"),
     "LocalResponseNormalization": _arguments("localResponses", "depth_radius", "bias", "alpha", "beta"),
+    "LayerScale": _layer_scale,
     "Activation": _arguments("activation", "activation"),
     "ReLU": _arguments("rectify", "max_value", "negative_slope", "threshold"),
     "LeakyReLU": _leaky,
     "Softmax": lambda _: {"kind": "activation", "activation": "softmax"},
     "ZeroPadding2D": _moved("shift", 1, "padding"),
     "Cropping2D": _moved("shift", -1, "cropping"),
+    "ChannelPadding": _arguments("padChannels", "padding"),
     "UpSampling2D": _enlarged,
     "Resizing": _resized,
     "Rescaling": lambda step: _affine(step.layer.scale, step.layer.offset),

@@ -40,7 +40,56 @@ class LocalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), **own}
 
 
-OWN_LAYERS = {LocalResponseNormalization.__name__: LocalResponseNormalization}
+@keras.saving.register_keras_serializable(package="cnncli")
+class LayerScale(keras.layers.Layer):  # type: ignore[misc]
+    """Multiply each channel by a learned factor that begins with `init_values`."""
+
+    def __init__(self, init_values: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.init_values = init_values
+
+    def build(self, input_shape: Any) -> None:
+        """Make the factors; shape (channels)."""
+        start = keras.initializers.Constant(self.init_values)
+        self.gamma = self.add_weight(name="gamma", shape=(input_shape[-1],), initializer=start)
+
+    def call(self, inputs: Any) -> Any:
+        """Return the scaled values; shape (batch, …, channels), as the input's."""
+        return inputs * tf.cast(self.gamma, inputs.dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {**super().get_config(), "init_values": self.init_values}
+
+
+@keras.saving.register_keras_serializable(package="cnncli")
+class ChannelPadding(keras.layers.Layer):  # type: ignore[misc]
+    """Add `padding` channels of zeros before the first and after the last; negative numbers cut channels off."""
+
+    def __init__(self, padding: tuple[int, int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.padding = tuple(padding)
+
+    def call(self, inputs: Any) -> Any:
+        """Return the values; shape (batch, …, channels + sum of the padding)."""
+        before, after = self.padding
+        kept = inputs[..., max(-before, 0) : inputs.shape[-1] - max(-after, 0)]
+        return tf.pad(kept, [[0, 0]] * (len(inputs.shape) - 1) + [[max(before, 0), max(after, 0)]])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the input's shape with another number of channels."""
+        return (*input_shape[:-1], input_shape[-1] + sum(self.padding))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {**super().get_config(), "padding": self.padding}
+
+
+OWN_LAYERS = {own.__name__: own for own in (LocalResponseNormalization, LayerScale, ChannelPadding)}
 """The classes here by their names in a config."""
 
 

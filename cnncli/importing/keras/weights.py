@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncli.importing.graph import GraphImportError
+from cnncli.importing.keras.entries import MAX_DEPTH
 from cnncli.layers.base import Weight
 from cnncli.layers.named import snake_case
 
@@ -80,17 +81,20 @@ def _read(opened: Any, expected: Expected) -> Iterator[tuple[str, Array]]:
         counts[stem] = number + 1
         if not weights:
             continue
-        group = named.get(name) or (f"{stem}_{number}" if number else stem)
-        holder = _group(_group(layers, group), "vars")
+        group = named.get(name) or _group(layers, f"{stem}_{number}" if number else stem)
+        holder = _group(group, "vars")
         for index, weight in enumerate(weights):
             yield f"{name}/{weight.name}", _array(holder, str(index), weight, name)
 
 
-def _groups_by_layer(layers: Any) -> Mapping[str, str]:
-    """Return which group holds which layer, where the file says so (Keras 3.6 and later)."""
-    found: dict[str, str] = {}
-    for group in layers:
-        holder = _group(_group(layers, group), "vars")
+def _groups_by_layer(layers: Any, depth: int = 0) -> Mapping[str, Any]:
+    """Return which group holds which layer, where the file says so (Keras 3.6 and later); nested models have groups."""
+    found: dict[str, Any] = {}
+    for key in layers:
+        group = _group(layers, key)
+        if "layers" in group.keys() and depth < MAX_DEPTH:  # noqa: SIM118 - `in` would follow links
+            found |= _groups_by_layer(_group(group, "layers"), depth + 1)
+        holder = _group(group, "vars")
         name = holder.attrs.get("name") if "name" in holder.attrs else None
         if isinstance(name, str):
             found[name] = group
@@ -132,7 +136,7 @@ def _array(holder: Any, name: str, weight: Weight, layer: str) -> Array:
         raise GraphImportError(f"{what} contains {dataset.dtype}, expected numbers")
     if dataset.id.get_storage_size() != dataset.size * dataset.dtype.itemsize or dataset.chunks is not None:
         raise GraphImportError(f"{what} is stored in an unsupported form")
-    array: Array = np.asarray(dataset[()], np.float32)
+    array: Array = np.asarray(dataset[()], weight.dtype)
     if not np.isfinite(array).all():
         raise GraphImportError(f"{what} contains values that are not finite")
     return array

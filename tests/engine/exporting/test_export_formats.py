@@ -46,6 +46,11 @@ NETS = {
       - UpSampling2D
       - Conv2D: {kernel: sobel_x, trainable: false, padding: same}
       - Conv2D: {filters: 12, kernel_size: 3, strides: 2}
+      - LayerScale: {init_values: 0.5}
+      - ChannelPadding: {padding: [2, 1]}
+      - ChannelPadding: {padding: [-3, 2]}
+      - Permute: {dims: [3, 1, 2]}
+      - Permute: {dims: [2, 3, 1]}
       - GlobalMaxPooling2D
       - Softmax
       - Dense: {units: 10}""",

@@ -56,12 +56,17 @@ NETS = {
       - AveragePooling2D: {pool_size: 3, strides: 2, padding: same}
       - MaxPooling2D: {pool_size: [2, 3], strides: [1, 2]}
       - Conv2D: {filters: 12, kernel_size: 3, strides: 2, padding: same, groups: 2, activation: gelu}
+      - LayerScale: {init_values: 0.5}
+      - ChannelPadding: {padding: [2, 1]}
+      - ChannelPadding: {padding: [-3, 2]}
+      - Permute: {dims: [3, 1, 2]}
+      - Permute: {dims: [2, 3, 1]}
       - LocalResponseNormalization: {depth_radius: 2, alpha: 0.5, beta: 0.75}
       - Parallel:
         - [{Conv2D: {filters: 4, kernel_size: 2, padding: same, dilation_rate: 2}}]
         - [{Conv2D: {filters: 3, kernel_size: 1}}]
         - []
-      - Residual: {layers: [{Conv2D: {filters: 19, kernel_size: 1}}]}
+      - Residual: {layers: [{Conv2D: {filters: 21, kernel_size: 1}}]}
       - Parallel: [[GlobalAveragePooling2D], [GlobalMaxPooling2D], [Flatten]]
       - Dropout: {rate: 0.5}
       - Softmax

@@ -27,6 +27,8 @@ INSTEAD = {
     "Normalization": {"mean": 0.5, "variance": 0.1},
     "GroupNormalization": {"groups": 2},
     "Resizing": {"height": 7, "width": 9},
+    "ChannelPadding": {"padding": [-1, 2]},
+    "Permute": {"dims": [3, 1, 2]},
 }
 """Arguments in place of the defaults, or where one of two sets is needed."""
 SHAPES = {"1D": (6, 4), "3D": (6, 6, 6, 4)}
@@ -37,7 +39,7 @@ def function(name: str) -> Any:
     from cnncli.engine.network.model import build_network
 
     kind = VOCABULARY[name]
-    needed = {k: NEEDED[k] for k, field in kind.model_fields.items() if field.is_required()}
+    needed = {k: NEEDED.get(k) for k, field in kind.model_fields.items() if field.is_required()}
     layer = kind.model_validate(INSTEAD.get(name, needed))
     shape = SHAPES.get(name[-2:], (6, 6, 4))
     if issubclass(kind, Merge):

@@ -131,6 +131,9 @@ CASES = {
     "Reshape": st.fixed_dictionaries(
         {"target_shape": st.lists(st.sampled_from([-1, 1, 2, 3, 4]), min_size=1, max_size=4)}
     ),
+    "Permute": st.fixed_dictionaries({"dims": st.integers(1, 4).flatmap(lambda n: st.permutations(range(1, n + 1)))}),
+    "ChannelPadding": st.fixed_dictionaries({"padding": st.lists(st.integers(-3, 3), min_size=2, max_size=2)}),
+    "LayerScale": fields(init_values=positive),
     "Dropout": st.fixed_dictionaries({"rate": st.floats(0, 0.9)}, optional={"noise_shape": st.none()}),
     "SpatialDropout2D": st.fixed_dictionaries({"rate": st.floats(0, 0.9)}),
     "BatchNormalization": fields(momentum=st.floats(0, 1), moving_mean_initializer=initializer, **affine),
@@ -277,11 +280,15 @@ def test_sums_that_keras_gets_wrong(name):
             VOCABULARY[name]().merged_shape([(2,), (1,)])
 
 
+OWN = {"LocalResponseNormalization", "LayerScale", "ChannelPadding"}
+"""Layers that Keras does not have."""
+
 NEEDED = {
     "filters": 4,
     "kernel_size": 3,
     "units": 5,
     "target_shape": [4],
+    "dims": [2, 1],
     "rate": 0.5,
     "activation": "relu",
     "scale": 0.5,
@@ -292,7 +299,7 @@ NEEDED = {
 """Values for arguments that Keras's classes need."""
 
 
-@pytest.mark.parametrize("name", sorted({*CASES, *MERGES} - {"LocalResponseNormalization"}))
+@pytest.mark.parametrize("name", sorted({*CASES, *MERGES} - OWN))
 def test_defaults_are_keras(name):
     """A layer of which only the necessary is said is the one that Keras makes of that."""
     import keras

@@ -26,6 +26,8 @@ ARGUMENTS = {
     "Conv2DTranspose": [KERNEL | more for more in (STRIDED, DILATED, SINGLE)],
     "Dense": [{"units": 3}],
     "Reshape": [{"target_shape": [-1]}],
+    "Permute": [{"dims": [3, 1, 2]}],
+    "ChannelPadding": [{"padding": [1, 2]}, {"padding": [-1, -2]}],
     "Dropout": [{"rate": 0.5}],
     "SpatialDropout2D": [{"rate": 0.5}],
     "Rescaling": [{"scale": 0.1}],

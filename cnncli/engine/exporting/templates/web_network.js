@@ -231,6 +231,29 @@ function makeNetwork(program, buffer) {
     });
   }
 
+  function padChannels(layer, input) {
+    const channels = layer.shape[layer.shape.length - 1];
+    const given = channels - layer.padding[0] - layer.padding[1];
+    return Float32Array.from({ length: (input.length / given) * channels }, (_, i) => {
+      const channel = (i % channels) - layer.padding[0];
+      return channel < 0 || channel >= given ? 0 : input[Math.floor(i / channels) * given + channel];
+    });
+  }
+
+  // Walks through the result axis by axis, from the last: each has the step in the input that its axis had there.
+  function permute(layer, input) {
+    const [from] = layer.from;
+    const steps = from.map((_, axis) => from.slice(axis + 1).reduce((a, b) => a * b, 1));
+    return Float32Array.from(input, (_, i) => {
+      let place = 0;
+      for (let axis = layer.shape.length - 1; axis >= 0; axis--) {
+        place += (i % layer.shape[axis]) * steps[layer.dims[axis] - 1];
+        i = Math.floor(i / layer.shape[axis]);
+      }
+      return input[place];
+    });
+  }
+
   // Each pixel of the result comes from one of the input, or is 0: padding, cropping, enlarging.
   function moved(layer, input, from) {
     const [height, width, channels] = layer.from[0];
@@ -345,6 +368,8 @@ function makeNetwork(program, buffer) {
       return normalize(layer, input, layer.groups, (i) => Math.floor(((i % channels) * layer.groups) / channels));
     },
     localResponses,
+    padChannels,
+    permute,
     activation: (layer, input) => activated(input.slice(), layer.activation, layer.shape[layer.shape.length - 1]),
     rectify,
     same: (layer, input) => input,
