@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +37,15 @@ def study(landscape: Landscape) -> Any:
     return study_of(replace(landscape.found, trials=trials))
 
 
+@pytest.fixture
+def own_style() -> Iterator[None]:
+    """Take back Matplotlib's settings, of which Optuna's plots change some for the whole process."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        yield
+
+
 def numbers_in(landscape: Landscape, optuna_trials: Any) -> list[int]:
     """Return the numbers of trials that Optuna has found."""
     return [trial.user_attrs["trial"] for trial in optuna_trials]
@@ -51,6 +61,7 @@ def test_front_is_that_of_optuna(landscape: Landscape) -> None:
     assert values == sorted(values, reverse=True)
 
 
+@pytest.mark.usefixtures("own_style")
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("index", [0, 1])
 def test_history_is_that_of_optuna(landscape: Landscape, index: int) -> None:
@@ -65,6 +76,7 @@ def test_history_is_that_of_optuna(landscape: Landscape, index: int) -> None:
     assert np.array_equal(axes.lines[0].get_ydata(), [step.best for step in steps])
 
 
+@pytest.mark.usefixtures("own_style")
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_slices_are_those_of_optuna(landscape: Landscape) -> None:
     """For every key the values of the trials that are done and have it."""
