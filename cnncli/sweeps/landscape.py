@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from cnncli.config.dump import flow
+from cnncli.config.yaml.tree import Plain
 from cnncli.sweeps.importance import Importance, importance
 from cnncli.sweeps.methods import Method
 from cnncli.sweeps.results import Results, non_dominated
@@ -146,8 +147,13 @@ def _key(found: Results, dimension: Dimension) -> Variable:
     if isinstance(among, Range):
         numbers = {number: value for number, value in given.items() if isinstance(value, int | float)}
         return Variable(name, numbers, bounds=(among.low, among.high), is_whole=among.is_whole, is_log=among.log)
-    texts = {number: flow(value) for number, value in given.items()}
-    return Variable(name, texts, choices=tuple(flow(choice.label) for choice in among))
+    texts = {number: _text(value) for number, value in given.items()}
+    return Variable(name, texts, choices=tuple(_text(choice.label) for choice in among))
+
+
+def _text(label: Plain) -> str:
+    """Return the YAML of a choice; the label of one with arguments is YAML already."""
+    return label if isinstance(label, str) and label.startswith(("{", "[")) else flow(label)
 
 
 def _measured(name: str, direction: Direction, values: Mapping[int, float]) -> Variable:

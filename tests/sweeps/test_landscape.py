@@ -15,7 +15,7 @@ from cnncli.report.key_names import short_names
 from cnncli.report.page import Page
 from cnncli.report.sweep import front_parts, history_parts, importance_parts, results_lines
 from cnncli.sweeps.export import study_of
-from cnncli.sweeps.importance import importance
+from cnncli.sweeps.importance import Importance, importance
 from cnncli.sweeps.landscape import Landscape
 from cnncli.sweeps.methods import Method
 
@@ -116,10 +116,15 @@ def test_counts_are_plotted_where_they_differ(landscape: Landscape) -> None:
     assert made(replace(landscape.found, trials=trials)).counts == ()
 
 
-def test_fanova_is_that_of_optuna(landscape: Landscape) -> None:
-    """A forest with a seed, on the keys that every trial has; the same again, and what it cannot judge is told."""
-    found = importance(landscape.found, Method.fanova)
-    assert set(found.left_out) == CONDITIONAL
+@pytest.fixture(scope="module")
+def forest(landscape: Landscape) -> Importance:
+    """Return what fANOVA says."""
+    return importance(landscape.found, Method.fanova)
+
+
+def test_fanova_is_that_of_optuna(forest: Importance, landscape: Landscape) -> None:
+    """A forest with a seed, on the keys that every trial has; what it cannot judge is told."""
+    assert set(forest.left_out) == CONDITIONAL
     one = optuna.create_study()
     for trial in study(landscape).get_trials(states=[optuna.trial.TrialState.COMPLETE]):
         kept = {name: value for name, value in trial.params.items() if name not in CONDITIONAL}
@@ -127,9 +132,9 @@ def test_fanova_is_that_of_optuna(landscape: Landscape) -> None:
         one.add_trial(optuna.trial.create_trial(value=trial.values[0], params=kept, distributions=distributions))
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     expected = optuna.importance.get_param_importances(one, evaluator=evaluator)
-    assert found.shares["accuracy"] == pytest.approx(expected)
-    assert math.isclose(sum(found.shares["macs"].values()), 1)
-    assert next(iter(found.shares["macs"])) == "model.layers[0].Conv2D.filters"
+    assert forest.shares["accuracy"] == pytest.approx(expected)
+    assert math.isclose(sum(forest.shares["macs"].values()), 1)
+    assert next(iter(forest.shares["macs"])) == "model.layers[0].Conv2D.filters"
 
 
 def test_ped_anova_judges_all_keys(landscape: Landscape) -> None:
@@ -159,10 +164,9 @@ def test_fanova_without_its_package(landscape: Landscape, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_terminal(landscape: Landscape, golden: Any, width: int) -> None:
+def test_terminal(landscape: Landscape, forest: Importance, golden: Any, width: int) -> None:
     """Tables that fit, the least important columns left out first."""
-    found = importance(landscape.found, Method.fanova)
-    shown = (*front_parts(landscape), *history_parts(landscape, width), *importance_parts(found))
+    shown = (*front_parts(landscape), *history_parts(landscape, width), *importance_parts(forest))
     lines = Page((*results_lines(landscape.found), *shown)).text(width).split("\n")
     assert max(map(len, lines)) <= width
     golden(f"show_{width}", "\n".join(lines))
@@ -186,3 +190,15 @@ def test_short_names_differ() -> None:
         "layers[0].layers[1].Conv2D.filters",
         "model.layers[1].Conv2D.filters",
     ]
+
+
+def test_choices_with_arguments_are_their_yaml(load: Any) -> None:
+    """Without quotes around what is YAML already; a text that looks like a number keeps its own."""
+    from cnncli.sweeps.landscape import landscape as made
+    from cnncli.sweeps.results import Results
+
+    sweep = load(
+        "space: {train.schedule: [{CosineDecay: {warmup_epochs: 0}}, {CosineDecay: {warmup_epochs: 1}}]}\nsampler: grid"
+    )
+    choices = made(Results("runs/s.sweep", sweep, (), ())).keys[0].choices
+    assert choices == ("{CosineDecay: {warmup_epochs: 0}}", "{CosineDecay: {warmup_epochs: 1}}")

@@ -193,6 +193,9 @@ def test_axes() -> None:
     choices = Axis.of(Variable("x", {}, choices=("SGD", "Adam")), "x")
     assert [(tick.place, tick.text) for tick in choices.ticks(1)] == [(0.25, "SGD"), (0.75, "Adam")]
     assert choices.number(0.75) == 1
+    long = Axis.of(Variable("x", {}, choices=("{Cosine: {epochs: 0}}", "{Cosine: {epochs: 1}}")), "x")
+    assert [tick.text for tick in long.ticks(1, 30)] == list(long.choices)
+    assert [tick.text for tick in long.ticks(1, 8)] == ["…hs: 0}}", "…hs: 1}}"]
     assert all(abs(aside(number)) <= 0.25 for number in range(1000))
     texts = {0.5: "0.5", 9999: "9999", 10_000: "10 k", 62_000: "62 k", 1.25e6: "1.25 M"}
     assert {value: tick_text(value) for value in texts} == texts

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import NamedTuple
 
+from cnncli.report.figures import shortened
 from cnncli.report.html_chart import number_text, ticks, widened
 from cnncli.report.numbers import short
 from cnncli.sweeps.landscape import Variable
@@ -79,10 +81,16 @@ class Axis:
         found = self.low + place * (self.high - self.low)
         return float(10**found) if self.is_log else found
 
-    def ticks(self, most: int) -> list[Tick]:
-        """Return the choices, or about so many round numbers."""
+    def ticks(self, most: int, room: int = 100) -> list[Tick]:
+        """Return the choices, or about so many round numbers.
+
+        Args:
+            most: How many numbers.
+            room: Characters that the text of each may have.
+        """
         if self.choices:
-            return [Tick(self.place(choice), choice, index) for index, choice in enumerate(self.choices)]
+            texts = _cut(self.choices, room)
+            return [Tick(self.place(choice), texts[i], i) for i, choice in enumerate(self.choices)]
         values = self._round(most) if self.is_log else ticks(self.low, self.high, most, self.is_whole)
         return [Tick(self.place(value), tick_text(value), value) for value in values]
 
@@ -93,6 +101,16 @@ class Axis:
         found = [digit * 10.0**exponent for exponent in exponents for digit in digits]
         inside = [round(value, 12) for value in found if self.low <= log10(value) <= self.high]
         return inside if len(inside) > 1 else ticks(10**self.low, 10**self.high, most, self.is_whole)
+
+
+def _cut(choices: Sequence[str], room: int) -> list[str]:
+    """Return texts of at most so many characters: their beginnings, and where these are equal their ends."""
+    cut = [shortened(choice, room) for choice in choices]
+    if len(set(cut)) == len(choices):
+        return cut
+    same = next((i for i, letters in enumerate(zip(*choices, strict=False)) if len(set(letters)) > 1), 0)
+    start = min(same, max(map(len, choices)) - room + 1)
+    return [shortened(f"…{choice[start:]}", room) for choice in choices]
 
 
 def aside(number: int) -> float:

@@ -29,6 +29,8 @@ LOWER_EDGE = 0.04
 """Height at which they are drawn, as a share of the plot's."""
 ROOM = 28
 """Characters for the names of all choices below a plot."""
+MANY = 7
+"""Choices from which on their names are smaller."""
 LINE_STYLES: Mapping[str, dict[str, Any]] = {
     "refused": {"color": "#aaaaaa", "linestyle": ":", "linewidth": 0.8},
     "failed": {"color": LINES[1], "linestyle": "--", "linewidth": 0.8},
@@ -167,6 +169,7 @@ def _scatter(axes: Plot, shown: Landscape, across: Variable, up: Variable, title
     x, y = Axis.of(across, title), Axis.of(up, up.name)
     axes.set(xscale=_scale(x), xlim=(x.number(0), x.number(1)), yscale=_scale(y), ylim=(y.number(-STRIP), y.number(1)))
     axes.minorticks_off()
+    axes.tick_params(labelsize=9 if len(x.choices) < MANY else 7)
     axes.set_xticks(*_labelled(x), parse_math=False)
     axes.set_yticks(*_labelled(y), parse_math=False)
     axes.set_xlabel(x.title, parse_math=False)
@@ -180,9 +183,8 @@ def _scale(axis: Axis) -> str:
 
 def _labelled(axis: Axis) -> tuple[list[float], list[str]]:
     """Return where ticks stand and what they say; the names of many choices are cut."""
-    ticks = axis.ticks(5)
-    longest = max(3, ROOM // max(1, len(axis.choices)))
-    return [tick.value for tick in ticks], [shortened(tick.text, longest) for tick in ticks]
+    ticks = axis.ticks(5, max(3, ROOM // max(1, len(axis.choices))))
+    return [tick.value for tick in ticks], [tick.text for tick in ticks]
 
 
 def _line(variables: Sequence[Variable], own: Sequence[Axis], number: int) -> tuple[list[int], list[float]]:
@@ -200,7 +202,7 @@ def _draw_axis(axes: Plot, index: int, axis: Axis, has_absent: bool) -> None:
     axes.plot([index, index], [0, 1], color="#333333", linewidth=1)
     height = 1.12 if index % 2 else 1.04
     axes.text(index, height, axis.title, ha="center", fontsize=9, parse_math=False)
-    labels = [*axis.ticks(5), *([Tick(ABSENT, "absent", ABSENT)] if has_absent else [])]
+    labels = [*axis.ticks(5, 12), *([Tick(ABSENT, "absent", ABSENT)] if has_absent else [])]
     for tick in labels:
         text = axes.text(index - 0.05, tick.place, tick.text, ha="right", va="center", fontsize=8, parse_math=False)
         text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6})

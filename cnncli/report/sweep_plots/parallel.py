@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cnncli.report.figures import shortened
 from cnncli.report.html import Html, element, scrolling
 from cnncli.report.html_chart import path, short
 from cnncli.report.key_names import short_names
@@ -21,7 +22,7 @@ TITLES = (34, 16)
 ABSENT = 352
 """Where a key lies that a trial does not have."""
 LONGEST = 20
-"""Characters of an axis's title."""
+"""Characters of an axis's title, and of a choice."""
 ORDER = ("refused", "failed", "pruned", "done")
 """States whose lines are drawn one over the other; of the others there is nothing to draw yet."""
 
@@ -93,12 +94,17 @@ def _lines(shown: Landscape, columns: Sequence[_Column]) -> Iterator[Html]:
 def _axis(column: _Column, shown: Landscape) -> Iterator[Html]:
     x = short(column.x)
     yield element("line", x1=x, x2=x, y1=TOP, y2=BOTTOM, class_="axis")
-    for tick in column.axis.ticks(5):
+    for tick in column.axis.ticks(5, LONGEST):
         y = BOTTOM - tick.place * (BOTTOM - TOP)
-        text = tick.text if len(tick.text) <= LONGEST else f"{tick.text[: LONGEST - 1]}…"
         yield element("line", x1=short(column.x - 4), x2=x, y1=short(y), y2=short(y), class_="axis")
-        yield element("text", text, x=short(column.x - 7), y=short(y + 4), text_anchor="end")
+        yield element("text", tick.text, x=short(column.x - 7), y=short(y + 4), text_anchor="end")
     if column.variable.direction is None and len(column.variable.values) < len(shown.found.trials):
         yield element("text", "absent", x=short(column.x - 7), y=ABSENT + 4, text_anchor="end")
-    title = column.axis.title if len(column.axis.title) <= LONGEST else f"{column.axis.title[: LONGEST - 1]}…"
-    yield element("text", title, x=x, y=TITLES[column.index % 2], text_anchor="middle", class_="name")
+    yield element(
+        "text",
+        shortened(column.axis.title, LONGEST),
+        x=x,
+        y=TITLES[column.index % 2],
+        text_anchor="middle",
+        class_="name",
+    )

@@ -126,12 +126,11 @@ class _Frame:
             y = self.floor - tick.place * (self.floor - TOP)
             yield element("line", x1=LEFT, x2=right, y1=short(y), y2=short(y), class_="grid")
             yield element("text", tick.text, x=LEFT - 6, y=short(y + 5), text_anchor="end")
-        longest = ROOM // max(1, len(self.plot.x.choices))
-        for tick in self.plot.x.ticks(5):
+        room = max(2, ROOM // max(1, len(self.plot.x.choices)))
+        for tick in self.plot.x.ticks(5, room):
             x = LEFT + tick.place * (right - LEFT)
-            text = tick.text if len(tick.text) <= longest else f"{tick.text[: max(1, longest - 1)]}…"
             yield element("line", x1=short(x), x2=short(x), y1=bottom, y2=bottom + 4, class_="axis")
-            yield element("text", text, x=short(x), y=bottom + 20, text_anchor="middle")
+            yield element("text", tick.text, x=short(x), y=bottom + 20, text_anchor="middle")
         yield element("line", x1=LEFT, x2=right, y1=bottom, y2=bottom, class_="axis")
         middle = (LEFT + right) / 2
         yield element("text", self.plot.x.title, x=middle, y=HEIGHT - 5, text_anchor="middle", class_="name")
