@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from cnncli.config.dump import dump_document
 from cnncli.config.load import load_document, loads
 from cnncli.config.schema.schema import Config
+from cnncli.config.schema.tasks import DEFAULT
 from cnncli.errors import ConfigError
 from cnncli.importing.graph import GraphImportError, ImportedGraph
-from cnncli.importing.nesting import chain, nest
+from cnncli.importing.nesting import chain, nest, reading
 from cnncli.layers.base import Merge
-from cnncli.layers.graph import INPUT, INPUT_NAME, Node
+from cnncli.layers.graph import INPUT, INPUT_NAME, Node, shapes
 from cnncli.layers.named import snake_case
+from cnncli.layers.sliding import times
 
 Document = dict[str, Any]
 
@@ -28,12 +31,25 @@ def to_config(graph: ImportedGraph) -> tuple[Config, Document, tuple[str, ...]]:
         GraphImportError: If the config language cannot say the network.
     """
     config, document = _loaded(graph)
+    if graph.document is None and config.task == DEFAULT and _ends_in_a_plane(config):
+        config, document = _loaded(replace(graph, task="segmentation"))
+        return config, document, (*graph.notes, _PLANE.format(times(shapes(config.nodes, config.input_shape)[-1])))
     if graph.document is None:
         return config, document, graph.notes
     carried = _carried(graph.document)
     if carried is not None and meaning(carried) == meaning(config):
         return carried, carried.document, graph.notes
     return config, document, (*graph.notes, _ANOTHER)
+
+
+_PLANE = (
+    "the network ends in a plane of {} values, not in one number per class: imported with task: segmentation, where "
+    "each channel is a class"
+)
+
+
+def _ends_in_a_plane(config: Config) -> bool:
+    return len(shapes(config.nodes, config.input_shape)[-1]) == 3
 
 
 _ANOTHER = "the config inside the file describes another network; the network itself was imported"
@@ -80,6 +96,8 @@ def _arguments(node: Node) -> dict[str, Any]:
 
 def _loaded(graph: ImportedGraph) -> tuple[Config, Document]:
     """Return the config with branches nested, or where that cannot be, with layers that name what they read."""
+    if graph.heads:
+        return _load(_document(graph, *_with_heads(graph)), graph.name)
     try:
         return _load(_document(graph, nest(graph.operations)), graph.name)
     except GraphImportError as error:
@@ -87,6 +105,14 @@ def _loaded(graph: ImportedGraph) -> tuple[Config, Document]:
             raise
     # A Residual's ways have one shape; the axes of an Add may have the length 1.
     return _load(_document(graph, chain(graph.operations)), graph.name)
+
+
+def _with_heads(graph: ImportedGraph) -> tuple[list[Any], Document]:
+    """Return the layers that the heads share, and the heads, each of one layer that names what it reads."""
+    heads = [operation for operation in graph.operations if operation.name in graph.heads]
+    shared = [operation for operation in graph.operations if operation.name not in graph.heads]
+    read = dict.fromkeys(name for head in heads for name in head.inputs)
+    return chain(shared, tuple(read)), {head.name: [reading(head)] for head in heads}
 
 
 def _load(document: Document, name: str) -> tuple[Config, Document]:
@@ -100,8 +126,10 @@ def _load(document: Document, name: str) -> tuple[Config, Document]:
 
 def _without_names(document: Document, named: Config) -> tuple[Config, Document]:
     """Return the config without the names that it would give by itself, and that no layer reads."""
-    layers = document["model"]["layers"]
-    bare = {**document, "model": {"layers": _bare(layers, _read_names(layers))}}
+    model = document["model"]
+    heads = [layer for head in model.get("heads", {}).values() for layer in head]
+    read = _read_names([*model["layers"], *heads])
+    bare = {**document, "model": {**model, "layers": _bare(model["layers"], read)}}
     try:
         unnamed = load_document(bare)
     except ConfigError:
@@ -137,13 +165,18 @@ def _is_automatic(kind: str, name: str) -> bool:
     return re.fullmatch(rf"{snake_case(kind)}(_\d+)?", name) is not None
 
 
-def _document(graph: ImportedGraph, layers: list[Any]) -> Document:
+_SOURCES = {"classification": "folder", "segmentation": "masks", "detection": "voc"}
+"""A kind of data for each task, for the user to replace."""
+
+
+def _document(graph: ImportedGraph, layers: list[Any], heads: Document | None = None) -> Document:
     height, width, channels = graph.input_shape
     train = {} if graph.precision == "float32" else {"train": {"precision": graph.precision}}
     return {
         "name": graph.name,
-        "data": {"source": "folder", "path": "images", "image_size": [height, width], "channels": channels},
-        "model": {"layers": layers},
+        **({} if graph.task == DEFAULT else {"task": graph.task}),
+        "data": {"source": _SOURCES[graph.task], "path": "images", "image_size": [height, width], "channels": channels},
+        "model": {"layers": layers, **({"heads": heads} if heads else {})},
         **train,
     }
 

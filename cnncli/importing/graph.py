@@ -73,12 +73,14 @@ class ImportedGraph:
     Attributes:
         name: What it is called.
         input_shape: Height, width, channels.
-        operations: Each after its inputs; the last one's output is the network's.
+        operations: Each after its inputs; the last one's output is the network's, where there are no heads.
         notes: What a user should know of what was taken over differently.
         precision: What it computes with.
         document: The config that an export of ours carries, or None.
         classes: Class names where they are known.
         in_file: All operations in the order of the file, with those that the output does not need.
+        task: What the network is for.
+        heads: Names of the operations that are its outputs, where there are several.
     """
 
     name: str
@@ -89,6 +91,8 @@ class ImportedGraph:
     document: str | None = None
     classes: tuple[str, ...] = ()
     in_file: tuple[Operation, ...] = ()
+    task: str = "classification"
+    heads: tuple[str, ...] = ()
 
 
 def make_layer(kind: str, arguments: Mapping[str, Any], where: str) -> Layer:
@@ -178,11 +182,11 @@ class Blobs:
         self.numbers[name] = number + 1
         return f"{name}_{number}"
 
-    def upto(self, value: str) -> tuple[Operation, ...]:
-        """Return the operations that lead to a value; what leads elsewhere is left out with a note."""
+    def upto(self, *values: str) -> tuple[Operation, ...]:
+        """Return the operations that lead to some values; what leads elsewhere is left out with a note."""
         by_name = {operation.name: operation for operation in self.operations}
         needed: set[str] = set()
-        waiting = [self.makers[value]]
+        waiting = [self.makers[value] for value in values]
         while waiting:
             name = waiting.pop()
             if name != IMAGE and name not in needed:

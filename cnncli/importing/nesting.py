@@ -32,33 +32,43 @@ def nest(operations: Sequence[Operation]) -> Parts:
         return chain(operations)
 
 
-def chain(operations: Sequence[Operation]) -> Parts:
+def chain(operations: Sequence[Operation], ends: Sequence[str] = ()) -> Parts:
     """Return the layers of a network in one list, where those name what they read that do not read the one before.
+
+    Args:
+        operations: The network; what its outputs do not need is left out.
+        ends: Names of the operations that are its outputs; none for the last one.
 
     Raises:
         GraphImportError: If a layer has the name that the config language has for the network's input.
     """
     parts: Parts = []
     before = IMAGE
-    ordered = _ordered(operations)
+    ordered = _ordered(operations, ends or [operation.name for operation in operations[-1:]])
     names_in_use = {operation.name for operation in ordered}
     for operation in ordered:
-        ((kind, arguments),) = _leaf(operation).items()
-        if operation.inputs != (before,):
+        if operation.inputs == (before,):
+            parts.append(_leaf(operation))
+        else:
             if IMAGE in operation.inputs and INPUT_NAME in names_in_use:
                 raise GraphImportError(f'a layer is named "{INPUT_NAME}", which stands for the image in a config')
-            names = [name or INPUT_NAME for name in operation.inputs]
-            arguments["inputs"] = names if len(names) > 1 else names[0]
-        parts.append({kind: arguments})
+            parts.append(reading(operation))
         before = operation.name
     return parts
 
 
-def _ordered(operations: Sequence[Operation]) -> list[Operation]:
-    """Return what the last operation needs, each behind its inputs and close behind the last of them."""
+def reading(operation: Operation) -> Any:
+    """Return a layer that names what it reads."""
+    ((kind, arguments),) = _leaf(operation).items()
+    names = [name or INPUT_NAME for name in operation.inputs]
+    return {kind: {**arguments, "inputs": names if len(names) > 1 else names[0]}}
+
+
+def _ordered(operations: Sequence[Operation], ends: Sequence[str]) -> list[Operation]:
+    """Return what the ends need, each behind its inputs and close behind the last of them."""
     by_name = {operation.name: operation for operation in operations}
     ordered: dict[str, Operation] = {}
-    waiting = [operations[-1].name] if operations else []
+    waiting = list(reversed(ends))
     while waiting:
         operation = by_name[waiting[-1]]
         missing = [name for name in operation.inputs if name != IMAGE and name not in ordered]

@@ -223,13 +223,15 @@ def _description(archive: Archive, path: Path) -> Description | None:
 
 def _imported(graph: ImportedGraph, path: Path) -> Imported:
     config, document, notes = to_config(graph)
-    (units,) = shapes(config.nodes, config.input_shape)[-1:]
-    problem = config.task_spec.check_output(units, None, config.data.image_size)
+    output = config.output_shape
+    problem = config.task_spec.check_output(output, None, config.data.image_size)
     if problem is not None and problem.is_fatal:
         raise GraphImportError(problem.message)
-    if units[0] > MOST_CLASSES:
-        raise GraphImportError(f"the network has {units[0]:,} classes; the limit is {MOST_CLASSES:,}")
-    classes = graph.classes if len(graph.classes) == units[0] else tuple(map(str, range(units[0])))
+    # The classes are the channels of the first output: of a detector, a heatmap.
+    units = (next(iter(output.values())) if isinstance(output, Mapping) else output)[-1]
+    if units > MOST_CLASSES:
+        raise GraphImportError(f"the network has {units:,} classes; the limit is {MOST_CLASSES:,}")
+    classes = graph.classes if len(graph.classes) == units else tuple(map(str, range(units)))
     return Imported(config, text_of(document, path.name, notes), notes, classes, {})
 
 

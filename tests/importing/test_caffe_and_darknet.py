@@ -98,7 +98,7 @@ def test_readable_yaml(tmp_path: Path) -> None:
         ("a.prototxt", classic_nets.LENET.replace("num_output: 20", "num_output: 0"), "conv1: Conv2D.filters"),
         ("a.cfg", "hello", "a.cfg:1"),
         ("a.cfg", "[convolutional]\nfilters=3", "does not begin with"),
-        ("a.cfg", "[net]\nheight=8\nwidth=8\nchannels=3\n[yolo]\nmask=1", "[yolo] is not a supported layer"),
+        ("a.cfg", "[net]\nheight=8\nwidth=8\nchannels=3\n[sam]\nmask=1", "[sam] is not a supported layer"),
         ("a.cfg", "[net]\nheight=8\nwidth=8\nchannels=3\n[shortcut]\nfrom=-9", "reads layer -9"),
         ("a.cfg", "[net]\nheight=8\nwidth=x\nchannels=3\n[avgpool]", "width=x"),
         ("a.cfg", "[net]\nheight=8\nwidth=8\nchannels=3\n", "no layers"),

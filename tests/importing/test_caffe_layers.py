@@ -311,14 +311,14 @@ def test_two_branches_put_together(tmp_path: Path) -> None:
 
 
 def test_dense_without_bias_and_softmax(tmp_path: Path) -> None:
-    """A Flatten stands before the first dense layer and before a Softmax of an image, and nowhere else."""
+    """A Flatten stands before the first dense layer and before a Softmax of one pixel, and nowhere else."""
     dense = one("InnerProduct", "inner_product_param { num_output: 7 bias_term: false }")
     found = imported(tmp_path, dense)
     assert [node.layer.type_name() for node in found.config.nodes] == ["Flatten", "Dense", "Dense"]
     assert found.config.nodes[1].layer.keras_arguments()["use_bias"] is False
     assert found.config.nodes[2].layer.keras_arguments()["use_bias"] is True
     kinds = [node.layer.type_name() for node in imported(tmp_path, one("Softmax", "")).config.nodes]
-    assert kinds == ["Flatten", "Softmax", "Dense"]
+    assert kinds == ["Softmax", "Flatten", "Dense"]
     kinds = [node.layer.type_name() for node in imported(tmp_path, one("Flatten", "")).config.nodes]
     assert kinds == ["Flatten", "Dense"]
 
@@ -343,3 +343,44 @@ def test_layers_that_read_files_name_the_input(tmp_path: Path, source: str) -> N
     assert found.config.name == "t"
     assert found.classes == ("0", "1")
     assert found.weights == {}
+
+
+def test_losses_are_noted(tmp_path: Path) -> None:
+    """What an autoencoder is trained with is left out with a note; its last layer is the output."""
+    text = (
+        'name: "a" input: "data" input_dim: 1 input_dim: 1 input_dim: 4 input_dim: 4'
+        'layer { name: "flat" type: "Flatten" bottom: "data" top: "flat" }'
+        'layer { name: "code" type: "InnerProduct" bottom: "data" top: "code" inner_product_param { num_output: 16 } }'
+        'layer { name: "l" type: "SigmoidCrossEntropyLoss" bottom: "code" bottom: "flat" top: "l" loss_weight: 1 }'
+        'layer { name: "out" type: "Sigmoid" bottom: "code" top: "out" }'
+        'layer { name: "e" type: "EuclideanLoss" bottom: "out" bottom: "flat" top: "e" loss_weight: 0 }'
+    )
+    (tmp_path / "a.prototxt").write_text(text, encoding="utf-8")
+    found = read(tmp_path / "a.prototxt")
+    assert found.config.nodes[-1].layer.final_activation == "sigmoid"
+    losses = [note for note in found.notes if "was not imported" in note]
+    assert len(losses) == 2
+    assert "SigmoidCrossEntropyLoss" in losses[0]
+
+
+def test_softmax_of_a_plane(tmp_path: Path) -> None:
+    """A network of convolutions that ends in a softmax has the probabilities of the channels at each place."""
+    layers = one("Softmax", "")
+    (tmp_path / "p.prototxt").write_text(
+        f'input: "data" input_dim: 1 input_dim: 3 input_dim: 6 input_dim: 5 {layers}', encoding="utf-8"
+    )
+    found = read(tmp_path / "p.prototxt")
+    assert [node.layer.type_name() for node in found.config.nodes] == ["Softmax"]
+    assert (found.config.task, found.config.output_shape) == ("segmentation", (6, 5, 3))
+    with pytest.raises(GraphImportError, match="along the channels"):
+        imported(tmp_path, one("Softmax", "softmax_param { axis: 2 }"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("Python", "nothing in a file is run"), ("Slice", "pairs of images"), ("LSTM", "recurrent networks")],
+)
+def test_refusals_say_why(tmp_path: Path, kind: str, reason: str) -> None:
+    """A layer that no config can say is refused by its name, with the reason."""
+    with pytest.raises(GraphImportError, match=f"own: {kind} .*{reason}"):
+        imported(tmp_path, one(kind, ""))

@@ -218,6 +218,190 @@ def test_shortcuts(tmp_path: Path, number: str, filters: int) -> None:
     assert [kind for kind, _ in with_relu[-2:]] == ["Add", "ReLU"]
 
 
+def added(mine: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return what shortcut_cpu of blas.c leaves in `mine`, (height, width, channels), of a larger or equal `other`."""
+    total = mine.copy()
+    stride = other.shape[0] // mine.shape[0]
+    for row, column, k in product(*map(range, mine.shape[:2]), range(min(mine.shape[2], other.shape[2]))):
+        total[row, column, k] += other[row * stride, column * stride, k]
+    return total
+
+
+@pytest.mark.engine
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("stride", "filters"), [(1, 7), (1, 3), (2, 4), (2, 6), (2, 2), (4, 5)])
+def test_shortcuts_between_unlike_shapes(tmp_path: Path, stride: int, filters: int) -> None:
+    """The channels that both have are added, of a larger plane at every second or fourth place."""
+    import keras
+
+    from cnncli.engine.network.model import build_network
+
+    first = "[convolutional]\nfilters=4\nactivation=linear\n"
+    second = f"[convolutional]\nfilters={filters}\nstride={stride}\nactivation=linear\n"
+    found = imported(tmp_path, f"{first}{second}[shortcut]\nfrom=-2\n", (12, 8))
+    assert "Residual" in found.text
+    model = build_network(found.config.nodes, found.config.input_shape, seed=0)
+    names = ["conv2d", "conv2d_1", next(n.name for n in found.config.nodes if n.layer.type_name() == "Add")]
+    images = np.random.default_rng(0).random((1, 12, 8, 3), np.float32)
+    other, mine, total = keras.Model(model.inputs, [model.get_layer(name).output for name in names])(images)
+    np.testing.assert_allclose(total[0], added(np.asarray(mine[0]), np.asarray(other[0])), rtol=1e-5)
+
+
+def moved(image: np.ndarray, stride: int) -> np.ndarray:
+    """Return what reorg_cpu of blas.c makes of (height, width, channels)."""
+    height, width, channels = image.shape
+    values = image.transpose(2, 0, 1).ravel()
+    answer = np.empty_like(values)
+    fewer = channels // stride**2
+    for k, j, i in product(range(channels), range(height), range(width)):
+        w2 = i * stride + (k // fewer) % stride
+        h2 = j * stride + (k // fewer) // stride
+        from_place = w2 + width * stride * (h2 + height * stride * (k % fewer))
+        answer[i + width * (j + height * k)] = values[from_place]
+    shape = (channels * stride**2, height // stride, width // stride)
+    return answer.reshape(shape).transpose(1, 2, 0)
+
+
+@pytest.mark.engine
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("options", "stride"), [("stride=2\n", 2), ("", 1), ("stride=3\n", 3)])
+def test_reorg(tmp_path: Path, options: str, stride: int) -> None:
+    """Values move from places into channels as Darknet's own loop moves them."""
+    from cnncli.engine.network.model import build_network
+
+    route = "[convolutional]\nfilters=36\nactivation=linear\n"
+    found = imported(tmp_path, f"{route}[reorg]\n{options}", (12, 6))
+    convolution, end = found.config.nodes[:1], len(found.config.nodes) - 2
+    before = build_network(convolution, found.config.input_shape, seed=0)
+    model = build_network(found.config.nodes[:end], found.config.input_shape, seed=0)
+    images = np.random.default_rng(0).random((2, 12, 6, 3), np.float32)
+    planes = np.asarray(before(images))
+    expected = np.stack([moved(plane, stride) for plane in planes])
+    assert shape_before_end(found) == expected.shape[1:]
+    np.testing.assert_array_equal(np.asarray(model(images)), expected)
+
+
+@pytest.mark.engine
+@pytest.mark.filterwarnings("ignore")
+def test_reorg_with_extra_values(tmp_path: Path) -> None:
+    """Zeros stand behind the values, channels first: the pass among the moves of Go."""
+    from cnncli.engine.network.model import build_network
+
+    path = tmp_path / "go.cfg"
+    path.write_text("[net]\nheight=4\nwidth=3\nchannels=3\n[reorg]\nextra=2\n[softmax]\n", encoding="utf-8")
+    config = read(path).config
+    images = np.random.default_rng(0).random((2, 4, 3, 3), np.float32)
+    found = np.asarray(build_network(config.nodes[:-1], config.input_shape, seed=0)(images))
+    np.testing.assert_array_equal(found[:, :36], images.transpose(0, 3, 1, 2).reshape(2, 36))
+    assert not found[:, 36:].any()
+    assert found.shape == (2, 38)
+
+
+@pytest.mark.engine
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ramp", lambda x: x * (x > 0) + 0.1 * x),
+        ("relie", lambda x: np.where(x > 0, x, 0.01 * x)),
+        ("hardtan", lambda x: np.clip(x, -1, 1)),
+        ("relu6", lambda x: np.clip(x, 0, 6)),
+        ("leaky", lambda x: np.where(x > 0, x, 0.1 * x)),
+        ("logistic", lambda x: 1 / (1 + np.exp(-x))),
+    ],
+)
+def test_values_of_activations(tmp_path: Path, name: str, expected: Any) -> None:
+    """Each computes what activations.h says."""
+    import keras
+
+    found = imported(tmp_path, f"[convolutional]\nfilters=4\nactivation={name}\n")
+    answer: Any = np.linspace(-9, 9, 50, dtype=np.float32).reshape(1, 5, 5, 2)
+    values = answer
+    for kind, arguments in rows(found)[1:]:
+        answer = getattr(keras.layers, kind)(**arguments)(answer)
+    np.testing.assert_allclose(np.asarray(answer), expected(values), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("after", "keepdims"),
+    [
+        ("[convolutional]\nfilters=2\nactivation=linear\n", True),
+        ("[dropout]\n[convolutional]\nfilters=2\nactivation=linear\n", True),
+        ("", False),
+        ("[dropout]\n", False),
+        ("[softmax]\n", False),
+    ],
+)
+def test_a_mean_is_an_image_where_a_convolution_follows(tmp_path: Path, after: str, keepdims: bool) -> None:
+    """The mean of an image keeps its axes for a convolution only, and what is one pixel at the end is a row."""
+    found = imported(tmp_path, f"[avgpool]\n{after}")
+    assert rows(found)[0] == ("GlobalAveragePooling2D", {"keepdims": keepdims})
+    (tmp_path / "n.cfg").write_text(f"[net]\nheight=9\nwidth=9\nchannels=3\n[avgpool]\n{after}", encoding="utf-8")
+    alone = read(tmp_path / "n.cfg").config
+    assert (alone.task, len(alone.output_shape)) == ("classification", 1)
+
+
+YOLO = """
+[convolutional]
+filters=8
+size=3
+stride=2
+pad=1
+batch_normalize=1
+activation=leaky
+[convolutional]
+filters=6
+size=3
+stride=2
+pad=1
+batch_normalize=1
+activation=leaky
+[convolutional]
+filters=24
+activation=linear
+[yolo]
+classes=3
+[route]
+layers=-3
+[upsample]
+stride=2
+[route]
+layers=-1,0
+[convolutional]
+filters=24
+activation=linear
+[yolo]
+classes=3
+"""
+
+
+def test_detector(tmp_path: Path) -> None:
+    """The convolution before each [yolo] makes way for heads of the same features, which a note says."""
+    path = tmp_path / "yolo.cfg"
+    path.write_text(f"[net]\nheight=16\nwidth=24\nchannels=3\n{YOLO}", encoding="utf-8")
+    found = read(path)
+    assert found.config.task == "detection"
+    assert found.config.output_shape == {
+        "heatmap_4": (4, 6, 3),
+        "box_4": (4, 6, 4),
+        "heatmap_2": (8, 12, 3),
+        "box_2": (8, 12, 4),
+    }
+    assert found.classes == ("0", "1", "2")
+    convolutions = [node.layer for node in found.config.nodes if node.layer.type_name() == "Conv2D"]
+    assert [layer.filters for layer in convolutions] == [8, 6, 3, 4, 3, 4]
+    assert any("heads that have to be trained" in note for note in found.notes)
+    assert any("dropped" in note and "conv2d_2" in note for note in found.notes)
+
+
+def test_detector_of_one_plane(tmp_path: Path) -> None:
+    """A single [region] has the heads heatmap and box."""
+    path = tmp_path / "tiny.cfg"
+    sections = YOLO[: YOLO.index("[yolo]")]
+    path.write_text(f"[net]\nheight=16\nwidth=24\nchannels=3\n{sections}[region]\nclasses=5\n", encoding="utf-8")
+    assert read(path).config.output_shape == {"heatmap": (4, 6, 5), "box": (4, 6, 4)}
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
@@ -227,7 +411,14 @@ def test_shortcuts(tmp_path: Path, number: str, filters: int) -> None:
         (f"{FOUR}[route]\n", "'': expected the number of a layer"),
         (f"{FOUR}[route]\nlayers=-1,x\n", "'x': expected the number of a layer"),
         (f"{FOUR}[route]\nlayers=-1\ngroups=2\n", "[route] with groups"),
-        (f"{FOUR}[shortcut]\nfrom=-2\n", "section 5: [shortcut] adds different shapes"),
+        ("[maxpool]\nstride=2\n[upsample]\nstride=3\n[shortcut]\nfrom=-2\n", "[shortcut] adds 6×5×3 values to 18×15×3"),
+        ("[reorg]\nstride=2\n", "[reorg] with stride=2 of 12×10×3 values"),
+        ("[reorg]\nreverse=1\n", "[reorg] with reverse or flatten is not supported"),
+        ("[connected]\noutput=3\n[reorg]\n", "section 2 needs an image; it reads 3 values"),
+        ("[maxpool]\n[yolo]\n", "section 2: [yolo] does not follow [convolutional]"),
+        ("[rnn]\n", "section 1: [rnn] passes a state on"),
+        ("[local]\n", "section 1: [local] has kernels of its own for every place"),
+        ("[detection]\n", "section 1: [detection] finds the boxes of a grid with dense layers"),
         (f"{FOUR}[shortcut]\n", "'': expected the number of a layer"),
         ("[maxpool]\nstride=0\n", "stride=0: expected an integer of at least 1"),
         ("[maxpool]\nsize=0\n", "size=0: expected an integer of at least 1"),
@@ -235,7 +426,7 @@ def test_shortcuts(tmp_path: Path, number: str, filters: int) -> None:
         ("[convolutional]\nsize=0\n", "size=0: expected an integer of at least 1"),
         ("[convolutional]\npadding=-1\n", "padding=-1: expected an integer of at least 0"),
         ("[convolutional]\nfilters=0\n", "section 1: Conv2D.filters"),
-        ("[convolutional]\nactivation=hardtan\n", "activation=hardtan is not supported"),
+        ("[convolutional]\nactivation=plse\n", "activation=plse is not supported"),
         ("[dropout]\nprobability=x\n", "probability=x: expected a number"),
         ("[dropout]\nprobability=2\n", "section 1: Dropout.rate"),
         ("[cost]\n[avgpool]\n", "section 2, [avgpool], does not follow a layer that outputs an image"),

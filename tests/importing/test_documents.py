@@ -112,9 +112,12 @@ def test_text_files_are_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_network_that_ends_in_an_image(tmp_path: Path) -> None:
-    """A network ends in one number per class, and has no more classes than the limit."""
-    with pytest.raises(GraphImportError, match="ends in 4×4×1 values; a classifier ends in one number per class"):
-        read(hostile.archive(tmp_path / "m.keras", model(layer("ReLU", "r", "in"))))
+    """A plane is one of classes, a sequence nothing; a network has no more classes than the limit."""
+    found = read(hostile.archive(tmp_path / "m.keras", model(layer("ReLU", "r", "in"))))
+    assert (found.config.task, found.config.data.source, found.classes) == ("segmentation", "masks", ("0",))
+    assert any("ends in a plane of 4×4×1 values" in note for note in found.notes)
+    with pytest.raises(GraphImportError, match="ends in 16×1 values; a classifier ends in one number per class"):
+        read(hostile.archive(tmp_path / "m.keras", model(layer("Reshape", "r", "in", target_shape=[16, 1]))))
     with pytest.raises(GraphImportError, match="has 1,048,577 classes; the limit is 1,048,576"):
         read(hostile.archive(tmp_path / "m.keras", model(FLAT, layer("Dense", "d", "flat", units=2**20 + 1))))
 

@@ -181,7 +181,12 @@ def _concat(context: Context) -> Made:
 
 
 def _softmax(context: Context) -> Made:
-    flat = [] if len(context.shape) == 1 else [("_flatten", context.make("Flatten"))]
+    axis = context.whole(context.parameters("softmax_param"), "axis", 1)
+    if axis != 1:
+        raise GraphImportError(
+            f"{context.name}: Softmax is supported along the channels (axis: 1) only; got axis: {axis}"
+        )
+    flat = [("_flatten", context.make("Flatten"))] if context.shape[:-1] == (1, 1) else []
     return [*flat, ("", context.make("Softmax"))]
 
 

@@ -10,9 +10,19 @@ from cnncli.importing.caffe.text_format import Message, parse, single, whole
 from cnncli.importing.document import config_name
 from cnncli.importing.graph import Blobs, GraphImportError, ImportedGraph, check_number
 
-_IGNORED = {"accuracy", "softmaxwithloss", "softmaxloss", "split", "silence", "argmax", "hingeloss"}
+_LOSSES = {"sigmoidcrossentropyloss", "euclideanloss", "contrastiveloss", "multinomiallogisticloss", "infogainloss"}
+_IGNORED = {"accuracy", "softmaxwithloss", "softmaxloss", "split", "silence", "argmax", "hingeloss", *_LOSSES}
 _SOURCES = {"data", "imagedata", "hdf5data", "memorydata", "input", "dummydata", "windowdata"}
-"""Layers that make batches of a file, and layers that only measure."""
+"""Layers that make batches of a file, and layers that only measure; of those, losses that a note names."""
+
+_REASONS = {
+    "python": "names a program, and nothing in a file is run",
+    "slice": "parts its input, as networks for pairs of images do, which a config cannot describe",
+    **dict.fromkeys(
+        ("lstm", "rnn", "recurrent"), "passes a state on from step to step: recurrent networks are not supported"
+    ),
+}
+"""Why some layers are not read."""
 
 
 def read_caffe(path: Path, text: str, image_size: tuple[int, int] | None, channels: int | None) -> ImportedGraph:
@@ -56,6 +66,8 @@ class _Net:
         value = ""
         for layer in self._layers:
             kind = _kind(layer)
+            if kind in _LOSSES:
+                self._blobs.notes.append(f"its loss, {single(layer, 'type', '')}, was not imported; see train.loss")
             if kind in _SOURCES or kind in _IGNORED or _phase(layer) == "TEST":
                 continue
             value = self._add(layer, kind)
@@ -109,7 +121,8 @@ class _Net:
         value = str(single(layer, "top", name))
         make = LAYERS.get(kind)
         if make is None:
-            raise GraphImportError(f"{self._where}: {name}: {single(layer, 'type', '?')} is not a supported layer")
+            reason = _REASONS.get(kind, "is not a supported layer")
+            raise GraphImportError(f"{self._where}: {name}: {single(layer, 'type', '?')} {reason}")
         if sources[0] not in self._blobs.shapes:
             raise GraphImportError(f'{self._where}: {name}: no earlier layer outputs its input "{sources[0]}"')
         context = Context(layer, self._blobs.shapes[sources[0]], name, self._blobs.notes.append)

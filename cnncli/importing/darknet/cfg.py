@@ -5,17 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cnncli.config.schema.tasks.detection import NUM_EDGES
+from cnncli.importing.darknet.in_layers import ACTIVATIONS, Steps, flattened, pool_edges, reorg, same_edges, shortcut
+from cnncli.importing.darknet.sections import DETECTING, OF_IMAGES, Options, check_kinds, read_sections
 from cnncli.importing.document import config_name
 from cnncli.importing.graph import Blobs, GraphImportError, ImportedGraph, check_number, make_layer
 from cnncli.layers.named import snake_case
-
-Options = dict[str, str]
-
-ACTIVATIONS = {"linear": None, "relu": "relu", "leaky": "leaky", "tanh": "tanh", "logistic": "sigmoid", "elu": "elu"}
-ACTIVATIONS |= {"swish": "swish", "mish": "mish", "selu": "selu", "gelu": "gelu"}
-"""Darknet's name → Keras's."""
-
-_LEAKY_SLOPE = 0.1
 
 
 def read_darknet(path: Path, text: str) -> ImportedGraph:
@@ -28,29 +23,12 @@ def read_darknet(path: Path, text: str) -> ImportedGraph:
     Raises:
         GraphImportError: If it is damaged, or has layers that the vocabulary lacks.
     """
-    sections = _sections(text, path.name)
+    sections = read_sections(text, path.name)
     check_number(len(sections) - 1, path.name)
     if not sections or sections[0][0] not in ("net", "network"):
         raise GraphImportError(f"{path.name} does not begin with [net]")
     net = _Net(path.name)
     return net.read(config_name(path.stem), sections)
-
-
-def _sections(text: str, where: str) -> list[tuple[str, Options]]:
-    """Return each section's name and options, in their order; names recur."""
-    sections: list[tuple[str, Options]] = []
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.split("#")[0].split(";")[0].strip()
-        if not line:
-            continue
-        if line.startswith("[") and line.endswith("]"):
-            sections.append((line[1:-1].strip(), {}))
-        elif "=" in line and sections:
-            key, value = line.split("=", 1)
-            sections[-1][1][key.strip()] = value.strip()
-        else:
-            raise GraphImportError(f"{where}:{number}: got {raw.strip()[:60]!r}, expected [section] or key=value")
-    return sections
 
 
 class _Net:
@@ -60,9 +38,13 @@ class _Net:
         self._where = where
         self._blobs = Blobs()
         self._counts: dict[str, int] = {}
+        self._kinds: list[str] = []
+        self._heads: list[str] = []
 
     def read(self, name: str, sections: list[tuple[str, Options]]) -> ImportedGraph:
         """Translate all sections."""
+        self._kinds = [kind for kind, _ in sections[1:]]
+        check_kinds(self._kinds, self._where)
         options = sections[0][1]
         size = [self._number(options, key, None, 1) for key in ("height", "width", "channels")]
         if sections[1:] and sections[1][0] == "crop":
@@ -79,11 +61,21 @@ class _Net:
             last = index
         if last < 0:
             raise GraphImportError(f"{self._where} has no layers")
-        operations = self._blobs.upto(str(last))
+        if not self._heads and self._blobs.shapes[str(last)][:-1] == (1, 1):
+            self._blobs.add("flatten", make_layer("Flatten", {}, self._where), [str(last)], str(last))
+        operations = self._blobs.upto(*(self._heads or [str(last)]))
         if not operations:
             raise GraphImportError(f"{self._where} has no layers")
-        notes = tuple(dict.fromkeys(self._blobs.notes))
-        return ImportedGraph(name, (height, width, channels), operations, notes, in_file=tuple(self._blobs.operations))
+        notes, task = tuple(dict.fromkeys(self._blobs.notes)), "detection" if self._heads else "classification"
+        return ImportedGraph(
+            name,
+            (height, width, channels),
+            operations,
+            notes,
+            in_file=tuple(self._blobs.operations),
+            task=task,
+            heads=tuple(self._heads),
+        )
 
     def _number(self, options: Options, key: str, default: int | None, least: int = 0) -> int:
         text = options.get(key, "" if default is None else str(default))
@@ -99,11 +91,7 @@ class _Net:
     def _section(self, index: int, kind: str, options: Options) -> None:
         """Add what a section means."""
         before, value = str(index - 1), str(index)
-        translate = getattr(self, f"_{kind}", None) if kind in KINDS else None
-        if translate is None:
-            raise GraphImportError(
-                f"{self._where}: [{kind}] is not a supported layer", f"Supported: {', '.join(KINDS)}."
-            )
+        translate = getattr(self, f"_{kind}")
         if before not in self._blobs.makers:
             raise GraphImportError(
                 f"{self._where}: section {index + 1}, [{kind}], does not follow a layer that outputs an image"
@@ -128,12 +116,17 @@ class _Net:
         name = options.get("activation", "logistic")
         if name not in ACTIVATIONS:
             raise GraphImportError(f"{self._where}: activation={name} is not supported")
-        if name == "leaky":
-            self._add(place, "LeakyReLU", negative_slope=_LEAKY_SLOPE)
-        elif name == "relu":
-            self._add(place, "ReLU")
-        elif ACTIVATIONS[name] is not None:
-            self._add(place, "Activation", activation=ACTIVATIONS[name])
+        self._follow(place, ACTIVATIONS[name])
+
+    def _follow(self, place: _Place, steps: Steps) -> None:
+        """Add layers that each read what the section has made so far."""
+        for kind, arguments in steps:
+            self._add(place, kind, **arguments)
+
+    def _same(self, place: _Place, value: str) -> None:
+        """Let a section's value be one that is there already."""
+        self._blobs.makers[place.value] = self._blobs.makers[value]
+        self._blobs.shapes[place.value] = self._blobs.shapes[value]
 
     def _convolutional(self, place: _Place, options: Options) -> None:
         size, stride = self._number(options, "size", 1, 1), self._number(options, "stride", 1, 1)
@@ -161,9 +154,9 @@ class _Net:
         size = self._number(options, "size", stride, 1)
         total = self._number(options, "padding", size - 1)
         height, width = self._shape(place)[:2]
-        edges = [_pool_edges(length, size, stride, total) for length in (height, width)]
+        edges = [pool_edges(length, size, stride, total) for length in (height, width)]
         pool: dict[str, Any] = {"pool_size": size, "strides": stride}
-        if all(edge == _same_edges(n, size, stride) for edge, n in zip(edges, (height, width), strict=True)):
+        if all(edge == same_edges(n, size, stride) for edge, n in zip(edges, (height, width), strict=True)):
             self._add(place, "MaxPooling2D", **pool, padding="same")
             return
         if any(edge > (0, 0) for edge in edges):
@@ -172,7 +165,9 @@ class _Net:
         self._add(place, "MaxPooling2D", **pool)
 
     def _avgpool(self, place: _Place, _: Options) -> None:
-        self._add(place, "GlobalAveragePooling2D")
+        # A convolution may follow: to Darknet, a mean is an image of one pixel.
+        ends = (kind for kind in self._kinds[place.index + 1 :] if kind != "dropout")
+        self._add(place, "GlobalAveragePooling2D", keepdims=next(ends, "") in OF_IMAGES)
 
     def _connected(self, place: _Place, options: Options) -> None:
         if len(self._shape(place)) > 1:
@@ -197,9 +192,12 @@ class _Net:
 
     def _shortcut(self, place: _Place, options: Options) -> None:
         other = self._other(place, options.get("from", ""))
+        beside = _Place(place.index, other, f"{place.value} beside", place.origin, is_flipped=False)
+        self._same(beside, other)
         if self._blobs.shapes[other] != self._shape(place):
-            raise GraphImportError(f"{self._where}: section {place.index + 1}: [shortcut] adds different shapes")
-        self._add(place, "Add", [place.before, other])
+            where = f"{self._where}: section {place.index + 1}"
+            self._follow(beside, shortcut(self._shape(place), self._blobs.shapes[other], where))
+        self._add(place, "Add", [place.before, beside.value])
         self._activate(place, {"activation": options.get("activation", "linear")})
 
     def _route(self, place: _Place, options: Options) -> None:
@@ -207,15 +205,59 @@ class _Net:
         if "groups" in options:
             raise GraphImportError(f"{self._where}: [route] with groups is not supported")
         if len(others) == 1:
-            self._blobs.makers[place.value] = self._blobs.makers[others[0]]
-            self._blobs.shapes[place.value] = self._blobs.shapes[others[0]]
+            self._same(place, others[0])
             return
         self._add(place, "Concatenate", others)
+
+    def _reorg(self, place: _Place, options: Options) -> None:
+        where = f"{self._where}: section {place.index + 1}"
+        stride, extra = self._number(options, "stride", 1, 1), self._number(options, "extra", 0)
+        if self._number(options, "reverse", 0) or self._number(options, "flatten", 0):
+            raise GraphImportError(f"{where}: [reorg] with reverse or flatten is not supported")
+        self._same(place, place.before)
+        if extra:
+            self._follow(place, flattened(self._shape(place), extra))
+            return
+        self._follow(place, reorg(self._image_shape(place), stride, where))
+
+    def _upsample(self, place: _Place, options: Options) -> None:
+        self._add(place, "UpSampling2D", size=self._number(options, "stride", 2, 1))
+
+    def _image_shape(self, place: _Place) -> tuple[int, ...]:
+        shape = self._shape(place)
+        if len(shape) != 3:
+            raise GraphImportError(
+                f"{self._where}: section {place.index + 1} needs an image; it reads {shape[0]:,} values"
+            )
+        return shape
+
+    def _yolo(self, place: _Place, options: Options) -> None:
+        """Put heads of ours in the place of the convolution whose channels are boxes relative to anchors."""
+        features = str(place.index - 2)
+        kind = self._kinds[place.index]
+        where = f"{self._where}: section {place.index + 1}"
+        if place.index < 2 or self._kinds[place.index - 1] != "convolutional":
+            raise GraphImportError(f"{where}: [{kind}] does not follow [convolutional]")
+        self._same(place, place.before)
+        height, _, _ = self._image_shape(place)
+        is_single = sum(kind in DETECTING for kind in self._kinds) == 1
+        suffix = "" if is_single else f"_{self._blobs.shapes['-1'][0] // height}"
+        for head, filters in (("heatmap", self._number(options, "classes", 20, 1)), ("box", NUM_EDGES)):
+            name = f"{head}{suffix}"
+            layer = make_layer("Conv2D", {"filters": filters, "kernel_size": 1}, self._where)
+            self._blobs.add(name, layer, [features], name)
+            self._heads.append(self._blobs.makers[name])
+        self._blobs.notes.append(
+            f"[{kind}] finds boxes relative to anchors; here heads that have to be trained take the place of the "
+            "convolution before it"
+        )
+
+    _region = _yolo
 
     def _crop(self, place: _Place, _: Options) -> None:
         """Cut training images at random: here the size is all that stays of it."""
         self._blobs.notes.append("[crop] augments training images at random; only its size was imported")
-        self._blobs.makers[place.value], self._blobs.shapes[place.value] = "", self._shape(place)
+        self._same(place, place.before)
 
     def _other(self, place: _Place, text: str) -> str:
         try:
@@ -239,19 +281,3 @@ class _Place:
     def __init__(self, index: int, before: str, value: str, origin: str, is_flipped: bool) -> None:
         self.index, self.before, self.value = index, before, value
         self.origin, self.is_flipped = origin, is_flipped
-
-
-KINDS = ("avgpool", "connected", "convolutional", "crop", "dropout", "maxpool", "route", "shortcut", "softmax")
-"""Sections that are read."""
-
-
-def _pool_edges(length: int, size: int, stride: int, total: int) -> tuple[int, int]:
-    """Return the margins of Darknet's pooling: half of `total` before, after it what the last window needs."""
-    number = (length + total - size) // stride + 1
-    before = total // 2
-    return before, (number - 1) * stride + size - length - before
-
-
-def _same_edges(length: int, size: int, stride: int) -> tuple[int, int]:
-    total = max((-(-length // stride) - 1) * stride + size - length, 0)
-    return total // 2, total - total // 2
