@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -171,3 +173,20 @@ def test_fanova_is_named(runs_dir: Path) -> None:
     assert found["not_judged"] == ["train.optimizer.Adam.learning_rate"]
     assert "train.optimizer.Adam.learning_rate" not in found["importance"]["accuracy"]
     assert shown(runs_dir)["not_judged"] == []
+
+
+def test_show_imports_no_engine(runs_dir: Path, tmp_path: Path) -> None:
+    """With the page and the figures: plots need neither TensorFlow nor Keras."""
+    arguments = ["cnn", "sweep", "show", "search", "--runs-dir", str(runs_dir), "--html", str(tmp_path / "sweep.html")]
+    code = f"""
+import sys
+from cnncli.__main__ import main
+sys.argv = {[*arguments, "--png", str(tmp_path)]!r}
+try:
+    main()
+finally:
+    sys.stderr.write(f"found {{sorted({{'tensorflow', 'keras'}} & sys.modules.keys())}}")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.endswith("found []")
+    assert (tmp_path / "slice.png").is_file()
