@@ -184,7 +184,7 @@ def resnet_blobs(g: np.random.Generator) -> Blobs:
         found[f"scale_{name}"] = [drawn(g, shape[0]), drawn(g, shape[0])]
     # `transpose: true`: a row for each input.
     found["fc"] = [drawn(g, 6, 3), drawn(g, 3)]
-    found["unused"] = [drawn(g, 5)]
+    found |= {"unused": [drawn(g, 5)], "no_blobs": []}
     return found
 
 

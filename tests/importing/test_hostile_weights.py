@@ -119,7 +119,8 @@ def test_tensors_that_reach_beyond_their_storage(tmp_path: Path) -> None:
     for place, value, message in (
         (22, b"\x0a", "0.0.weight reaches beyond its storage"),  # the first stride
         (7, b"\x01", "0.0.weight reaches beyond its storage"),  # the offset
-        (1, b"\x23", "data/0 "),  # the storage's size
+        (1, b"\x23", "data/0 has more than 140 bytes"),  # the storage's size
+        (1, b"\x25", "data/0 has 144 bytes, expected 148"),
     ):
         spoilt = content.replace(shown, shown[:place] + value + shown[place + 1 :])
         assert message in refusal(tmp_path, with_pickle(spoilt))
@@ -143,6 +144,10 @@ def test_archives(tmp_path: Path) -> None:
     big = {name: b"big" if name.endswith("byteorder") else member for name, member in members.items()}
     assert "big-endian" in refusal(tmp_path, archive(big))
     assert "is not a .pt file of PyTorch's" in refusal(tmp_path, b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
+    shared = LENET
+    for at in (place for place in range(len(LENET)) if LENET[place : place + 4] == b"PK\x01\x02"):
+        shared = shared[: at + 20] + struct.pack("<II", 5000, 5000) + shared[at + 28 :]
+    assert "its members claim" in refusal(tmp_path, shared)
     assert "has 0 members data.pkl" in refusal(tmp_path, archive({"a/b": b""}))
 
 

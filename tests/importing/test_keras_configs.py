@@ -98,6 +98,7 @@ def test_scaled_input_with_two_readers() -> None:
         (["float32", "mixed_float16"], "mixed_float16"),
         ([{"class_name": "DTypePolicy", "config": {"name": "mixed_bfloat16"}}, None], "mixed_bfloat16"),
         ([{"class_name": "DTypePolicy", "config": {"name": "float32"}}, None], "float32"),
+        ([["float32"], {"class_name": "DTypePolicy", "config": {"name": {}}}], "float32"),
     ],
 )
 def test_precision(dtypes: list[Any], precision: str) -> None:

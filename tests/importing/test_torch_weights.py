@@ -208,3 +208,32 @@ def test_branches_that_are_joined_when_flat(tmp_path: Path) -> None:
     assert order["norm"] == ((2, 1, 3),)
     assert order["end"] == ((2, 2, 2), (2, 1, 3), (1,))
     assert channels_first_places(order["end"]).tolist() == [0, 4, 1, 5, 2, 6, 3, 7, 8, 10, 12, 9, 11, 13, 14]
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (
+            """
+      - {Conv2D: {filters: 2, kernel_size: [10, 11], inputs: input, name: a}}
+      - {Flatten: {name: flat_a}}
+      - {Conv2D: {filters: 2, kernel_size: [11, 10], inputs: input, name: b}}
+      - {Flatten: {name: flat_b}}
+      - {Add: {inputs: [flat_a, flat_b]}}
+      - Dense: {units: 2}""",
+            "add: its inputs flatten images of different shapes",
+        ),
+        (
+            "\n      - GlobalAveragePooling2D: {name: x}"
+            + "".join(
+                f"\n      - Concatenate: {{inputs: [x{i or ''}, x{i or ''}], name: x{i + 1}}}" for i in range(15)
+            ).replace("x0", "x")
+            + "\n      - Dense: {units: 2}",
+            "x14 joins more than 10,000 vectors",
+        ),
+    ],
+    ids=["sum", "doubled"],
+)
+def test_vectors_that_cannot_be_followed(layers: str, message: str, tmp_path: Path) -> None:
+    """Sums of images that were flattened otherwise, and vectors that are doubled again and again."""
+    assert message in refused("lenet", layers, tmp_path)

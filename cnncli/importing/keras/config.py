@@ -187,7 +187,7 @@ def _precision(entries: list[Entry]) -> str:
     for entry in entries:
         dtype = entry.config.get("dtype")
         config = dtype.get("config") if isinstance(dtype, dict) else None
-        found.add(config.get("name") if isinstance(config, dict) else dtype)
+        found.add(str(config.get("name") if isinstance(config, dict) else dtype))
     return next((name for name in ("mixed_bfloat16", "mixed_float16") if name in found), "float32")
 
 
