@@ -142,7 +142,13 @@ class Blobs:
         self.makers[value], self.shapes[value] = IMAGE, tuple(shape)
 
     def add(
-        self, name: str, layer: Layer, sources: Sequence[str], value: str, origin: str = "", is_transposed: bool = False
+        self,
+        name: str,
+        layer: Layer,
+        sources: Sequence[str],
+        value: str,
+        origin: str | None = None,
+        is_transposed: bool = False,
     ) -> None:
         """Add an operation that makes `value` of the values `sources`.
 
@@ -151,7 +157,7 @@ class Blobs:
             layer: Its layer.
             sources: Names of values.
             value: Name of the value that it makes.
-            origin: What the file of weights calls it.
+            origin: What the file of weights calls it; None for a layer that the file does not have.
             is_transposed: As of `Stored`.
 
         Raises:
@@ -168,7 +174,7 @@ class Blobs:
             raise GraphImportError(f"{name}: {error.message}", error.hint) from None
         unique = self._unique(name)
         weights = () if isinstance(layer, Merge) else layer.weights(shapes[0])
-        stored = (Stored(origin, weights, is_transposed),) if weights else ()
+        stored = (Stored(origin, weights, is_transposed),) if weights and origin is not None else ()
         inputs = tuple(self.makers[source] for source in sources)
         self.operations.append(Operation(unique, layer, inputs, stored))
         self.names.add(unique)

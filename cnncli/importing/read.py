@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnncli.config.dump import dump
 from cnncli.config.schema.schema import Config
+from cnncli.config.schema.tasks.detection import pairs
 from cnncli.files.read import read_bytes
 from cnncli.importing.caffe.prototxt import read_caffe
 from cnncli.importing.darknet.cfg import read_darknet
@@ -130,8 +131,25 @@ def _with_darknet_weights(graph: ImportedGraph, path: Path, weights: Path | None
         return imported
     from cnncli.importing.darknet.weights import read_weights as read_darknet_weights
 
-    arrays = read_darknet_weights(weights, graph, _slots(imported.config))
-    return _with_weights(imported, arrays, imported.notes)
+    needed = [slot for slot in _slots(imported.config) if slot.name.split("/")[0] not in graph.heads]
+    arrays = read_darknet_weights(weights, graph, needed)
+    return _with_weights(imported, arrays | _fresh_heads(imported.config, graph.heads), imported.notes)
+
+
+def _fresh_heads(config: Config, heads: Sequence[str]) -> dict[str, Array]:
+    """Return weights with which heads that a file does not have begin: each finds the same at every place."""
+    import numpy as np
+
+    arrays: dict[str, Array] = {}
+    for name, index in config.outputs.items():
+        node = config.nodes[index]
+        if node.name in heads:
+            given = input_shapes(node, shapes(config.nodes, config.input_shape), config.input_shape)
+            kernel, bias = node.layer.weights(given[0])
+            arrays[f"{node.name}/{kernel.name}"] = np.zeros(kernel.shape, np.float32)
+            start = config.task_spec.initial_bias(name) or 0.0
+            arrays[f"{node.name}/{bias.name}"] = np.full(bias.shape, start, np.float32)
+    return arrays
 
 
 def read_onto(path: Path, config: Config, names: Path | None = None) -> Imported:
@@ -152,10 +170,16 @@ def read_onto(path: Path, config: Config, names: Path | None = None) -> Imported
             f"{path}: weights for a config are read from {', '.join(TENSOR_SUFFIXES)} files", "Leave out --config."
         )
     found = read_torch_weights(path, _slots(config), names)
-    shape = config.output_shape
-    one = shape[config.task_spec.main_output or ""] if isinstance(shape, Mapping) else shape
-    classes = tuple(map(str, range(one[-1])))
+    classes = tuple(map(str, range(_num_classes(config))))
     return Imported(config, "", _unused(found.match.unused), classes, found.arrays, found.match.prefixes)
+
+
+def _num_classes(config: Config) -> int:
+    """Return the channels of a network's output; of several, of a mask or a heatmap."""
+    output = config.output_shape
+    if not isinstance(output, Mapping):
+        return output[-1]
+    return output[config.task_spec.main_output or pairs(output)[0].heatmap][-1]
 
 
 def with_classes(imported: Imported, path: Path) -> Imported:
@@ -227,8 +251,7 @@ def _imported(graph: ImportedGraph, path: Path) -> Imported:
     problem = config.task_spec.check_output(output, None, config.data.image_size)
     if problem is not None and problem.is_fatal:
         raise GraphImportError(problem.message)
-    # The classes are the channels of the first output: of a detector, a heatmap.
-    units = (next(iter(output.values())) if isinstance(output, Mapping) else output)[-1]
+    units = _num_classes(config)
     if units > MOST_CLASSES:
         raise GraphImportError(f"the network has {units:,} classes; the limit is {MOST_CLASSES:,}")
     classes = graph.classes if len(graph.classes) == units else tuple(map(str, range(units)))

@@ -329,7 +329,8 @@ def main() -> int:
         print(f"{name:12} {end:8} {number:,}")
     slowest = max(seconds for *_, seconds in ends)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"slowest {slowest:.2f} CPU s; peak memory {peak / 1e6:,.0f} MB (limit {LIMIT_BYTES / 1e6:,.0f}); nothing ran")
+    memory = f"peak memory {peak / 1e6:,.0f} MB (limit {LIMIT_BYTES / 1e6:,.0f})"
+    print(f"slowest {slowest:.2f} s of processor time; {memory}; nothing ran")
     return int(peak >= LIMIT_BYTES or slowest >= LIMIT_SECONDS)
 
 

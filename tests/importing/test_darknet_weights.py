@@ -143,3 +143,31 @@ def test_layer_that_nothing_reads(tmp_path: Path) -> None:
     assert any("dropped" in note for note in found.notes)
     sizes = sum(array.size for section in drawn_weights() for array in section.values())
     assert sum(array.size for array in found.weights.values()) == sizes - (2 * 4 * 9 + 4 * 2)
+
+
+DETECTOR = "".join(
+    [
+        "[net]\nheight=8\nwidth=8\nchannels=3\n",
+        CONV.format(1, 4, 3, 1, "leaky"),
+        "\n[convolutional]\nfilters=16\nactivation=linear\n\n[yolo]\nclasses=3\n",
+    ]
+)
+
+
+def test_detector(tmp_path: Path) -> None:
+    """The convolution before [yolo] is in the file and not in the network, whose heads begin with the same for all."""
+    g = np.random.default_rng(0)
+    first, last = ({"kernel": drawn(g, *shape), "bias": drawn(g, shape[0])} for shape in ((4, 3, 3, 3), (16, 4, 1, 1)))
+    first |= {"gamma": drawn(g, 4), "mean": drawn(g, 4), "variance": g.uniform(0.5, 2, 4).astype(np.float32)}
+    (tmp_path / "n.cfg").write_text(DETECTOR, encoding="utf-8")
+    (tmp_path / "n.weights").write_bytes(file([first, last]))
+    found = read(tmp_path / "n.cfg", weights=tmp_path / "n.weights")
+    np.testing.assert_array_equal(found.weights["conv2d/kernel"], first["kernel"].transpose(2, 3, 1, 0))
+    assert found.weights["heatmap/kernel"].shape == (1, 1, 4, 3)
+    assert not found.weights["heatmap/kernel"].any()
+    assert found.weights["heatmap/bias"].tolist() == pytest.approx([-4.6] * 3)
+    assert found.weights["box/bias"].tolist() == [0] * 4
+    assert found.classes == ("0", "1", "2")
+    (tmp_path / "n.weights").write_bytes(file([first]))
+    with pytest.raises(GraphImportError, match=r"ends in the bias of section 2, \[convolutional\]"):
+        read(tmp_path / "n.cfg", weights=tmp_path / "n.weights")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +239,23 @@ def test_branches_that_are_joined_when_flat(tmp_path: Path) -> None:
 def test_vectors_that_cannot_be_followed(layers: str, message: str, tmp_path: Path) -> None:
     """Sums of images that were flattened otherwise, and vectors that are doubled again and again."""
     assert message in refused("lenet", layers, tmp_path)
+
+
+def test_config_with_heads(tmp_path: Path) -> None:
+    """The classes of a detector are the channels of its heatmap, wherever among the outputs that stands."""
+    conv = "[{{Conv2D: {{filters: {}, kernel_size: 1, name: {}}}}}]"
+    heads = f"{{box: {conv.format(4, 'b')}, heatmap: {conv.format(3, 'h')}}}"
+    model = f"model: {{layers: {conv.format(2, 'a')}, heads: {heads}}}"
+    config = loads(f"name: d\ntask: detection\ndata: {{source: digit_boxes, image_size: [8, 8]}}\n{model}\n")
+    shapes = {"0": (2, 1, 1, 1), "1": (4, 2, 1, 1), "2": (3, 2, 1, 1)}
+    header, values = {}, b""
+    for name, shape in shapes.items():
+        for kind, array in (("weight", np.ones(shape, np.float32)), ("bias", np.zeros(shape[0], np.float32))):
+            places = [len(values), len(values) + array.nbytes]
+            header[f"{name}.{kind}"] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": places}
+            values += array.tobytes()
+    text = json.dumps(header).encode()
+    (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + values)
+    found = read_onto(tmp_path / "w.safetensors", config)
+    assert found.classes == ("0", "1", "2")
+    assert found.weights["b/kernel"].shape == (1, 1, 2, 4)
