@@ -51,7 +51,7 @@ def sweep_show_cli(
     found = results(SweepDirectory.find(sweep, runs_dir))
     shown = landscape(found, method)
     if best is not None:
-        write_text(best, best_config(found))
+        write_text(best, best_config(found, best))
     if export_optuna is not None:
         export(found, export_optuna)
     files = _write_plots(shown, html, png)

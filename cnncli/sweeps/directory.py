@@ -1,8 +1,8 @@
 """The directory of a sweep, `runs/NAME.sweep/`: the only owner of its file names.
 
-It holds `sweep.yaml`, the resolved sweep, and a folder for each trial: `trial-0007/` with `proposal.json`,
-`config.yaml` and its runs, which are ordinary ones, and `latency.json` where that is sought. Nothing else is kept: what
-came of a trial is what these say.
+It holds `sweep.yaml`, the resolved sweep, `base.yaml`, the config that is varied, and a folder for each trial:
+`trial-0007/` with `proposal.json`, `config.yaml` and its runs, which are ordinary ones, and `latency.json` where that
+is sought. Nothing else is kept: what came of a trial is what these say.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ from cnncli.sweeps.spec import COUNTS, LATENCY, Sweep, differences, load_sweep
 
 MOST_BYTES = 1 << 20
 """Size of the largest proposal.json that is read."""
+
+BASE = "base.yaml"
+"""The config that is varied: what that of the best trial extends."""
 
 PREFIX = "trial-"
 MEASURED = record({"latency_ms": number()})
@@ -321,6 +324,7 @@ class SweepDirectory:
                 return cls(path, _continued(sweep, file))
             if sweep.settings.threads is None:
                 sweep = sweep.with_settings(threads=sweep.base.train.threads or threads)
+            durable.replace_file(path / BASE, dump(sweep.base))
             durable.add_file(file, sweep.dump())
         except FileExistsError:  # Another process was quicker.
             return cls(path, _continued(sweep, file))

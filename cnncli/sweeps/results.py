@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cnncli.config.dump import dump_document
+from cnncli.config.language.extends import remainder
+from cnncli.config.load import load
 from cnncli.errors import CnnError
-from cnncli.sweeps.directory import SweepDirectory, Trial
+from cnncli.sweeps.directory import BASE, SweepDirectory, Trial
 from cnncli.sweeps.halving import Ladder
 from cnncli.sweeps.spec import Sweep
 
@@ -84,15 +88,29 @@ def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one != other and all(a >= b for a, b in zip(one, other, strict=True))
 
 
-def best_config(found: Results) -> str:
+def best_config(found: Results, file: Path) -> str:
     """Return the config of the best trial, of several the first, as YAML that `cnn train` takes.
+
+    It extends the sweep's base.yaml, and says only what differs; where that cannot be said so, or the sweep has none,
+    it says everything.
+
+    Args:
+        found: What the sweep has found.
+        file: The file that it is written for: a path in it starts from there.
 
     Raises:
         CnnError: If no trial is done yet.
     """
     if not found.best:
         raise none_done(found)
-    return trial_config(found, found.best[0])
+    number = found.best[0]
+    wanted = found.sweep.config(found.trials[number].proposal.params).document
+    base = Path(found.path) / BASE
+    rest = remainder(load(base).document, wanted) if base.is_file() else None
+    if rest is None:
+        return trial_config(found, number)
+    folder = file.absolute().parent
+    return _heading(found, number) + dump_document({"extends": os.path.relpath(base.absolute(), folder), **rest})
 
 
 def none_done(found: Results) -> CnnError:
@@ -101,8 +119,11 @@ def none_done(found: Results) -> CnnError:
 
 
 def trial_config(found: Results, number: int) -> str:
-    """Return the config of a trial as YAML that `cnn train` takes."""
-    trial = found.trials[number]
-    values = ", ".join(f"{name} {value:g}" for name, value in (trial.values or {}).items())
-    document = found.sweep.config(trial.proposal.params).document
-    return f"# Trial {trial.proposal.number} of the sweep {found.sweep.name}: {values}\n{dump_document(document)}"
+    """Return the whole config of a trial as YAML that `cnn train` takes."""
+    return _heading(found, number) + dump_document(found.sweep.config(found.trials[number].proposal.params).document)
+
+
+def _heading(found: Results, number: int) -> str:
+    """Return the comment that says where a config comes from."""
+    values = ", ".join(f"{name} {value:g}" for name, value in (found.trials[number].values or {}).items())
+    return f"# Trial {number} of the sweep {found.sweep.name}: {values}\n"

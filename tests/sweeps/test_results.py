@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -92,11 +94,25 @@ def test_best_trials_are_dominated_by_none(runs_dir: Path) -> None:
 
 
 def test_best_config_is_that_of_the_trial(runs_dir: Path, tmp_path: Path) -> None:
-    """Loading the file that is written gives the config of the first of the best."""
+    """Loading the file that is written gives the config of the first of the best; it says only what differs."""
     found = shown(runs_dir, "--best", str(tmp_path / "best.yaml"))
     number = found["best"][0]["number"]
     trained = load_config(runs_dir / "search.sweep" / f"trial-{number:04d}" / "config.yaml")
     assert load_config(tmp_path / "best.yaml").document == trained.document
+    keys = re.findall(r"^(\w+):", (tmp_path / "best.yaml").read_text(), re.MULTILINE)
+    assert keys[0] == "extends"
+    assert "data" not in keys
+
+
+def test_best_config_of_a_sweep_without_its_base_says_everything(runs_dir: Path, tmp_path: Path) -> None:
+    """As sweeps have none that were begun by an older version."""
+    shutil.copytree(runs_dir, tmp_path / "runs")
+    (tmp_path / "runs" / "search.sweep" / "base.yaml").unlink()
+    shown(tmp_path / "runs", "--best", str(tmp_path / "whole.yaml"))
+    shown(runs_dir, "--best", str(tmp_path / "short.yaml"))
+    whole, short = tmp_path / "whole.yaml", tmp_path / "short.yaml"
+    assert "extends" not in whole.read_text()
+    assert load_config(whole).document == load_config(short).document
 
 
 def test_table_marks_the_best(runs_dir: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cnncli.config import zoo
 from cnncli.config.language.expected import read as written
@@ -66,6 +66,32 @@ def merge(below: Value, above: Value, path: tuple[str, ...] = ()) -> Value:
         found = entries.get(key)
         entries[key] = Entry(entry.key, merge(found.value, entry.value, (*path, key))) if found else entry
     return Mapping(entries, above.origin)
+
+
+def remainder(below: dict[str, Any], above: dict[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any] | None:
+    """Return the least that makes one config of another by `merge`; None where merging cannot, as it removes no key.
+
+    Args:
+        below: The config that is extended, as plain data.
+        above: The config that is wanted.
+        path: Where in the configs they stand.
+    """
+    if not below.keys() <= above.keys():
+        return None
+    found = {}
+    for key, wanted in above.items():
+        given, place = below.get(key), (*path, key)
+        if key in below and given == wanted:
+            continue
+        replaced = isinstance(given, dict) and isinstance(wanted, dict) and given.keys() != wanted.keys()
+        if isinstance(given, dict) and isinstance(wanted, dict) and not (replaced and place in NAMED):
+            inner = remainder(given, wanted, place)
+            if inner is None:
+                return None
+            found[key] = inner
+        else:
+            found[key] = wanted
+    return found
 
 
 def _locate(reference: Value, file: Path | None) -> Path:
