@@ -10,18 +10,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-from cnncli.config.schema.schema import IMAGENET, Config, StartFrom
+from cnncli.config.schema.schema import IMAGENET, Config
 from cnncli.datasets.download import PublishedFile, open_published
 from cnncli.errors import CnnError, DataError
-from cnncli.importing.keras.applications import (
-    APPLICATIONS,
-    Application,
-    WeightFile,
-    backbone,
-    in_keras_order,
-    weights_of,
-)
-from cnncli.importing.keras.weight_files import read_weight_file
+from cnncli.importing.keras.applications import WeightFile
+from cnncli.importing.keras.pretrained import backbone_of, read_pretrained
 from cnncli.runs.find import evaluated_weights, find, find_checkpoint
 
 _OFFLINE = "Without a network, give a file that was downloaded elsewhere: train.start_from: {weights: PATH}."
@@ -51,42 +44,23 @@ def source_of(config: Config, runs_dir: Path) -> Source | None:
     start = config.train.start_from
     if start is None:
         return None
-    if start.run is not None:
-        checkpoint = find_checkpoint(find(start.run, runs_dir), "best")
-        name = f"{start.run} {checkpoint.path.name}"
-        record = {"run": start.run, "checkpoint": checkpoint.path.name}
-        return Source(name, evaluated_weights(checkpoint.arrays), record)
-    return _pretrained(config, start)
+    if start.run is None:
+        return _pretrained(config, str(start.weights))
+    checkpoint = find_checkpoint(find(start.run, runs_dir), "best")
+    record = {"run": start.run, "checkpoint": checkpoint.path.name}
+    return Source(f"{start.run} {checkpoint.path.name}", evaluated_weights(checkpoint.arrays), record)
 
 
-def _pretrained(config: Config, start: StartFrom) -> Source:
+def _pretrained(config: Config, weights: str) -> Source:
     """Load the weights of the network of Keras Applications that a config begins with."""
-    found = backbone(config)
-    if found is None:
-        known = ", ".join(application.network for application in APPLICATIONS)
-        raise CnnError(
-            "train.start_from.weights: the network does not begin as one of those that Keras publishes weights of",
-            f"Extend one of {known}, or begin with their layers: `cnn help transfer`.",
-        )
-    path = _download(found.file) if start.weights == IMAGENET else Path(str(start.weights)).expanduser()
-    arrays = _read(found.application, path)
-    taken = {
-        f"model/{layer}/{weight.name}": arrays[f"{theirs}/{weight.name}"]
-        for theirs, layer in found.layers.items()
-        for weight in weights_of(found.application.config)[theirs]
-        if f"{theirs}/{weight.name}" in arrays
-    }
-    name = f"{path.name} ({found.application.name})"
-    return Source(name, taken, {"weights": start.weights, "file": path.name, "sha256": _sha256(path)})
-
-
-def _read(application: Application, path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Read a file of weights as a network of the zoo needs them."""
-    config = application.config
-    nodes, weights = in_keras_order(config), weights_of(config)
-    needed = {node.name: weights[node.name] for node in nodes if node.name in weights}
-    layers = [(node.name, node.layer.type_name()) for node in nodes]
-    return application.adapted(read_weight_file(path, needed, layers, application.top))
+    found = backbone_of(config)
+    path = _download(found.file) if weights == IMAGENET else Path(weights).expanduser()
+    arrays = read_pretrained(path, found).arrays
+    return Source(
+        f"{path.name} ({found.application.name})",
+        {f"model/{name}": array for name, array in arrays.items()},
+        {"weights": weights, "file": path.name, "sha256": _sha256(path)},
+    )
 
 
 def _download(file: WeightFile) -> Path:
