@@ -197,10 +197,10 @@ def test_a_damaged_file_in_the_cache_is_downloaded_again(publish, keras_home, ca
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "message", "left"),
     [
-        (lambda content: b"\0" + content[1:], "is not the published mnist.npz: its SHA-256 is"),
-        (lambda content: content[:-1], "ended after"),
+        (lambda content: b"\0" + content[1:], "is not the published mnist.npz: its SHA-256 is", []),
+        (lambda content: content[:-1], "ended after", ["mnist.npz.part"]),
     ],
     ids=["another", "shorter"],
 )
