@@ -74,11 +74,11 @@ def _after(index: int, layer: Layer, before: int | None) -> int | None:
 
 
 def bias_before_normalization(network: CheckedNetwork) -> Iterator[Finding]:
-    """A batch normalization subtracts the mean, and every bias with it."""
+    """A batch normalization subtracts the mean, and every bias with it; biases learned elsewhere have to be there."""
     for index, step in enumerate(network.steps):
         layer = step.node.layer
         biased = layer.is_weighted_sum and getattr(layer, "use_bias", False)
-        if not biased or layer.final_activation != "linear":
+        if not biased or layer.final_activation != "linear" or network.is_taken(step):
             continue
         followers = [network.steps[i].node for i in network.consumers[index]]
         if followers and all(isinstance(node.layer, BatchNormalization) for node in followers):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 
 from cnncli.analysis.walk import Step
@@ -43,3 +44,8 @@ class CheckedNetwork:
             for source in step.node.inputs:
                 consumers[source].append(index)
         return consumers
+
+    def is_taken(self, step: Step) -> bool:
+        """Say whether a layer is one that `train.start_from` fills with weights."""
+        start = self.config.train.start_from
+        return start is not None and fnmatchcase(step.node.name, start.layers)

@@ -68,7 +68,10 @@ def batch_fits_the_split(network: CheckedNetwork) -> Iterator[Finding]:
 
 
 def running_means_arrive(network: CheckedNetwork) -> Iterator[Finding]:
-    """Running means that begin at 0 and 1 need several times 1 / (1 − momentum) steps to be of use."""
+    """Running means that begin at 0 and 1 need several times 1 / (1 − momentum) steps to be of use.
+
+    Frozen ones do not move, and those that were learned elsewhere are of use from the first step on.
+    """
     examples, train = num_training_examples(network.config.data), network.config.train
     if examples is None:
         return
@@ -76,7 +79,8 @@ def running_means_arrive(network: CheckedNetwork) -> Iterator[Finding]:
     steps = epochs * ceil(examples / train.batch_size)
     for step in network.steps:
         momentum = getattr(step.node.layer, "momentum", 0.0)
-        if isinstance(step.node.layer, BatchNormalization) and momentum**steps > STALE:
+        begins = _learns(train.groups, step) and not network.is_taken(step)
+        if isinstance(step.node.layer, BatchNormalization) and begins and momentum**steps > STALE:
             what = "before early stopping may end it" if train.early_stopping else "in all"
             yield Finding(
                 "W315",

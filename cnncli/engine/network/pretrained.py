@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cnncli.config.schema.schema import IMAGENET, Config
 from cnncli.datasets.download import PublishedFile, open_published
 from cnncli.errors import CnnError, DataError
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.keras.applications import WeightFile
 from cnncli.importing.keras.pretrained import backbone_of, read_pretrained
 from cnncli.runs.find import evaluated_weights, find, find_checkpoint
@@ -54,8 +55,14 @@ def source_of(config: Config, runs_dir: Path) -> Source | None:
 def _pretrained(config: Config, weights: str) -> Source:
     """Load the weights of the network of Keras Applications that a config begins with."""
     found = backbone_of(config)
-    path = _download(found.file) if weights == IMAGENET else Path(weights).expanduser()
-    arrays = read_pretrained(path, found).arrays
+    is_fetched = weights == IMAGENET
+    path = _download(found.file) if is_fetched else Path(weights).expanduser()
+    try:
+        arrays = read_pretrained(path, found).arrays
+    except GraphImportError:
+        if is_fetched and found.file.md5 is None:  # Nothing else tells that it is another file: it would stay for ever.
+            path.unlink(missing_ok=True)
+        raise
     return Source(
         f"{path.name} ({found.application.name})",
         {f"model/{name}": array for name, array in arrays.items()},

@@ -256,6 +256,35 @@ def test_running_means_that_do_not_arrive(momentum: float, train: str, reported:
     assert ("W315" in codes(layers, image=30, train=train)) == reported
 
 
+STALE_NORM = GOOD.replace("MaxPooling2D", "{BatchNormalization: {momentum: 0.999}}, MaxPooling2D", 1)
+
+
+@pytest.mark.parametrize(
+    ("train", "reported"),
+    [
+        ('groups: [{layers: "batch*", trainable: false}]', False),
+        ('groups: [{layers: "batch*"}, {layers: "*", trainable: false}]', True),
+        ("start_from: {weights: imagenet}", False),
+        ("start_from: {run: photos}", False),
+        ('start_from: {run: photos, layers: "conv*"}', True),
+    ],
+)
+def test_running_means_that_are_there_already(train: str, reported: bool) -> None:
+    """Frozen ones do not move, and those learned elsewhere do not begin at 0 and 1."""
+    assert ("W315" in codes(STALE_NORM, image=30, train=f", epochs: 1, {train}")) == reported
+
+
+@pytest.mark.parametrize(
+    ("start", "reported"), [("{weights: imagenet}", False), ("{run: photos}", False), ("{run: a, layers: dense}", True)]
+)
+def test_a_bias_learned_elsewhere_is_no_mistake(start: str, reported: bool) -> None:
+    """Without it the layer could not take its weights."""
+    layers = f"{conv(8)}, BatchNormalization, ReLU, Flatten, {{Dense: {{units: 10}}}}"
+    layers = layers.replace("activation: relu", "activation: linear")
+    assert ("W311" in codes(layers, train=f", start_from: {start}")) == reported
+    assert "W311" in codes(layers)
+
+
 def test_training_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """What training takes is compared with what the machine has, in GB."""
     monkeypatch.setattr(size_rules, "machine_memory", lambda: 10**9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -121,3 +122,21 @@ def test_no_network_is_one_error(monkeypatch: pytest.MonkeyPatch, folder: Path, 
     assert done.exception.message == "the weights cannot be downloaded: no route to host"
     assert "{weights: PATH}" in str(done.exception.hint)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("network", ["mobilenet_v2", "densenet121"])
+def test_a_page_in_place_of_the_file_is_not_kept(network: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A network's login page, say: with an MD5 and without, the next download is a whole one."""
+    from cnncli.config.load import load
+    from cnncli.engine.network.pretrained import source_of
+    from cnncli.importing.keras import applications
+
+    published = next(each for each in APPLICATIONS if each.network == network)
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / published.whole.name).write_text("<html>Log in", encoding="utf-8")
+    page = replace(published.whole, url=(tmp_path / "published" / published.whole.name).as_uri())
+    monkeypatch.setattr(applications, "APPLICATIONS", (replace(published, whole=page),))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    with pytest.raises(CnnError, match=r"is not a file of weights|is not the published"):
+        source_of(load(network, ["train.start_from={weights: imagenet}"]), tmp_path)
+    assert list((tmp_path / "keras" / "models").iterdir()) == []
