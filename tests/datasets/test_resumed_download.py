@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +28,20 @@ class Server(http.server.ThreadingHTTPServer):
         ends: Byte at which each answer ends, of the file; None for the end.
         has_ranges: Whether it gives parts.
         has_size: Whether it says how long the file is.
+        waits: Whether it then stays, until the test ends, instead of ending the connection.
         asked: The range that each request named.
     """
 
     ends: int | None = None
     has_ranges = True
     has_size = True
+    waits = False
+    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str | None] = []
+        self.ended = threading.Event()
 
     def file(self, digest: str | None) -> PublishedFile:
         """Return what it publishes."""
@@ -59,6 +66,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(CONTENT) - start))
         self.end_headers()
         self.wfile.write(CONTENT[start : self.server.ends])
+        if self.server.waits:
+            self.wfile.flush()
+            self.server.ended.wait(60)
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -71,6 +81,7 @@ def server() -> Iterator[Server]:
         thread = threading.Thread(target=started.serve_forever, args=(0.01,))
         thread.start()
         yield started
+        started.ended.set()
         started.shutdown()
         thread.join()
 
@@ -160,3 +171,32 @@ def test_no_network(server: Server, models: Path) -> None:
     with pytest.raises(OSError, match=r"127\.0\.0\.1"):
         read(PublishedFile("http://127.0.0.1:9/weights.h5", file.name, None, MD5, "models"))
     assert names(models) == []
+
+
+CHILD = """
+import sys
+from cnncli.datasets.download import PublishedFile, open_published
+url, digest = sys.argv[1:]
+open_published(PublishedFile(url, "weights.h5", None, digest or None, "models"))
+"""
+
+
+@WITH_HASH
+def test_a_killed_download_leaves_no_file(
+    digest: str | None, server: Server, models: Path, started: Callable[..., Any]
+) -> None:
+    """What had come is there, under another name; the next download goes on from it if a hash tells that it may."""
+    server.ends, server.waits = 2_500_000, True
+    part, begun = models / "weights.h5.part", 2 * 2**20  # It writes whole blocks of 2²⁰ bytes.
+    child = started([sys.executable, "-c", CHILD, server.file(digest).url, digest or ""], stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 60
+    while not part.exists() or part.stat().st_size < begun:
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    assert names(models) == ["weights.h5.part"]
+    server.ends, server.waits = None, False
+    assert read(server.file(digest)) == CONTENT
+    assert server.asked == [None, f"bytes={begun}-" if digest else None]
+    assert names(models) == ["weights.h5"]

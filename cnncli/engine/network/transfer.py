@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from cnncli.engine.network.variables import model_variables
 from cnncli.plural import counted
+
+_MOST_NAMED = 20
+"""Layers that a line names; of more, the first and the last ones."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,17 @@ class Transfer:
 
     def lines(self) -> tuple[str, ...]:
         """Return what a user should read of it."""
-        taken = f"weights of {counted(len(self.taken), 'layer')} from {self.source}: {', '.join(self.taken) or 'none'}"
+        taken = f"weights of {counted(len(self.taken), 'layer')} from {self.source}: {_listed(self.taken) or 'none'}"
         if not self.left:
             return (taken,)
-        return taken, "new weights for " + ", ".join(f"{name} ({reason})" for name, reason in self.left.items())
+        return taken, "new weights for " + _listed([f"{name} ({reason})" for name, reason in self.left.items()])
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names in a line that can be read, though a network may have hundreds."""
+    if len(names) > _MOST_NAMED:
+        names = [*names[:3], "…", *names[-3:]]
+    return ", ".join(names)
 
 
 def take_weights(model: keras.Model, arrays: Mapping[str, npt.NDArray[Any]], pattern: str, source: str) -> Transfer:

@@ -72,3 +72,17 @@ def test_nothing_left_is_not_mentioned() -> None:
     model = network(2, 1)
     assert len(take_weights(model, arrays_of(network(2, 0)), "*", "run").lines()) == 1
     assert take_weights(model, {}, "*", "run").lines()[0] == "weights of 0 layers from run: none"
+
+
+def test_a_line_names_few_of_many_layers() -> None:
+    """Of a hundred the first and the last, and how many there are."""
+    from cnncli.engine.network.transfer import Transfer
+
+    names = [f"conv2d_{number}" for number in range(100)]
+    taken, left = Transfer("file.h5", tuple(names), dict.fromkeys(names[:21], "not there")).lines()
+    assert taken == (
+        "weights of 100 layers from file.h5: conv2d_0, conv2d_1, conv2d_2, …, conv2d_97, conv2d_98, conv2d_99"
+    )
+    assert left.startswith("new weights for conv2d_0 (not there), conv2d_1 (not there), conv2d_2 (not there), …, ")
+    (all_named,) = Transfer("file.h5", tuple(names[:20]), {}).lines()
+    assert all_named.endswith(": " + ", ".join(names[:20]))
