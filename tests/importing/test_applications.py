@@ -113,3 +113,28 @@ def test_every_cut_is_one_error(tmp_path: Path) -> None:
         (tmp_path / "cut.h5").write_bytes(content[:end])
         with pytest.raises(GraphImportError):
             read_pretrained(tmp_path / "cut.h5", found)
+
+
+def test_efficientnets_statistics_are_read_as_keras_reads_them() -> None:
+    """Keras's file has standard deviations for variances, and its network divides by their root once more."""
+    deviations, mean = np.array([0.229, 0.224, 0.225], np.float32), np.array([0.485, 0.456, 0.406], np.float32)
+    (application,) = (each for each in APPLICATIONS if each.name == "EfficientNetB0")
+    variance = application.adapted({"normalization/mean": mean, "normalization/variance": deviations})[
+        "normalization/variance"
+    ]
+    pixels = np.random.default_rng(0).uniform(0, 255, (50, 3)).astype(np.float32)
+    theirs = (pixels / 255 - mean) / np.sqrt(deviations) / np.sqrt(deviations)
+    np.testing.assert_allclose((pixels / 255 - mean) / np.sqrt(variance), theirs, rtol=1e-6)
+
+
+def test_only_resnets_first_kernel_is_turned_round() -> None:
+    """Its channels are BGR; what comes after it has none of colour."""
+    arrays = {
+        name: np.random.default_rng(0).normal(size=(7, 7, 3, 4)).astype(np.float32) for name in ("a/kernel", "b/kernel")
+    }
+    for application in APPLICATIONS:
+        found = application.adapted(arrays)
+        assert np.array_equal(found["b/kernel"], arrays["b/kernel"])
+        is_turned = np.array_equal(found["a/kernel"], arrays["a/kernel"][:, :, ::-1])
+        assert is_turned == (application.name == "ResNet50")
+        assert is_turned or np.array_equal(found["a/kernel"], arrays["a/kernel"])
