@@ -84,11 +84,11 @@ def _head(found: Survey, file: Path, network: str) -> Iterator[str]:
         yield f"values: {{classes: {len(found.counts)}}}"
     yield ""
     if isinstance(found, MaskSurvey):
-        yield from data_of_masks(found, config.data.image_size)
+        yield from _fitted(data_of_masks(found, config.data.image_size), "stretch", "or pad, which keeps shapes")
         yield ""
         yield from _decoder(found)
     else:
-        yield from data_of_classes(found, config.data.image_size)
+        yield from _fitted(data_of_classes(found, config.data.image_size), "crop", "their middle; or pad, or stretch")
     yield ""
     batch_size = min(_BATCH_SIZE, max(found.num_images // 4, 1))
     yield "train:"
@@ -102,6 +102,16 @@ def _head(found: Survey, file: Path, network: str) -> Iterator[str]:
     yield "  optimizer: {Adam: {learning_rate: 1e-3}}"
     yield "  schedule: {CosineDecay: {warmup_epochs: 1}}"
     yield "  ema: null"
+
+
+def _fitted(section: Iterator[str], fit: str, comment: str) -> Iterator[str]:
+    """Yield the section `data` with how images are made to fit, and in colour, as the weights need them."""
+    for text in section:
+        if text.startswith("  channels:"):
+            yield line(f"  resize: {{fit: {fit}}}", comment)
+            text = line("  channels: 3", "grey images too: the weights are of three") if "channels: 1" in text else text
+        if not text.startswith("  # resize:"):
+            yield text
 
 
 def _decoder(found: MaskSurvey) -> Iterator[str]:
