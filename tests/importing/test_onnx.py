@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import Imported, read
 from tests.importing.computed import outputs
-from tests.importing.onnx_files import NETWORKS, Builder
+from tests.importing.onnx_files import NETWORKS
 
 pytest.importorskip("onnx")
 
@@ -34,3 +33,93 @@ def test_computes_what_onnxruntime_computes(name: str, tmp_path: Path) -> None:
     (expected,) = session.run(None, {"input": images.transpose(0, 3, 1, 2)})
     assert np.ptp(expected) > 0.01
     np.testing.assert_allclose(outputs(found, images), expected, rtol=1e-5, atol=1e-5)
+
+
+def small(op: str, *inputs: Any, **attributes: Any) -> tuple[Builder, str]:
+    """Return a graph with one operation behind a convolution, and what it makes; arrays become initializers."""
+    net = Builder(3, 8)
+    x = net.conv("input", 3, 4, 3)
+    given = [given if isinstance(given, str) else net.tensor(given) for given in inputs]
+    return net, net.node(op, x, *given, **attributes)
+
+
+def end(net: Builder, x: str) -> bytes:
+    """Return the file of a graph that goes on to a mean and a classifier."""
+    return net.content(net.dense(net.node("Flatten", net.node("GlobalAveragePool", x)), 4, 3))
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes", "message"),
+    [
+        ("Split", (), {}, "Split_1 (Split): parts its input, which a config cannot say"),
+        ("LSTM", (), {}, "recurrent networks are not supported"),
+        ("If", (), {}, "decides while it computes"),
+        ("Erf", (), {}, "Erf_1 (Erf): is not a supported operation"),
+        ("Sigmoid", (), {"domain": "org.mine"}, "is not a supported operation of org.mine"),
+        ("Clip", (np.float32(1), np.float32(2)), {}, "limits of 1.0 and 2.0 are not supported"),
+        ("PRelu", (np.array([[[0.1]], [[0.2]], [[0.3]], [[0.4]]], np.float32),), {}, "unlike slopes"),
+        ("LRN", (), {"size": 4}, "expected an odd number of channels"),
+        ("Softmax", (), {"axis": 2}, "along the channels only"),
+        ("MaxPool", (), {"kernel_shape": [3, 3], "pads": [2] * 4}, "margins of more than half its window"),
+        ("MaxPool", (), {"kernel_shape": [2, 2], "dilations": [2, 2]}, "a pooling with dilations"),
+        ("Mul", (np.ones((4, 6, 6), np.float32),), {}, "is not one number a channel"),
+        ("Div", (np.zeros(1, np.float32),), {}, "values that are not finite"),
+        ("Reshape", (np.array([-1, 2, 2, 6, 6]),), {}, "only vectors and images of one place"),
+        ("Reshape", (np.array([2, -1]),), {}, "mixes the images of a batch"),
+        ("Concat", ("input",), {"axis": 2}, "along the channels only"),
+        ("Conv", (np.ones((4, 3, 3, 3), np.float32),), {}, "kernel has shape"),
+        ("Conv", (np.full((4, 4, 1, 1), np.nan, np.float32),), {}, "values that are not finite"),
+        ("Relu", (), {}, None),
+    ],
+)
+def test_what_a_config_cannot_say(
+    op: str, inputs: tuple[Any, ...], attributes: dict[str, Any], message: str | None, tmp_path: Path
+) -> None:
+    """Each is one error that names the node; the graph around it is read."""
+    content = end(*small(op, *inputs, **attributes))
+    if message is None:
+        imported(tmp_path, content)
+        return
+    with pytest.raises(GraphImportError) as raised:
+        imported(tmp_path, content)
+    assert message in raised.value.message
+    assert raised.value.message.startswith("n.onnx: 1 of its nodes cannot be imported:\n")
+
+
+def test_everything_is_named(tmp_path: Path) -> None:
+    """All nodes that cannot be said, and not those that only read them."""
+    net = Builder(3, 8)
+    x = net.node("Erf", net.node("Relu", net.node("Split", "input")))
+    with pytest.raises(GraphImportError) as raised:
+        imported(tmp_path, end(net, net.node("LSTM", x)))
+    assert [line.split(" ")[2] for line in raised.value.message.splitlines()[1:]] == ["/Split_0", "/Erf_2", "/LSTM_3"]
+
+
+def test_sizes_that_the_file_leaves_open(tmp_path: Path) -> None:
+    """Height and width come from the command."""
+    net = Builder(3, 8)
+    net.shape[2:] = ["height", "width"]
+    content = end(net, net.conv("input", 3, 4, 3))
+    with pytest.raises(GraphImportError, match="does not give the image size"):
+        imported(tmp_path, content)
+    assert imported(tmp_path, content, image_size=(9, 7)).config.input_shape == (9, 7, 3)
+
+
+def test_shared_arrays(tmp_path: Path) -> None:
+    """Exporters write equal arrays once: layers may share small ones."""
+    net = Builder(3, 8)
+    x = net.conv("input", 3, 4, 3)
+    kernel = net.drawn(4, 4, 1, 1)
+    for _ in range(3):
+        x = net.node("Conv", x, kernel)
+    weights = imported(tmp_path, end(net, x)).weights
+    kernels = [array for key, array in weights.items() if key.endswith("kernel") and array.shape == (1, 1, 4, 4)]
+    assert len(kernels) == 3
+    assert all((array == kernels[0]).all() for array in kernels)
+
+
+def test_flattened_output(tmp_path: Path) -> None:
+    """Classes in another order than in the file would be a silent mistake."""
+    net = Builder(3, 8)
+    with pytest.raises(GraphImportError, match="its output is a flattened image"):
+        imported(tmp_path, net.content(net.node("Flatten", net.conv("input", 3, 4, 3))))

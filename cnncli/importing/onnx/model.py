@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -163,13 +162,15 @@ class _Reader:
     def _attribute(self, message: memoryview) -> tuple[str, Any]:
         import numpy as np
 
-        name, found, many = "", None, []
+        name, many = "", []
+        found: Any = None
         for number, wire_type, value in self._wire.fields(message):
             match number, value:
                 case 1, _:
                     name = text(value)
                 case 2, memoryview() if wire_type == FIXED32:
-                    found = struct.unpack("<f", value)[0]
+                    # The shortest number that is the same in single precision: 1e-05, not 9.999999747378752e-06.
+                    found = float(str(np.frombuffer(value, "<f4")[0]))
                 case 3, int():
                     found = next(whole_numbers(self._wire, value))
                 case 4, memoryview():

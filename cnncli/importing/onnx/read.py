@@ -71,7 +71,7 @@ def _begin(net: Net, image_size: tuple[int, int] | None, channels: int | None) -
         shown = ", ".join(f"{value.name[:40]} of {len(value.dims)} axes" for value in given[:5]) or "none"
         raise GraphImportError(f"{net.where}: got the inputs {shown}; expected one batch of images, of four axes")
     _, second, third, last = given[0].dims
-    is_last = last in (1, 3) and second not in (1, 3)
+    is_last = has_channels_last(given[0].dims)
     size = (second, third) if is_last else (third, last)
     found = [a or b for a, b in zip(size, image_size or (None, None), strict=True)]
     depth = (last if is_last else second) or channels
@@ -82,6 +82,11 @@ def _begin(net: Net, image_size: tuple[int, int] | None, channels: int | None) -
     shape = (found[0], found[1], depth)
     net.begin(given[0].name, shape, (0, 1, 2) if is_last else CHANNELS_FIRST)
     return shape
+
+
+def has_channels_last(dims: Sequence[int | None]) -> bool:
+    """Whether an input of such a shape has its channels last: only there is a length of 1 or 3."""
+    return len(dims) == 4 and dims[3] in (1, 3) and dims[1] not in (1, 3)
 
 
 def _foreign(model: OnnxModel) -> Iterator[str]:
