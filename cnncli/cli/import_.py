@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cnncli.runs.run import Run
 
 _FILES = (
-    "A .keras, .onnx, .prototxt (Caffe) or .cfg (Darknet) file, or PyTorch's weights (.pt, .pth, .bin, .safetensors)."
+    "A .keras, .onnx, .prototxt (Caffe) or .cfg (Darknet) file; or PyTorch's weights: .pt, .pth, .bin, .safetensors."
 )
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import Imported, read
 from tests.importing.computed import outputs
-from tests.importing.onnx_files import NETWORKS
+from tests.importing.onnx_files import NETWORKS, Builder
 
 pytest.importorskip("onnx")
 
