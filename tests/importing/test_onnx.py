@@ -10,7 +10,10 @@ import pytest
 
 from cnncli.importing.graph import GraphImportError
 from cnncli.importing.read import Imported, read
+from tests.importing import hostile_onnx
+from tests.importing.caffe_files import field
 from tests.importing.computed import outputs
+from tests.importing.hostile_onnx import model
 from tests.importing.onnx_files import NETWORKS, Builder
 
 pytest.importorskip("onnx")
@@ -124,3 +127,48 @@ def test_flattened_output(tmp_path: Path) -> None:
     net = Builder(3, 8)
     with pytest.raises(GraphImportError, match="its output is a flattened image"):
         imported(tmp_path, net.content(net.node("Flatten", net.conv("input", 3, 4, 3))))
+
+
+def test_own_exports(tmp_path: Path) -> None:
+    """They begin with what a run does before its network."""
+    from onnx import ModelProto
+
+    exported = ModelProto.FromString(NETWORKS["lenet"]())
+    exported.metadata_props.add(key="cnncli.json", value="{}")
+    with pytest.raises(GraphImportError, match="is an export of cnn's") as raised:
+        imported(tmp_path, exported.SerializeToString())
+    assert "--format keras" in raised.value.hint
+
+
+def test_values_in_another_file(tmp_path: Path) -> None:
+    """No other file is opened, whatever its path."""
+    content = model(
+        field(5, field(2, 1) + field(8, b"w") + field(13, field(1, b"location") + field(2, b"/etc/passwd")))
+    )
+    with pytest.raises(GraphImportError, match="w: its values stand in another file"):
+        imported(tmp_path, content)
+
+
+REASONS = {
+    "dims 0": "the tensor has 2 values; its shape is (1000000000, 1000000000, 1000000000)",
+    "dims 4": "more than 8 axes",
+    "cycle": 'its input "z" is made by no earlier node',
+    "made twice": "what another node has made",
+    "claimed length": "a field of 1,073,741,824 bytes begins where 3 are left",
+    "nodes": "the limit is 10,000",
+    "fields": "more than 1,000,000 fields",
+    "doubling vectors": "joins more than 10,000 vectors",
+    "shared weights": "its weights are shared by several layers",
+    "integers": "more than 1,000,000 integers",
+    "functions": "defines operations of its own",
+    "other domain": "is not a supported operation of ai.onnx.contrib",
+    "empty": "it has 0 graphs",
+}
+
+
+@pytest.mark.parametrize("kind", REASONS)
+def test_hostile_files(kind: str, tmp_path: Path) -> None:
+    """What claims much is refused for that, and not by chance."""
+    with pytest.raises(GraphImportError) as raised:
+        imported(tmp_path, dict(hostile_onnx.files())[kind])
+    assert REASONS[kind] in raised.value.message

@@ -15,6 +15,7 @@ from cnncli.importing.onnx.constants import constant
 from cnncli.importing.onnx.model import OnnxModel, OnnxNode, read_model
 from cnncli.importing.onnx.operations import OPERATIONS
 from cnncli.importing.onnx.values import CHANNELS_FIRST, Net
+from cnncli.serving.description import FILE
 
 if TYPE_CHECKING:
     from cnncli.importing.onnx.values import Array
@@ -23,7 +24,7 @@ MOST_PROBLEMS = 50
 """Most problems that an error lists."""
 
 _FOREIGN = "Give the network as PyTorch's or ONNX's exporters write it, or import its weights onto a config."
-_OWN = "This is an export of cnn's: its run is the network. To pass one on, export it with --format keras."
+_OWN = "Its run is the network; to pass one on, export it with --format keras, which can be imported."
 _VALUES = "a run reads RGB from 0 to 1; a network trained on other values has to be fine-tuned first"
 
 _REASONS = {
@@ -49,14 +50,20 @@ def read_onnx(
         GraphImportError: If it is damaged, or has operations that the vocabulary lacks: with all of them.
     """
     model = read_model(path)
+    if FILE in model.metadata:
+        raise GraphImportError(
+            f"{path.name} is an export of cnn's: it begins with the resizing of images, which a config does not say",
+            _OWN,
+        )
     net = Net(model, path.name)
     shape = _begin(net, image_size, channels)
     problems = [*_foreign(model), *_translated(net)]
     if problems:
         shown = "\n".join(f"  {problem}" for problem in problems[:MOST_PROBLEMS])
         more = f"\n  and {len(problems) - MOST_PROBLEMS:,} more" if problems[MOST_PROBLEMS:] else ""
-        hint = _OWN if {"classes", "config"} & model.metadata.keys() else _FOREIGN
-        raise GraphImportError(f"{path.name}: {len(problems)} of its nodes cannot be imported:\n{shown}{more}", hint)
+        raise GraphImportError(
+            f"{path.name}: {len(problems)} of its nodes cannot be imported:\n{shown}{more}", _FOREIGN
+        )
     operations = folded(_without_flatten(_ends(net)))
     kept = {operation.name for operation in operations}
     weights = {key: array for key, array in net.weights.items() if key.rsplit("/", 1)[0] in kept}
