@@ -55,7 +55,7 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "claimed length", field(7, relu)[:1] + varint(2**30) + b"abc"
     yield "claimed text", model(b"\x0a\x08" + b"\x0a" + varint(2**30) + b"12345")
     yield "nodes", model(*[_node(b"Relu", (b"x",), b"y%d" % i) for i in range(20_000)])
-    yield "fields", model(field(1, b"\x08\x01" * 1_100_000))
+    yield "fields", model(field(1, b"\x30\x01" * 1_100_000))
     nested = b""
     for _ in range(2000):
         nested = field(1, _node(b"If", (b"x",), b"y") + field(5, field(6, nested)))

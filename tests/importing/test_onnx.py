@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -172,3 +174,12 @@ def test_hostile_files(kind: str, tmp_path: Path) -> None:
     with pytest.raises(GraphImportError) as raised:
         imported(tmp_path, dict(hostile_onnx.files())[kind])
     assert REASONS[kind] in raised.value.message
+
+
+@pytest.mark.engine
+def test_parity_campaign(script: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    """One format of the campaign; the tests of each format look at all of its networks."""
+    campaign = script("campaigns/import_parity.py")
+    ((kind, _, found, expected),) = campaign.darknet(tmp_path)
+    assert kind == "Darknet"
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=campaign.LIMIT)
