@@ -16,6 +16,8 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 
+from tests.importing import onnx_files
+
 ROOT = Path(__file__).parent.parent
 ENGINE = ("tensorflow", "keras")
 GUARD = """
@@ -83,6 +85,15 @@ def test_looking_at_images_imports_no_engine(tmp_path: Path) -> None:
     assert imported_by(["data", str(tmp_path / "photos")]) == ""
     assert imported_by(["init", str(tmp_path / "new.yaml"), "--data", str(tmp_path / "photos")]) == ""
     assert (tmp_path / "new.yaml").exists()
+
+
+def test_importing_onnx_imports_no_engine(tmp_path: Path) -> None:
+    """Its weights become a run by NumPy alone."""
+    pytest.importorskip("onnx")
+    (tmp_path / "net.onnx").write_bytes(onnx_files.resnet())
+    folders = ["-o", str(tmp_path / "net.yaml"), "--runs-dir", str(tmp_path / "runs")]
+    assert imported_by(["import", str(tmp_path / "net.onnx"), *folders]) == ""
+    assert (tmp_path / "net.yaml").exists()
 
 
 def test_the_guard_can_fail() -> None:

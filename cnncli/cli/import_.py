@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.console import print_json, print_line, print_note
+from cnncli.cli.console import loading_tensorflow, print_json, print_line, print_note
 from cnncli.cli.options import Json, RunsDir
 
 if TYPE_CHECKING:
+    from cnncli.engine.evaluation.source_check import Comparison
+    from cnncli.importing.check import Runtime
     from cnncli.importing.read import Imported
+    from cnncli.runs.run import Run
 
 _FILES = (
-    "A .keras, .prototxt (Caffe) or .cfg (Darknet) network; or weights: PyTorch's (.pt, .pth, .bin, .safetensors), or "
-    "those of a network of Keras Applications (.h5)."
+    "A .keras, .onnx, .prototxt (Caffe) or .cfg (Darknet) network; or weights: PyTorch's (.pt, .pth, .bin, .safetensors), "
+    "or those of a network of Keras Applications (.h5)."
 )
 
 
@@ -40,6 +43,12 @@ def import_cli(
         tuple[int, int] | None, typer.Option(help="Height and width, if the file does not give them.")
     ] = None,
     channels: Annotated[int | None, typer.Option(help="1 or 3, if the file does not give it.")] = None,
+    check: Annotated[
+        Path | None, typer.Option(metavar="IMAGE", help="Compare with what onnxruntime or Keras makes of an image.")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="With --check: let Keras build what a .keras file names.")
+    ] = False,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -49,9 +58,11 @@ def import_cli(
     Example: cnn import deploy.prototxt --weights net.caffemodel -o net.yaml
     Example: cnn import resnet.pt --config resnet.yaml
     Example: cnn import mobilenet_v2_weights.h5 --config mobilenet_v2
+    Example: cnn import resnet.onnx --check cat.jpg
     """
     from cnncli.importing.read import make_run, read, with_classes
 
+    runtime = _runtime(file, check, trust)
     if config is None and names is None:
         imported = read(file, image_size, channels, weights)
     else:
@@ -60,7 +71,28 @@ def import_cli(
         imported = with_classes(imported, classes)
     target = config or _written(imported, output)
     run = make_run(imported, runs_dir) if imported.weights else None
-    _print(imported, target, str(run.path) if run else None, as_json)
+    compared = _compared(run, file, runtime, check) if run and runtime and check else None
+    _print(imported, target, str(run.path) if run else None, compared, as_json)
+    if compared is not None and not compared.is_equal:
+        raise typer.Exit(1)
+
+
+def _runtime(file: Path, image: Path | None, trust: bool) -> Runtime | None:
+    """Return what computes the source, before anything is written; None without an image."""
+    from cnncli.errors import CnnError
+    from cnncli.importing.check import runtime_of
+
+    if image is None:
+        return None
+    if not image.is_file():
+        raise CnnError(f"--check: {image} is not a file", "Give an image.")
+    return runtime_of(file, trust=trust)
+
+
+def _compared(run: Run, file: Path, runtime: Runtime, image: Path) -> Comparison:
+    with loading_tensorflow():
+        from cnncli.engine.evaluation.source_check import compare
+    return compare(run, file, runtime, image)
 
 
 def _onto_config(file: Path, config: str | None, names: Path | None, others: tuple[object, ...]) -> Imported:
@@ -91,7 +123,7 @@ def _written(imported: Imported, output: Path | None) -> str:
     return str(target)
 
 
-def _print(imported: Imported, config: str, run: str | None, as_json: bool) -> None:
+def _print(imported: Imported, config: str, run: str | None, check: Comparison | None, as_json: bool) -> None:
     from cnncli.analysis.summary import summarize
 
     for note in imported.notes:
@@ -100,8 +132,15 @@ def _print(imported: Imported, config: str, run: str | None, as_json: bool) -> N
     if as_json:
         document: dict[str, Any] = {"config": config, "run": run, "total_params": params}
         names = {layer: list(prefixes) for layer, prefixes in imported.names.items()}
-        print_json({**document, "notes": list(imported.notes), "names": names})
+        compared = {} if check is None else {"check": check.to_json()}
+        print_json({**document, "notes": list(imported.notes), "names": names, **compared})
         return
     print_line(f"{config}  {params:,} parameters")
     if run is not None:
         print_line(run)
+    if check is not None:
+        verdict = "equal" if check.is_equal else "NOT EQUAL"
+        print_line(
+            f"{verdict}: largest difference from {check.runtime} {check.difference:.1e}; "
+            f"top class {check.top}, there {check.source_top}"
+        )

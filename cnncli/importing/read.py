@@ -68,7 +68,7 @@ def read(
     channels: int | None = None,
     weights: Path | None = None,
 ) -> Imported:
-    """Read a `.keras`, `.prototxt` or `.cfg` file.
+    """Read a `.keras`, `.onnx`, `.prototxt` or `.cfg` file.
 
     Args:
         path: The file.
@@ -94,14 +94,16 @@ def _read(path: Path, image_size: tuple[int, int] | None, channels: int | None, 
         return _with_darknet_weights(read_darknet(path, _text(path)), path, weights)
     if suffix == ".keras" and weights is None:
         return _read_keras(path, InputSize(image_size, channels))
+    if suffix == ".onnx" and weights is None:
+        return _read_onnx(path, image_size, channels)
     raise GraphImportError(*_refusal(path, suffix))
 
 
 def _refusal(path: Path, suffix: str) -> tuple[str, str]:
     """Return what is wrong with a file that is not read, and what to do."""
-    if suffix == ".keras":
+    if suffix in (".keras", ".onnx"):
         return f"{path} holds its weights itself", "Leave out --weights."
-    hint = "Expected: a .keras, .prototxt, .cfg, .pt or .safetensors file."
+    hint = "Expected: a .keras, .onnx, .prototxt, .cfg, .pt or .safetensors file."
     if suffix in KERAS_SUFFIXES:
         hint = (
             "For weights alone, name their config with --config. A model, load with Keras and save again: "
@@ -263,6 +265,19 @@ def _read_keras(path: Path, size: InputSize) -> Imported:
         expected = _expected(imported.config)
         with archive.unpacked(MEMBER, most_bytes(expected)) as member:
             return replace(imported, weights=read_weights(member, expected))
+
+
+def _read_onnx(path: Path, image_size: tuple[int, int] | None, channels: int | None) -> Imported:
+    from cnncli.importing.onnx.read import read_onnx
+
+    graph, weights = read_onnx(path, image_size, channels)
+    imported = _imported(graph, path)
+    for layer, _, needed in _expected(imported.config):
+        for weight in needed:
+            array = weights.get(f"{layer}/{weight.name}")
+            if array is None or array.shape != tuple(weight.shape):
+                raise GraphImportError(f"{path}: the weights of {layer} were not found")
+    return replace(imported, weights=weights)
 
 
 def _description(archive: Archive, path: Path) -> Description | None:

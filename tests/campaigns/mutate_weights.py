@@ -2,7 +2,7 @@
 
     python tests/campaigns/mutate_weights.py --number 2000
 
-Takes small files of Caffe, Darknet, PyTorch and safetensors, spoils each (bytes, cuts, repetitions, numbers of 10⁹; of
+Takes small files of Caffe, Darknet, ONNX, PyTorch and safetensors, spoils each (bytes, cuts, repetitions, 10⁹; of
 a .pt file also the pickle in a whole archive, of safetensors single values of the header) and imports it. Among them
 are pickles that would run a command, packed archives and members that share bytes. The numbers, the slowest file and
 the peak memory are printed; the first exception that is no known error, or call that could run something, ends it.
@@ -37,11 +37,12 @@ from cnncli.importing.caffe.prototxt import read_caffe
 from cnncli.importing.darknet import weights as darknet
 from cnncli.importing.darknet.cfg import read_darknet
 from cnncli.importing.document import to_config
+from cnncli.importing.onnx.read import read_onnx
 from cnncli.importing.pytorch.read import read_weights as read_torch
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
-from tests.importing import caffe_files, test_darknet_weights, test_torch_weights  # noqa: E402
+from tests.importing import caffe_files, hostile_onnx, onnx_files, test_darknet_weights, test_torch_weights  # noqa: E402
 
 sys.path.pop(0)
 
@@ -140,6 +141,11 @@ def formats(folder: Path) -> dict[str, Format]:
             ".weights",
             lambda path: darknet.read_weights(path, cfg, of_cfg),
         ),
+        "onnx": Format(
+            tuple(write() for write in onnx_files.NETWORKS.values()),
+            ".onnx",
+            lambda path: to_config(read_onnx(path, None, None)[0]),
+        ),
         "pt": Format((pt,), ".pt", lambda path: read_torch(path, torch, None)),
         "safetensors": Format((tensors,), ".safetensors", lambda path: read_torch(path, torch, table)),
     }
@@ -149,6 +155,8 @@ def mutated(content: bytes, suffix: str, draw: random.Random) -> bytes:
     """Return a spoilt copy of a file."""
     if suffix == ".pt" and draw.random() < 0.7:
         return _with_another_member(content, draw)
+    if suffix == ".onnx" and draw.random() < 0.5:
+        return hostile_onnx.with_another_field(content, draw)
     if suffix == ".safetensors" and draw.random() < 0.5:
         return _with_another_header(content, draw)
     return _spoilt(content, draw)
@@ -309,11 +317,12 @@ def campaign(number: int, seed: int, folder: Path) -> Iterator[tuple[str, str, f
             assert end == "read", name
         for _ in range(number):
             yield name, *end_of(file, path, mutated(draw.choice(file.contents), file.suffix, draw))
-        if name == "pt":
-            for kind, content in hostile_archives(file.contents[0]):
+        hostile = {"pt": hostile_archives, "onnx": lambda _: hostile_onnx.files()}.get(name)
+        if hostile is not None:
+            for kind, content in hostile(file.contents[0]):
                 end, seconds = end_of(file, path, content)
                 assert end == "refused", kind
-                yield "hostile pt", end, seconds
+                yield f"hostile {name}", end, seconds
 
 
 def main() -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from cnncli.importing import read as importing
 from cnncli.runs.find import find
-from tests.importing import caffe_files
+from tests.importing import caffe_files, onnx_files
 from tests.importing.test_torch_weights import FILES, LAYERS
 
 Invoke = Callable[..., tuple[str, str]]
@@ -94,3 +97,46 @@ def test_nothing_is_written_before_all_is_right(
     _, error = invoke("import", *arguments, expect=1)
     assert message in " ".join(error.split())
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.engine
+def test_check(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run is compared with onnxruntime; one that differs ends the command with 1, and stays."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    Path("net.onnx").write_bytes(onnx_files.resnet())
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("image.png")
+    printed, _ = invoke("import", "net.onnx", "--check", "image.png", "--json")
+    found = json.loads(printed)["check"]
+    assert found["difference"] < 1e-5
+    assert found["top"] == found["source_top"]
+    assert found["equal"] is True
+    Path("other.onnx").write_bytes(onnx_files.resnet())
+    read = importing.read
+
+    def spoilt(*arguments: object) -> importing.Imported:
+        imported = read(*arguments)  # type: ignore[arg-type]
+        name = next(name for name in imported.weights if name.endswith("/bias"))
+        return replace(imported, weights={**imported.weights, name: imported.weights[name] + np.float32(0.01)})
+
+    monkeypatch.setattr(importing, "read", spoilt)
+    printed, _ = invoke("import", "other.onnx", "--check", "image.png", expect=1)
+    assert "NOT EQUAL: largest difference from onnxruntime" in printed
+    assert find("latest", Path("runs")).record["imported"] is True
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("net.prototxt", "it needs Caffe"),
+        ("net.keras", "Keras itself would build the layers"),
+        ("weights.pt", "weights alone compute nothing"),
+    ],
+)
+def test_check_without_a_runtime(file: str, message: str, invoke: Invoke) -> None:
+    """It is said before anything is read or written."""
+    Path("image.png").write_bytes(b"")
+    _, error = invoke("import", file, "--check", "image.png", expect=1)
+    assert message in " ".join(error.split())
+    assert not Path("runs").exists()

@@ -122,6 +122,6 @@ def test_values_that_are_not_finite(tmp_path: Path) -> None:
 
 def test_many_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fields take time each: there is a limit to their number."""
-    monkeypatch.setattr("cnncli.importing.caffe.wire_format.MOST_FIELDS", 1000)
+    monkeypatch.setattr("cnncli.importing.wire_format.MOST_FIELDS", 1000)
     with pytest.raises(GraphImportError, match="more than 1,000 fields"):
         imported(tmp_path, caffe_files.LENET, layer(b"\x08\x01" * 1000))

@@ -21,6 +21,7 @@ from cnncli.importing.read import read_onto
 from tests.importing.test_torch_weights import FILES, config
 
 Script = Callable[[str], ModuleType]
+KINDS = ("caffe", "darknet", "onnx", "pt", "safetensors")
 LENET = (FILES / "lenet.pt").read_bytes()
 
 
@@ -28,10 +29,11 @@ def test_spoilt_files_are_read_or_refused(script: Script, tmp_path: Path) -> Non
     """200 of each kind, and each hostile one: nothing but a known error, and none slow."""
     ends = list(script("campaigns/mutate_weights.py").campaign(200, 1, tmp_path))
     counts = Counter(name for name, *_ in ends)
-    assert {counts[name] for name in ("caffe", "darknet", "pt", "safetensors")} == {200}
+    assert {counts[name] for name in KINDS} == {200}
     assert counts["hostile pt"] > 30
+    assert counts["hostile onnx"] > 20
     refused = Counter(name for name, end, _ in ends if end == "refused")
-    assert all(refused[name] > 100 for name in ("caffe", "darknet", "pt", "safetensors"))
+    assert all(refused[name] > 100 for name in KINDS)
     assert max(seconds for *_, seconds in ends) < 10
 
 

@@ -9,10 +9,10 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnncli.importing.caffe.wire_format import BYTES, FIXED32, FIXED64, VARINT, Value, WireReader
 from cnncli.importing.channels_first import Slot, place, refuse
 from cnncli.importing.graph import GraphImportError, ImportedGraph, Operation, Stored
 from cnncli.importing.weight_file import open_weights
+from cnncli.importing.wire_format import BYTES, FIXED32, FIXED64, VARINT, Value, WireReader
 from cnncli.layers.base import Shape
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnncli.importing.caffe.layers import LAYERS, Context
-from cnncli.importing.caffe.merge_layers import folded
 from cnncli.importing.caffe.text_format import Message, parse, single, whole
 from cnncli.importing.document import config_name
 from cnncli.importing.graph import Blobs, GraphImportError, ImportedGraph, check_number
+from cnncli.importing.merge_layers import folded
 
 _LOSSES = {"sigmoidcrossentropyloss", "euclideanloss", "contrastiveloss", "multinomiallogisticloss", "infogainloss"}
 _IGNORED = {"accuracy", "softmaxwithloss", "softmaxloss", "split", "silence", "argmax", "hingeloss", *_LOSSES}

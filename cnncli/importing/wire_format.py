@@ -1,4 +1,4 @@
-"""Protocol Buffers' wire format without a schema: what a caffemodel is. Nothing is copied and nothing recurs."""
+"""Protocol Buffers' wire format without a schema, as of caffemodels and ONNX files: no copies, no recursion."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class WireReader:
             return self._varint(message, place)
         if wire_type in (FIXED32, FIXED64):
             return (4 if wire_type == FIXED32 else 8), place
-        raise GraphImportError(f"{self._where} is damaged or not a caffemodel: there is no wire type {wire_type}")
+        raise GraphImportError(f"{self._where} is damaged: there is no wire type {wire_type}")
 
     def _bytes(self, message: memoryview, place: int, size: int) -> memoryview:
         if size > len(message) - place:
