@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from cnncli.runs.run import Run
 
 _FILES = (
-    "A .keras, .onnx, .prototxt (Caffe) or .cfg (Darknet) network; or weights: PyTorch's (.pt, .pth, .bin, .safetensors), "
-    "or those of a network of Keras Applications (.h5)."
+    "A .keras, .onnx, .prototxt (Caffe) or .cfg (Darknet) network; or weights: PyTorch's (.pt, .pth, .bin, "
+    ".safetensors), or those of a network of Keras Applications (.h5)."
 )
 
 
