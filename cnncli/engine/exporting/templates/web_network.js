@@ -7,8 +7,8 @@ function makeNetwork(program, buffer) {
   const layers = program.layers.map((layer) => ({ ...layer, weights: {}, edited: {}, silent: new Set() }));
   setWeights(buffer);
 
-  function erf(x) {
-    // Numerical Recipes' erfc by Chebyshev polynomials, error below 1.2e-7.
+  function erfc(x) {
+    // Numerical Recipes' erfc by Chebyshev polynomials, relative error below 1.2e-7: far out, 1 − erf has no digit left.
     const z = Math.abs(x);
     const t = 1 / (1 + z / 2);
     const terms = [
@@ -16,7 +16,7 @@ function makeNetwork(program, buffer) {
       -1.26551223,
     ];
     const tail = t * Math.exp(-z * z + terms.reduce((sum, term) => sum * t + term, 0));
-    return x >= 0 ? 1 - tail : tail - 1;
+    return x >= 0 ? tail : 2 - tail;
   }
 
   const sigmoid = (x) => 1 / (1 + Math.exp(-x));
@@ -27,7 +27,7 @@ function makeNetwork(program, buffer) {
     celu: elu,
     elu,
     exponential: Math.exp,
-    gelu: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+    gelu: (x) => 0.5 * x * erfc(-x * Math.SQRT1_2),
     hard_sigmoid: (x) => clip(x / 6 + 0.5, 0, 1),
     hard_silu: (x) => x * clip(x / 6 + 0.5, 0, 1),
     hard_swish: (x) => x * clip(x / 6 + 0.5, 0, 1),
@@ -866,6 +866,7 @@ function makeNetwork(program, buffer) {
       return layers.some(differs);
     },
     activations: ACTIVATIONS,
+    neighbours,
     preprocess,
     doubts,
     maskOf,

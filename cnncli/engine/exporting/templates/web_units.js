@@ -185,7 +185,8 @@ function makeUnits(network) {
     const shape = shapeOf(source);
     const places = positions.map(({ y, x }) => (inside(shape, y, x) ? [y, x, channel] : null));
     const number = places.filter(Boolean).length;
-    const terms = places.map((at) => ({ ...term(trace, source, at, at ? 1 / number : 0), input: at ? read(trace, source, at) : null }));
+    const terms = places.map((at) => term(trace, source, at, at ? 1 / number : 0));
+    for (const one of terms) if (!one.at) one.input = null;
     if (!layer.largest) return { kind: "pool", terms, window, formula: { key: "mean", numbers: { number } } };
     let best = null;
     for (const one of terms) if (one.at && (!best || one.input > best.input)) best = one;
@@ -196,8 +197,6 @@ function makeUnits(network) {
     const winner = best && best.at.slice(0, 2);
     return { kind: "pool", terms, window: { ...window, winner }, formula: { key: "max", numbers: { number } } };
   }
-
-  const read = (trace, source, at) => valuesOf(trace, source)[flat(shapeOf(source), at)];
 
   function pool(trace, layer, index, [row, column, channel]) {
     const window = windowOf(layer, row, column, [channel, channel + 1]);
@@ -345,12 +344,12 @@ function makeUnits(network) {
       const c = channel - layer.padding[0];
       return c < 0 || c >= from[2] ? null : [row, column, c];
     }
-    const [y, x] = [row, column].map((place, axis) => read1(layer, axis, place));
+    const [y, x] = [row, column].map((place, axis) => copiedFrom(layer, axis, place));
     return inside(from, y, x) ? [y, x, channel] : null;
   }
 
   // The position along one axis that a layer copies from.
-  function read1(layer, axis, place) {
+  function copiedFrom(layer, axis, place) {
     if (layer.kind === "shift") return place - layer.by[axis];
     if (layer.kind === "enlarge") return Math.floor(place / layer.by[axis]);
     const [length, newLength] = [layer.from[0][axis], layer.shape[axis]];
@@ -363,23 +362,21 @@ function makeUnits(network) {
     formula: { key: layer.kind, numbers: {} },
   });
 
-  // First and last position that a point between pixels is interpolated from, which may lie outside, and how far on.
+  // First and last position that a point between pixels is interpolated from, which may lie outside.
   function between(layer, axis, place) {
     const [length, newLength] = [layer.from[0][axis], layer.shape[axis]];
-    const above = (2 * place + 1) * length - newLength;
-    const before = Math.floor(above / (2 * newLength));
-    return { before, after: Math.ceil(above / (2 * newLength)), way: above / (2 * newLength) - before };
+    const point = (2 * place + 1) * length - newLength;
+    return { before: Math.floor(point / (2 * newLength)), after: Math.ceil(point / (2 * newLength)) };
   }
 
   function interpolate(trace, layer, index, [row, column, channel]) {
-    const clip = (place, axis) => Math.min(Math.max(place, 0), layer.from[0][axis] - 1);
     const ends = [row, column].map((place, axis) => {
-      const { before, after, way } = between(layer, axis, place);
+      const [before, after, way] = network.neighbours(layer.from[0][axis], layer.shape[axis])[place];
       const both = [
-        { place: clip(before, axis), weight: 1 - way },
-        { place: clip(after, axis), weight: way },
+        { place: before, weight: 1 - way },
+        { place: after, weight: way },
       ];
-      return both[0].place === both[1].place ? [{ ...both[0], weight: 1 }] : both;
+      return before === after ? [{ place: before, weight: 1 }] : both;
     });
     const terms = ends[0].flatMap((y) =>
       ends[1].map((x) => term(trace, layer.inputs[0], [y.place, x.place, channel], y.weight * x.weight)),
@@ -484,7 +481,7 @@ function makeUnits(network) {
       return each((low, high, axis) => [between(layer, axis, low).before, between(layer, axis, high).after]);
     }
     if (kind === "pick" || kind === "shift" || kind === "enlarge") {
-      return each((low, high, axis) => [read1(layer, axis, low), read1(layer, axis, high)]);
+      return each((low, high, axis) => [copiedFrom(layer, axis, low), copiedFrom(layer, axis, high)]);
     }
     if (kind === "same" || kind === "permute") return rearranged(layer, from, own, extent);
     // The gate of a squeeze-and-excitation is read at its only position.
