@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cnncli.api import NetworkSummary, Picture, Run, load, summary, train
     from cnncli.errors import CnnError, ConfigError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "CnnError",

@@ -243,11 +243,10 @@ class Run:
         pictures = list(_pictures(images))
         from cnncli.engine.evaluation.predict import RunNetwork
         from cnncli.engine.evaluation.trained import load_trained
-        from cnncli.serving.predict import predict
-        from cnncli.tasks.predictions import LEAST_SCORE
+        from cnncli.serving.predict import least_score, predict
 
         network = RunNetwork(load_trained(self._run, checkpoint))
-        found = predict(network, pictures, top, LEAST_SCORE if network.thresholds is None else network.thresholds)
+        found = predict(network, pictures, top, least_score(network))
         return [file.to_json() for file in found]
 
     def keras_model(self, checkpoint: str = "best") -> Any:

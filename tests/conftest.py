@@ -33,6 +33,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "playwright": (lambda: find_spec("playwright") is not None, "the package playwright is not installed"),
     "onnx": (lambda: find_spec("tf2onnx") is not None, "the extra onnx is not installed"),
     "litert": (lambda: find_spec("ai_edge_litert") is not None, "the extra litert is not installed"),
+    "hatchling": (lambda: find_spec("hatchling") is not None, "the package hatchling is not installed"),
     "shared-data": (lambda: (SHARED / "mnist.npz").exists(), "there is no local copy of MNIST beside the checkout"),
 }
 """What a test may need: whether it is there, and what is said where it is not."""

@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
+from cnncli.cli import completion
 from cnncli.cli.console import out, print_json
 from cnncli.cli.options import CheckpointOption, Json, RunsDir
 
 
 def compare_cli(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN…", help="Runs: paths, names, or `latest`; a name means all its runs.")
+        list[str],
+        typer.Argument(
+            metavar="RUN…",
+            autocompletion=completion.runs,
+            help="Runs: paths, names, or `latest`; a name means all its runs.",
+        ),
     ],
     checkpoint: CheckpointOption = "best",
     runs_dir: RunsDir = Path("runs"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cnncli.cli import completion
 from cnncli.cli.console import loading_tensorflow, out, print_json, print_line, print_note, telling
 from cnncli.cli.options import Json, RunsDir
 
@@ -21,7 +22,9 @@ def ensemble_cli(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN…", help="Runs: paths or names; a name, a group's id or a trial's folder means all its runs."
+            metavar="RUN…",
+            autocompletion=completion.runs,
+            help="Runs: paths or names; a name, a group's id or a trial's folder means all its runs.",
         ),
     ],
     split: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cnncli.cli import completion
 from cnncli.cli.console import print_json, print_line, print_page
 from cnncli.cli.options import Json, Markdown, RunsDir, Sets
 from cnncli.cli.reference import load_reference
@@ -19,7 +20,9 @@ def explain_cli(
     subject: Annotated[
         str,
         typer.Argument(
-            metavar="CONFIG|RUN|CODE", help="A YAML file, a network of the zoo, a run, or an error code: E012."
+            metavar="CONFIG|RUN|CODE",
+            autocompletion=completion.configs_and_runs,
+            help="A YAML file, a network of the zoo, a run, or an error code: E012.",
         ),
     ],
     layer: Annotated[

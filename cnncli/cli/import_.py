@@ -13,7 +13,10 @@ from cnncli.cli.options import Json, RunsDir
 if TYPE_CHECKING:
     from cnncli.importing.read import Imported
 
-_FILES = "A .keras, .prototxt (Caffe) or .cfg (Darknet) network, or PyTorch's weights (.pt, .pth, .bin, .safetensors)."
+_FILES = (
+    "A .keras, .prototxt (Caffe) or .cfg (Darknet) network; or weights: PyTorch's (.pt, .pth, .bin, .safetensors), or "
+    "those of a network of Keras Applications (.h5)."
+)
 
 
 def import_cli(
@@ -22,7 +25,7 @@ def import_cli(
         Path | None, typer.Option(metavar="FILE", help="The .caffemodel of a .prototxt, or the .weights of a .cfg.")
     ] = None,
     config: Annotated[
-        str | None, typer.Option(metavar="CONFIG", help="The network that PyTorch's weights are for.")
+        str | None, typer.Option(metavar="CONFIG", help="The network that weights alone are for.")
     ] = None,
     names: Annotated[
         Path | None, typer.Option(metavar="FILE", help="YAML, `layer: module`; default: by order and shape.")
@@ -45,6 +48,7 @@ def import_cli(
     Example: cnn import model.keras
     Example: cnn import deploy.prototxt --weights net.caffemodel -o net.yaml
     Example: cnn import resnet.pt --config resnet.yaml
+    Example: cnn import mobilenet_v2_weights.h5 --config mobilenet_v2
     """
     from cnncli.importing.read import make_run, read, with_classes
 

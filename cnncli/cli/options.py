@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from cnncli.cli import completion
+
 RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="CNN_RUNS_DIR", help="Folder of all runs.")]
 
 
@@ -51,11 +53,18 @@ StopAfter = Annotated[
 ]
 
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path or name, or `latest`.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", autocompletion=completion.runs, help="A run's path or name, or `latest`.")
+]
 
 
 RunOrArtifact = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run: its path, name or `latest`; or an exported network.")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        autocompletion=completion.runs,
+        help="A run: its path, name or `latest`; or an exported network.",
+    ),
 ]
 
 
@@ -71,14 +80,21 @@ CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="best, last,
 
 
 ConfigArgument = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a config of the zoo.")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        autocompletion=completion.configs,
+        help="A YAML file, or the name of a config of the zoo.",
+    ),
 ]
 
 
 ConfigOrRun = Annotated[
     str,
     typer.Argument(
-        metavar="CONFIG|RUN", help="A YAML file, a network of the zoo, or a run: its path, name or `latest`."
+        metavar="CONFIG|RUN",
+        autocompletion=completion.configs_and_runs,
+        help="A YAML file, a network of the zoo, or a run: its path, name or `latest`.",
     ),
 ]
 

@@ -245,18 +245,19 @@ def _require_task(task: str, asked: Mapping[str, object]) -> None:
 def _threshold(network: Network, given: float | None) -> float | Sequence[float]:
     """Return the score from which on an object counts, of all classes or of each; say it where nobody chose it."""
     from cnncli.config.schema.tasks import TASKS
-    from cnncli.tasks.predictions import LEAST_SCORE
+    from cnncli.serving.predict import least_score
 
+    least = least_score(network) if given is None else given
     if given is not None or not TASKS[network.task].reads_boxes:
-        return LEAST_SCORE if given is None else given
-    if network.thresholds is None:
-        print_note(f"objects count from a score of {LEAST_SCORE:g} (cnn help detection; --threshold sets another)")
-        return LEAST_SCORE
-    scores = [f"{score:.2f}" for score in network.thresholds]
+        return least
+    if isinstance(least, float):
+        print_note(f"objects count from a score of {least:g} (cnn help detection; --threshold sets another)")
+        return least
+    scores = [f"{score:.2f}" for score in least]
     by_class = ", ".join(f"{score} {name}" for name, score in zip(network.classes, scores, strict=True))
     told = by_class if len(scores) <= MOST_CLASSES else f"{min(scores)} to {max(scores)}, by class"
     print_note(f"objects count from the score with the highest F1 on the validation split: {told}")
-    return network.thresholds
+    return least
 
 
 def _object_counts(network: Network) -> ObjectCounts | None:

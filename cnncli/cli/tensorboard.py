@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from cnncli.cli import completion
 from cnncli.cli.console import print_note
 from cnncli.cli.options import RunsDir
 
@@ -23,7 +24,10 @@ LOG = re.compile(r"[IWE]\d{4} \d\d:|\d{4}-\d\d-\d\d .*: [IWE] |WARNING: All log 
 
 def tensorboard_cli(
     run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Only this run: its path, name, or `latest`.")
+        str | None,
+        typer.Argument(
+            metavar="RUN", autocompletion=completion.runs, help="Only this run: its path, name, or `latest`."
+        ),
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 6006,
     runs_dir: RunsDir = Path("runs"),

@@ -76,6 +76,7 @@ KEYS: dict[str, str] = {
     "train.groups[].trainable": 'train: {groups: [{layers: "conv2d*", trainable: false}]}',
     "train.start_from": 'train: {start_from: {run: photos, layers: "conv2d*"}}',
     "train.start_from.run": "train: {start_from: {run: runs/photos/20260101-120000}}",
+    "train.start_from.weights": "train: {start_from: {weights: imagenet}}",
     "train.start_from.layers": 'train: {start_from: {run: photos, layers: "conv2d*"}}',
     "train.early_stopping": "train: {early_stopping: {patience: 5}}",
     "train.early_stopping.monitor": "train: {early_stopping: {monitor: validation_loss}}",

@@ -69,7 +69,7 @@ def starter_for(found: Survey, file: Path) -> str:
         file: File that its comments speak of; the experiment is called after it.
     """
     size = image_size(found)
-    parts = head(found, file), _data(found, size), _model(found, size), _train(found)
+    parts = head(found, file), data_of_classes(found, size), _model(found, size), _train(found)
     return with_costs([list(part) for part in parts])
 
 
@@ -78,7 +78,8 @@ def image_size(found: Survey) -> tuple[int, int]:
     return fitted_size(found, _SIDES, _SIDE_OF_MANY)
 
 
-def _data(found: Survey, size: tuple[int, int]) -> Iterator[str]:
+def data_of_classes(found: Survey, size: tuple[int, int]) -> Iterator[str]:
+    """Yield the section `data` for images of classes that a network reads in a size."""
     yield "data:"
     yield from read_as(found, size)
     yield from kept_apart(found, *_held_out(found), of=" of each class")

@@ -37,6 +37,9 @@ MOST_CLASSES = 2**20
 TENSOR_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 """Endings of files that hold PyTorch's tensors by names, without a network."""
 
+KERAS_SUFFIXES = (".h5", ".hdf5")
+"""Endings of files that hold weights of Keras's."""
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -99,8 +102,11 @@ def _refusal(path: Path, suffix: str) -> tuple[str, str]:
     if suffix == ".keras":
         return f"{path} holds its weights itself", "Leave out --weights."
     hint = "Expected: a .keras, .prototxt, .cfg, .pt or .safetensors file."
-    if suffix in (".h5", ".hdf5"):
-        hint = "Load it with Keras and save it again: keras.models.load_model(….h5).save(….keras)."
+    if suffix in KERAS_SUFFIXES:
+        hint = (
+            "For weights alone, name their config with --config. A model, load with Keras and save again: "
+            "keras.models.load_model(….h5).save(….keras)."
+        )
     elif suffix in (".caffemodel", ".weights"):
         hint = f"Import the network, with its weights: cnn import NETWORK --weights {path.name}."
     elif suffix in TENSOR_SUFFIXES:
@@ -153,10 +159,10 @@ def _fresh_heads(config: Config, heads: Sequence[str]) -> dict[str, Array]:
 
 
 def read_onto(path: Path, config: Config, names: Path | None = None) -> Imported:
-    """Read weights of PyTorch's for the layers of a config.
+    """Read weights of PyTorch's, or of a network of Keras Applications, for the layers of a config.
 
     Args:
-        path: A state_dict (.pt, .pth, .bin) or .safetensors file.
+        path: A state_dict (.pt, .pth, .bin) or .safetensors file, or weights of Keras's (.h5).
         config: The network.
         names: A table of names, or None to go by order and shape.
 
@@ -165,13 +171,31 @@ def read_onto(path: Path, config: Config, names: Path | None = None) -> Imported
     """
     from cnncli.importing.pytorch.read import read_weights as read_torch_weights
 
-    if path.suffix.lower() not in TENSOR_SUFFIXES:
-        raise GraphImportError(
-            f"{path}: weights for a config are read from {', '.join(TENSOR_SUFFIXES)} files", "Leave out --config."
-        )
+    suffix = path.suffix.lower()
+    if suffix in KERAS_SUFFIXES and names is None:
+        return _read_pretrained(path, config)
+    if suffix not in TENSOR_SUFFIXES:
+        known = ", ".join((*TENSOR_SUFFIXES, *(() if names else KERAS_SUFFIXES)))
+        raise GraphImportError(f"{path}: weights for a config are read from {known} files", "Leave out --config.")
     found = read_torch_weights(path, _slots(config), names)
     classes = tuple(map(str, range(_num_classes(config))))
     return Imported(config, "", _unused(found.match.unused), classes, found.arrays, found.match.prefixes)
+
+
+def _read_pretrained(path: Path, config: Config) -> Imported:
+    """Read weights of a network of Keras Applications for a config that is that network."""
+    from cnncli.importing.keras.pretrained import backbone_of, read_pretrained
+
+    found = read_pretrained(path, backbone_of(config))
+    missing = [slot for slot in _expected(config) if any(f"{slot[0]}/{w.name}" not in found.arrays for w in slot[2])]
+    if missing:
+        names = ", ".join(name for name, _, _ in missing[:20])
+        raise GraphImportError(
+            f"{path} has no weights for {names}: only a whole network becomes a run",
+            "To train the rest, set train.start_from: {weights: PATH} in the config.",
+        )
+    classes = tuple(map(str, range(_num_classes(config))))
+    return Imported(config, "", (), classes, found.arrays)
 
 
 def _num_classes(config: Config) -> int:

@@ -242,8 +242,9 @@ def _overrides(run: Run, data: Path | None = None) -> list[str]:
     path = located(config if data is None else moved(config, data)).path
     if path is not None and config.data.source not in WITHOUT_PATH:
         sets.append(f"data.path={scalar(str(Path(path).expanduser().absolute()))}")
-    if train.start_from is not None:
-        source = find(train.start_from.run, run.path.absolute().parent.parent)
+    start = train.start_from
+    if start is not None and start.run is not None:
+        source = find(start.run, run.path.absolute().parent.parent)
         sets.append(f"train.start_from.run={source.path.absolute()}")
     return [argument for value in sets for argument in ("--set", value)]
 

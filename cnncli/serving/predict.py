@@ -127,6 +127,13 @@ def is_blank(pixels: Pixels) -> bool:
     return bool((pixels == pixels[:1, :1]).all())
 
 
+def least_score(network: Network) -> float | tuple[float, ...]:
+    """Return the score from which on an object counts where nobody says another: of all classes, or of each."""
+    if not TASKS[network.task].reads_boxes or network.thresholds is None:
+        return LEAST_SCORE
+    return network.thresholds
+
+
 def predict(
     network: Network,
     pictures: Iterable[Picture],

@@ -371,7 +371,7 @@ def _check(sweep: Sweep, section: MappingValue) -> None:
     if base.train.max_minutes is not None:
         _refuse(section, "space", "A trial that train.max_minutes stops has no result.", "Set train.max_minutes: null.")
     start = base.train.start_from
-    if start is not None and not (Path(start.run) / "run.json").is_file():
+    if start is not None and start.run is not None and not (Path(start.run) / "run.json").is_file():
         message = f"A sweep starts from a run by its path; there is no run {start.run}."
         fail("E019", message, base.origins.nearest("train.start_from"), "`cnn runs` lists them.", "train.start_from")
     for dimension in sweep.space.dimensions:

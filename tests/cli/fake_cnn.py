@@ -6,6 +6,7 @@ Every call is a line of `calls.txt`. For "seed 4" or "seed 4, fold 1" in behavio
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -22,7 +23,6 @@ from cnncli.config.dump import dump
 from cnncli.config.load import load
 from cnncli.runs.group import Member, group_in
 from cnncli.runs.run import Run
-from cnncli.tasks.classification.evaluator import evaluate_logits
 from cnncli.workers import parent
 
 CLASSES = ("cat", "dog", "owl")
@@ -84,6 +84,8 @@ def hang(run: Run) -> None:
 
 def evaluate(run: Run, split: str) -> None:
     """Keep an evaluation of a run."""
+    from cnncli.tasks.classification.evaluator import evaluate_logits
+
     record = run.record
     member = Member(record["seed"], record.get("fold"), record.get("folds"))
     rows = held_out(member)
@@ -112,6 +114,7 @@ def new_run(config_name: str, options: list[str]) -> Run:
 
 def main() -> None:
     """Do what the command line says."""
+    gc.set_threshold(200_000)  # As `cnn` itself begins.
     parent.watch()
     command, subject, *options = sys.argv[1:]
     with Path("calls.txt").open("a", encoding="utf-8") as file:

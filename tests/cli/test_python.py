@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,17 @@ def test_every_public_name_of_the_module_is_listed() -> None:
 def test_the_package_says_that_it_is_typed() -> None:
     """A type checker reads the annotations of an installed package only where this file is."""
     assert (Path(cnncli.__file__).parent / "py.typed").is_file()
+
+
+def test_the_script_whose_types_are_checked_uses_every_name() -> None:
+    """CI runs `mypy --strict` on it: each public name, and each of a run's methods and properties, is in it."""
+    path = Path(__file__).with_name("user_script.py")
+    used = {
+        node.attr for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)
+    }
+    assert used >= set(cnncli.__all__)
+    assert used >= {name for name in vars(cnncli.Run) if not name.startswith("_")}
+    assert f"--strict cnncli tests/cli/{path.name}" in (path.parents[2] / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_configs_and_summaries_need_no_tensorflow() -> None:

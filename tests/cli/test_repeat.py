@@ -57,7 +57,8 @@ def folder(tmp_path: Path) -> Path:
 def options(folder: Path) -> dict[str, Any]:
     """Return how a process is started in the folder."""
     python_path = os.pathsep.join(map(str, filter(None, (Path(__file__).parents[2], os.environ.get("PYTHONPATH")))))
-    return {"cwd": folder, "env": {**os.environ, "PYTHONPATH": python_path}}
+    # NumPy would start threads in each of a hundred processes that compute nothing.
+    return {"cwd": folder, "env": {**os.environ, "PYTHONPATH": python_path, "OPENBLAS_NUM_THREADS": "1"}}
 
 
 def cnn(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -357,13 +357,28 @@ class Group(Section):
     trainable: bool = Field(default=True, description="Whether the weights are trainable.")
 
 
-class StartFrom(Section):
-    """A run from whose weights this one starts."""
+IMAGENET = "imagenet"
+"""What `weights` says for the weights that Keras publishes."""
 
-    run: str = Field(min_length=1, description="A run's path or name, or latest.")
+
+class StartFrom(Section):
+    """A run, or a file, from whose weights this one starts."""
+
+    run: str | None = Field(default=None, min_length=1, description="A run's path or name, or latest.")
+    weights: str | None = Field(
+        default=None,
+        min_length=1,
+        description="imagenet: the weights that Keras publishes for the network, downloaded once; or the path of one.",
+    )
     layers: str = Field(
         default="*", min_length=1, description="Pattern of the names of layers to take; * matches anything."
     )
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if (self.run is None) == (self.weights is None):
+            raise PydanticCustomError("start", "expected either run or weights")
+        return self
 
 
 def _power_of_two(number: int) -> int:
@@ -407,7 +422,7 @@ class Train(Section):
     groups: tuple[Group, ...] = Field(
         default=(), description="Layers with their own learning rate; the first match applies."
     )
-    start_from: StartFrom | None = Field(default=None, description="A run from whose weights this one starts.")
+    start_from: StartFrom | None = Field(default=None, description="A run, or a file of weights, to start from.")
     early_stopping: EarlyStopping | None = Field(default=None, description="When to stop before the last epoch.")
     max_minutes: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="Time limit after which the run stops with a checkpoint; null: none."

@@ -40,10 +40,11 @@ def starter_for_masks(found: MaskSurvey, file: Path) -> str:
     size = fitted_size(found, _SIDES, _SIDE_OF_MANY)
     top, *rest = head(found, file)
     begun = [top, *rest[:2], line("task: segmentation", "a class for every pixel"), *rest[2:]]
-    return with_costs([begun, list(_data(found, size)), list(_model(found, size)), list(_train(found))])
+    return with_costs([begun, list(data_of_masks(found, size)), list(_model(found, size)), list(_train(found))])
 
 
-def _data(found: MaskSurvey, size: tuple[int, int]) -> Iterator[str]:
+def data_of_masks(found: MaskSurvey, size: tuple[int, int]) -> Iterator[str]:
+    """Yield the section `data` for images with masks that a network reads in a size."""
     yield "data:"
     yield from read_as(found, size)
     yield line(f"  # images: {flow(found.folders[0])}", "folders that are known by their names need not be given")

@@ -153,7 +153,7 @@ def measure(trained: Trained, split: Split, views: Sequence[View] = (), scales: 
 
     def outputs(rows: slice) -> Iterator[Any]:
         for predictor, images in networks:
-            for view in views or (View(STILL, mirrored=False),):
+            for view in views or (View(STILL),):
                 found = objective.undo(view, predictor.logits(view(images[rows])))
                 yield objective.to_image_size(found) if scales else found
 

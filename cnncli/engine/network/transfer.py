@@ -1,4 +1,4 @@
-"""Starting from another run's weights, layer by layer."""
+"""Starting from another network's weights, layer by layer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from cnncli.plural import counted
 
 @dataclass(frozen=True)
 class Transfer:
-    """What a new run took over from another one.
+    """What a new run took over from another network.
 
     Attributes:
-        source: The other run and checkpoint.
+        source: The other run and checkpoint, or the file.
         taken: Names of the layers whose weights were taken.
         left: Names of the layers that start fresh, each with the reason.
     """
@@ -47,7 +47,7 @@ def take_weights(model: keras.Model, arrays: Mapping[str, npt.NDArray[Any]], pat
         model: Network to fill.
         arrays: "model/<layer>/<weight>" to array, as a checkpoint holds them.
         pattern: Layer names to take; * stands for anything.
-        source: What to call the other run.
+        source: What to call where they come from.
     """
     variables = model_variables(model)
     taken, left = [], {}
@@ -72,7 +72,7 @@ def _reason_against(
         return f"does not match {pattern}"
     for name, variable in variables.items():
         if name not in arrays:
-            return "not in the other run"
+            return "not there"
         expected, found = tuple(variable.shape), np.shape(arrays[name])
         if expected != found:
             return f"{name.rsplit('/', 1)[-1]} is {found} there, {expected} here"

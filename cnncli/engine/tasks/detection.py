@@ -26,8 +26,8 @@ from cnncli.tasks.detection.loss import CELLS_ACROSS, LEAST_WEIGHT, UNCHANGED
 FEW = 16
 """Objects of an image where there are no examples that tell: what a benchmark of the step counts with."""
 
-_MIRRORED = (2, 1, 0, 3)
-"""Channels of a mirrored box: what was its left edge is its right one."""
+_MIRRORED = {1: (0, 3, 2, 1), 2: (2, 1, 0, 3)}
+"""Channels of a box mirrored along an axis of the images: what was its left edge is its right one."""
 
 
 class CenterHeatmap(Objective):
@@ -150,13 +150,14 @@ class CenterHeatmap(Objective):
 
     def undo(self, view: Any, outputs: Any) -> Any:
         """Return what the network ends in for mirrored images, mirrored back."""
-        if not view.mirrored:
-            return outputs
         boxes = {pair.box for pair in self._pairs}
-        mirrored = {name: plane[:, :, ::-1] for name, plane in outputs.items()}
-        return {
-            name: tf.gather(plane, _MIRRORED, axis=-1) if name in boxes else plane for name, plane in mirrored.items()
-        }
+        for axis in view.mirrored:
+            turned = {name: tf.reverse(plane, [axis]) for name, plane in outputs.items()}
+            order = _MIRRORED[axis]
+            outputs = {
+                name: tf.gather(plane, order, axis=-1) if name in boxes else plane for name, plane in turned.items()
+            }
+        return outputs
 
     def outputs(self, logits: Any) -> dict[str, tf.Tensor]:
         """Return the boxes, classes and scores of the heatmap's peaks, the highest first."""

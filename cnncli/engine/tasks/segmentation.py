@@ -143,7 +143,7 @@ class PixelCrossEntropy(Objective):
         """Return what the network ends in for mirrored images, mirrored back."""
         if not view.mirrored:
             return outputs
-        return tf.nest.map_structure(lambda plane: plane[:, :, ::-1], outputs)
+        return tf.nest.map_structure(lambda plane: tf.reverse(plane, view.mirrored), outputs)
 
     def to_image_size(self, outputs: Any) -> tf.Tensor:
         """Return logits of whatever places as logits of the image's pixels, of the output that is the prediction."""

@@ -15,11 +15,10 @@ from cnncli.engine.input_pipeline.feed import Feed, make_feed
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.network.adapt import adapt, freeze_statistics
 from cnncli.engine.network.model import build
+from cnncli.engine.network.pretrained import Source
 from cnncli.engine.network.transfer import take_weights
 from cnncli.engine.tasks.objective import make_objective
 from cnncli.engine.training.step_loop import StepLoop
-from cnncli.runs.checkpoint import Checkpoint
-from cnncli.runs.find import evaluated_weights
 
 
 def make_step_loop(config: Config, splits: Splits | None = None, strategy: Strategy | None = None) -> StepLoop:
@@ -81,8 +80,8 @@ class Setup:
         """Number of steps of an epoch; the last may be of fewer examples."""
         return math.ceil(self.feed.num_examples / self.config.train.batch_size)
 
-    def begin(self, source: Checkpoint | None = None) -> tuple[str, ...]:
-        """Give the network what it takes from the examples, and from another run's checkpoint.
+    def begin(self, source: Source | None = None) -> tuple[str, ...]:
+        """Give the network what it takes from the examples, and from another run or a file.
 
         Returns:
             What the user should know about it, a line each.
@@ -91,9 +90,7 @@ class Setup:
         notes: tuple[str, ...] = ()
         start = self.config.train.start_from
         if start is not None and source is not None:
-            arrays = evaluated_weights(source.arrays)
-            taken = take_weights(self.model, arrays, start.layers, f"{start.run} {source.path.name}")
-            notes = taken.lines()
+            notes = take_weights(self.model, source.arrays, start.layers, source.name).lines()
         freeze_statistics(self.model)
         return notes
 

@@ -19,6 +19,7 @@ from cnncli.engine.arithmetic import arithmetic
 from cnncli.engine.distribution.job import Job, job_of_chief, tell_workers
 from cnncli.engine.distribution.strategy import OneProcess, Strategy, WorkerLostError
 from cnncli.engine.evaluation import proof_examples
+from cnncli.engine.network.pretrained import source_of
 from cnncli.engine.runtime import configure
 from cnncli.engine.training import resume_checks
 from cnncli.engine.training.recording import Recording
@@ -30,9 +31,7 @@ from cnncli.interrupts import default_signals
 from cnncli.report.resolved import origins
 from cnncli.report.tables import summary_text
 from cnncli.resources import warned_of_processor_limit
-from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.events import Listener, Silence, told_if_slow
-from cnncli.runs.find import find, find_checkpoint
 from cnncli.runs.group import group_in
 from cnncli.runs.run import Run
 from cnncli.workers import parent
@@ -95,7 +94,7 @@ def train(
     if splits is None:
         with told_if_slow(listener.noted, _reading(config)):
             splits = load_splits(config)
-    source = _source(config, runs_dir)
+    source = source_of(config, runs_dir)
     run = Run.create(runs_dir, config.name, dump(config), _begun(config, settings))
     with run.lock(), _failure_recorded(run):
         parent.report_run(run.path)
@@ -156,7 +155,7 @@ def resume(
         recorded = {**recorded, "arithmetic": settings["arithmetic"]}
         run.update(arithmetic=settings["arithmetic"])
         run.truncate_metrics(0)
-        trainer.begin(_source(config, run.path.parent.parent))
+        trainer.begin(source_of(config, run.path.parent.parent))
     else:
         trainer.restore(checkpoint)
     trainer.share_state()
@@ -241,12 +240,6 @@ def _reading(config: Config) -> str:
     """Say whose examples are read."""
     where = f"{config.data.source} {config.data.path}" if config.data.path else config.data.source
     return f"reading and measuring the examples of {where}"
-
-
-def _source(config: Config, runs_dir: Path) -> Checkpoint | None:
-    """Load the checkpoint that a new run starts from, if the config names one."""
-    start = config.train.start_from
-    return None if start is None else find_checkpoint(find(start.run, runs_dir), "best")
 
 
 def _trainer(job: Job, listener: Listener, strategy: Strategy) -> Trainer:

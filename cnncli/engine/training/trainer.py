@@ -19,6 +19,7 @@ from cnncli.engine.distribution.strategy import Orders
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.input_pipeline.feed import Chunk, cached
 from cnncli.engine.network.adapt import freeze_statistics
+from cnncli.engine.network.pretrained import Source
 from cnncli.engine.training import divergence
 from cnncli.engine.training.pace import Pace
 from cnncli.engine.training.progress import Progress
@@ -67,8 +68,10 @@ class Trainer:
         train = self._config.train
         return self.progress.epoch >= train.epochs or self.progress.stopped_early(train)
 
-    def begin(self, source: Checkpoint | None = None) -> None:
-        """Give a new run's network what it takes from the examples, and from another run's checkpoint."""
+    def begin(self, source: Source | None = None) -> None:
+        """Give a new run's network what it takes from the examples, and from another run or a file."""
+        if source is not None:
+            self.recording.run.update(started_from=source.record)
         faster = runtime.hint(self._config, self._feed.num_examples)
         self.notes += self.setup.begin(source) + (() if faster is None else (faster,))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,70 +64,96 @@ def read_weights(path: Path, expected: Expected) -> dict[str, Array]:
 
     try:
         with h5py.File(path, "r") as opened:
-            return dict(_read(opened, expected))
+            return read_layers(opened, expected, MEMBER)
     except GraphImportError:
         raise
     except Exception as error:  # noqa: BLE001 - h5py raises whatever the library meets
         raise GraphImportError(f"{MEMBER} is damaged: {str(error)[:120]}") from None
 
 
-def _read(opened: Any, expected: Expected) -> Iterator[tuple[str, Array]]:
-    layers = _group(opened, "layers")
-    named = _groups_by_layer(layers)
+def read_layers(opened: Any, expected: Expected, where: str) -> dict[str, Array]:
+    """Return arrays by "layer/weight" of an open file in the layout of Keras 3.
+
+    Args:
+        opened: The file.
+        expected: What the network needs.
+        where: What errors call the file.
+
+    Raises:
+        GraphImportError: As `read_weights`.
+    """
+    layers = _group(opened, "layers", where)
+    named = _groups_by_layer(layers, where)
     counts: dict[str, int] = {}
+    arrays: dict[str, Array] = {}
     for name, kind, weights in expected:
         stem = snake_case(kind)
         number = counts.get(stem, 0)
         counts[stem] = number + 1
         if not weights:
             continue
-        group = named.get(name) or _group(layers, f"{stem}_{number}" if number else stem)
-        holder = _group(group, "vars")
+        group = named.get(name) or _group(layers, f"{stem}_{number}" if number else stem, where)
+        holder = _group(group, "vars", where)
         for index, weight in enumerate(weights):
-            yield f"{name}/{weight.name}", _array(holder, str(index), weight, name)
+            arrays[f"{name}/{weight.name}"] = stored_array(
+                linked(holder, str(index), where), weight, f"{where}: {name}/{weight.name}"
+            )
+    return arrays
 
 
-def _groups_by_layer(layers: Any, depth: int = 0) -> Mapping[str, Any]:
+def _groups_by_layer(layers: Any, where: str, depth: int = 0) -> Mapping[str, Any]:
     """Return which group holds which layer, where the file says so (Keras 3.6 and later); nested models have groups."""
     found: dict[str, Any] = {}
     for key in layers:
-        group = _group(layers, key)
+        group = _group(layers, key, where)
         if "layers" in group.keys() and depth < MAX_DEPTH:  # noqa: SIM118 - `in` would follow links
-            found |= _groups_by_layer(_group(group, "layers"), depth + 1)
-        holder = _group(group, "vars")
+            found |= _groups_by_layer(_group(group, "layers", where), where, depth + 1)
+        holder = _group(group, "vars", where)
         name = holder.attrs.get("name") if "name" in holder.attrs else None
         if isinstance(name, str):
             found[name] = group
     return found
 
 
-def _group(holder: Any, name: str) -> Any:
+def _group(holder: Any, name: str, where: str) -> Any:
     import h5py
 
-    found = _linked(holder, name)
+    found = linked(holder, name, where)
     if not isinstance(found, h5py.Group):
-        raise GraphImportError(f"{MEMBER}: {name[:60]} is not a group")
+        raise GraphImportError(f"{where}: {name[:60]} is not a group")
     return found
 
 
-def _linked(holder: Any, name: str) -> Any:
-    """Return what lies in a group under a name; links to other places and other files are not followed."""
+def linked(holder: Any, name: str, where: str) -> Any:
+    """Return what lies in a group under a name; links to other places and other files are not followed.
+
+    Raises:
+        GraphImportError: If there is nothing, or such a link.
+    """
     import h5py
 
     link = holder.get(name, getlink=True) if name in holder.keys() else None  # noqa: SIM118 - `in` would follow links
     if link is None:
-        raise GraphImportError(f"{MEMBER} is damaged: {name[:60]} is missing")
+        raise GraphImportError(f"{where} is damaged: {name[:60]} is missing")
     if not isinstance(link, h5py.HardLink):
-        raise GraphImportError(f"{MEMBER}: {name[:60]} is a link to another place, which is not supported")
+        raise GraphImportError(f"{where}: {name[:60]} is a link to another place, which is not supported")
     return holder[name]
 
 
-def _array(holder: Any, name: str, weight: Weight, layer: str) -> Array:
+def stored_array(dataset: Any, weight: Weight, what: str) -> Array:
+    """Return the array of a dataset.
+
+    Args:
+        dataset: What a file holds.
+        weight: What a layer needs.
+        what: What errors call it.
+
+    Raises:
+        GraphImportError: If it is of another shape or type, not finite, or not plainly stored in the file.
+    """
     import h5py
     import numpy as np
 
-    dataset = _linked(holder, name)
-    what = f"{MEMBER}: {layer}/{weight.name}"
     if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
         raise GraphImportError(f"{what} is not stored in the file itself")
     if dataset.shape != tuple(weight.shape):

@@ -281,6 +281,11 @@ def test_views_need_an_augmentation(run: Run) -> None:
     pixels = np.arange(12, dtype=np.uint8).reshape(1, 3, 4, 1)
     assert (np.asarray(plain_view(pixels)) == pixels).all()
     assert (np.asarray(mirror(pixels)) == pixels[:, :, ::-1]).all()
+    (_, flipped) = views_of(loads(mirrored.replace("horizontal", "vertical")))
+    assert (np.asarray(flipped(pixels)) == pixels[:, ::-1]).all()
+    (_, *turned, both) = views_of(loads(mirrored.replace("{mode: horizontal}", "{}")))
+    assert [view.mirrored for view in turned] == [(1,), (2,)]
+    assert (np.asarray(both(pixels)) == pixels[:, ::-1, ::-1]).all()
 
 
 @pytest.mark.parametrize("kind", ["keras", "saved_model"])

@@ -57,7 +57,7 @@ def test_other_layers_and_missing_ones_start_fresh() -> None:
     transfer = take_weights(model, given, "dense*", "run")
     last = model.layers[-1].name
     assert transfer.left == {
-        "dense": "not in the other run",
+        "dense": "not there",
         "batch_normalization": "does not match dense*",
     }
     assert transfer.taken == (last,)

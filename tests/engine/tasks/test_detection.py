@@ -414,19 +414,24 @@ def test_keras_layers_compute_the_outputs(example: Example) -> None:
         np.testing.assert_allclose(found[name], expected, rtol=1e-6)
 
 
-def test_mirrored_outputs_are_mirrored_back(example: Example) -> None:
+@pytest.mark.parametrize("axes", [(1,), (2,), (1, 2)])
+def test_mirrored_outputs_are_mirrored_back(axes: tuple[int, ...], example: Example) -> None:
     """What is decoded of them is what the mirror image shows, mirrored."""
-    from types import SimpleNamespace
+    from cnncli.engine.evaluation.tta import STILL, View
 
     objective = make()
     expected = objective.outputs(example.logits)
-    found = objective.outputs(objective.undo(SimpleNamespace(mirrored=True), example.logits))
+    found = objective.outputs(objective.undo(View(STILL, axes), example.logits))
     left, top, right, bottom = np.moveaxis(np.asarray(found["boxes"]), -1, 0)
-    mirrored = np.stack([SIZE[1] - right, top, SIZE[1] - left, bottom], axis=-1)
+    if 2 in axes:
+        left, right = SIZE[1] - right, SIZE[1] - left
+    if 1 in axes:
+        top, bottom = SIZE[0] - bottom, SIZE[0] - top
+    mirrored = np.stack([left, top, right, bottom], axis=-1)
     np.testing.assert_allclose(found["scores"], expected["scores"], rtol=1e-6)
     best = slice(None), slice(0, 20)
     np.testing.assert_allclose(mirrored[best], np.asarray(expected["boxes"])[best], atol=1e-3)
-    assert objective.undo(SimpleNamespace(mirrored=False), example.logits) is example.logits
+    assert objective.undo(View(STILL), example.logits) is example.logits
 
 
 def test_mixing_is_refused(example: Example) -> None:

@@ -74,7 +74,10 @@ def network(config: Any, of_pixel: np.ndarray, of_place: np.ndarray) -> Any:
 
 
 @pytest.mark.parametrize(("pixel", "place"), [(3.0, 0.0), (0.0, 1.0), (3.0, 1.0)])
-def test_views_are_mirrored_back(config_with: Callable[[str], Any], split: Split, pixel: float, place: float) -> None:
+@pytest.mark.parametrize(("mode", "axis"), [("horizontal", 1), ("vertical", 0)])
+def test_views_are_mirrored_back(
+    config_with: Callable[[str], Any], split: Split, pixel: float, place: float, mode: str, axis: int
+) -> None:
     """Mirrored images have the mirrored logits of the same network, which are mirrored back before the mean.
 
     Of a network that looks at pixels alone, views change nothing; of one that knows places alone, the mean is
@@ -83,7 +86,7 @@ def test_views_are_mirrored_back(config_with: Callable[[str], Any], split: Split
     from cnncli.engine.evaluation.evaluate import measure
     from cnncli.engine.evaluation.tta import views_of
 
-    config = config_with("{RandomFlip: {mode: horizontal}}")
+    config = config_with(f"{{RandomFlip: {{mode: {mode}}}}}")
     generator = np.random.default_rng(1)
     of_pixel = (pixel * generator.normal(size=(3, 11))).astype(np.float32)
     of_place = (place * generator.normal(size=(HEIGHT, WIDTH, 11))).astype(np.float32)
@@ -93,7 +96,7 @@ def test_views_are_mirrored_back(config_with: Callable[[str], Any], split: Split
     still, averaged = measure(trained, split), measure(trained, split, views)
 
     values = split.images.astype(np.float64) / 255 @ of_pixel
-    expected = {"still": values + of_place, "averaged": values + (of_place + of_place[:, ::-1]) / 2}
+    expected = {"still": values + of_place, "averaged": values + (of_place + np.flip(of_place, axis)) / 2}
     truth = np.stack([split.targets.read(row) for row in range(NUMBER)]).astype(np.int64)
     for found, logits in ((still, expected["still"]), (averaged, expected["averaged"])):
         matrix = metrics.confusion_matrix(truth.ravel(), logits.argmax(axis=-1).ravel(), labels=range(11))
