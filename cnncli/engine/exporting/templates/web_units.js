@@ -312,16 +312,20 @@ function makeUnits(network) {
     return { kind: how.toLowerCase(), terms, winner: terms.indexOf(best), formula };
   }
 
-  function concatenate(trace, layer, index, [row, column, channel]) {
+  // Which input of a Concatenate a channel comes from, and the first channel of that.
+  function partOf(layer, channel) {
     let start = 0;
     for (let i = 0; ; i++) {
       const own = planes(layer.from[i])[2];
-      if (channel < start + own) {
-        const terms = [term(trace, layer.inputs[i], [row, column, channel - start], 1)];
-        return { kind: "concatenate", terms, formula: { key: "concatenate", numbers: { part: i, first: start } } };
-      }
+      if (channel < start + own) return { i, start };
       start += own;
     }
+  }
+
+  function concatenate(trace, layer, index, [row, column, channel]) {
+    const { i, start } = partOf(layer, channel);
+    const terms = [term(trace, layer.inputs[i], [row, column, channel - start], 1)];
+    return { kind: "concatenate", terms, formula: { key: "concatenate", numbers: { part: i, first: start } } };
   }
 
   // Where the value of a layer stands that only moves values; null where it writes 0.
@@ -488,14 +492,13 @@ function makeUnits(network) {
     return each((low, high, axis) => (from[axis] === 1 && own[axis] > 1 ? [0, 0] : [low, high]));
   }
 
-  // Flatten, Reshape and Permute: the hull of where the values of all channels come from, `channel` of them alone.
-  function rearranged(layer, from, own, [top, bottom, left, right], channel) {
+  // Flatten, Reshape and Permute: the hull of where the values of all channels come from.
+  function rearranged(layer, from, own, [top, bottom, left, right]) {
     if (from.every((length, axis) => length === own[axis]) && layer.kind === "same") return [top, bottom, left, right];
     const found = [Infinity, -Infinity, Infinity, -Infinity];
-    const some = channel === undefined ? Array.from({ length: own[2] }, (_, c) => c) : [channel];
     for (let row = Math.max(top, 0); row <= Math.min(bottom, own[0] - 1); row++) {
       for (let column = Math.max(left, 0); column <= Math.min(right, own[1] - 1); column++) {
-        for (const c of some) {
+        for (let c = 0; c < own[2]; c++) {
           const [y, x] = origin(layer, [row, column, c]);
           [found[0], found[1]] = [Math.min(found[0], y), Math.max(found[1], y)];
           [found[2], found[3]] = [Math.min(found[2], x), Math.max(found[3], x)];
@@ -505,11 +508,28 @@ function makeUnits(network) {
     return found;
   }
 
+  const ALONE = ["same", "permute", "padChannels", "concatenate", "activation", "rectify", "affine", "batchNorm"];
+
+  // Where a value comes from that depends on one value only: [source, position], null for padding; else undefined.
+  function single(layer, [row, column, channel]) {
+    const over = ["softmax", "log_softmax"].includes(layer.activation);
+    if (!ALONE.includes(layer.kind) || over) return undefined;
+    if (layer.kind === "concatenate") {
+      const { i, start } = partOf(layer, channel);
+      return [layer.inputs[i], [row, column, channel - start]];
+    }
+    const moves = ["same", "permute", "padChannels"].includes(layer.kind);
+    const at = moves ? origin(layer, [row, column, channel]) : [row, column, channel];
+    return at && [layer.inputs[0], at];
+  }
+
   // Returns the receptive field of a position of a layer: its extent in the layer itself, in each layer that it depends
   // on, and in the image (layer -1), the deepest first. `top`, `left`, `height`, `width` are clipped to the map; `full`
   // is the same without clipping, with the padding; `padded` says that they differ. Statistics that a normalization
-  // takes from the whole image are left out, as in `cnn summary`. With a channel given too, a value behind Flatten is
-  // followed to where it comes from.
+  // takes from the whole image are left out, as in `cnn summary`.
+  //
+  // Without a channel ([y, x]) it is that of all channels together, as there; with one ([y, x, c]) it is that of the
+  // one value: behind Flatten and Concatenate less, as it comes from one place and one branch.
   function field(index, position) {
     const extents = new Map();
     const add = (layer, extent) => {
@@ -518,21 +538,23 @@ function makeUnits(network) {
       const joined = known && known.map((end, i) => (i % 2 ? Math.max(end, extent[i]) : Math.min(end, extent[i])));
       extents.set(layer, joined || extent);
     };
-    const channel = position[2];
-    add(index, [position[0], position[0], position[1], position[1]]);
-    for (let i = index; i >= 0; i--) {
+    const point = ([y, x]) => [y, y, x, x];
+    add(index, point(position));
+    let [layer, at] = [index, position.length > 2 ? position : null];
+    while (at && layer >= 0) {
+      const next = single(layers[layer], at);
+      if (next === undefined) break;
+      [layer, at] = next || [-1, null];
+      if (at) add(layer, point(at));
+    }
+    const start = at === null && position.length > 2 ? -1 : layer;
+    for (let i = start; i >= 0; i--) {
       const extent = extents.get(i);
-      if (!extent) continue;
-      const layer = layers[i];
-      layer.inputs.forEach((source, number) => {
-        const alone = i === index && channel !== undefined && (layer.kind === "same" || layer.kind === "permute");
-        const shapes = [planes(layer.from[number]), planes(layer.shape)];
-        add(source, alone ? rearranged(layer, ...shapes, extent, channel) : reads(layer, number, extent));
-      });
+      if (extent) layers[i].inputs.forEach((source, number) => add(source, reads(layers[i], number, extent)));
     }
     return Array.from(extents.keys())
       .sort((a, b) => b - a)
-      .map((layer) => framed(layer, extents.get(layer)));
+      .map((own) => framed(own, extents.get(own)));
   }
 
   function framed(layer, [top, bottom, left, right]) {
