@@ -69,12 +69,12 @@ class Node:
 
     def __enter__(self) -> Self:
         """Start it with the page's scripts."""
-        scripts = "".join(script(name) for name in ("web_network.js", "web_units.js", "web_images.js"))
+        scripts = "".join(map(script, SCRIPT_NAMES))
         scripts = scripts.replace('"use strict";', "")
         loop = """
         require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
           const { code, argument } = JSON.parse(line);
-          console.log(JSON.stringify({ answer: eval(code)(argument) }));
+          Promise.resolve(eval(code)(argument)).then((answer) => console.log(JSON.stringify({ answer })));
         });"""
         self._node = subprocess.Popen(
             ["node", "-e", scripts + SETUP + loop], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -92,6 +92,47 @@ class Node:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """End it."""
         self._node.communicate()
+
+
+SCRIPT_NAMES = ("web_network.js", "web_units.js", "web_images.js", "web_worker.js")
+
+
+class Browser:
+    """One page of headless Chromium, opened from a file, that runs functions.
+
+    Args:
+        executable: The browser.
+        folder: Where the page is written.
+    """
+
+    POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob:; worker-src blob:"
+
+    def __init__(self, executable: str, folder: Path) -> None:
+        self.executable = executable
+        self.file = folder / "numbers.html"
+        scripts = "".join(f"<script>{script(name)}</script>" for name in SCRIPT_NAMES)
+        head = f'<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{self.POLICY}">'
+        self.file.write_text(f"{head}{scripts}<script>{SETUP}</script>", encoding="utf-8")
+
+    def __enter__(self) -> Self:
+        """Open the page."""
+        from playwright.sync_api import sync_playwright
+
+        self._started = sync_playwright().start()
+        self._browser = self._started.chromium.launch(executable_path=self.executable, args=["--no-sandbox"])
+        self.page = self._browser.new_page()
+        self.page.set_default_timeout(600_000)
+        self.page.goto(self.file.as_uri())
+        return self
+
+    def __call__(self, code: str, argument: Any = None) -> Any:
+        """Run a function."""
+        return self.page.evaluate(code, argument)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close it."""
+        self._browser.close()
+        self._started.stop()
 
 
 def script(name: str) -> str:
@@ -145,12 +186,16 @@ class Net:
 
         return keras.Model(self.model.inputs, [self.model.get_layer(name).output for name in self.names])
 
+    def page(self) -> dict[str, Any]:
+        """Return the program and the weights as a page holds them."""
+        height, width, channels = self.shape
+        program = {"layers": self.program.layers, "height": height, "width": width, "channels": channels}
+        program |= {"classes": [], "task": "classification"}
+        return {"program": program, "weights": encoded(self.program.buffer())}
+
     def load(self, call: Call) -> None:
         """Hand the program over."""
-        height, width, channels = self.shape
-        page = {"layers": self.program.layers, "height": height, "width": width, "channels": channels}
-        page |= {"classes": [], "task": "classification"}
-        call("(argument) => load(argument)", {"program": page, "weights": encoded(self.program.buffer())})
+        call("(argument) => load(argument)", self.page())
 
     def image(self, seed: int = 0) -> Any:
         """Return a random image of 0 to 255, half of it smooth."""

@@ -122,13 +122,14 @@ function makeUnits(network) {
     const shape = shapeOf(source);
     const wide = shape[2] * layer.multiplier;
     const outputs = planes(layer.shape)[2];
+    const { depthwise_kernel: depth, pointwise_kernel: point } = layer.weights;
     return Array.from({ length: wide }, (_, place) => {
       const from = Math.floor(place / layer.multiplier);
       const terms = taps(layer, row, column).map(({ tap, y, x }) =>
-        term(trace, source, inside(shape, y, x) ? [y, x, from] : null, layer.weights.depthwise_kernel[tap * wide + place]),
+        term(trace, source, inside(shape, y, x) ? [y, x, from] : null, depth[tap * wide + place]),
       );
       const sum = total(terms);
-      const weight = layer.weights.pointwise_kernel[place * outputs + channel];
+      const weight = point[place * outputs + channel];
       return { channel: place, terms, sum, weight, product: sum * weight };
     });
   }
@@ -214,7 +215,8 @@ function makeUnits(network) {
     const weight = gamma / Math.sqrt(variance + layer.epsilon);
     const terms = [term(trace, layer.inputs[0], at, weight)];
     const numbers = { x: terms[0].input, mean, variance, epsilon: layer.epsilon, gamma, beta };
-    return { kind: "normalization", terms, bias: beta - mean * weight, formula: { key: "normalization", numbers }, set };
+    const bias = beta - mean * weight;
+    return { kind: "normalization", terms, bias, formula: { key: "normalization", numbers }, set };
   }
 
   function batchNorm(trace, layer, index, at) {
