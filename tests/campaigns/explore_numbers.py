@@ -27,7 +27,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -136,7 +135,8 @@ TIMED = """(pixels) => {
   const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
   const times = Array.from({ length: 30 }, () => timed(() => network.trace(image)));
   traced = network.trace(image);
-  const changes = network.layers.map((_, i) => median(Array.from({ length: 5 }, () => timed(() => network.update(traced, i)))));
+  const change = (i) => median(Array.from({ length: 5 }, () => timed(() => network.update(traced, i))));
+  const changes = network.layers.map((_, i) => change(i));
   return { first: times[0], median: median(times), change: Math.max(...changes) };
 }"""
 
@@ -284,12 +284,20 @@ def measured(name: str, text: str, call: Call, number: int, threads: bool) -> bo
         ]
         good = good and units <= UNITS and not summary and not gradients and max(kernels, channels) <= MAPS
         good = good and moved != "differs"
-    said.append(f"first image {times['first']:.1f} ms, median {times['median']:.1f}, slowest change {times['change']:.1f}")
+    said.append(
+        f"first image {times['first']:.1f} ms, median {times['median']:.1f}, slowest change {times['change']:.1f}"
+    )
     if threads:
         scripts = [web_numbers.script(one) for one in web_numbers.SCRIPT_NAMES]
         found = call(CLIENT, {**net.page(), "scripts": scripts, "pixels": image.reshape(-1).tolist()})
         said.append(f"by a worker {found['median']:.1f} ms")
-        expected = {"threaded": True, "same": True, "given_up": [False, True, False], "occlusion": True, "answered": True}
+        expected = {
+            "threaded": True,
+            "same": True,
+            "given_up": [False, True, False],
+            "occlusion": True,
+            "answered": True,
+        }
         if any(found[key] != value for key, value in expected.items()) or found["median"] > limit:
             said.append(f"the worker: {found}")
             good = False
@@ -309,7 +317,8 @@ def main() -> int:
         runtime = web_numbers.Node() if args.node else web_numbers.Browser(str(browser), Path(folder))
         with runtime as call:
             texts = documents(args.networks)
-            return int(not all([measured(name, text, call, args.number, not args.node) for name, text in texts]))
+            good = [measured(name, text, call, args.number, threads=not args.node) for name, text in texts]
+            return int(not all(good))
 
 
 if __name__ == "__main__":

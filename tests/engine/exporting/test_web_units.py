@@ -281,3 +281,46 @@ def test_occlusion_covers_every_pixel(call: web_numbers.Call) -> None:
     assert covered.any(0).all()
     assert (covered.sum((1, 2)) == 9).all()
     assert found["answers"] == [10 * (7 * 8 - 9)] * 12
+
+
+def test_without_a_worker_the_same_commands_answer(small: Net, call: web_numbers.Call) -> None:
+    """Where no worker can be made, as in Node, the page's own thread answers the same messages."""
+    page = {**small.page(), "pixels": small.image().reshape(-1).tolist()}
+    code = """async ({ program, weights, pixels }) => {
+      const client = await makeClient([], program, decode(weights));
+      const image = Float32Array.from(pixels);
+      const first = await client.call("trace", "shown", image);
+      const unit = await client.call("explain", "shown", 2, [1, 1, 3]);
+      const { name, indexes } = await client.call("kernel", 2, 3);
+      const edited = await client.call("edit", [[2, name, indexes[0], 5]]);
+      const second = await client.call("update", "shown", 2);
+      const given_up = await Promise.all([0, 1, 2].map(() => client.latest("answer", image)));
+      const { height, width, channels } = program;
+      const covering = client.call("occlusion", { pixels: image, height, width, channels }, 1, 3, 2, 0);
+      const { rows, columns, answers } = await covering;
+      const refused = await client.call("explain", "nothing", 0, [0, 0, 0]).catch((error) => error.message);
+      return {
+        threaded: client.threaded,
+        maps: first.outputs.map(encode),
+        value: unit.value,
+        edited,
+        sent: second.outputs.map((map) => map !== null),
+        given_up: given_up.map((answer) => answer === null),
+        answers: Array.from(answers),
+        lengths: [rows, columns],
+        second: Array.from(second.probabilities),
+        refused,
+        reset: await client.call("reset"),
+      };
+    }"""
+    found = call(code, page)
+    maps = [numbers(text, "<f4") for text in found["maps"]]
+    theirs = small.activations(small.image())
+    assert web_numbers.largest_difference(maps, theirs) <= 1e-5
+    assert found["value"] == maps[2].reshape(theirs[2].shape)[1, 1, 3]
+    assert (found["threaded"], found["edited"], found["reset"]) == (False, True, False)
+    assert found["sent"] == [False, False, True, True, True]
+    assert found["given_up"] == [False, True, False]
+    assert found["lengths"] == [4, 4]
+    assert np.ptp(found["answers"]) > 1e-4
+    assert "undefined" in found["refused"]

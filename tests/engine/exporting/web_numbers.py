@@ -111,7 +111,9 @@ class Browser:
         self.executable = executable
         self.file = folder / "numbers.html"
         scripts = "".join(f"<script>{script(name)}</script>" for name in SCRIPT_NAMES)
-        head = f'<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{self.POLICY}">'
+        head = (
+            f'<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{self.POLICY}">'
+        )
         self.file.write_text(f"{head}{scripts}<script>{SETUP}</script>", encoding="utf-8")
 
     def __enter__(self) -> Self:
@@ -184,7 +186,7 @@ class Net:
         """Keras's model whose outputs are those of every layer."""
         import keras
 
-        return keras.Model(self.model.inputs, [self.model.get_layer(name).output for name in self.names])
+        return keras.Model(self.model.inputs[0], [self.model.get_layer(name).output for name in self.names])
 
     def page(self) -> dict[str, Any]:
         """Return the program and the weights as a page holds them."""
