@@ -30,6 +30,7 @@ const encode = (values) => {
   for (let i = 0; i < bytes.length; i += 4096) text += String.fromCharCode(...bytes.subarray(i, i + 4096));
   return btoa(text);
 };
+const images = makeImages();
 let network, units, traced;
 const load = ({ program, weights }) => {
   network = makeNetwork(program, decode(weights));
@@ -68,12 +69,12 @@ class Node:
 
     def __enter__(self) -> Self:
         """Start it with the page's scripts."""
-        scripts = "".join(script(name) for name in ("web_network.js", "web_units.js", "web_images.js"))
+        scripts = "".join(map(script, SCRIPT_NAMES))
         scripts = scripts.replace('"use strict";', "")
         loop = """
         require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
           const { code, argument } = JSON.parse(line);
-          console.log(JSON.stringify({ answer: eval(code)(argument) }));
+          Promise.resolve(eval(code)(argument)).then((answer) => console.log(JSON.stringify({ answer })));
         });"""
         self._node = subprocess.Popen(
             ["node", "-e", scripts + SETUP + loop], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -91,6 +92,49 @@ class Node:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """End it."""
         self._node.communicate()
+
+
+SCRIPT_NAMES = ("web_network.js", "web_units.js", "web_images.js", "web_worker.js")
+
+
+class Browser:
+    """One page of headless Chromium, opened from a file, that runs functions.
+
+    Args:
+        executable: The browser.
+        folder: Where the page is written.
+    """
+
+    POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob:; worker-src blob:"
+
+    def __init__(self, executable: str, folder: Path) -> None:
+        self.executable = executable
+        self.file = folder / "numbers.html"
+        scripts = "".join(f"<script>{script(name)}</script>" for name in SCRIPT_NAMES)
+        head = (
+            f'<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{self.POLICY}">'
+        )
+        self.file.write_text(f"{head}{scripts}<script>{SETUP}</script>", encoding="utf-8")
+
+    def __enter__(self) -> Self:
+        """Open the page."""
+        from playwright.sync_api import sync_playwright
+
+        self._started = sync_playwright().start()
+        self._browser = self._started.chromium.launch(executable_path=self.executable, args=["--no-sandbox"])
+        self.page = self._browser.new_page()
+        self.page.set_default_timeout(600_000)
+        self.page.goto(self.file.as_uri())
+        return self
+
+    def __call__(self, code: str, argument: Any = None) -> Any:
+        """Run a function."""
+        return self.page.evaluate(code, argument)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close it."""
+        self._browser.close()
+        self._started.stop()
 
 
 def script(name: str) -> str:
@@ -142,14 +186,18 @@ class Net:
         """Keras's model whose outputs are those of every layer."""
         import keras
 
-        return keras.Model(self.model.inputs, [self.model.get_layer(name).output for name in self.names])
+        return keras.Model(self.model.inputs[0], [self.model.get_layer(name).output for name in self.names])
+
+    def page(self) -> dict[str, Any]:
+        """Return the program and the weights as a page holds them."""
+        height, width, channels = self.shape
+        program = {"layers": self.program.layers, "height": height, "width": width, "channels": channels}
+        program |= {"classes": [], "task": "classification"}
+        return {"program": program, "weights": encoded(self.program.buffer())}
 
     def load(self, call: Call) -> None:
         """Hand the program over."""
-        height, width, channels = self.shape
-        page = {"layers": self.program.layers, "height": height, "width": width, "channels": channels}
-        page |= {"classes": [], "task": "classification"}
-        call("(argument) => load(argument)", {"program": page, "weights": encoded(self.program.buffer())})
+        call("(argument) => load(argument)", self.page())
 
     def image(self, seed: int = 0) -> Any:
         """Return a random image of 0 to 255, half of it smooth."""
@@ -228,7 +276,6 @@ def recomputed(net: Net, call: Call, image: Any, at: list[list[int]]) -> float:
         shape = planes(net.program.layers[unit[0]]["shape"])
         assert one["value"] == own[unit[0]].reshape(shape)[tuple(unit[1:])], unit
         size = max(abs(one["value"]), 1e-2 * float(np.nansum(np.abs(products[mine]))), 1e-30)
-        if __import__("os").environ.get("DBG") and abs(value - one["value"]) / size > 1e-6: print(unit, net.names[unit[0]], one["kind"], value, one["value"], one["after"], size)
         worst = max(worst, abs(value - one["value"]) / size, abs(one["after"] - one["value"]) / size)
     return worst
 
@@ -271,3 +318,113 @@ def activated(name: str, value: float, siblings: list[float] | None) -> float:
         logits = np.array(siblings) - value
         return float(1 / np.exp(logits).sum() if name == "softmax" else -np.log(np.exp(logits).sum()))
     return float(np.asarray(keras.activations.get(name)(np.float64([[value]])))[0, 0])
+
+
+Extent = tuple[int, int, int, int]
+"""First and last row, first and last column."""
+
+
+def framed(call: Call, at: list[list[int]]) -> list[dict[int, dict[str, Any]]]:
+    """Return the page's receptive field of positions, by layer; -1 is the image."""
+    found = call("(at) => at.map(([layer, ...place]) => units.field(layer, place))", at)
+    return [{box["layer"]: box for box in boxes} for boxes in found]
+
+
+def extent(box: dict[str, Any]) -> Extent:
+    """Return a box as first and last row, first and last column."""
+    return box["top"], box["top"] + box["height"] - 1, box["left"], box["left"] + box["width"] - 1
+
+
+def fields_differ(net: Net, call: Call, at: list[list[int]]) -> list[str]:
+    """Return where the page's receptive fields are not those of `cnn summary`.
+
+    Where that counts an axis as seen from end to end, as behind Flatten, the page's frame only has to be inside.
+    """
+    from cnncli.layers.graph import shapes
+    from cnncli.layers.receptive_field import views
+
+    seen = views(net.config.nodes, shapes(net.config.nodes, net.config.input_shape), net.config.input_shape)
+    by_name = {node.name: view for node, view in zip(net.config.nodes, seen, strict=True)}
+    positions = [unit[:3] for unit in at]
+    wrong = []
+    for unit, boxes in zip(positions, framed(call, positions), strict=True):
+        view = by_name[net.names[unit[0]]]
+        # A layer that sees nothing but padding has no frame in the image.
+        box = boxes.get(-1)
+        places = unit[3 - len(view.axes) :] if len(view.axes) < 2 else unit[1:3]
+        for axis, sight in enumerate(view.sights):
+            if box is None:
+                continue
+            full, clipped = extent(box["full"])[2 * axis : 2 * axis + 2], extent(box)[2 * axis : 2 * axis + 2]
+            if sight.advance == 0 or axis not in view.axes:
+                if not (sight.first(0) <= clipped[0] and clipped[1] <= sight.last(0)):
+                    wrong.append(f"{net.names[unit[0]]} {unit[1:]} axis {axis}: {clipped} outside the image")
+                continue
+            place = places[view.axes.index(axis)]
+            expected = sight.first(place), sight.last(place)
+            if expected != full:
+                wrong.append(f"{net.names[unit[0]]} {unit[1:]} axis {axis}: {full}, expected {expected}")
+    return wrong
+
+
+LINEAR = {"MaxPooling": "AveragePooling", "GlobalMaxPooling": "GlobalAveragePooling"}
+
+
+def linear(document: Any) -> Any:
+    """Return a config's document without what can hide a pixel from a gradient: largest values, activations."""
+    if isinstance(document, list):
+        return [linear(part) for part in document]
+    if document in ("ReLU", "LeakyReLU", "Softmax"):
+        return {"Activation": {"activation": "linear"}}
+    if isinstance(document, str):
+        return document.replace("MaxPooling", "AveragePooling")
+    if not isinstance(document, dict):
+        return document
+    found = {}
+    for key, value in document.items():
+        if key == "activation":
+            found[key] = "linear"
+        elif key in ("ReLU", "LeakyReLU", "Softmax"):
+            kept = {name: value[name] for name in ("name", "inputs") if name in (value or {})}
+            found["Activation"] = {"activation": "linear", **kept}
+        else:
+            found[linear(key)] = linear(value)
+    return found
+
+
+def positive(model: Any) -> None:
+    """Give every weight a positive value, so that no two ways from a pixel to a unit cancel."""
+    generator = np.random.default_rng(3)
+    for weight in model.weights:
+        if "seed" not in weight.path:
+            size = 1 / np.sqrt(max(1, np.prod(weight.shape[:-1])))
+            weight.assign(size * generator.uniform(0.5, 1.5, weight.shape))
+
+
+def gradients_differ(net: Net, call: Call, at: list[list[int]]) -> list[str]:
+    """Return where the hull of a unit's gradient is not the frame that the page draws; `net` is a linear network."""
+    import tensorflow as tf
+
+    image = tf.constant(np.float32(net.image())[None] / 255 + 0.5)
+    maps = net.maps
+
+    @tf.function(reduce_retracing=True)
+    def gradient(image: Any, layer: Any, place: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            made = maps(image, training=False)
+            values = [tf.reshape(values, [-1]) for values in made]
+            chosen = tf.ragged.stack(values)[layer][place]
+        return tape.gradient(chosen, image)[0]
+
+    wrong = []
+    for unit, boxes in zip(at, framed(call, at), strict=True):
+        shape = planes(net.program.layers[unit[0]]["shape"])
+        place = int(np.ravel_multi_index(unit[1:], shape))
+        slope = np.abs(gradient(image, tf.constant(unit[0]), tf.constant(place)).numpy()).sum(-1)
+        rows, columns = np.flatnonzero(slope.any(1)), np.flatnonzero(slope.any(0))
+        expected = (rows[0], rows[-1], columns[0], columns[-1]) if len(rows) else None
+        found = extent(boxes[-1]) if -1 in boxes and boxes[-1]["height"] * boxes[-1]["width"] else None
+        if expected != found:
+            wrong.append(f"{net.names[unit[0]]} {unit[1:]}: {found}, the gradient says {expected}")
+    return wrong

@@ -146,7 +146,8 @@ function makeNetwork(program, buffer) {
               }
             }
           }
-          weigh(layer.weights.kernel, values, places, number, sums, (row * columns + column) * filters + group * part, part);
+          const target = (row * columns + column) * filters + group * part;
+          weigh(layer.weights.kernel, values, places, number, sums, target, part);
         }
       }
     }

@@ -122,13 +122,14 @@ function makeUnits(network) {
     const shape = shapeOf(source);
     const wide = shape[2] * layer.multiplier;
     const outputs = planes(layer.shape)[2];
+    const { depthwise_kernel: depth, pointwise_kernel: point } = layer.weights;
     return Array.from({ length: wide }, (_, place) => {
       const from = Math.floor(place / layer.multiplier);
       const terms = taps(layer, row, column).map(({ tap, y, x }) =>
-        term(trace, source, inside(shape, y, x) ? [y, x, from] : null, layer.weights.depthwise_kernel[tap * wide + place]),
+        term(trace, source, inside(shape, y, x) ? [y, x, from] : null, depth[tap * wide + place]),
       );
       const sum = total(terms);
-      const weight = layer.weights.pointwise_kernel[place * outputs + channel];
+      const weight = point[place * outputs + channel];
       return { channel: place, terms, sum, weight, product: sum * weight };
     });
   }
@@ -214,7 +215,8 @@ function makeUnits(network) {
     const weight = gamma / Math.sqrt(variance + layer.epsilon);
     const terms = [term(trace, layer.inputs[0], at, weight)];
     const numbers = { x: terms[0].input, mean, variance, epsilon: layer.epsilon, gamma, beta };
-    return { kind: "normalization", terms, bias: beta - mean * weight, formula: { key: "normalization", numbers }, set };
+    const bias = beta - mean * weight;
+    return { kind: "normalization", terms, bias, formula: { key: "normalization", numbers }, set };
   }
 
   function batchNorm(trace, layer, index, at) {
@@ -312,16 +314,20 @@ function makeUnits(network) {
     return { kind: how.toLowerCase(), terms, winner: terms.indexOf(best), formula };
   }
 
-  function concatenate(trace, layer, index, [row, column, channel]) {
+  // Which input of a Concatenate a channel comes from, and the first channel of that.
+  function partOf(layer, channel) {
     let start = 0;
     for (let i = 0; ; i++) {
       const own = planes(layer.from[i])[2];
-      if (channel < start + own) {
-        const terms = [term(trace, layer.inputs[i], [row, column, channel - start], 1)];
-        return { kind: "concatenate", terms, formula: { key: "concatenate", numbers: { part: i, first: start } } };
-      }
+      if (channel < start + own) return { i, start };
       start += own;
     }
+  }
+
+  function concatenate(trace, layer, index, [row, column, channel]) {
+    const { i, start } = partOf(layer, channel);
+    const terms = [term(trace, layer.inputs[i], [row, column, channel - start], 1)];
+    return { kind: "concatenate", terms, formula: { key: "concatenate", numbers: { part: i, first: start } } };
   }
 
   // Where the value of a layer stands that only moves values; null where it writes 0.
@@ -453,81 +459,96 @@ function makeUnits(network) {
     return name === "softmax" ? Math.exp(x - largest) / sum : x - largest - Math.log(sum);
   }
 
-  // From here on: the receptive field. An extent is first and last row, first and last column of a layer, unclipped:
-  // the image is taken to go on in the padding. Branches count together, from the first position seen to the last.
+  // From here on: the receptive field. An extent is [first row, last row, first column, last column, first channel,
+  // last channel] of a layer, the rows and columns unclipped: the image is taken to go on in the padding. Branches count
+  // together, from the first position seen to the last.
 
-  // Returns the extent of an input (number `i`) that an extent of a layer's output reads.
+  // Returns the extent of an input (number `i`) that an extent of a layer's output reads; null where it reads nothing.
   function reads(layer, i, extent) {
     const from = planes(layer.from[i]);
     const own = planes(layer.shape);
-    const { kind } = layer;
-    const each = (map) => [0, 1].flatMap((axis) => map(extent[2 * axis], extent[2 * axis + 1], axis));
-    if (layer.size) {
-      const { size, strides, dilation, margin } = layer;
-      const reach = (axis) => (size[axis] - 1) * dilation[axis];
-      if (kind === "transposed") {
-        return each((low, high, axis) => [
-          Math.ceil((low + margin[axis] - reach(axis)) / strides[axis]),
-          Math.floor((high + margin[axis]) / strides[axis]),
-        ]);
-      }
-      return each((low, high, axis) => [
-        low * strides[axis] - margin[axis],
-        high * strides[axis] - margin[axis] + reach(axis),
-      ]);
-    }
-    if (kind === "poolAll") return [0, from[0] - 1, 0, from[1] - 1];
-    if (kind === "interpolate") {
-      return each((low, high, axis) => [between(layer, axis, low).before, between(layer, axis, high).after]);
-    }
-    if (kind === "pick" || kind === "shift" || kind === "enlarge") {
-      return each((low, high, axis) => [copiedFrom(layer, axis, low), copiedFrom(layer, axis, high)]);
-    }
-    if (kind === "same" || kind === "permute") return rearranged(layer, from, own, extent);
-    // The gate of a squeeze-and-excitation is read at its only position.
-    return each((low, high, axis) => (from[axis] === 1 && own[axis] > 1 ? [0, 0] : [low, high]));
+    const over = layer.activation === "softmax" || layer.activation === "log_softmax";
+    const written = over ? [...extent.slice(0, 4), 0, own[2] - 1] : extent;
+    const moved = layer.kind === "permute" || (layer.kind === "same" && from.some((length, axis) => length !== own[axis]));
+    if (moved) return rearranged(layer, own, written);
+    const [low, high] = channelsRead(layer, i, from[2], written[4], written[5]);
+    const [y, x] = [0, 1].map((axis) => positionsRead(layer, axis, from, own, written[2 * axis], written[2 * axis + 1]));
+    const found = [...y, ...x, low, high];
+    return y[0] <= y[1] && x[0] <= x[1] && low <= high ? found : null;
   }
 
-  // Flatten, Reshape and Permute: the hull of where the values of all channels come from, `channel` of them alone.
-  function rearranged(layer, from, own, [top, bottom, left, right], channel) {
-    if (from.every((length, axis) => length === own[axis]) && layer.kind === "same") return [top, bottom, left, right];
-    const found = [Infinity, -Infinity, Infinity, -Infinity];
-    const some = channel === undefined ? Array.from({ length: own[2] }, (_, c) => c) : [channel];
+  // First and last position along an axis.
+  function positionsRead(layer, axis, from, own, low, high) {
+    const { kind } = layer;
+    if (layer.size) {
+      const [stride, margin] = [layer.strides[axis], layer.margin[axis]];
+      const reach = (layer.size[axis] - 1) * layer.dilation[axis];
+      if (kind !== "transposed") return [low * stride - margin, high * stride - margin + reach];
+      return [Math.ceil((low + margin - reach) / stride), Math.floor((high + margin) / stride)];
+    }
+    if (kind === "poolAll") return [0, from[axis] - 1];
+    if (kind === "interpolate") return [between(layer, axis, low).before, between(layer, axis, high).after];
+    if (["pick", "shift", "enlarge"].includes(kind)) {
+      return [copiedFrom(layer, axis, low), copiedFrom(layer, axis, high)];
+    }
+    // The gate of a squeeze-and-excitation is read at its only position.
+    return from[axis] === 1 && own[axis] > 1 ? [0, 0] : [low, high];
+  }
+
+  // First and last channel; the last lies before the first where none is read.
+  function channelsRead(layer, i, channels, low, high) {
+    const outputs = planes(layer.shape)[2];
+    const { kind } = layer;
+    if (kind === "conv" || kind === "groupNorm") {
+      const group = (channel) => Math.floor((channel * layer.groups) / outputs);
+      const each = channels / layer.groups;
+      return [group(low) * each, (group(high) + 1) * each - 1];
+    }
+    if (kind === "depthwise") return [low, high].map((channel) => Math.floor(channel / layer.multiplier));
+    if (["separable", "transposed", "dense", "layerNorm"].includes(kind)) return [0, channels - 1];
+    if (kind === "localResponses") {
+      return [Math.max(low - layer.depth_radius, 0), Math.min(high + layer.depth_radius, channels - 1)];
+    }
+    let start = kind === "padChannels" ? layer.padding[0] : 0;
+    if (kind === "concatenate") for (let before = 0; before < i; before++) start += planes(layer.from[before])[2];
+    if (kind === "combine" && channels === 1) return [0, 0];
+    return [Math.max(low - start, 0), Math.min(high - start, channels - 1)];
+  }
+
+  // Flatten, Reshape and Permute: the hull of where the values come from.
+  function rearranged(layer, own, [top, bottom, left, right, low, high]) {
+    const found = [Infinity, -Infinity, Infinity, -Infinity, Infinity, -Infinity];
     for (let row = Math.max(top, 0); row <= Math.min(bottom, own[0] - 1); row++) {
       for (let column = Math.max(left, 0); column <= Math.min(right, own[1] - 1); column++) {
-        for (const c of some) {
-          const [y, x] = origin(layer, [row, column, c]);
-          [found[0], found[1]] = [Math.min(found[0], y), Math.max(found[1], y)];
-          [found[2], found[3]] = [Math.min(found[2], x), Math.max(found[3], x)];
+        for (let c = low; c <= high; c++) {
+          origin(layer, [row, column, c]).forEach((place, axis) => {
+            found[2 * axis] = Math.min(found[2 * axis], place);
+            found[2 * axis + 1] = Math.max(found[2 * axis + 1], place);
+          });
         }
       }
     }
-    return found;
+    return found[0] <= found[1] ? found : null;
   }
 
   // Returns the receptive field of a position of a layer: its extent in the layer itself, in each layer that it depends
   // on, and in the image (layer -1), the deepest first. `top`, `left`, `height`, `width` are clipped to the map; `full`
-  // is the same without clipping, with the padding; `padded` says that they differ. Statistics that a normalization
-  // takes from the whole image are left out, as in `cnn summary`. With a channel given too, a value behind Flatten is
-  // followed to where it comes from.
-  function field(index, position) {
-    const extents = new Map();
-    const add = (layer, extent) => {
-      if (!(extent[0] <= extent[1] && extent[2] <= extent[3])) return;
-      const known = extents.get(layer);
-      const joined = known && known.map((end, i) => (i % 2 ? Math.max(end, extent[i]) : Math.min(end, extent[i])));
-      extents.set(layer, joined || extent);
-    };
-    const channel = position[2];
-    add(index, [position[0], position[0], position[1], position[1]]);
+  // is the same without clipping, with the padding; `padded` says that they differ; `channels` are the first that is
+  // read and the one after the last. Statistics that a normalization takes from the whole image are left out, as in
+  // `cnn summary`.
+  //
+  // Without a channel ([y, x]) it is that of all channels together, as there; with one ([y, x, c]) it is that of the
+  // one value: behind Flatten and Concatenate less, as it comes from one place and one branch.
+  function field(index, [y, x, c]) {
+    const hull = (known, extent) => known.map((end, i) => (i % 2 ? Math.max(end, extent[i]) : Math.min(end, extent[i])));
+    const channels = c === undefined ? [0, shapeOf(index)[2] - 1] : [c, c];
+    const extents = new Map([[index, [y, y, x, x, ...channels]]]);
     for (let i = index; i >= 0; i--) {
       const extent = extents.get(i);
       if (!extent) continue;
-      const layer = layers[i];
-      layer.inputs.forEach((source, number) => {
-        const alone = i === index && channel !== undefined && (layer.kind === "same" || layer.kind === "permute");
-        const shapes = [planes(layer.from[number]), planes(layer.shape)];
-        add(source, alone ? rearranged(layer, ...shapes, extent, channel) : reads(layer, number, extent));
+      layers[i].inputs.forEach((source, number) => {
+        const read = reads(layers[i], number, extent);
+        if (read) extents.set(source, extents.has(source) ? hull(extents.get(source), read) : read);
       });
     }
     return Array.from(extents.keys())
@@ -535,7 +556,7 @@ function makeUnits(network) {
       .map((layer) => framed(layer, extents.get(layer)));
   }
 
-  function framed(layer, [top, bottom, left, right]) {
+  function framed(layer, [top, bottom, left, right, low, high]) {
     const [rows, columns] = shapeOf(layer);
     const own = [Math.max(top, 0), Math.min(bottom, rows - 1), Math.max(left, 0), Math.min(right, columns - 1)];
     const box = ([first, last, begin, end]) => ({
@@ -545,7 +566,8 @@ function makeUnits(network) {
       width: Math.max(end - begin + 1, 0),
     });
     const full = [top, bottom, left, right];
-    return { layer, ...box(own), full: box(full), padded: full.some((end, i) => end !== own[i]) };
+    const padded = full.some((end, i) => end !== own[i]);
+    return { layer, ...box(own), full: box(full), padded, channels: [low, high + 1] };
   }
 
   return { explain, field, kernel: kernelOf, shape: shapeOf };

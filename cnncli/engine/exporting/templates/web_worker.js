@@ -65,7 +65,8 @@ function makeCommands(program, buffer) {
     // a later call ends an earlier one, whose answer is null.
     async occlusion(image, label, size, stride, fill, progress) {
       const own = ++latest;
-      const steps = images.occlusion(({ pixels }) => network.trace(pixels).probabilities[label], image, size, stride, fill);
+      const answerOf = ({ pixels }) => network.trace(pixels).probabilities[label];
+      const steps = images.occlusion(answerOf, image, size, stride, fill);
       let heard = performance.now();
       for (;;) {
         const { done, value } = steps.next();
@@ -120,7 +121,7 @@ function buffersOf(result) {
 // Returns what a page calls the network with: `call(name, ...args)` gives a promise of the answer; `latest` the same,
 // but a call that waits for an earlier one of its name is given up for a later one, and answered with null;
 // `onProgress(name, listener)`; `close()`. `scripts` are the texts of this file and of web_network.js, web_units.js and
-// web_images.js; `threaded` says whether there is a worker.
+// web_images.js; `threaded` says whether there is a worker. It takes `buffer` for its own: the page has it no longer.
 async function makeClient(scripts, program, buffer) {
   const waiting = new Map();
   const listeners = {};
