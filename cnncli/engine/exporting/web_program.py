@@ -61,6 +61,7 @@ class Program:
                 "inputs": list(node.inputs),
                 "from": [list(shape) for shape in step.given],
                 "shape": list(step.shape),
+                "params": step.keras.count_params(),
                 **made,
                 **flat,
                 "weights": refs,
