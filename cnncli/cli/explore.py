@@ -45,8 +45,7 @@ def explore_cli(
         print_json(written.to_json())
     else:
         print_line(str(written.path))
-        print_note(
-            f"{written.bytes / 1e6:.2f} MB, {written.examples} test images, weights of {len(written.epochs)} epochs"
-        )
+        kept = f"{counted(written.examples, 'test image')}, weights of {counted(len(written.epochs), 'epoch')}"
+        print_note(f"{written.bytes / 1e6:.2f} MB: {kept}")
     if open_it:
         typer.launch(written.path.absolute().as_uri())
