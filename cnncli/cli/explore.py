@@ -36,7 +36,7 @@ def explore_cli(
 
     found = find(run, runs_dir)
     with loading_tensorflow():
-        from cnncli.engine.exporting.explore import ExploreOptions, explore
+        from cnncli.engine.exporting.web.explore import ExploreOptions, explore
 
     target = output or found.path / "explore.html"
     with telling("writing the page"):

@@ -146,9 +146,9 @@ class Replay:
             arrays[f"maps/{name}"] = maps.astype(np.float16)
         outputs = self._model(self._preprocessing.to_float(self._examples.pixels), training=False)
         arrays.update(self._task.pages.record(tree.map_structure(_plain, outputs)))
+        _write(self._directory / f"epoch-{epoch:04d}.npz", arrays)
         if self._keeps_weights:
             _write(self._directory / f"weights-{epoch:04d}.npz", _weights(self._model))
-        _write(self._directory / f"epoch-{epoch:04d}.npz", arrays)
 
     def images(self, epoch: int) -> dict[str, npt.NDArray[np.uint8]]:
         """Return an epoch's pictures by name, uint8 (height, width, 3); none where it was not recorded."""

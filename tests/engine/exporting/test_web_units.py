@@ -76,7 +76,7 @@ def test_units_are_what_they_are_made_of(name: str, nets: Callable[..., Net], ca
 
 def test_activations_of_units(nets: Callable[..., Net], call: web_numbers.Call) -> None:
     """A value is its activation of the sum shown, for every activation that the page computes."""
-    from cnncli.engine.exporting.web_steps import ACTIVATIONS
+    from cnncli.engine.exporting.web.steps import ACTIVATIONS
 
     branches = ", ".join(f"[{{Conv2D: {{filters: 2, kernel_size: 3, activation: {name}}}}}]" for name in ACTIVATIONS)
     net = nets(f"[{{Parallel: [{branches}]}}, Flatten, {{Dense: {{units: 10}}}}]")

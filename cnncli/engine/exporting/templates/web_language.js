@@ -27,9 +27,8 @@ function make(tag, className = "", ...children) {
   return element;
 }
 
-const drawn2d = "http://www.w3.org/2000/svg";
 function makeDrawn(tag, attributes) {
-  const element = document.createElementNS(drawn2d, tag);
+  const element = document.createElementNS(byId("edges").namespaceURI, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   return element;
 }

@@ -17,8 +17,8 @@ from cnncli.datasets.splits import image as image_of
 from cnncli.engine.evaluation.predictor import Predictor
 from cnncli.engine.evaluation.trained import load_trained
 from cnncli.engine.exporting.source import Source
-from cnncli.engine.exporting.web_page import Lecture, page_text
-from cnncli.engine.exporting.web_program import Program, obstacles
+from cnncli.engine.exporting.web.page import Lecture, page_text
+from cnncli.engine.exporting.web.program import Program, obstacles
 from cnncli.engine.network.adapt import freeze_statistics
 from cnncli.engine.network.variables import model_variables
 from cnncli.engine.training import replay

@@ -15,7 +15,7 @@ from cnncli.analysis.summary import summarize
 from cnncli.config.schema.tasks import DEFAULT as CLASSIFICATION
 from cnncli.config.schema.tasks.detection import pairs
 from cnncli.engine.exporting.source import Source
-from cnncli.engine.exporting.web_program import Program
+from cnncli.engine.exporting.web.program import Program
 from cnncli.serving.description import Description
 from cnncli.tasks.colours import class_colours
 from cnncli.tasks.detection.decoding import LARGEST_LOG, MOST_BOXES
@@ -26,7 +26,7 @@ SEGMENTATION, DETECTION = "segmentation", "detection"
 SHOWN = (CLASSIFICATION, SEGMENTATION, DETECTION)
 """Tasks whose predictions the page shows."""
 
-_TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parents[1] / "templates"
 _PARTS = {
     "style": "web_page.css",
     "engine": "web_network.js",
