@@ -45,6 +45,8 @@ function drawUnit() {
   if (found.silenced) parts.push(make("p", "", say("silenced")));
   parts.push(sumLine(found), formulaLine(found), fieldLine(), termsPart(found));
   byId("unit").replaceChildren(...parts);
+  // What does not fit is scrolled by keys, too.
+  for (const figure of byId("unit").querySelectorAll("figure")) if (figure.scrollWidth > figure.clientWidth) figure.tabIndex = 0;
   if (focused) byId("unit").querySelector(`[data-keep="${focused}"]`)?.focus();
 }
 

@@ -166,7 +166,7 @@ def _epochs(run: Run, source: Source) -> tuple[tuple[int, ...], tuple[bytes, ...
 def _buffers(source: Source, recorded: Iterator[Mapping[str, npt.NDArray[Any]]]) -> Iterator[bytes]:
     """Yield weights as the page has them; the network has its own again afterwards."""
     variables = model_variables(source.trained.model)
-    kept = {name: np.array(variable) for name, variable in variables.items()}
+    kept = {name: np.asarray(variable).copy() for name, variable in variables.items()}
     try:
         for arrays in recorded:
             for name, array in arrays.items():
