@@ -13,8 +13,20 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "Train": ("train", "resume", "eval", "predict", "export", "ensemble", "find-lr", "bench", "sweep", "slurm"),
-    "Understand a config": ("summary", "check", "explain", "diff", "data", "show"),
+    "Train": (
+        "train",
+        "resume",
+        "eval",
+        "predict",
+        "export",
+        "explore",
+        "ensemble",
+        "find-lr",
+        "bench",
+        "sweep",
+        "slurm",
+    ),
+    "Understand a config": ("summary", "check", "explain", "diff", "data", "show", "explore"),
     "Runs": ("runs", "compare", "report", "verify", "tensorboard"),
     "Start and set-up": ("init", "help", "import", "zoo", "schema", "doctor"),
 }

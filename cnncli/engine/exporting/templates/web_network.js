@@ -3,15 +3,12 @@
 // `program` lists the layers with their shapes; `buffer` holds the weights one array after the other.
 function makeNetwork(program, buffer) {
   const f = Math.fround;
-  const layers = program.layers.map((layer) => ({
-    ...layer,
-    weights: Object.fromEntries(
-      Object.entries(layer.weights).map(([name, [offset, size]]) => [name, new Float32Array(buffer, offset, size)]),
-    ),
-  }));
+  // `edited` holds, by weight, what stood there before a change; `silent` the channels that are switched off.
+  const layers = program.layers.map((layer) => ({ ...layer, weights: {}, edited: {}, silent: new Set() }));
+  setWeights(buffer);
 
-  function erf(x) {
-    // Numerical Recipes' erfc by Chebyshev polynomials, error below 1.2e-7.
+  function erfc(x) {
+    // Numerical Recipes' erfc by Chebyshev polynomials, relative error below 1.2e-7: far out, 1 − erf has no digit left.
     const z = Math.abs(x);
     const t = 1 / (1 + z / 2);
     const terms = [
@@ -19,7 +16,7 @@ function makeNetwork(program, buffer) {
       -1.26551223,
     ];
     const tail = t * Math.exp(-z * z + terms.reduce((sum, term) => sum * t + term, 0));
-    return x >= 0 ? 1 - tail : tail - 1;
+    return x >= 0 ? tail : 2 - tail;
   }
 
   const sigmoid = (x) => 1 / (1 + Math.exp(-x));
@@ -30,7 +27,7 @@ function makeNetwork(program, buffer) {
     celu: elu,
     elu,
     exponential: Math.exp,
-    gelu: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+    gelu: (x) => 0.5 * x * erfc(-x * Math.SQRT1_2),
     hard_sigmoid: (x) => clip(x / 6 + 0.5, 0, 1),
     hard_silu: (x) => x * clip(x / 6 + 0.5, 0, 1),
     hard_swish: (x) => x * clip(x / 6 + 0.5, 0, 1),
@@ -118,32 +115,93 @@ function makeNetwork(program, buffer) {
     return finished(layer, sums, bias);
   }
 
+  // Of every patch only the values other than 0 are gathered: after a ReLU that is half of them. Eight filters at a
+  // time then keep their sums in registers.
   function convolve(layer, input) {
-    const channels = layer.from[0][2];
+    const [height, width, channels] = layer.from[0];
     const [rows, columns, filters] = layer.shape;
-    const { kernel, bias } = layer.weights;
-    const each = channels / layer.groups;
-    const part = filters / layer.groups;
+    const { size, strides, dilation, margin, groups } = layer;
+    const each = channels / groups;
+    const part = filters / groups;
     const sums = new Float64Array(rows * columns * filters);
-    slide(layer, (to, from, tap) => {
-      for (let group = 0; group < layer.groups; group++) {
-        for (let channel = 0; channel < each; channel++) {
-          const value = input[from * channels + group * each + channel];
-          if (value === 0) continue;
-          const first = (tap * each + channel) * filters + group * part;
-          const target = to * filters + group * part;
-          for (let i = 0; i < part; i++) sums[target + i] += value * kernel[first + i];
+    const values = new Float64Array(size[0] * size[1] * each);
+    const places = new Int32Array(values.length);
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        for (let group = 0; group < groups; group++) {
+          let number = 0;
+          for (let down = 0; down < size[0]; down++) {
+            const y = row * strides[0] - margin[0] + down * dilation[0];
+            if (y < 0 || y >= height) continue;
+            for (let across = 0; across < size[1]; across++) {
+              const x = column * strides[1] - margin[1] + across * dilation[1];
+              if (x < 0 || x >= width) continue;
+              const from = (y * width + x) * channels + group * each;
+              const tap = (down * size[1] + across) * each;
+              for (let channel = 0; channel < each; channel++) {
+                const value = input[from + channel];
+                if (value === 0) continue;
+                values[number] = value;
+                places[number++] = (tap + channel) * filters + group * part;
+              }
+            }
+          }
+          const target = (row * columns + column) * filters + group * part;
+          weigh(layer.weights.kernel, values, places, number, sums, target, part);
         }
       }
-    });
-    return finished(layer, sums, bias);
+    }
+    return finished(layer, sums, layer.weights.bias);
+  }
+
+  // Adds up values · weights for `units` units whose weights lie side by side.
+  function weigh(kernel, values, places, number, sums, target, units) {
+    let unit = 0;
+    for (; unit + 8 <= units; unit += 8) {
+      let a = 0;
+      let b = 0;
+      let c = 0;
+      let d = 0;
+      let e = 0;
+      let g = 0;
+      let h = 0;
+      let i = 0;
+      for (let k = 0; k < number; k++) {
+        const value = values[k];
+        const place = places[k] + unit;
+        a += value * kernel[place];
+        b += value * kernel[place + 1];
+        c += value * kernel[place + 2];
+        d += value * kernel[place + 3];
+        e += value * kernel[place + 4];
+        g += value * kernel[place + 5];
+        h += value * kernel[place + 6];
+        i += value * kernel[place + 7];
+      }
+      const start = target + unit;
+      sums[start] = a;
+      sums[start + 1] = b;
+      sums[start + 2] = c;
+      sums[start + 3] = d;
+      sums[start + 4] = e;
+      sums[start + 5] = g;
+      sums[start + 6] = h;
+      sums[start + 7] = i;
+    }
+    for (; unit < units; unit++) {
+      let sum = 0;
+      for (let k = 0; k < number; k++) sum += values[k] * kernel[places[k] + unit];
+      sums[target + unit] = sum;
+    }
   }
 
   function finished(layer, sums, bias) {
     const filters = layer.shape[layer.shape.length - 1];
     const result = new Float32Array(sums.length);
-    for (let i = 0; i < sums.length; i++) result[i] = bias ? f(sums[i]) + bias[i % filters] : sums[i];
-    return activated(result, layer.activation, filters);
+    for (let start = 0; start < sums.length; start += filters) {
+      for (let i = 0; i < filters; i++) result[start + i] = bias ? sums[start + i] + bias[i] : sums[start + i];
+    }
+    return result;
   }
 
   function depthwise(layer, input, kernel, multiplier) {
@@ -180,17 +238,22 @@ function makeNetwork(program, buffer) {
   function pool(layer, input) {
     const channels = layer.from[0][2];
     const number = layer.shape[0] * layer.shape[1];
-    const values = new Float64Array(number * channels).fill(layer.largest ? -Infinity : 0);
+    const { largest } = layer;
+    const values = new Float64Array(number * channels).fill(largest ? -Infinity : 0);
     const counts = new Float64Array(number);
     slide(layer, (to, from) => {
       counts[to] += 1;
+      const [target, start] = [to * channels, from * channels];
       for (let channel = 0; channel < channels; channel++) {
-        const value = input[from * channels + channel];
-        const place = to * channels + channel;
-        values[place] = layer.largest ? Math.max(values[place], value) : values[place] + value;
+        const value = input[start + channel];
+        if (!largest) values[target + channel] += value;
+        // A value that is no number is passed on.
+        else if (value > values[target + channel] || value !== value) values[target + channel] = value;
       }
     });
-    return Float32Array.from(values, (value, i) => (layer.largest ? value : value / counts[Math.floor(i / channels)]));
+    const result = Float32Array.from(values);
+    if (!largest) for (let i = 0; i < values.length; i++) result[i] = values[i] / counts[Math.floor(i / channels)];
+    return result;
   }
 
   function poolAll(layer, input) {
@@ -208,27 +271,34 @@ function makeNetwork(program, buffer) {
   function normalize(layer, input, numSets, setOf) {
     const channels = layer.shape[layer.shape.length - 1];
     const { gamma, beta } = layer.weights;
-    const sums = new Float64Array(numSets);
+    const means = new Float64Array(numSets);
     const squares = new Float64Array(numSets);
     const number = input.length / numSets;
-    input.forEach((value, i) => (sums[setOf(i)] += value));
-    input.forEach((value, i) => (squares[setOf(i)] += (value - sums[setOf(i)] / number) ** 2));
-    return Float32Array.from(input, (value, i) => {
+    const result = new Float32Array(input.length);
+    for (let i = 0; i < input.length; i++) means[setOf(i)] += input[i] / number;
+    for (let i = 0; i < input.length; i++) squares[setOf(i)] += (input[i] - means[setOf(i)]) ** 2;
+    for (let i = 0; i < input.length; i++) {
       const set = setOf(i);
       const scale = (gamma ? gamma[i % channels] : 1) / Math.sqrt(squares[set] / number + layer.epsilon);
-      return (value - sums[set] / number) * scale + (beta ? beta[i % channels] : 0);
-    });
+      result[i] = (input[i] - means[set]) * scale + (beta ? beta[i % channels] : 0);
+    }
+    return result;
   }
 
   function localResponses(layer, input) {
     const channels = layer.shape[layer.shape.length - 1];
-    return Float32Array.from(input, (value, i) => {
-      const channel = i % channels;
-      let total = 0;
-      const last = Math.min(channel + layer.depth_radius, channels - 1);
-      for (let c = Math.max(channel - layer.depth_radius, 0); c <= last; c++) total += input[i - channel + c] ** 2;
-      return value / (layer.bias + layer.alpha * total) ** layer.beta;
-    });
+    const result = new Float32Array(input.length);
+    const squares = new Float64Array(channels);
+    for (let start = 0; start < input.length; start += channels) {
+      for (let c = 0; c < channels; c++) squares[c] = input[start + c] ** 2;
+      for (let channel = 0; channel < channels; channel++) {
+        const last = Math.min(channel + layer.depth_radius, channels - 1);
+        let total = 0;
+        for (let c = Math.max(channel - layer.depth_radius, 0); c <= last; c++) total += squares[c];
+        result[start + channel] = input[start + channel] / (layer.bias + layer.alpha * total) ** layer.beta;
+      }
+    }
+    return result;
   }
 
   function padChannels(layer, input) {
@@ -276,7 +346,9 @@ function makeNetwork(program, buffer) {
     let offset = 0;
     inputs.forEach((input, index) => {
       const own = layer.from[index][layer.from[index].length - 1];
-      for (let i = 0; i < input.length; i++) result[Math.floor(i / own) * channels + offset + (i % own)] = input[i];
+      for (let from = 0, to = offset; from < input.length; from += own, to += channels) {
+        result.set(input.subarray(from, from + own), to);
+      }
       offset += own;
     });
     return result;
@@ -307,10 +379,13 @@ function makeNetwork(program, buffer) {
   };
 
   function combine(layer, inputs) {
-    const values = inputs.map((input, index) => repeated(input, layer.from[index], layer.shape));
-    const number = layer.how === "Average" ? values.length : 1;
+    const [first, ...others] = inputs.map((input, index) => repeated(input, layer.from[index], layer.shape));
+    const number = layer.how === "Average" ? inputs.length : 1;
     const how = COMBINATIONS[layer.how];
-    return values[0].map((value, i) => values.slice(1).reduce((all, input) => f(how(all, input[i])), value) / number);
+    const result = first.slice();
+    for (const other of others) for (let i = 0; i < result.length; i++) result[i] = how(result[i], other[i]);
+    if (number > 1) for (let i = 0; i < result.length; i++) result[i] /= number;
+    return result;
   }
 
   function interpolate(layer, input) {
@@ -335,10 +410,31 @@ function makeNetwork(program, buffer) {
 
   function rectify(layer, input) {
     const { threshold, negative_slope: slope, max_value: most } = layer;
-    return input.map((value) => {
-      const result = value >= threshold ? value : slope * (value - threshold);
-      return most === null ? result : Math.min(result, most);
-    });
+    const result = new Float32Array(input.length);
+    for (let i = 0; i < input.length; i++) {
+      const value = input[i] >= threshold ? input[i] : slope * (input[i] - threshold);
+      result[i] = most === null ? value : Math.min(value, most);
+    }
+    return result;
+  }
+
+  // Mean and variance are those of training, kept in the layer: each channel is scaled and shifted.
+  function batchNorm(layer, input) {
+    const { gamma, beta, moving_mean: mean, moving_variance: variance } = layer.weights;
+    const scale = Float64Array.from(variance, (v, i) => (gamma ? gamma[i] : 1) / Math.sqrt(v + layer.epsilon));
+    const shift = Float64Array.from(mean, (m, i) => (beta ? beta[i] : 0) - m * scale[i]);
+    return affine(input, scale, shift);
+  }
+
+  function affine(input, scale, shift) {
+    const result = new Float32Array(input.length);
+    const number = Math.max(scale.length, shift.length);
+    for (let start = 0; start < input.length; start += number) {
+      for (let i = 0; i < number; i++) {
+        result[start + i] = input[start + i] * scale[i % scale.length] + shift[i % shift.length];
+      }
+    }
+    return result;
   }
 
   const LAYERS = {
@@ -355,10 +451,8 @@ function makeNetwork(program, buffer) {
     dense,
     pool,
     poolAll,
-    affine: (layer, input) => {
-      const { scale, shift } = layer.weights;
-      return input.map((value, i) => value * scale[i % scale.length] + shift[i % shift.length]);
-    },
+    affine: (layer, input) => affine(input, layer.weights.scale, layer.weights.shift),
+    batchNorm,
     layerNorm: (layer, input) => {
       const channels = layer.shape[layer.shape.length - 1];
       return normalize(layer, input, input.length / channels, (i) => Math.floor(i / channels));
@@ -370,7 +464,7 @@ function makeNetwork(program, buffer) {
     localResponses,
     padChannels,
     permute,
-    activation: (layer, input) => activated(input.slice(), layer.activation, layer.shape[layer.shape.length - 1]),
+    activation: (layer, input) => input,
     rectify,
     same: (layer, input) => input,
     shift: (layer, input) => moved(layer, input, (row, column) => [row - layer.by[0], column - layer.by[1]]),
@@ -389,20 +483,106 @@ function makeNetwork(program, buffer) {
     return -(largest + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0)));
   }
 
-  // Returns what every layer makes of an image: uint8 values of the network's size, row by row.
-  function forward(pixels) {
-    const image = Float32Array.from(pixels, (value) => value / 255);
-    const outputs = [];
-    for (const layer of layers) {
-      const inputs = layer.inputs.map((i) => (i < 0 ? image : outputs[i]));
-      if (layer.kind === "combine") outputs.push(combine(layer, inputs));
-      else if (layer.kind === "concatenate") outputs.push(concatenate(layer, inputs));
-      else outputs.push(LAYERS[layer.kind](layer, inputs[0]));
+  // Takes other weights, in the order of `buffer`: those of another epoch, or the first ones where none are given.
+  // Changes of single weights are lost, channels that are switched off stay so.
+  function setWeights(other) {
+    if (other && other.byteLength !== buffer.byteLength) throw new RangeError("the weights are of another network");
+    program.layers.forEach(({ weights = {} }, i) => {
+      const places = Object.entries(weights);
+      const views = places.map(([name, [offset, size]]) => [name, new Float32Array(other || buffer, offset, size)]);
+      layers[i].weights = Object.fromEntries(views);
+      layers[i].edited = {};
+    });
+  }
+
+  // Sets one weight of a layer: `index` counts through the array. The weights as given stay untouched, for `reset`.
+  function edit(layer, weightName, index, value) {
+    const { weights, edited } = layers[layer];
+    if (!edited[weightName]) {
+      edited[weightName] = weights[weightName];
+      weights[weightName] = weights[weightName].slice();
     }
-    if (program.detector) return { image, outputs, ...detected(outputs) };
+    weights[weightName][index] = value;
+  }
+
+  // Switches one channel of a layer's output off: it is 0 for all that comes after; with `on` false, undoes that.
+  function silence(layer, channel, on) {
+    if (on === false) layers[layer].silent.delete(channel);
+    else layers[layer].silent.add(channel);
+  }
+
+  // Undoes all changes of single weights and switches all channels on.
+  function reset() {
+    for (const layer of layers) {
+      Object.assign(layer.weights, layer.edited);
+      layer.edited = {};
+      layer.silent.clear();
+    }
+  }
+
+  const differs = ({ silent, edited, weights }) =>
+    silent.size > 0 || Object.keys(edited).some((name) => edited[name].some((value, i) => value !== weights[name][i]));
+
+  // Returns what a layer makes of its inputs, and what it was before the activation where there is one.
+  function compute(layer, inputs) {
+    const { kind, activation, silent } = layer;
+    const channels = layer.shape[layer.shape.length - 1];
+    let before = null;
+    let result;
+    if (kind === "combine") result = combine(layer, inputs);
+    else if (kind === "concatenate") result = concatenate(layer, inputs);
+    else result = LAYERS[kind](layer, inputs[0]);
+    if (activation && activation !== "linear") {
+      before = result;
+      result = activated(result.slice(), activation, channels);
+    }
+    if (silent.size) {
+      result = result.slice();
+      for (const channel of silent) for (let i = channel; i < result.length; i += channels) result[i] = 0;
+    }
+    return { before, result };
+  }
+
+  function scaled(pixels) {
+    const image = new Float32Array(pixels.length);
+    for (let i = 0; i < image.length; i++) image[i] = pixels[i] / 255;
+    return image;
+  }
+
+  // Adds the answer of the task to what the layers made.
+  function answered(trace) {
+    const { image, outputs } = trace;
+    if (program.detector) return { ...trace, ...detected(outputs) };
     const logits = outputs.length ? outputs[outputs.length - 1] : image;
-    if (program.task === "segmentation") return { image, outputs, ...segmented(logits) };
-    return { image, outputs, probabilities: softmax(logits, logits.length), energy: energyOf(logits) };
+    if (program.task === "segmentation") return { ...trace, ...segmented(logits) };
+    return { ...trace, probabilities: softmax(logits, logits.length), energy: energyOf(logits) };
+  }
+
+  // Computes the layers for which `changed` holds into copies of the lists, and leaves the other values shared.
+  function run(image, outputs, before, changed) {
+    layers.forEach((layer, index) => {
+      if (!changed[index]) return;
+      const made = compute(layer, layer.inputs.map((i) => (i < 0 ? image : outputs[i])));
+      outputs[index] = made.result;
+      before[index] = made.before;
+    });
+    return answered({ image, input: image, outputs, before });
+  }
+
+  // Returns what every layer makes of an image: values from 0 to 255 of the network's size, row by row. `outputs` and
+  // `before` (the activation, null where there is none) have one entry a layer; `input` is what the first layer reads.
+  function trace(pixels) {
+    return run(scaled(pixels), [], [], layers.map(() => true));
+  }
+
+  // Returns a trace as it is after a change of a layer (or of several), computing only what depends on it.
+  function update(trace, fromLayer) {
+    const changed = layers.map(() => false);
+    for (const index of [].concat(fromLayer)) changed[index] = true;
+    layers.forEach(({ inputs }, index) => {
+      if (inputs.some((i) => i >= 0 && changed[i])) changed[index] = true;
+    });
+    return run(trace.image, trace.outputs.slice(), trace.before.slice(), changed);
   }
 
   // Returns the class of each pixel that the network reads, and the probabilities of all classes there.
@@ -666,12 +846,32 @@ function makeNetwork(program, buffer) {
 
   // What the page is proven by: the outputs of the task one after the other, in alphabetical order.
   function predict(image) {
-    const { mask, probabilities, boxes, labels, scores } = forward(preprocess(image).pixels);
+    const { mask, probabilities, boxes, labels, scores } = trace(preprocess(image).pixels);
     const parts = boxes ? [boxes, labels, scores] : mask ? [mask, probabilities] : [probabilities];
     const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
     parts.reduce((start, part) => (values.set(part, start), start + part.length), 0);
     return values;
   }
 
-  return { program, forward, preprocess, doubts, maskOf, objectsOf, predict };
+  return {
+    program,
+    layers,
+    forward: trace,
+    trace,
+    update,
+    edit,
+    silence,
+    setWeights,
+    reset,
+    get edited() {
+      return layers.some(differs);
+    },
+    activations: ACTIVATIONS,
+    neighbours,
+    preprocess,
+    doubts,
+    maskOf,
+    objectsOf,
+    predict,
+  };
 }

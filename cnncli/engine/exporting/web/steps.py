@@ -124,10 +124,8 @@ def _affine(scale: Any, shift: Any) -> dict[str, Any]:
 
 
 def _batch_normalization(step: Step) -> dict[str, Any]:
-    mean, variance = (np.asarray(step.weight(f"moving_{n}"), np.float64) for n in ("mean", "variance"))
-    gamma, beta = step.weight("gamma"), step.weight("beta")
-    scale = (1.0 if gamma is None else gamma) / np.sqrt(variance + step.layer.epsilon)
-    return _affine(scale, (0.0 if beta is None else beta) - mean * scale)
+    arrays = step.weights("gamma", "beta", "moving_mean", "moving_variance")
+    return {"kind": "batchNorm", "epsilon": step.layer.epsilon, "arrays": arrays}
 
 
 def _normalization(step: Step) -> dict[str, Any]:
