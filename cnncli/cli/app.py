@@ -13,19 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "Train": (
-        "train",
-        "resume",
-        "eval",
-        "predict",
-        "export",
-        "explore",
-        "ensemble",
-        "find-lr",
-        "bench",
-        "sweep",
-        "slurm",
-    ),
+    "Train": ("train", "resume", "eval", "predict", "export", "ensemble", "find-lr", "bench", "sweep", "slurm"),
     "Understand a config": ("summary", "check", "explain", "diff", "data", "show", "explore"),
     "Runs": ("runs", "compare", "report", "verify", "tensorboard"),
     "Start and set-up": ("init", "help", "import", "zoo", "schema", "doctor"),

@@ -83,14 +83,15 @@ def remainder(below: dict[str, Any], above: dict[str, Any], path: tuple[str, ...
         given, place = below.get(key), (*path, key)
         if key in below and given == wanted:
             continue
-        replaced = isinstance(given, dict) and isinstance(wanted, dict) and given.keys() != wanted.keys()
-        if isinstance(given, dict) and isinstance(wanted, dict) and not (replaced and place in NAMED):
-            inner = remainder(given, wanted, place)
-            if inner is None:
-                return None
-            found[key] = inner
-        else:
+        if not isinstance(given, dict) or not isinstance(wanted, dict):
             found[key] = wanted
+            continue
+        is_named = place in NAMED
+        inner = wanted if is_named and given.keys() != wanted.keys() else remainder(given, wanted, place)
+        if inner is None:
+            return None
+        # Of a mapping that is replaced where its names differ, all names are given.
+        found[key] = wanted if is_named and len(wanted) > 1 else inner
     return found
 
 

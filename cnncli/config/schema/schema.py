@@ -364,6 +364,8 @@ IMAGENET = "imagenet"
 class StartFrom(Section):
     """A run, or a file, from whose weights this one starts."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["run"]}, {"required": ["weights"]}]})
+
     run: str | None = Field(default=None, min_length=1, description="A run's path or name, or latest.")
     weights: str | None = Field(
         default=None,

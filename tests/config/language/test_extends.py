@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cnncli.config.dump import dump_document
@@ -26,6 +26,7 @@ def merged(below: dict[str, Any], above: dict[str, Any]) -> Any:
 
 
 @given(_DOCUMENTS, _DOCUMENTS)
+@example({"train": {"optimizer": {"Adam": 0, "SGD": 1}}}, {"train": {"optimizer": {"Adam": 0, "SGD": 0}}})
 def test_merging_what_remains_gives_the_other_config(below: dict[str, Any], changed: dict[str, Any]) -> None:
     """Of a config that merging can make, the remainder is never more than was merged, and gives that config again."""
     above = merged(below, changed)

@@ -115,7 +115,12 @@ LIMITS: dict[str, list[tuple[list[str], list[str]]]] = {
         one((["dense", "'*'"], ["''", "null"]), "[{layers: ?}]"),
         one((["true", "false"], ["null"]), "[{layers: dense, trainable: ?}]"),
     ],
-    "train.start_from": [(["{run: a}", "{run: a, layers: 'c*'}", "null"], ["{run: ''}", "{run: a, layers: ''}", "{}"])],
+    "train.start_from": [
+        (
+            ["{run: a}", "{run: a, layers: 'c*'}", "{weights: imagenet}", "{run: a, weights: null}", "null"],
+            ["{run: ''}", "{weights: ''}", "{run: a, layers: ''}", "{}"],
+        )
+    ],
     "train.schedule": [
         one(NOT_NEGATIVE, "{Constant: {warmup_epochs: ?}}"),
         one(POSITIVE, "{StepDecay: {every: ?}}"),
@@ -243,7 +248,7 @@ def test_defaults_of_what_can_be_left_out() -> None:
     train = with_defaults(loads(TEXT, overrides=changes))["train"]
     assert train["early_stopping"] == {"monitor": "validation_accuracy", "patience": 5, "min_delta": 0.0}
     assert train["groups"] == [{"layers": "dense", "learning_rate": None, "weight_decay": None, "trainable": True}]
-    assert train["start_from"] == {"run": "r", "layers": "*"}
+    assert train["start_from"] == {"run": "r", "weights": None, "layers": "*"}
 
 
 def test_defaults_of_schedules() -> None:
