@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import cnncli
 from cnncli.cli.app import app
 from cnncli.runs.run import Run
 
@@ -24,6 +25,7 @@ CHROMIUM = next(
 GUARD = 120_000
 """Milliseconds after which a test gives up instead of hanging."""
 
+HELP = (Path(cnncli.__file__).parent / "help_pages.md").read_text(encoding="utf-8")
 LECTURE = {
     "kernel": "layer=c1&unit=10,12,2&example=4",
     "map": "layer=c1&unit=0,0,0&example=4",
@@ -31,7 +33,7 @@ LECTURE = {
     "receptive field": "layer=c3&unit=4,4,5&example=4",
     "answer": "layer=logits&unit=0,0,3&example=4",
 }
-"""The five steps of a lecture, as `cnn help explore` gives them."""
+"""The five steps of a lecture, as `cnn help exploring` gives them."""
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,7 @@ def keras_maps(run: Run, pixels: np.ndarray, layer: str) -> np.ndarray:
 @pytest.mark.parametrize("step", LECTURE)
 def test_the_steps_of_a_lecture_open_as_links(step: str, page: Any) -> None:
     """Each shows its layer and value, whose arithmetic is that of the map."""
+    assert f"#{LECTURE[step]} " in HELP
     view(page, LECTURE[step])
     name = re.match(r"layer=(\w+)", LECTURE[step])
     assert name is not None
