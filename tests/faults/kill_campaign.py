@@ -191,9 +191,9 @@ def trial(folder: Path, variant: str, seed: int, reference: Reference) -> Trial:
     return Trial(variant, tuple(kills), tuple(wrong))
 
 
-def undisturbed(folder: Path, overrides: list[str]) -> Reference:
+def undisturbed(folder: Path, overrides: list[str], forked: bool = False) -> Reference:
     """Train a run and watch the clock."""
-    place, begun = Workplace(folder, overrides), time.monotonic()
+    place, begun = Workplace(folder, overrides, forked), time.monotonic()
     with place.start() as process:
         while process.poll() is None and not any(folder.glob("runs/small/[!.]*/checkpoints/step-*")):
             time.sleep(POLL)

@@ -14,7 +14,6 @@ import argparse
 import os
 import random
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -24,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from forked import Forked, fresh
 from kill_campaign import POLL, After, Change, glob_grows
 
 import cnncli
@@ -97,24 +97,19 @@ def digits() -> Path:
     return Path(cnncli.__file__).parent / "datasets" / "digits.npz"
 
 
-def start(folder: Path, variant: str) -> subprocess.Popen[bytes]:
-    """Start the script in a folder."""
+def start(folder: Path, variant: str, forked: bool = False) -> subprocess.Popen[bytes] | Forked:
+    """Start the script in a folder, in a fresh process or in one that has Keras imported already."""
     folder.mkdir(parents=True, exist_ok=True)
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
-    with (folder / "stderr.txt").open("ab") as stderr:
-        return subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, digits(), *VARIANTS[variant]],
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-            env=os.environ | quiet,
-        )
+    start = Forked if forked else fresh
+    arguments = [str(digits()), *VARIANTS[variant]]
+    return start(SCRIPT, arguments, cwd=folder, stderr=folder / "stderr.txt", env=os.environ | quiet)
 
 
-def undisturbed(folder: Path, variant: str) -> tuple[float, float]:
+def undisturbed(folder: Path, variant: str, forked: bool = False) -> tuple[float, float]:
     """Train without a stop; return the seconds of all, and of what came after the first backup."""
     begun = time.monotonic()
-    with start(folder, variant) as process:
+    with start(folder, variant, forked) as process:
         while process.poll() is None and not (folder / "backup").exists():
             time.sleep(POLL)
         trained = time.monotonic()
@@ -133,16 +128,16 @@ def draw(rng: random.Random, seconds: tuple[float, float]) -> Callable[[Path], b
     return Change(TELLING[rng.choice(sorted(TELLING))], rng.randint(1, 8), rng.uniform(0, 0.01))
 
 
-def trial(folder: Path, variant: str, is_there: Callable[[Path], bool], reference: Path) -> Trial:
+def trial(folder: Path, variant: str, is_there: Callable[[Path], bool], reference: Path, forked: bool = False) -> Trial:
     """Kill one training at a moment, start it again, and compare."""
-    with start(folder, variant) as process:
+    with start(folder, variant, forked) as process:
         while process.poll() is None and not is_there(folder):
             time.sleep(POLL)
         process.kill()
         killed = process.wait() != 0
     ended = True
     if killed:
-        with start(folder, variant) as process:
+        with start(folder, variant, forked) as process:
             ended = process.wait() == 0
     same_log = ended and (folder / "log.csv").read_bytes() == (reference / "log.csv").read_bytes()
     return Trial(variant, killed, ended and same_weights(folder, reference), same_log, ended)

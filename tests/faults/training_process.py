@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import struct
 import subprocess
-import sys
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from forked import Forked, fresh
 
 SMALL = """
 name: small
@@ -143,11 +143,13 @@ class Workplace:
     Attributes:
         folder: The folder.
         overrides: `--set` values of the config.
+        forked: Whether its processes have TensorFlow imported already, for tests of what comes after that.
         starts: Number of processes started so far.
     """
 
     folder: Path
     overrides: list[str]
+    forked: bool = False
     starts: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -162,7 +164,7 @@ class Workplace:
         """The run's directory, if it is there."""
         return next((p for p in self.folder.glob("runs/small/[!.]*") if p.is_dir()), None)
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> subprocess.Popen[bytes] | Forked:
         """Start the training, or go on with the run where there is one."""
         run = self.run
         sets = [word for value in self.overrides for word in ("--set", value)]
@@ -170,15 +172,8 @@ class Workplace:
         self.starts += 1
         for name in ("told-main", "told-import"):
             (self.folder / name).unlink(missing_ok=True)
-        with (self.folder / f"stderr-{self.starts}.txt").open("w", encoding="utf-8") as stderr:
-            return subprocess.Popen(
-                [sys.executable, "-c", TOLD, "told", *command],
-                cwd=self.folder,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                text=True,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            )
+        start = Forked if self.forked else fresh
+        return start(TOLD, ["told", *command], cwd=self.folder, stderr=self.folder / f"stderr-{self.starts}.txt")
 
     @property
     def in_main(self) -> bool:

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "faults"))
 import environment_campaign
 import kill_keras
 import resume_full_disk
+from forked import IS_TRUSTED
 from kill_campaign import TELLING, Change, Reference, kill_once, undisturbed
 from signals_campaign import judge, stop_once
 from training_process import SMALL, STEPS_PER_EPOCH, VARIANTS, Workplace, differences
@@ -28,7 +29,7 @@ OVERRIDES = VARIANTS["mid-epoch checkpoints"]
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     """Return a run that nobody disturbs, trained in a process of its own."""
-    return undisturbed(tmp_path_factory.mktemp("whole"), OVERRIDES)
+    return undisturbed(tmp_path_factory.mktemp("whole"), OVERRIDES, IS_TRUSTED)
 
 
 def change(name: str, times: int = 1) -> Change:
@@ -38,7 +39,7 @@ def change(name: str, times: int = 1) -> Change:
 
 def test_killed_twice(reference: Reference, tmp_path: Path) -> None:
     """SIGKILL while a checkpoint is written, and again, resumed, at a line of metrics: the end is bit-identical."""
-    place = Workplace(tmp_path, OVERRIDES)
+    place = Workplace(tmp_path, OVERRIDES, IS_TRUSTED)
     kills = [
         kill_once(place, name, change(name, times)) for name, times in (("checkpoint written", 4), ("metrics line", 2))
     ]
@@ -51,7 +52,7 @@ def test_killed_twice(reference: Reference, tmp_path: Path) -> None:
 
 def test_stopped_twice(reference: Reference, tmp_path: Path) -> None:
     """SIGTERM while it trains says how to go on; then SIGINT twice in a row; the end is bit-identical."""
-    place = Workplace(tmp_path, OVERRIDES)
+    place = Workplace(tmp_path, OVERRIDES, IS_TRUSTED)
     stop = stop_once(place, change("checkpoint renamed", 2), signal.SIGTERM, None)
     assert (stop.phase, stop.code, judge(stop, signal.SIGTERM)) == ("training", 143, [])
     assert "Continue with: cnn resume" in stop.stderr
@@ -84,14 +85,14 @@ def test_full_disk(tmp_path: Path) -> None:
 def keras_reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return where Keras's script was trained to its end."""
     folder = tmp_path_factory.mktemp("keras")
-    kill_keras.undisturbed(folder, "as the guide writes it")
+    kill_keras.undisturbed(folder, "as the guide writes it", IS_TRUSTED)
     return folder
 
 
 def test_keras_script_killed(keras_reference: Path, tmp_path: Path) -> None:
     """Keras's script, killed after an epoch and started again, is found to differ; undisturbed it equals itself."""
     moment = Change(kill_keras.TELLING["log line"], 2, 0.0)
-    killed = kill_keras.trial(tmp_path, "as the guide writes it", moment, keras_reference)
+    killed = kill_keras.trial(tmp_path, "as the guide writes it", moment, keras_reference, IS_TRUSTED)
     assert killed.killed
     assert not killed.same_weights
     assert not killed.same_log
