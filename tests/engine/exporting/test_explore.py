@@ -207,6 +207,29 @@ def test_an_epoch_answers_as_its_checkpoint(page: Any, run: Run) -> None:
     page.evaluate("setEpoch(lecture.epochs.length)")
 
 
+def test_the_occlusion_map_is_kerass(page: Any, run: Run) -> None:
+    """Square after square is covered: each probability is Keras's of the covered image."""
+    from cnncli.engine.evaluation.trained import load_trained
+
+    view(page, "layer=c1&unit=0,0,0&example=7")
+    pixels = np.asarray(page.evaluate("Array.from(input.pixels)"), np.float32).reshape(32, 32)
+    found = page.evaluate(
+        "async () => { const f = await engine.call('occlusion', { ...input, pixels: Float32Array.from(input.pixels) }, "
+        "3, 6, 8, 127.5); return { ...f, answers: Array.from(f.answers) }; }"
+    )
+    covered = []
+    for top in found["tops"]:
+        for left in found["lefts"]:
+            image = pixels.copy()
+            image[top : top + 6, left : left + 6] = 127.5
+            covered.append(image)
+    logits = np.asarray(load_trained(run).model(np.stack(covered)[..., None] / np.float32(255)), np.float64)
+    expected = np.exp(logits - logits.max(1, keepdims=True))
+    np.testing.assert_allclose(found["answers"], (expected / expected.sum(1, keepdims=True))[:, 3], atol=1e-5)
+    page.evaluate("occlude()")
+    wait(page, "!byId('occlusion').hidden && byId('occluded').textContent.includes('%')")
+
+
 def test_the_keyboard_reaches_everything(page: Any) -> None:
     """Tab alone comes to every control that is shown; arrow keys walk over a map."""
     view(page, "layer=c1&unit=3,3,0&example=4")

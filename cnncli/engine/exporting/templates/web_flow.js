@@ -127,7 +127,7 @@ function drawEdges() {
       const [u, v] = [to.left - box.left + Math.min(to.width, 120) / 2, to.top - box.top];
       // A line that passes other layers goes round them on the left.
       const passes = boxes.some((other, i) => i > source && i < index && other.left < from.left + 60 && other.right > from.left && x === u);
-      const bend = passes ? -Math.min(x, 60) : 0;
+      const bend = passes ? -(Math.min(from.width, 120) / 2 + 24) / 0.75 : 0;
       lines.push(makeDrawn("path", { d: `M${x} ${y} C${x + bend} ${y + 18} ${u + bend} ${v - 18} ${u} ${v}` }));
     }
   });

@@ -91,7 +91,8 @@ function makeEngine() {
   const { macs = 0 } = program;
   if (macs <= MOST_HERE) {
     const commands = makeCommands(program, weights.slice(0));
-    const call = async (name, ...args) => commands[name](...args);
+    const nobody = () => {};
+    const call = async (name, ...args) => commands[name](...args, ...(PROGRESSING.has(name) ? [nobody] : []));
     return { call, latest: call };
   }
   const client = makeClient(scripts(), program, weights.slice(0));
