@@ -13,17 +13,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+import forked
+
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def cnn(*arguments: str, runs_dir: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run `cnn` in a fresh process and check its exit code."""
+def cnn(
+    *arguments: str, runs_dir: Path, expect: int = 0, shares_import: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run `cnn` in a process of its own and check its exit code; the import of TensorFlow may be shared."""
     environment = {**os.environ, "CNN_RUNS_DIR": str(runs_dir), "NO_COLOR": "1", "COLUMNS": "100"}
-    done = subprocess.run(
-        [sys.executable, "-m", "cnncli", *arguments], capture_output=True, text=True, cwd=ROOT, env=environment
-    )
+    if shares_import:
+        done = forked.run(forked.CNN, *arguments, cwd=ROOT, env=environment)
+    else:
+        command = [sys.executable, "-m", "cnncli", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
     assert done.returncode == expect, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -33,7 +40,7 @@ def cnn(*arguments: str, runs_dir: Path, expect: int = 0) -> subprocess.Complete
 def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Train the default config once, as the README's first command does."""
     folder = tmp_path_factory.mktemp("runs")
-    done = cnn("train", "digits_lenet", runs_dir=folder)
+    done = cnn("train", "digits_lenet", runs_dir=folder, shares_import=False)
     (folder / "stderr.txt").write_text(done.stderr, encoding="utf-8")
     run = Path(done.stdout.splitlines()[-1])
     assert run.is_dir()
@@ -119,7 +126,7 @@ def test_json_stands_alone_on_stdout(runs_dir: Path) -> None:
 def test_mistakes_are_reported_in_a_few_lines(runs_dir: Path, arguments: list[str], expected: str) -> None:
     """A user's mistake gets a few lines that name it, exit code 1, and leaves no run behind."""
     before = sorted(runs_dir.rglob("run.json"))
-    done = cnn(*arguments, runs_dir=runs_dir, expect=1)
+    done = cnn(*arguments, runs_dir=runs_dir, expect=1, shares_import=False)
     assert expected in done.stderr
     assert 1 <= len(done.stderr.splitlines()) <= 12
     assert done.stdout == ""
@@ -128,7 +135,7 @@ def test_mistakes_are_reported_in_a_few_lines(runs_dir: Path, arguments: list[st
 
 def test_wrong_usage_ends_with_2(runs_dir: Path) -> None:
     """An unknown option is wrong usage: exit code 2."""
-    cnn("train", "digits_lenet", "--no-such-option", runs_dir=runs_dir, expect=2)
+    cnn("train", "digits_lenet", "--no-such-option", runs_dir=runs_dir, expect=2, shares_import=False)
 
 
 def test_a_gpu_that_is_not_there_is_an_error(runs_dir: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "faults"))
+import forked
 
 pytestmark = [
     pytest.mark.engine,
@@ -30,8 +32,7 @@ def test_a_run_of_a_group_is_the_run_of_its_seed(small_config: Callable[..., Any
     small_config()
 
     def train(*arguments: str) -> Any:
-        command = [sys.executable, "-m", "cnncli", "train", str(tmp_path / "small.yaml"), *DENSE, *arguments, "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        done = forked.run(forked.CNN, "train", str(tmp_path / "small.yaml"), *DENSE, *arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -5,22 +5,41 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "faults"))
+import forked
+
 from cnncli.errors import RunError
-from cnncli.runs import verification
+from cnncli.runs import process, verification
 from cnncli.runs.checkpoint import Checkpoint
 from cnncli.runs.run import Run
 from cnncli.runs.verification import Verdict, verify
 
 pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the trainings fork: they share TensorFlow's import and nothing that it has computed."""
+    if forked.IS_TRUSTED:
+        monkeypatch.setattr(process, "subprocess", SimpleNamespace(Popen=Training, DEVNULL=subprocess.DEVNULL))
+
+
+class Training(forked.Forked):
+    """A training, started by the command that a fresh process would be."""
+
+    def __init__(self, command: list[str], *, stdout: int, env: None, pass_fds: Sequence[int]) -> None:
+        assert command[:3] == [sys.executable, "-m", "cnncli"]
+        super().__init__(forked.CNN, command[3:])
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +51,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """
     sets = ["--set", "train.epochs=6", "--set", "train.threads=2"]
     command = ["train", "digits_lenet", *sets, "--runs-dir", str(tmp_path_factory.mktemp("runs")), "--json"]
-    made = subprocess.run([sys.executable, "-m", "cnncli", *command], capture_output=True, text=True, check=True)
+    made = forked.run(forked.CNN, *command)
+    assert made.returncode == 0, made.stderr
     found = Run.open(Path(json.loads(made.stdout)["run"]))
     assert found.record["parts"] == 2
     return found
 
 
+@pytest.mark.usefixtures("forks")
 def test_verified_run(run: Run) -> None:
     """Killed in mid-epoch and resumed, the second training ends like the first and like the run itself.
 
@@ -69,7 +90,8 @@ def test_killed_with_two_workers_and_resumed_with_one(tmp_path: Path, monkeypatc
     """The end is that of one process that was never stopped, which stands for the trainings without interruption."""
     (tmp_path / "dense.yaml").write_text(DENSE, encoding="utf-8")
     command = ["train", str(tmp_path / "dense.yaml"), "--runs-dir", str(tmp_path), "--json"]
-    made = subprocess.run([sys.executable, "-m", "cnncli", *command], capture_output=True, text=True, check=True)
+    made = forked.run(forked.CNN, *command)
+    assert made.returncode == 0, made.stderr
     run = Run.open(Path(json.loads(made.stdout)["run"]))
     monkeypatch.setattr(verification._Trainings, "whole", lambda *_: run)
     verdict = verify(run, lambda line: None, None, (2, 1))

@@ -6,13 +6,13 @@ Every moment is waited for in what the workers tell, so that a busy machine only
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "faults"))
+import forked
 from launched_workers import Workers
 from training_process import STEPS_PER_EPOCH, differences
 from workers_campaign import GUARD, kill_once, stop_by_signal, wait_for
@@ -56,7 +56,8 @@ def test_killed_then_stopped(tmp_path: Path) -> None:
         epochs = f"train.epochs={launch.last_steps()[0] // STEPS_PER_EPOCH + 1}"
     assert place.run is not None
     arguments = [str(place.run), str(tmp_path / "small.yaml"), str(tmp_path / "whole"), epochs, *OVERRIDES]
-    ended = subprocess.run([sys.executable, "-c", TRAIN_BOTH, *arguments], capture_output=True, text=True, check=True)
+    ended = forked.run(TRAIN_BOTH, *arguments)
+    assert ended.returncode == 0, ended.stderr
     assert differences(place.run, Path(ended.stdout.strip())) == []
 
 
