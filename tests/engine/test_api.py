@@ -18,6 +18,9 @@ import pytest
 
 import cnncli
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+import forked
+
 NOTEBOOK = Path(__file__).parent / "session.ipynb"
 
 
@@ -35,9 +38,8 @@ def test_a_run_answers_as_its_commands_do(run: cnncli.Run, tmp_path: Path) -> No
     assert run.status == "done"
     assert [epoch["epoch"] for epoch in run.metrics] == [1, 2, 3]
     assert cnncli.Run("latest", tmp_path / "runs").path == run.path
-    printed = subprocess.run(
-        [sys.executable, "-m", "cnncli", "eval", str(run.path), "--json"], capture_output=True, text=True, check=True
-    )
+    printed = forked.run(forked.CNN, "eval", str(run.path), "--json")
+    assert printed.returncode == 0, printed.stderr
     evaluation = run.evaluate("test")
     told = json.loads(printed.stdout)
     assert {**evaluation, "test_uses": 1} == {**told, "test_uses": 1}
