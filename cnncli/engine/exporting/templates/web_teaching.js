@@ -257,9 +257,7 @@ function ask() {
   const label = make("label", "", say("question_" + next, { layer: program.layers[selected.layer].name }), " ", field);
   const form = make("div", "panel", label, make("div", "tools", check, reveal, more, verdict), way);
   form.id = "question";
-  byId("question")?.remove();
-  byId("unit").before(form);
-  byId("unit").parentElement.style.alignItems = "start";
+  byId("asked").replaceChildren(form);
 }
 
 // Sizes may be written with x or *; values count as right within one percent.
@@ -278,7 +276,7 @@ function setQuiz(on) {
   byId("quizzing").setAttribute("aria-pressed", String(on));
   if (selected && selected.found) drawUnit();
   if (on) ask();
-  else byId("question")?.remove();
+  else byId("asked").replaceChildren();
   restored();
 }
 

@@ -235,10 +235,10 @@ function fieldLine() {
 }
 
 // Every term, the largest first: as many as the value has, in a table that is opened.
-function termsPart({ terms }) {
+function termsPart({ terms, kind }) {
   const details = make("details");
   details.id = "terms";
-  details.open = termsOpen;
+  details.open = termsOpen || kind === "dense";
   details.append(make("summary", "", say("terms", { number: terms.length })));
   const fill = () => {
     if (!details.open || details.querySelector("table")) return;
@@ -257,7 +257,7 @@ function termsPart({ terms }) {
     if (order.length > MOST_TERMS) details.append(make("p", "", say("more_terms", { number: order.length - MOST_TERMS })));
   };
   details.addEventListener("toggle", () => {
-    termsOpen = details.open;
+    if (kind !== "dense") termsOpen = details.open;
     fill();
   });
   fill();
