@@ -21,7 +21,7 @@ ELSEWHERE = {
     "cnncli/engine/exporting/onnx_file.py": "writes into a work folder",
     "cnncli/engine/exporting/python_script.py": "writes into a work folder",
     "cnncli/engine/exporting/saved_model.py": "writes into a work folder",
-    "cnncli/engine/exporting/web/page.py": "writes into a work folder",
+    "cnncli/engine/exporting/web_page.py": "writes into a work folder",
     "cnncli/engine/exporting/open.py": "writes into a temporary folder",
     "cnncli/engine/training/dry_run.py": "asks Linux to count memory anew",
     "cnncli/engine/training/replay.py": "fills memory, not a file",

@@ -431,7 +431,7 @@ class Train(Section):
     )
     checkpoint: Checkpoint = Field(default=Checkpoint(), description="How often to write a checkpoint.")
     replay: bool = Field(
-        default=False, description="Record filters and weights after every epoch, for the report and for cnn explore."
+        default=False, description="Record the filters after every epoch, for the replay in the report."
     )
     keep_proof: bool = Field(
         default=True, description="Keep up to 64 examples in the run, so that it can be exported without its data."

@@ -22,8 +22,8 @@ from cnncli.engine.exporting.proof import NUM_EXAMPLES
 from cnncli.engine.exporting.python_script import ANSWERS, write_python
 from cnncli.engine.exporting.saved_model import write_saved_model
 from cnncli.engine.exporting.source import Source
-from cnncli.engine.exporting.web.page import SHOWN, write_web
-from cnncli.engine.exporting.web.program import obstacles as web_obstacles
+from cnncli.engine.exporting.web_page import SHOWN, write_web
+from cnncli.engine.exporting.web_program import obstacles as web_obstacles
 from cnncli.errors import ExportError
 from cnncli.layers.convolution import Conv3D
 from cnncli.layers.pooling import AveragePooling3D, MaxPooling3D

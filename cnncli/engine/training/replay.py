@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 from keras import tree
@@ -18,7 +17,6 @@ from cnncli.datasets.splits import Splits
 from cnncli.datasets.splits import image as image_of
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.network import activations
-from cnncli.engine.network.variables import model_variables
 from cnncli.engine.training.setup import Setup
 from cnncli.errors import RunError
 from cnncli.files import durable
@@ -38,13 +36,9 @@ MOST_FILTERS = 64
 LARGEST = 32
 """Height and width beyond which feature maps are thinned out."""
 
-MOST_WEIGHTS = 2_000_000
-"""Weights of a network up to which those of every epoch are kept, for `cnn explore`: 8 MB an epoch."""
-
 REMOVE = "Remove the run's replay/: the rest of its report needs no recording."
 
 NAME = re.compile(r"epoch-(\d{4,})\.npz")
-WEIGHTS = re.compile(r"weights-(\d{4,})\.npz")
 EPOCH = "epoch"
 """Name of the array with the number of the epoch; files of earlier versions have none."""
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -122,7 +116,6 @@ class Replay:
         self._preprocessing = setup.loop.preprocessing
         self._task = get_task(setup.config.task)
         self._examples = _choose(setup.splits, self._preprocessing)
-        self._keeps_weights = self._model.count_params() <= MOST_WEIGHTS
         try:
             durable.make_directories(self._directory)
         except OSError as error:
@@ -147,8 +140,6 @@ class Replay:
         outputs = self._model(self._preprocessing.to_float(self._examples.pixels), training=False)
         arrays.update(self._task.pages.record(tree.map_structure(_plain, outputs)))
         _write(self._directory / f"epoch-{epoch:04d}.npz", arrays)
-        if self._keeps_weights:
-            _write(self._directory / f"weights-{epoch:04d}.npz", _weights(self._model))
 
     def images(self, epoch: int) -> dict[str, npt.NDArray[np.uint8]]:
         """Return an epoch's pictures by name, uint8 (height, width, 3); none where it was not recorded."""
@@ -194,23 +185,6 @@ def read_frames(run: Run) -> Iterator[Frame]:
         match = NAME.fullmatch(path.name)
         if match and int(match[1]) <= trained:
             yield _frame(int(match[1]), path)
-
-
-def read_weights(run: Run) -> Iterator[tuple[int, dict[str, npt.NDArray[Any]]]]:
-    """Yield the weights that were recorded of a run by "model/layer/weight", in the order of the epochs.
-
-    Raises:
-        RunError: If a file cannot be read.
-    """
-    trained = max((line["epoch"] for line in run.metrics()), default=0)
-    for path in sorted(run.own(run.replay_dir).glob("weights-*.npz")):
-        match = WEIGHTS.fullmatch(path.name)
-        if match and int(match[1]) <= trained:
-            yield int(match[1]), _arrays(path)
-
-
-def _weights(model: keras.Model) -> dict[str, npt.NDArray[Any]]:
-    return {name: np.asarray(variable) for name, variable in model_variables(model).items() if "seed" not in name}
 
 
 def _frame(epoch: int, path: Path) -> Frame:

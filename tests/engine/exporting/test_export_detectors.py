@@ -251,7 +251,7 @@ def imported(source: Any, folder: Path) -> ModuleType:
 @pytest.mark.parametrize("fit", ["pad", "stretch"])
 def test_page_shows_boxes_in_the_original(fit: str, make_detector: Callable[..., Any], tmp_path: Path) -> None:
     """Each box of the run, cut off at the image's edges."""
-    from cnncli.engine.exporting.web.page import write_web
+    from cnncli.engine.exporting.web_page import write_web
 
     source, page = make_detector(f"data.resize={{fit: {fit}}}"), tmp_path / "net.html"
     write_web(source, replace(source.description, any_size=True), page)
@@ -285,9 +285,9 @@ ASK = """<script>
     found.push({ rows, limit: byId("limit").textContent, picture: pad.toDataURL("image/png") });
   };
   seen();
-  await update();
+  update();
   network.objectsOf = () => %s;
-  await update();
+  update();
   seen();
   byId("threshold").value = 0.75;
   byId("threshold").dispatchEvent(new Event("input"));
@@ -305,7 +305,7 @@ ASK = """<script>
 @pytest.mark.needs("chromium")
 def test_browser_draws_and_counts(padded: Any, tmp_path: Path) -> None:
     """A photo is seen at once; then boxes in their classes' colours at their places, and how many reach the score."""
-    from cnncli.engine.exporting.web.page import write_web
+    from cnncli.engine.exporting.web_page import write_web
 
     page, asking = tmp_path / "net.html", tmp_path / "asking.html"
     write_web(padded, replace(padded.description, any_size=True), page)

@@ -127,7 +127,7 @@ def test_script_and_page_show_the_masks_of_predict(
     """The script's PNG file and what the page paints, in the image's own pixels; the file has the classes' colours."""
     from cnncli.engine.evaluation.predict import RunNetwork
     from cnncli.engine.exporting.python_script import write_python
-    from cnncli.engine.exporting.web.page import write_web
+    from cnncli.engine.exporting.web_page import write_web
     from cnncli.serving.predict import predict
 
     source = make_masks(f"data.resize={{fit: {fit}}}")

@@ -40,7 +40,7 @@ def test_scores_are_those_of_a_plain_loop(
     runtime: str, source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lowered box by box where they overlap a better one of their class, and in their new order."""
-    from cnncli.engine.exporting.web.page import write_web
+    from cnncli.engine.exporting.web_page import write_web
 
     path, images = tmp_path / "net", pictures(*SIZE)
     if runtime == "script":

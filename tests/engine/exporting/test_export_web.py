@@ -119,14 +119,14 @@ def test_every_layer_of_the_page(net: str, make_source: Make, write: Make) -> No
 
 def test_nets_hold_all_that_the_page_computes() -> None:
     """No layer of the list is left out above."""
-    from cnncli.engine.exporting.web.steps import STEPS
+    from cnncli.engine.exporting.web_steps import STEPS
 
     assert [name for name in STEPS if not any(name in net for net in NETS.values())] == []
 
 
 def test_every_activation(make_source: Make, write: Make) -> None:
     """The page computes every activation that it is said to compute."""
-    from cnncli.engine.exporting.web.steps import ACTIVATIONS
+    from cnncli.engine.exporting.web_steps import ACTIVATIONS
 
     branches = ", ".join(f"[{{Activation: {{activation: {name}}}}}]" for name in ACTIVATIONS)
     layers = (
@@ -170,7 +170,7 @@ def page(make_source: Make, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     """Return LeNet-5's page, and the network."""
     from dataclasses import replace
 
-    from cnncli.engine.exporting.web.page import write_web
+    from cnncli.engine.exporting.web_page import write_web
 
     layers = """
       - Conv2D: {filters: 6, kernel_size: 5, padding: same, activation: relu}
@@ -355,14 +355,14 @@ def test_browser_asks_nobody(page: tuple[Path, Any], tmp_path: Path) -> None:
     stroke = "const stroke = (x) => pad.dispatchEvent(new PointerEvent('pointermove', {buttons: 1, clientX: box.x + x,"
     stroke += " clientY: box.y + 99, movementX: 30}))"
     # Without a window, frames come when they like: what they call is called here.
-    steps = f"const box = pad.getBoundingClientRect(); {stroke}; await update(); {count}; stroke(-999); await update();"
-    steps += f" {count}; stroke(99); await update(); {count}"
-    probe = f"<script>document.title = ''; setTimeout(async () => {{ {steps} }}, 500)</script>"
+    steps = f"const box = pad.getBoundingClientRect(); {stroke}; update(); {count}; stroke(-999); update(); {count};"
+    steps += f" stroke(99); update(); {count}"
+    probe = f"<script>document.title = ''; setTimeout(() => {{ {steps} }}, 500)</script>"
     copy.write_text(page[0].read_text(encoding="utf-8") + probe, encoding="utf-8")
     done, asked = browse(copy, tmp_path)
-    # Eight layers; a canvas that nobody touched shows nothing else; with a stroke beside it, ten classes and the
-    # warning that it is blank; with one on it, no warning.
-    assert re.findall("<title>(.*?)</title>", done.stdout) == ["tiles 8 tiles 19 tiles 18"]
+    # A canvas that nobody touched shows nothing; with a stroke beside it, eight layers, ten classes and the warning
+    # that it is blank; with one on it, no warning.
+    assert re.findall("<title>(.*?)</title>", done.stdout) == ["tiles 0 tiles 19 tiles 18"]
     assert "Uncaught" not in done.stderr
     assert "Content Security Policy" not in done.stderr
     # What the browser asks by itself, it asks for an empty page too.
@@ -382,7 +382,7 @@ def test_class_names_cannot_break_out(page: tuple[Path, Any], tmp_path: Path) ->
     """A class called like a closing tag stays a name."""
     from dataclasses import replace
 
-    from cnncli.engine.exporting.web.page import write_web
+    from cnncli.engine.exporting.web_page import write_web
     from cnncli.serving.open import open_artifact
 
     _, source = page

@@ -127,7 +127,7 @@ def test_separable_convolutions_in_two_steps(nets: Callable[..., Net], call: web
 
 def test_activations_of_units(nets: Callable[..., Net], call: web_numbers.Call) -> None:
     """A value is its activation of the sum shown, for every activation that the page computes."""
-    from cnncli.engine.exporting.web.steps import ACTIVATIONS
+    from cnncli.engine.exporting.web_steps import ACTIVATIONS
 
     branches = ", ".join(f"[{{Conv2D: {{filters: 2, kernel_size: 3, activation: {name}}}}}]" for name in ACTIVATIONS)
     net = nets(f"[{{Parallel: [{branches}]}}, Flatten, {{Dense: {{units: 10}}}}]")

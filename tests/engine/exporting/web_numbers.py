@@ -161,7 +161,7 @@ class Net:
         """Build the network of a config; `shake` gives it weights."""
         from cnncli.engine.evaluation.trained import Trained
         from cnncli.engine.exporting.source import Source
-        from cnncli.engine.exporting.web.program import Program
+        from cnncli.engine.exporting.web_program import Program
         from cnncli.engine.input_pipeline.preprocessing import Preprocessing
         from cnncli.engine.network.model import build
 

@@ -1,12 +1,11 @@
 "use strict";
-// The image: drawn, opened, dropped, pasted, from the camera or an example; and what the network says of it.
-const bytesOf = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-const weights = bytesOf(byId("weights").textContent).buffer;
-const network = makeNetwork(JSON.parse(byId("network").textContent), weights.slice(0));
+const byId = (id) => document.getElementById(id);
+const network = makeNetwork(
+  JSON.parse(byId("network").textContent),
+  Uint8Array.from(atob(byId("weights").textContent), (character) => character.charCodeAt(0)).buffer,
+);
 const { program } = network;
-const MOST_HERE = 5e6;
-// Multiply-accumulates from which on a network computes in a worker, so that the page never freezes.
-const engine = makeEngine();
+const MOST_TILES = 64;
 const pad = byId("pad");
 const pen = pad.getContext("2d", { willReadFrequently: true });
 const paper = program.dark ? "#000" : "#fff";
@@ -20,9 +19,6 @@ let dropped = null;
 let painted = null;
 let drawn = false;
 let waiting = false;
-let input = null;
-let untouched = null;
-let before = null;
 
 function clear() {
   [dropped, painted, drawn] = [null, null, false];
@@ -87,63 +83,35 @@ function soon() {
   requestAnimationFrame(hasBoxes ? () => setTimeout(work) : work);
 }
 
-function makeEngine() {
-  const { macs = 0 } = program;
-  if (macs <= MOST_HERE) {
-    const commands = makeCommands(program, weights.slice(0));
-    const nobody = () => {};
-    const call = async (name, ...args) => commands[name](...args, ...(PROGRESSING.has(name) ? [nobody] : []));
-    return { call, latest: call };
-  }
-  const client = makeClient(scripts(), program, weights.slice(0));
-  return {
-    call: async (name, ...args) => (await client).call(name, ...args),
-    latest: async (name, ...args) => (await client).latest(name, ...args),
-  };
-}
-
-function scripts() {
-  return ["worker", "engine", "units", "images"].map((id) => byId(id).textContent);
-}
-
-async function update() {
+function update() {
   // A blank canvas is no image: a network would name a class for it all the same.
   if (!dropped && !drawn) return showNothing();
   const image = network.preprocess(current());
-  const changed = changedImage(image);
-  const source = dropped;
-  if (changed !== image) untouched = await engine.latest("answer", Float32Array.from(image.pixels));
-  else untouched = null;
-  const answered = await engine.latest("trace", "shown", Float32Array.from(changed.pixels));
-  if (!answered) return;
-  input = changed;
-  const { probabilities, energy } = answered;
-  before = probabilities;
-  drawImage(byId("seen"), changed.pixels, changed.height, changed.width, changed.channels);
+  const answered = network.forward(image.pixels);
+  const { outputs, probabilities, energy } = answered;
+  drawImage(byId("seen"), image.pixels, image.height, image.width, image.channels);
   if (hasBoxes) {
-    painted.objects = network.objectsOf(answered, source);
+    painted.objects = network.objectsOf(answered, dropped);
     mark();
   } else if (hasMask) {
-    painted.mask = network.maskOf(probabilities, source, painted.height, painted.width);
+    painted.mask = network.maskOf(probabilities, dropped, painted.height, painted.width);
     paint();
     legend(painted.mask);
   } else answer(probabilities);
-  warn(network.doubts(changed.pixels, energy));
-  showMaps(answered.outputs);
+  warn(network.doubts(image.pixels, energy));
+  program.layers.forEach((layer, index) => drawLayer(layer, outputs[index], index));
 }
 
 function showNothing() {
-  input = null;
-  for (const id of ["answer", "doubts"]) byId(id).replaceChildren();
-  showMaps(null);
+  for (const id of ["answer", "doubts", "layers"]) byId(id).replaceChildren();
   [byId("seen").width, byId("seen").height] = [program.width, program.height];
 }
 
 function warn(doubts) {
   byId("doubts").replaceChildren(
     ...doubts.map((doubt) => {
-      const item = make("li", "", doubt);
-      item.dataset.mark = say("warning");
+      const item = document.createElement("li");
+      item.textContent = doubt;
       return item;
     }),
   );
@@ -191,7 +159,7 @@ function mark() {
   }
   labels.reverse().forEach(write);
   if (objects) count(shown);
-  else byId("answer").replaceChildren(totalRow(say("computing"), ""));
+  else byId("answer").replaceChildren(totalRow("computing …", ""));
 }
 
 const threshold = () => Number(byId("threshold").value);
@@ -230,7 +198,7 @@ function count(shown) {
   const most = Math.max(...counts);
   const order = Array.from(counts.keys()).sort((a, b) => counts[b] - counts[a]);
   const rows = order.filter((index) => counts[index]).map((index) => colouredRow(index, times(counts[index]), counts[index] / most));
-  const total = shown.length ? totalRow(say("all"), times(shown.length)) : totalRow(say("no_such_score"), "");
+  const total = shown.length ? totalRow("all", times(shown.length)) : totalRow("nothing has such a score", "");
   byId("answer").replaceChildren(...rows, total);
 }
 
@@ -267,18 +235,11 @@ function rowOf(name, text, share) {
 }
 
 function answer(probabilities) {
-  if (program.part) return byId("answer").replaceChildren();
   const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]);
   const shown = probabilities.length <= 12 ? Array.from(probabilities.keys()) : order.slice(0, 10);
   byId("answer").replaceChildren(
     ...shown.map((index) => {
       const row = rowOf(program.classes[index], percent(probabilities[index]), probabilities[index]);
-      if (untouched) {
-        const before = make("div");
-        before.style.width = 100 * untouched.probabilities[index] + "%";
-        before.title = say("untouched", { share: percent(untouched.probabilities[index]) });
-        row.cells[2].append(before);
-      }
       row.className = index === order[0] ? "first" : "";
       return row;
     }),
@@ -296,8 +257,51 @@ function drawImage(canvas, pixels, height, width, channels) {
   brush.putImageData(drawn, 0, 0);
 }
 
+// Draws a layer's values: an image as one tile a channel, a vector as one row; black is the smallest, white the largest.
+function drawLayer(layer, values, index) {
+  const canvas = layerCanvas(layer, index);
+  const flat = layer.shape.length === 1;
+  const [height, width, channels] = flat ? [1, layer.shape[0], 1] : layer.shape.length === 2 ? [1, ...layer.shape] : layer.shape;
+  const tiles = Math.min(channels, MOST_TILES);
+  const across = Math.min(tiles, Math.max(1, Math.floor(900 / (width + 1))), 16);
+  [canvas.width, canvas.height] = [across * (width + 1) - 1, Math.ceil(tiles / across) * (height + 1) - 1];
+  const zoom = Math.max(1, Math.min(flat ? 8 : Math.ceil(72 / height), Math.floor(900 / canvas.width)));
+  canvas.style.width = zoom * canvas.width + "px";
+  if (flat) canvas.style.height = "14px";
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  const brush = canvas.getContext("2d");
+  const drawn = brush.createImageData(canvas.width, canvas.height);
+  for (let tile = 0; tile < tiles; tile++) {
+    const [top, left] = [Math.floor(tile / across) * (height + 1), (tile % across) * (width + 1)];
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const value = (255 * (values[(y * width + x) * channels + tile] - low)) / (high - low || 1);
+        const place = 4 * ((top + y) * canvas.width + left + x);
+        drawn.data.set([value, value, value, 255], place);
+      }
+    }
+  }
+  brush.putImageData(drawn, 0, 0);
+}
+
+function layerCanvas(layer, index) {
+  const known = byId("layer" + index);
+  if (known) return known;
+  const holder = document.createElement("div");
+  holder.className = "layer";
+  const title = document.createElement("b");
+  title.textContent = layer.name;
+  const about = document.createElement("span");
+  about.textContent = layer.type + " " + layer.shape.join("×");
+  const canvas = document.createElement("canvas");
+  canvas.id = "layer" + index;
+  holder.append(title, " ", about, canvas);
+  byId("layers").append(holder);
+  return canvas;
+}
+
 async function open(file) {
-  chosen(-1);
   const bitmap = await createImageBitmap(file);
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
@@ -336,7 +340,6 @@ function show(canvas) {
 function draw(event) {
   if (!program.pad || !(event.buttons & 1)) return;
   if (dropped) clear();
-  chosen(-1);
   const scale = pad.width / pad.clientWidth;
   const [x, y] = [event.offsetX * scale, event.offsetY * scale];
   pen.strokeStyle = ink;
@@ -351,6 +354,9 @@ function draw(event) {
   soon();
 }
 
+byId("about").textContent = program.pad
+  ? "Draw with the mouse or a finger, or drop an image. Everything is computed in this page; nothing is sent anywhere."
+  : "Drop an image, or open one. Everything is computed in this page; nothing is sent anywhere.";
 byId("centring").hidden = !program.pad;
 byId("laying").hidden = !hasMask;
 byId("share").addEventListener("input", () => painted && paint());
@@ -364,16 +370,11 @@ byId("threshold").addEventListener("input", () => {
 });
 document.body.classList.toggle("places", hasPlaces);
 document.body.classList.toggle("boxes", hasBoxes);
-relabelled.push(() => {
-  byId("about").textContent = say(program.pad ? "about_drawing" : "about_opening");
-  pad.setAttribute("aria-label", say(hasMask ? "pad_mask" : hasBoxes ? "pad_boxes" : "pad"));
-});
+if (hasMask) pad.setAttribute("aria-label", "The image with the colours of its classes");
+if (hasBoxes) pad.setAttribute("aria-label", "The image with a box around each object");
 byId("centre").checked = program.centre;
 byId("centre").addEventListener("change", soon);
-byId("clear").addEventListener("click", () => {
-  chosen(-1);
-  clear();
-});
+byId("clear").addEventListener("click", clear);
 byId("file").addEventListener("change", (event) => event.target.files[0] && open(event.target.files[0]));
 pad.addEventListener("pointerdown", (event) => {
   pad.setPointerCapture(event.pointerId);
@@ -387,7 +388,4 @@ for (const name of ["dragover", "dragleave", "drop"]) {
     if (name === "drop" && event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
   });
 }
-addEventListener("paste", (event) => {
-  const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
-  if (file) open(file);
-});
+clear();

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnncli.analysis.summary import summarize
 from cnncli.engine.exporting.source import Source
-from cnncli.engine.exporting.web.steps import ACTIVATIONS, STEPS, Floats, Step
+from cnncli.engine.exporting.web_steps import ACTIVATIONS, STEPS, Floats, Step
 from cnncli.layers.base import Layer, Shape
 from cnncli.layers.graph import Node, input_shapes, shapes
 
@@ -61,7 +61,6 @@ class Program:
                 "inputs": list(node.inputs),
                 "from": [list(shape) for shape in step.given],
                 "shape": list(step.shape),
-                "params": step.keras.count_params(),
                 **made,
                 **flat,
                 "weights": refs,

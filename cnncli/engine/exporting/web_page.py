@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from cnncli.analysis.summary import summarize
 from cnncli.config.schema.tasks import DEFAULT as CLASSIFICATION
 from cnncli.config.schema.tasks.detection import pairs
 from cnncli.engine.exporting.source import Source
-from cnncli.engine.exporting.web.program import Program
+from cnncli.engine.exporting.web_program import Program
 from cnncli.serving.description import Description
 from cnncli.tasks.colours import class_colours
 from cnncli.tasks.detection.decoding import LARGEST_LOG, MOST_BOXES
@@ -26,21 +23,7 @@ SEGMENTATION, DETECTION = "segmentation", "detection"
 SHOWN = (CLASSIFICATION, SEGMENTATION, DETECTION)
 """Tasks whose predictions the page shows."""
 
-_TEMPLATES = Path(__file__).parents[1] / "templates"
-_PARTS = {
-    "style": "web_page.css",
-    "engine": "web_network.js",
-    "units": "web_units.js",
-    "images": "web_images.js",
-    "worker": "web_worker.js",
-    "language": "web_language.js",
-    "page": "web_page.js",
-    "flow": "web_flow.js",
-    "unit": "web_unit.js",
-    "teaching": "web_teaching.js",
-}
-"""What stands in the page as it is."""
-
+_TEMPLATES = Path(__file__).parent / "templates"
 _LARGEST_PAD = 64
 """Images with a longer side are photographs rather than drawings."""
 
@@ -48,69 +31,25 @@ _CENTRED = ("digits", "mnist")
 """Sets whose digits stand in the middle."""
 
 
-@dataclass(frozen=True)
-class Lecture:
-    """What a page shows besides the network.
-
-    Attributes:
-        examples: Images of the network's size, with names, true and predicted classes: plain data.
-        epochs: Numbers of the epochs whose weights are in the page.
-        weights: Those weights, as `Program.buffer` has them.
-        curves: Values after each epoch by name, for the plots.
-        best: Number of the epoch that the page's first weights are of, or None.
-    """
-
-    examples: Mapping[str, Any]
-    epochs: tuple[int, ...] = ()
-    weights: tuple[bytes, ...] = ()
-    curves: Mapping[str, list[float | None]] = field(default_factory=dict)
-    best: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data, without the weights."""
-        return {"examples": self.examples, "epochs": self.epochs, "curves": self.curves, "best": self.best}
-
-
 def write_web(source: Source, description: Description, path: Path) -> None:
     """Write the page."""
-    path.write_text(page_text(source, description), encoding="utf-8")
-
-
-def page_text(source: Source, description: Description, lecture: Lecture | None = None) -> str:
-    """Return the page.
-
-    Args:
-        source: The network.
-        description: What the page says about itself.
-        lecture: What it shows besides the network; None for the network alone.
-    """
     program = Program.of(source)
     document = {**_about(source, description), "layers": program.layers, "description": description.to_json()}
-    template = Template(_text("web_page.html"))
-    return template.substitute(
+    template = Template((_TEMPLATES / "web_page.html").read_text(encoding="utf-8"))
+    text = template.substitute(
         title=escape(description.name),
         height=description.usual_size[0],
         width=description.usual_size[1],
-        program=_json(document),
+        # A class called "</script>" must not end the script that names it.
+        program=json.dumps(document, ensure_ascii=False).replace("<", "\\u003c"),
         weights=base64.b64encode(program.buffer()).decode(),
-        lecture="" if lecture is None else _json(lecture.to_json()),
-        epochs="" if lecture is None else ",".join(base64.b64encode(each).decode() for each in lecture.weights),
-        texts=_json({path.stem: json.loads(path.read_text(encoding="utf-8")) for path in _languages()}),
-        **{name: _text(file) for name, file in _PARTS.items()},
+        engine=_script("web_network.js"),
+        page=_script("web_page.js"),
     )
+    path.write_text(text, encoding="utf-8")
 
 
-def _languages() -> list[Path]:
-    """Return the tables of texts, one a language, English first."""
-    return sorted((_TEMPLATES / "texts").glob("*.json"), key=lambda path: (path.stem != "en", path.stem))
-
-
-def _json(document: Any) -> str:
-    # A class called "</script>" must not end the script that names it.
-    return json.dumps(document, ensure_ascii=False).replace("<", "\\u003c")
-
-
-def _text(name: str) -> str:
+def _script(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
@@ -122,7 +61,6 @@ def _about(source: Source, description: Description) -> dict[str, Any]:
     drawn = small and task == CLASSIFICATION
     return {
         "task": task,
-        "macs": summarize(source.config).macs,
         "classes": list(description.classes),
         "colours": class_colours(len(description.classes)).tolist() if task in (SEGMENTATION, DETECTION) else None,
         "detector": _detector(source) if task == DETECTION else None,
