@@ -46,7 +46,7 @@ def explore_cli(
     found = find(run, runs_dir)
     names = tuple(name.strip() for part in layers or () for name in part.split(",") if name.strip())
     with loading_tensorflow():
-        from cnncli.engine.exporting.explore import Wanted, explore
+        from cnncli.engine.exploring.explore import Wanted, explore
     from cnncli.report.files import write_text
 
     with telling("reading the examples and the weights"):

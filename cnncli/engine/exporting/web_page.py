@@ -63,7 +63,12 @@ def page_text(
     """
     added = dict(material or {})
     partial: list[str] = added.pop("partial", [])
-    document = {**_about(source, description), "layers": program.layers, "macs": program.macs, "partial": partial}
+    document = {
+        **_about(source, description),
+        "layers": program.layers,
+        "macs": program.macs,
+        "partial": partial or None,
+    }
     if not partial:
         document["description"] = description.to_json()
     texts = {language: json.loads(_read(f"page/texts/{language}.json")) for language in LANGUAGES}

@@ -142,7 +142,7 @@ function answer(probabilities, before) {
   const some = probabilities.length <= 12 ? Array.from(probabilities.keys()) : order.slice(0, 10);
   byId("answer").replaceChildren(
     ...some.map((index) => {
-      const row = rowOf(program.classes[index], percent(probabilities[index]), probabilities[index], before && before[index]);
+      const row = rowOf(program.classes[index], percent(probabilities[index]), probabilities[index], before ? before[index] : undefined);
       row.className = index === order[0] ? "first" : "";
       return row;
     }),

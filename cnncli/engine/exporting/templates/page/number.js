@@ -36,7 +36,7 @@ function tellNumber() {
   if (!shown) return panel.replaceChildren(make("p", { class: "hint" }, t("no_image")));
   if (state.layer === null || !explained) return panel.replaceChildren(make("p", { class: "hint" }, t("no_unit")));
   if (state.quiz) return panel.replaceChildren(make("p", { class: "hint" }, t("hidden_by_quiz")));
-  panel.replaceChildren(headline(), formula(), ...parts(), ...sumLines(), fieldLine());
+  panel.replaceChildren(...[headline(), formula(), ...parts(), ...sumLines(), fieldLine()].filter(Boolean));
   say(`${headlineText()} = ${told(explained.value)}`);
 }
 
