@@ -1,9 +1,13 @@
-"""Every value of a page's maps, explained by the numbers that make it; and what a change of weights or image does."""
+"""Every value of a page's maps, explained by the numbers that make it; and what a change of weights or image does.
+
+The large version, in a browser and with its times, is `tests/campaigns/explore_numbers.py`.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -72,6 +76,53 @@ def test_units_are_what_they_are_made_of(name: str, nets: Callable[..., Net], ca
     at = net.units(6 * len(net.names))
     assert web_numbers.recomputed(net, call, net.image(), at) <= 1e-6
     assert web_numbers.fields_differ(net, call, at) == []
+
+
+def test_a_small_campaign(
+    script: Callable[[str], ModuleType],
+    call: web_numbers.Call,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """LeNet-5: units, maps, fields, gradients, changed kernels, silent channels, shifts and times are as promised."""
+    campaign = script("campaigns/explore_numbers.py")
+    # A loaded machine may take many times as long; a second is no accident.
+    monkeypatch.setattr(campaign, "IMAGE", 1000.0)
+    ((name, text),) = campaign.documents(["lenet5"])
+    assert campaign.measured(name, text, call, 32, threads=False)
+    said = capsys.readouterr().out
+    assert "fields other than of cnn summary 0, of gradients 0" in said
+    assert "shifted map: equal" in said
+
+
+def test_the_campaign_can_fail(script: Callable[[str], ModuleType], call: web_numbers.Call) -> None:
+    """A field that is one column too wide is told."""
+    campaign = script("campaigns/explore_numbers.py")
+    ((name, text),) = campaign.documents(["conv1d"])
+    call(
+        "() => { globalThis.unspoilt = makeUnits; makeUnits = (network) => ({ ...unspoilt(network), field: (layer) => "
+        "[{ layer: -1, top: 0, left: 0, height: 9, width: 9, full: { top: 0, left: 0, height: 9, width: 9 } }] }); }"
+    )
+    try:
+        assert not campaign.measured(name, text, call, 7, threads=False)
+    finally:
+        call("() => { makeUnits = unspoilt; }")
+
+
+def test_separable_convolutions_in_two_steps(nets: Callable[..., Net], call: web_numbers.Call) -> None:
+    """The sums of the channels' own filters, weighed, add up to the sum of all products."""
+    net = nets("[{SeparableConv2D: {filters: 3, kernel_size: 3, padding: same, depth_multiplier: 2}}, Flatten]")
+    net.load(call)
+    image = net.image().reshape(-1).tolist()
+    found = call("(pixels) => units.explain(network.trace(Float32Array.from(pixels)), 0, [0, 7, 2])", image)
+    first = np.asarray(net.model.layers[1].depthwise_kernel)
+    point = np.asarray(net.model.layers[1].pointwise_kernel)[0, 0, :, 2]
+    patch = np.zeros((3, 3, 1))
+    patch[1:, :2] = net.image()[:2, 6:] / 255
+    sums = (patch[..., None] * first).sum((0, 1)).reshape(-1)
+    np.testing.assert_allclose([stage["sum"] for stage in found["stages"]], sums, rtol=1e-5)
+    np.testing.assert_allclose([stage["weight"] for stage in found["stages"]], point)
+    assert found["sum"] == pytest.approx(sums @ point, rel=1e-5)
 
 
 def test_activations_of_units(nets: Callable[..., Net], call: web_numbers.Call) -> None:
@@ -193,9 +244,10 @@ def test_a_silenced_channel_is_zero(small: Net, call: web_numbers.Call) -> None:
         "return [value, after, silenced, network.edited]; }"
     )
     assert shown == [0, 0, True, True]
-    back = page_maps(small, call, image, "network.silence(0, 4, false)")
-    assert web_numbers.largest_difference(back, small.activations(image)) <= 1e-5
-    assert call("() => network.edited") is False
+    for again in ("network.silence(0, 4, false)", "network.silence(0, 4, true); network.reset()"):
+        back = page_maps(small, call, image, again)
+        assert web_numbers.largest_difference(back, small.activations(image)) <= 1e-5
+        assert call("() => network.edited") is False
 
 
 def test_other_weights_are_another_epoch(small: Net, call: web_numbers.Call) -> None:

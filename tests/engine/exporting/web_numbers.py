@@ -255,8 +255,8 @@ def largest_difference(ours: Sequence[Any], theirs: Sequence[Any]) -> float:
 def recomputed(net: Net, call: Call, image: Any, at: list[list[int]]) -> float:
     """Return the largest relative difference of units' values from those of the numbers shown.
 
-    The numbers read are looked up in Keras's own maps; what a bias takes away of a sum counts against the sum, as no
-    float32 has more digits.
+    The numbers read are looked up in the page's own maps. A value below a millionth of the products that make it is
+    compared to that: where they cancel, a float32 has no digit left.
     """
     said = call(EXPLAIN, {"pixels": image.reshape(-1).tolist(), "at": at})
     inputs, weights, products, sources, places = (
@@ -275,7 +275,7 @@ def recomputed(net: Net, call: Call, image: Any, at: list[list[int]]) -> float:
         value = value_of(one, x, w)
         shape = planes(net.program.layers[unit[0]]["shape"])
         assert one["value"] == own[unit[0]].reshape(shape)[tuple(unit[1:])], unit
-        size = max(abs(one["value"]), 1e-2 * float(np.nansum(np.abs(products[mine]))), 1e-30)
+        size = max(abs(one["value"]), 1e-6 * float(np.nansum(np.abs(products[mine]))), 1e-30)
         worst = max(worst, abs(value - one["value"]) / size, abs(one["after"] - one["value"]) / size)
     return worst
 
@@ -408,7 +408,7 @@ def gradients_differ(net: Net, call: Call, at: list[list[int]]) -> list[str]:
     image = tf.constant(np.float32(net.image())[None] / 255 + 0.5)
     maps = net.maps
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False)
     def gradient(image: Any, layer: Any, place: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(image)

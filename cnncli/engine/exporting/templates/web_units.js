@@ -416,9 +416,19 @@ function makeUnits(network) {
     pick: copy,
   };
 
-  // Returns what one value of a layer's output is made of. `value` is the map's; it equals `after`, which is computed
-  // from the numbers given: activation(sum + bias) in most kinds, the formula's in the others. Padding of a pooling is
-  // read as nothing, so its `input` is null. `siblings` are all channels before a softmax, which needs them all.
+  // Returns what one value of a layer's output is made of:
+  // - `value`, the map's, and `after`, the same computed from the numbers given: activation(sum + bias) in most kinds,
+  //   what the formula says in the others;
+  // - `kind`: window, dense, pool, normalization, lrn, activation, softmax, add, multiply, maximum, minimum,
+  //   concatenate, interpolate or copy;
+  // - `terms`, each with the `source` layer (-1: the image), the place `at` there (null in the padding), the `input`,
+  //   `weight` and `product`. Of a pooling the padding is read as nothing, so its `input` is null there;
+  // - `sum` of the products, `bias` (null: there is none), `before` and the name of the `activation`; `siblings`: all
+  //   channels before a softmax, which needs them all;
+  // - `window`: what is read, unclipped, with the `winner` of a largest value; `kernel` as `kernel` returns it;
+  // - `formula`: a key for a text, with the numbers in it: the kind, or mean, max (of a pool), affine, rectify, average,
+  //   subtract, and of copies same, permute, padChannels, shift, enlarge, pick;
+  // - `stages` of a separable convolution, `silenced` where the channel is switched off.
   function explain(trace, index, position) {
     const layer = layers[index];
     const at = whole(position);
