@@ -140,9 +140,6 @@ class Replay:
         Raises:
             RunError: If the disk refuses.
         """
-        if self._model.count_params() <= MOST_WEIGHTS:
-            weights = {name: np.asarray(variable) for name, variable in model_variables(self._model).items()}
-            _write(self._directory / f"weights-{epoch:04d}.npz", weights)
         arrays: dict[str, npt.NDArray[Any]] = {EPOCH: np.array(epoch)}
         kernels = next(activations.all_kernels(self._model), None)
         if kernels is not None:
@@ -152,6 +149,9 @@ class Replay:
         outputs = self._model(self._preprocessing.to_float(self._examples.pixels), training=False)
         arrays.update(self._task.pages.record(tree.map_structure(_plain, outputs)))
         _write(self._directory / f"epoch-{epoch:04d}.npz", arrays)
+        if self._model.count_params() <= MOST_WEIGHTS:
+            weights = {name: np.asarray(variable) for name, variable in model_variables(self._model).items()}
+            _write(self._directory / f"weights-{epoch:04d}.npz", weights)
 
     def images(self, epoch: int) -> dict[str, npt.NDArray[np.uint8]]:
         """Return an epoch's pictures by name, uint8 (height, width, 3); none where it was not recorded."""

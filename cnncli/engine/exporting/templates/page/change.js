@@ -191,7 +191,7 @@ function kernelParts(layer, channel, kernel) {
     }
   }
   const select = make("label", {}, t("input_channel"), " ", chosen);
-  return [make("div", { class: "tools" }, number > 1 ? select : null, ...buttons), make("div", { class: "scroll" }, table)];
+  return [make("div", { class: "tools" }, number > 1 ? select : null, ...buttons), scrolled("scroll", table)];
 }
 
 function edit(layer, changes) {

@@ -26,7 +26,12 @@ function places() {
 }
 
 const nameOf = (index) => (index < 0 ? t("input") : network.layers[index].name);
-const shapeText = (index) => (index < 0 ? [program.height, program.width, program.channels] : network.layers[index].shape).join("×");
+function shapeText(index) {
+  if (index < 0) return [program.height, program.width, program.channels].join("×");
+  const { type, shape } = network.layers[index];
+  // A sequence is computed as an image of one row.
+  return (type.endsWith("1D") && shape.length === 3 ? shape.slice(1) : shape).join("×");
+}
 
 // How a layer's maps are drawn: size of a tile in screen pixels, tiles in a row, channels on a page.
 function geometry(index) {
@@ -129,7 +134,7 @@ function nameCards() {
     if (!layer) card.about.replaceChildren(shapeText(index));
     else {
       const parameters = layer.params ? " · " + t("parameters", { number: whole(layer.params) }) : "";
-      card.about.replaceChildren(layer.type, secret(" · " + layer.shape.join("×") + parameters));
+      card.about.replaceChildren(layer.type, secret(" · " + shapeText(index) + parameters));
     }
     card.maps.setAttribute("aria-label", t("maps_of", { layer: nameOf(index) }));
     card.back.setAttribute("aria-label", t("channels_before", { layer: nameOf(index) }));
@@ -295,24 +300,20 @@ function drawEdges() {
   };
   const boxes = new Map(Array.from(cards.keys(), (index) => [index, box(index)]));
   const edges = network.layers.flatMap(({ inputs }, index) => inputs.map((from) => [from, index]));
-  const passed = (from, to) =>
-    Array.from(cards).filter(([, { column, row }]) => {
-      const [a, b] = [cards.get(from), cards.get(to)];
-      return column > a.column && column < b.column && row >= Math.min(a.row, b.row) && row <= Math.max(a.row, b.row);
-    });
-  svg.replaceChildren(
-    ...edges.map(([from, to]) => {
-      const [a, b] = [boxes.get(from), boxes.get(to)];
-      const between = passed(from, to).filter(([, { row }]) => row === cards.get(from).row || row === cards.get(to).row);
-      if (!between.length) {
-        const bend = (a.right + b.left) / 2;
-        return drawing("path", { d: `M${a.right},${a.middle} C${bend},${a.middle} ${bend},${b.middle} ${b.left},${b.middle}` });
-      }
-      const above = Math.min(...between.map(([index]) => boxes.get(index).top), a.top, b.top) - 14;
-      const d = `M${a.right},${a.middle} C${a.right + 24},${a.middle} ${a.right + 4},${above} ${a.right + 34},${above}`;
-      return drawing("path", { d: `${d} L${b.left - 34},${above} C${b.left - 4},${above} ${b.left - 24},${b.middle} ${b.left},${b.middle}` });
-    }),
-  );
+  const passed = ([from, to]) =>
+    Array.from(cards)
+      .filter(([, { column, row }]) => row === cards.get(from).row && column > cards.get(from).column && column < cards.get(to).column)
+      .map(([index]) => boxes.get(index));
+  svg.replaceChildren(...edges.map(([from, to]) => drawing("path", { d: edgePath(boxes.get(from), boxes.get(to), passed([from, to])) })));
+}
+
+// Straight on in its row, and into the other row in the gap before its end.
+function edgePath(a, b, between) {
+  const end = b.left - 36;
+  if (!between.length) return `M${a.right},${a.middle} H${end} C${end + 20},${a.middle} ${end + 16},${b.middle} ${b.left},${b.middle}`;
+  const above = Math.min(...between.map(({ top }) => top), a.top, b.top) - 14;
+  const up = `M${a.right},${a.middle} C${a.right + 24},${a.middle} ${a.right + 4},${above} ${a.right + 34},${above}`;
+  return `${up} L${end},${above} C${end + 30},${above} ${end + 12},${b.middle} ${b.left},${b.middle}`;
 }
 
 function setZoom(factor) {

@@ -95,7 +95,7 @@ function windowParts() {
     const signs = ["×", "="].map((sign) => make("span", { "aria-hidden": "true" }, sign));
     rows.push(make("div", { class: "sum" }, figure("input", "patch"), signs[0], figure("weight", "kernel"), signs[1], figure("product", "products"), total));
   }
-  return [make("div", { class: "sums" }, ...rows), channelPager(channels, last)];
+  return [scrolled("sums", ...rows), channelPager(channels, last)];
 }
 
 const shownOf = (index) => (index < 0 ? Array.from(shown.image.pixels, (value) => value / 255) : shown.outputs[index]);
@@ -145,7 +145,7 @@ function poolParts() {
   const limit = largestOf(shownOf(window.source));
   const caption = make("figcaption", {}, t("patch", { channel: window.channels[0] }));
   const table = grid(terms, "input", limit, window.size[1]);
-  return [make("div", { class: "sums" }, make("div", { class: "sum" }, make("figure", {}, caption, table)))];
+  return [scrolled("sums", make("div", { class: "sum" }, make("figure", {}, caption, table)))];
 }
 
 // Of many terms the largest, the others as one sum.
@@ -175,12 +175,17 @@ function termList() {
     byId("more-terms").focus();
   };
   const button = make("button", { type: "button", id: "more-terms", on: { click: more } }, t(allTerms ? "fewer_terms" : "all_terms", { number: terms.length }));
-  return make("div", { class: "scroll" }, table, terms.length > MOST_CONTRIBUTIONS ? button : null);
+  return scrolled("scroll", table, terms.length > MOST_CONTRIBUTIONS ? button : null);
 }
 
 function placeOfTerm(source, at) {
   const [rows, columns] = units.shape(source);
   return (rows * columns === 1 ? [at[2]] : rows === 1 ? at.slice(1) : at).join(", ");
+}
+
+// What may be wider than the window scrolls, by the keyboard too.
+function scrolled(name, ...children) {
+  return make("div", { class: name, tabindex: 0, role: "group", "aria-label": t("computation") }, ...children);
 }
 
 // The last steps in a line: sum + bias, the activation, the value.
