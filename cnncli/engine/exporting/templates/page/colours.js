@@ -33,8 +33,10 @@ function valueColour(value, limit) {
 function inkOn(value, limit) {
   const scale = scaleNow();
   const place = placeOf(value, limit);
-  const light = 0.299 * scale[place] + 0.587 * scale[place + 1] + 0.114 * scale[place + 2];
-  return light > 130 ? "#10141a" : "#fff";
+  const linear = (part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4);
+  const [red, green, blue] = [0, 1, 2].map((part) => linear(scale[place + part]));
+  // By the contrast of WCAG, one of the two always has more than 4.5.
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
 }
 
 function largestOf(values) {

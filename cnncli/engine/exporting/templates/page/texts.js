@@ -49,6 +49,6 @@ function translate() {
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(element.dataset.text);
   for (const element of document.querySelectorAll("[data-label]")) {
     element.setAttribute("aria-label", t(element.dataset.label));
-    element.title = t(element.dataset.label);
+    if (element.tagName === "BUTTON") element.title = t(element.dataset.label);
   }
 }
