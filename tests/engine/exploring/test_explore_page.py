@@ -135,9 +135,11 @@ def softmax(logits: Any) -> np.ndarray:
     return (shifted / shifted.sum()).reshape(-1)
 
 
-TABLES = """() => Array.from(document.querySelectorAll("#number .sum"), (row) =>
-  ["input", "weight", "product"].map((name) => Array.from(row.querySelectorAll(`.${name} data`), (one) => one.textContent)))
-"""
+TABLES = """() => {
+  const numbers = (row, name) => Array.from(row.querySelectorAll(`.${name} data`), (one) => one.textContent);
+  const rows = Array.from(document.querySelectorAll("#number .sum"));
+  return rows.map((row) => ["input", "weight", "product"].map((name) => numbers(row, name)));
+}"""
 
 
 def test_numbers_shown_make_the_value(page: Any, model: Callable[[str], Any]) -> None:
@@ -246,7 +248,7 @@ def test_occlusion_is_drawn(page: Any) -> None:
     """Where the map is highest, the probability with that square covered is the lowest."""
     page.evaluate("openPanel('change')")
     page.click("#occlude")
-    page.wait_for_function("!document.getElementById('occlusion-map').hidden")
+    page.wait_for_selector("#occlusion-map")
     assert page.evaluate("document.getElementById('occlusion-map').width") > 10
     assert "%" in page.inner_text("#occlusion-told")
 
@@ -382,7 +384,7 @@ def test_hostile_names_stay_text(run: Run, opened: Callable[..., Any]) -> None:
     program = Program.of(source)
     program.macs = 10**9
     page = opened(page_text(program, source, about, {"examples": examples}))
-    page.wait_for_function("document.querySelectorAll('#answer tr').length === 10")
+    page.wait_for_selector("#answer tr >> nth=9")
     assert page.inner_text("h1") == evil
     assert page.inner_text("#answer td >> nth=0") == evil
     assert evil in page.inner_text("#truth")

@@ -44,6 +44,7 @@ function receive(image, answered) {
   if (!program.partial) warn(network.doubts(image.pixels, energy));
   drawFlow();
   explain();
+  if (!performance.getEntriesByName("first-answer").length) performance.mark("first-answer");
 }
 
 function showNothing() {
