@@ -2,7 +2,7 @@
 
     python tests/benchmarks/explore_page.py [--configs mnist_lenet5 cifar10_full …] [--repeats 15]
 
-For each config, with initial weights and 30 noisy examples (neither weights nor pixels matter for size and speed): bytes
+For each config, with initial weights and 30 noisy examples (neither matters for size and speed): bytes
 of the page; milliseconds from opening it to the first drawn answer; the median and the slowest from a change of the
 image, and of a weight of the first layer, to the drawn maps; and the longest time for which the page did not react.
 """

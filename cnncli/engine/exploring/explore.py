@@ -132,7 +132,7 @@ def _nodes(source: Source, names: Sequence[str]) -> tuple[Node, ...]:
     places = {node.name: index for index, node in enumerate(source.nodes)}
     for name in names:
         if name not in places:
-            raise ExportError(f'no layer "{name}"{suggestion(name, list(places))}', f"Layers: {', '.join(places)}.")
+            raise ExportError(f'no layer "{name}".{suggestion(name, list(places))}', f"Layers: {', '.join(places)}.")
     return graph.leading_to(source.nodes, *(places[name] for name in names)) if names else source.nodes
 
 
