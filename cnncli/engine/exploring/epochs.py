@@ -21,6 +21,9 @@ MOST_EPOCHS = 30
 MOST_BYTES = 12_000_000
 """Most bytes of all their weights."""
 
+MOST_WORDS = 100
+"""Bytes around the weights of an epoch, and around all epochs."""
+
 Note = Callable[[str], None]
 
 
@@ -39,8 +42,8 @@ def epochs(run: Run, source: Source, nodes: Sequence[Node], room: int, note: Not
     found = replay.weighed_epochs(run)
     if not found:
         return
-    each = len(base64.b64encode(Program.of(source, nodes).buffer()))
-    most = min(MOST_EPOCHS, min(room, MOST_BYTES) // max(each, 1), len(found))
+    each = len(base64.b64encode(Program.of(source, nodes).buffer())) + MOST_WORDS
+    most = min(MOST_EPOCHS, min(room - MOST_WORDS, MOST_BYTES) // max(each, 1), len(found))
     if most < len(found):
         note(f"{most} of {len(found)} recorded epochs are held: the weights of each take {each:,} bytes")
     places = np.unique(np.linspace(0, len(found) - 1, max(most, 0)).round().astype(int)).tolist()

@@ -7,7 +7,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,18 +32,6 @@ LOOKS: dict[str, dict[str, Any]] = {
 PANELS = ("number", "change", "learning", "quiz")
 SETTLED = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)))"
 """Waits for what the next frame computes."""
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Return a run that recorded two epochs of `digits_lenet` on few examples."""
-    from cnncli.config.load import load
-    from cnncli.engine.training.train import train
-    from cnncli.runs.events import Silence
-
-    changed = ["train.epochs=2", "train.replay=true", "train.batch_size=256", "data.validation=0.5"]
-    config = load("digits_lenet", [*changed, "train.checkpoint.keep=5"])
-    return Run.open(Path(train(config, tmp_path_factory.mktemp("explored") / "runs", Silence()).run))
 
 
 @pytest.fixture(scope="module")

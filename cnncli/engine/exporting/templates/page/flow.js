@@ -6,6 +6,8 @@ const MOST_MAPS = 16;
 const MOST_CELLS = 160;
 const INPUT = -1;
 const FRAME = "#d6007a";
+// Width of the flow on a printed page, in pixels of 1/96 inch: A4 on its side without margins and answer.
+const PRINTED = 750;
 const cards = new Map();
 let shown = null;
 let zoom = 1;
@@ -163,7 +165,7 @@ function turnPage(index, by) {
 function drawCard(index) {
   const card = cards.get(index);
   if (!shown) return clearCard(card);
-  card.stale = !card.seen || card.element.classList.contains("folded");
+  card.stale = (!card.seen && !isPrinted.matches) || card.element.classList.contains("folded");
   if (card.stale) return;
   if (index < 0) drawInput(card);
   else drawMaps(card, index);
@@ -416,5 +418,13 @@ function listenToFlow() {
   byId("fold-all").addEventListener("click", () => foldAll(true));
   byId("unfold-all").addEventListener("click", () => foldAll(false));
   addEventListener("resize", drawEdges);
+  let former = zoom;
+  addEventListener("beforeprint", () => {
+    former = zoom;
+    setZoom(1);
+    setZoom(Math.min(1, PRINTED / byId("graph").getBoundingClientRect().width));
+    drawFlow();
+  });
+  addEventListener("afterprint", () => setZoom(former));
   for (const query of [SCHEME, isPrinted]) query.addEventListener("change", drawFlow);
 }
