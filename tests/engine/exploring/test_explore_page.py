@@ -343,6 +343,20 @@ def test_keyboard_reaches_everything(page: Any) -> None:
     assert page.evaluate("document.activeElement.id") == "tab-change"
 
 
+def test_the_window_slides(page: Any, opened: Callable[..., Any]) -> None:
+    """On its own at the speed that is set, to the next row at the end of one; a step at a time without motion."""
+    page.evaluate("choose(indexOf('c3'), [4, 9, 2])")
+    page.fill("#speed", "30")
+    page.click("#slide")
+    page.wait_for_selector("#unit-title:has-text('row 5, column 2')")
+    page.click("#slide")
+    still = opened(reduced_motion="reduce")
+    go(still, "#example=3&layer=c3&unit=4,9,2")
+    still.click("#slide")
+    assert still.evaluate("[state.unit, sliding]") == [[5, 0, 2], None]
+    still.context.close()
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_axe_finds_nothing(opened: Callable[..., Any], look: str) -> None:
     """No finding of axe-core in four looks, with every panel open; nothing makes the page scroll sideways."""

@@ -50,7 +50,8 @@ function mark() {
     const [left, top, right, bottom] = box.map((edge) => factor * edge);
     pen.strokeStyle = colourOf(label);
     pen.lineWidth = width;
-    pen.strokeRect(left + width / 2, top + width / 2, Math.max(right - left - width, 0), Math.max(bottom - top - width, 0));
+    const [across, down] = [right - left, bottom - top].map((length) => Math.max(length - width, 0));
+    pen.strokeRect(left + width / 2, top + width / 2, across, down);
   }
   labels.reverse().forEach(write);
   if (objects) count(shown);
@@ -93,7 +94,8 @@ function count(shown) {
   for (const { label } of shown) counts[label] += 1;
   const most = Math.max(...counts);
   const order = Array.from(counts.keys()).sort((a, b) => counts[b] - counts[a]);
-  const rows = order.filter((index) => counts[index]).map((index) => colouredRow(index, times(counts[index]), counts[index] / most));
+  const found = order.filter((index) => counts[index]);
+  const rows = found.map((index) => colouredRow(index, times(counts[index]), counts[index] / most));
   const total = shown.length ? totalRow(t("all"), times(shown.length)) : totalRow(t("nothing_found"), "");
   byId("answer").replaceChildren(...rows, total);
 }
@@ -142,7 +144,8 @@ function answer(probabilities, before) {
   const some = probabilities.length <= 12 ? Array.from(probabilities.keys()) : order.slice(0, 10);
   byId("answer").replaceChildren(
     ...some.map((index) => {
-      const row = rowOf(program.classes[index], percent(probabilities[index]), probabilities[index], before ? before[index] : undefined);
+      const share = probabilities[index];
+      const row = rowOf(program.classes[index], percent(share), share, before ? before[index] : undefined);
       row.className = index === order[0] ? "first" : "";
       return row;
     }),

@@ -47,14 +47,16 @@ function buildChange() {
     });
     return make("label", {}, t("change_" + name), input, make("output", { for: "change-" + name }));
   });
-  const occlude = make("button", { type: "button", id: "occlude", on: { click: occlusion } }, t("occlusion"));
-  const undo = make("button", { type: "button", id: "undo", on: { click: undoAll } }, t("undo_all"));
+  const part = (key, ...children) => make("fieldset", {}, make("legend", {}, t(key)), ...children);
+  const occlude = button("occlude", t("occlusion"), occlusion);
+  const undo = button("undo", t("undo_all"), undoAll);
+  const progress = make("p", { id: "occlusion-told", role: "status" });
   const map = make("canvas", { id: "occlusion-map", role: "img", hidden: true });
   byId("panel-change").replaceChildren(
-    make("div", { class: "tools" }, undo, make("p", { class: "hint", id: "change-told" })),
-    make("fieldset", {}, make("legend", {}, t("change_image")), make("p", { class: "hint" }, t("change_hint")), make("div", { class: "fields" }, ...sliders)),
-    make("fieldset", { id: "kernel-part" }, make("legend", {}, t("change_kernel")), make("div", { id: "kernel" })),
-    make("fieldset", { hidden: hasPlaces || Boolean(program.partial) }, make("legend", {}, t("occlusion")), make("p", { class: "hint" }, t("occlusion_hint")), occlude, make("p", { id: "occlusion-told", role: "status" }), map),
+    make("div", { class: "tools" }, undo, hint("", { id: "change-told" })),
+    part("change_image", hint(t("change_hint")), make("div", { class: "fields" }, ...sliders)),
+    part("change_kernel", make("div", { id: "kernel" })),
+    ...(hasPlaces || program.partial ? [] : [part("occlusion", hint(t("occlusion_hint")), occlude, progress, map)]),
   );
   tellChanges();
   tellKernel();
@@ -142,25 +144,28 @@ function drawOcclusion({ rows, columns, answers }, usual) {
 function tellKernel() {
   const part = byId("kernel");
   if (!part) return;
-  if (state.layer === null) return part.replaceChildren(make("p", { class: "hint" }, t("no_unit")));
+  if (state.layer === null) return part.replaceChildren(hint(t("no_unit")));
   const [layer, channel] = [state.layer, state.unit[2]];
   const place = `${layer}:${channel}`;
   const off = make("input", { type: "checkbox", id: "channel-off" });
   off.checked = state.off.has(place);
   off.addEventListener("change", () => silence(layer, channel, off.checked));
-  const title = make("p", {}, t("kernel_of", { layer: nameOf(layer), channel }), " ", make("label", {}, off, " ", t("switch_off")));
+  const name = t("kernel_of", { layer: nameOf(layer), channel });
+  const title = make("p", {}, name, " ", make("label", {}, off, " ", t("switch_off")));
   const focused = document.activeElement && document.activeElement.id;
   ask("kernel", [layer, channel], (found) => {
-    part.replaceChildren(title, ...(found && found.indexes ? kernelParts(layer, channel, found) : [make("p", { class: "hint" }, t("no_kernel"))]));
+    const isThere = found && found.indexes;
+    part.replaceChildren(title, ...(isThere ? kernelParts(layer, found) : [hint(t("no_kernel"))]));
     if (focused && focused !== document.activeElement.id && byId(focused)) byId(focused).focus();
   });
 }
 
-function kernelParts(layer, channel, kernel) {
+function kernelParts(layer, kernel) {
   const { height, width, channels, values, indexes, name } = kernel;
   const number = channels.length;
   editedChannel = Math.min(editedChannel, number - 1);
-  const chosen = make("select", { id: "kernel-channel" }, ...channels.map((from, i) => make("option", { value: i }, from)));
+  const options = channels.map((from, i) => make("option", { value: i }, from));
+  const chosen = make("select", { id: "kernel-channel" }, ...options);
   chosen.value = editedChannel;
   chosen.addEventListener("change", () => {
     editedChannel = Number(chosen.value);
@@ -172,7 +177,7 @@ function kernelParts(layer, channel, kernel) {
     .filter(([, numbers]) => numbers)
     .map(([preset, numbers]) => {
       const set = () => edit(layer, Array.from(indexes, (index, i) => [name, index, numbers[i]]));
-      return make("button", { type: "button", id: "preset-" + preset, on: { click: set } }, t("preset_" + preset));
+      return button("preset-" + preset, t("preset_" + preset), set);
     });
   const limit = largestOf(values);
   const table = make("table", { class: "grid" });
@@ -185,7 +190,8 @@ function kernelParts(layer, channel, kernel) {
       input.value = Number(values[i].toPrecision(6));
       input.style.borderColor = valueColour(values[i], limit);
       input.addEventListener("change", () => {
-        if (input.value !== "" && Number.isFinite(input.valueAsNumber)) edit(layer, [[name, indexes[i], input.valueAsNumber]]);
+        const value = input.valueAsNumber;
+        if (Number.isFinite(value)) edit(layer, [[name, indexes[i], value]]);
       });
       line.insertCell().append(input);
     }

@@ -49,7 +49,8 @@ function geometry(index) {
   const most = single ? MOST_CELLS : MOST_MAPS;
   const number = Math.min(channels, most);
   const abreast = single ? Math.ceil(number / 16) : line ? 1 : Math.ceil(Math.sqrt(number));
-  return { rows, columns, channels, down: line ? 9 : size, across, each: most, across_tiles: abreast, gap: single ? 1 : 4 };
+  const [down, gap] = [line ? 9 : size, single ? 1 : 4];
+  return { rows, columns, channels, down, across, each: most, across_tiles: abreast, gap };
 }
 
 function buildFlow() {
@@ -302,17 +303,21 @@ function drawEdges() {
   };
   const boxes = new Map(Array.from(cards.keys(), (index) => [index, box(index)]));
   const edges = network.layers.flatMap(({ inputs }, index) => inputs.map((from) => [from, index]));
-  const passed = ([from, to]) =>
-    Array.from(cards)
-      .filter(([, { column, row }]) => row === cards.get(from).row && column > cards.get(from).column && column < cards.get(to).column)
-      .map(([index]) => boxes.get(index));
-  svg.replaceChildren(...edges.map(([from, to]) => drawing("path", { d: edgePath(boxes.get(from), boxes.get(to), passed([from, to])) })));
+  const passed = ([from, to]) => {
+    const [a, b] = [cards.get(from), cards.get(to)];
+    const between = ([, { column, row }]) => row === a.row && column > a.column && column < b.column;
+    return Array.from(cards).filter(between).map(([index]) => boxes.get(index));
+  };
+  const path = (edge) => edgePath(boxes.get(edge[0]), boxes.get(edge[1]), passed(edge));
+  svg.replaceChildren(...edges.map((edge) => drawing("path", { d: path(edge) })));
 }
 
 // Straight on in its row, and into the other row in the gap before its end.
 function edgePath(a, b, between) {
   const end = b.left - 36;
-  if (!between.length) return `M${a.right},${a.middle} H${end} C${end + 20},${a.middle} ${end + 16},${b.middle} ${b.left},${b.middle}`;
+  if (!between.length) {
+    return `M${a.right},${a.middle} H${end} C${end + 20},${a.middle} ${end + 16},${b.middle} ${b.left},${b.middle}`;
+  }
   const above = Math.min(...between.map(({ top }) => top), a.top, b.top) - 14;
   const up = `M${a.right},${a.middle} C${a.right + 24},${a.middle} ${a.right + 4},${above} ${a.right + 34},${above}`;
   return `${up} L${end},${above} C${end + 30},${above} ${end + 12},${b.middle} ${b.left},${b.middle}`;
@@ -335,7 +340,9 @@ function unitAt(index, event) {
   const tile = line * abreast + place;
   const row = Math.floor((y - line * (rows * down + gap)) / down);
   const column = Math.floor((x - place * (columns * across + gap)) / across);
-  if (tile < 0 || tile >= tilesOf(card) || place >= abreast || row < 0 || row >= rows || column < 0 || column >= columns) return null;
+  const within = (at, length) => at >= 0 && at < length;
+  const hit = within(tile, tilesOf(card)) && within(place, abreast) && within(row, rows) && within(column, columns);
+  if (!hit) return null;
   return [row, column, card.page * card.layout.each + tile];
 }
 
@@ -352,7 +359,8 @@ function walk(index, event) {
   const { layout } = cards.get(index);
   const { rows, columns, channels, across_tiles: abreast } = layout;
   const begin = state.layer === index ? state.unit : null;
-  if (event.key === "Enter" || event.key === " ") choose(index, begin || units.shape(index).map((length) => length >> 1));
+  const middle = units.shape(index).map((length) => length >> 1);
+  if (event.key === "Enter" || event.key === " ") choose(index, begin || middle);
   else if (event.key === "PageDown" || event.key === "PageUp") {
     const by = event.key === "PageDown" ? 1 : -1;
     const [y, x, c] = begin || [rows >> 1, columns >> 1, 0];
@@ -362,7 +370,8 @@ function walk(index, event) {
     const [y, x, c] = begin || [rows >> 1, columns >> 1, 0];
     const clip = (place, length) => Math.min(Math.max(place, 0), length - 1);
     const single = rows * columns === 1;
-    const next = single ? [0, 0, clip(c + right + down * abreast, channels)] : [clip(y + down, rows), clip(x + right, columns), c];
+    const along = [0, 0, clip(c + right + down * abreast, channels)];
+    const next = single ? along : [clip(y + down, rows), clip(x + right, columns), c];
     choose(index, begin ? next : [y, x, c]);
   } else return;
   event.preventDefault();

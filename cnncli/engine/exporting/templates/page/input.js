@@ -22,7 +22,8 @@ function clear() {
 }
 
 function imageOf(canvas) {
-  const { data, width, height } = canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
+  const brush = canvas.getContext("2d", { willReadFrequently: true });
+  const { data, width, height } = brush.getImageData(0, 0, canvas.width, canvas.height);
   const pixels = new Uint8Array(width * height * 3);
   for (let i = 0; i < width * height; i++) pixels.set(data.subarray(4 * i, 4 * i + 3), 3 * i);
   return { pixels, height, width, channels: 3 };
@@ -170,7 +171,8 @@ function buildGallery() {
       const mark = known ? (example.right ? "✓" : "✗") : "";
       const name = example.right === false ? example.predicted : example.truth;
       const caption = make("span", { class: example.right === false ? "wrong" : "" }, `${mark} ${name}`);
-      const said = t(known ? (example.right ? "example_right" : "example_wrong") : "example_of", { number, ...example });
+      const key = known ? (example.right ? "example_right" : "example_wrong") : "example_of";
+      const said = t(key, { number, ...example });
       const button = make("button", { type: "button", title: said, "aria-pressed": "false" }, canvas, caption);
       button.setAttribute("aria-label", said);
       button.addEventListener("click", () => takeExample(number));

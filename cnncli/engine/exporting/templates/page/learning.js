@@ -9,11 +9,12 @@ function buildLearning() {
   if (epochs.length) {
     const slider = make("input", { type: "range", id: "epoch", min: 0, max: epochs.length - 1, step: 1 });
     slider.addEventListener("input", () => setEpoch(epochs[slider.value].epoch));
-    const play = make("button", { type: "button", id: "epoch-play", on: { click: playEpochs } }, t("play"));
-    const back = make("button", { type: "button", id: "epoch-own", on: { click: () => setEpoch(null) } }, t("own_weights"));
-    parts.push(make("div", { class: "tools" }, make("label", {}, t("epoch"), " ", slider), make("output", { id: "epoch-told", for: "epoch" }), play, back));
+    const play = button("epoch-play", t("play"), playEpochs);
+    const back = button("epoch-own", t("own_weights"), () => setEpoch(null));
+    const moment = make("output", { id: "epoch-told", for: "epoch" });
+    parts.push(make("div", { class: "tools" }, make("label", {}, t("epoch"), " ", slider), moment, play, back));
     if (material.thinned) parts.push(make("p", { class: "hint" }, t("epochs_thinned", { number: epochs.length })));
-  } else parts.push(make("p", { class: "hint" }, t("no_replay")));
+  } else parts.push(hint(t("no_replay")));
   const names = Object.keys((metrics[0] && (metrics[0].validation || metrics[0].train)) || {});
   parts.push(make("div", { class: "curves" }, ...names.slice(0, 4).map((name) => curve(name, metrics))));
   byId("panel-learning").replaceChildren(...parts);
@@ -22,24 +23,30 @@ function buildLearning() {
 
 function curve(name, metrics) {
   const { width, height, left, right, top, bottom } = CURVE;
-  const series = ["train", "validation"].map((split) => [split, metrics.filter((line) => line[split] && Number.isFinite(line[split][name]))]);
+  const has = (split) => (line) => line[split] && Number.isFinite(line[split][name]);
+  const series = ["train", "validation"].map((split) => [split, metrics.filter(has(split))]);
   const all = series.flatMap(([split, lines]) => lines.map((line) => line[split][name]));
   if (!all.length) return null;
   const [low, high] = [Math.min(...all), Math.max(...all)];
   const last = Math.max(1, ...metrics.map(({ epoch }) => epoch));
   const x = (epoch) => left + ((width - left - right) * epoch) / last;
   const y = (value) => top + (height - top - bottom) * (high > low ? (high - value) / (high - low) : 0.5);
-  const path = (split, lines) => drawing("path", { class: "curve " + split, d: "M" + lines.map((line) => `${x(line.epoch)},${y(line[split][name])}`).join("L") });
+  const points = (split, lines) => lines.map((line) => `${x(line.epoch)},${y(line[split][name])}`).join("L");
+  const path = (split, lines) => drawing("path", { class: "curve " + split, d: "M" + points(split, lines) });
   const words = [
     drawing("text", { x: left - 4, y: y(high) + 8, "text-anchor": "end" }, told(high)),
     drawing("text", { x: left - 4, y: y(low), "text-anchor": "end" }, told(low)),
     drawing("text", { x: left, y: height - 6 }, "0"),
     drawing("text", { x: width - right, y: height - 6, "text-anchor": "end" }, `${t("epoch")} ${last}`),
   ];
-  const axis = drawing("path", { class: "axis", fill: "none", d: `M${left},${top}V${height - bottom}H${width - right}` });
-  const moment = drawing("line", { class: "moment", y1: top, y2: height - bottom, "data-width": width - left - right, "data-left": left, "data-last": last });
+  const base = height - bottom;
+  const axis = drawing("path", { class: "axis", fill: "none", d: `M${left},${top}V${base}H${width - right}` });
+  const place = { "data-width": width - left - right, "data-left": left, "data-last": last };
+  const moment = drawing("line", { class: "moment", y1: top, y2: base, ...place });
   const lines = series.filter(([, found]) => found.length).map(([split, found]) => path(split, found));
-  const picture = drawing("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": t("curve_of", { name }) }, axis, ...lines, moment, ...words);
+  const about = { role: "img", "aria-label": t("curve_of", { name }) };
+  const size = { viewBox: `0 0 ${width} ${height}`, width, height };
+  const picture = drawing("svg", { ...size, ...about }, axis, ...lines, moment, ...words);
   return make("figure", {}, make("figcaption", {}, t("curve_of", { name })), picture);
 }
 

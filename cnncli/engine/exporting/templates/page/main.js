@@ -62,8 +62,8 @@ function say(text) {
 function buildTabs() {
   byId("tabs").replaceChildren(
     ...PANELS.map((name) => {
-      const tab = make("button", { type: "button", role: "tab", id: "tab-" + name, "aria-controls": "panel-" + name }, t("panel_" + name));
-      tab.addEventListener("click", () => openPanel(name));
+      const about = { role: "tab", "aria-controls": "panel-" + name };
+      const tab = button("tab-" + name, t("panel_" + name), () => openPanel(name), about);
       tab.addEventListener("keydown", ({ key }) => {
         const by = { ArrowRight: 1, ArrowLeft: -1 }[key];
         if (!by) return;
@@ -91,7 +91,8 @@ function openPanel(name) {
 function sayAll() {
   translate();
   const key = program.pad ? "about_drawing" : "about_images";
-  byId("about").textContent = [t(key), program.partial ? t("partial", { layers: program.partial.join(", ") }) : ""].join(" ").trim();
+  const partial = program.partial ? " " + t("partial", { layers: program.partial.join(", ") }) : "";
+  byId("about").textContent = t(key) + partial;
   pad.setAttribute("aria-label", t(hasBoxes ? "pad_boxes" : hasMask ? "pad_mask" : "pad"));
   nameCards();
   buildTabs();

@@ -33,9 +33,9 @@ function explain() {
 function tellNumber() {
   const panel = byId("number");
   byId("walk").hidden = !shown || state.layer === null || !explained;
-  if (!shown) return panel.replaceChildren(make("p", { class: "hint" }, t("no_image")));
-  if (state.layer === null || !explained) return panel.replaceChildren(make("p", { class: "hint" }, t("no_unit")));
-  if (state.quiz) return panel.replaceChildren(make("p", { class: "hint" }, t("hidden_by_quiz")));
+  if (!shown) return panel.replaceChildren(hint(t("no_image")));
+  if (state.layer === null || !explained) return panel.replaceChildren(hint(t("no_unit")));
+  if (state.quiz) return panel.replaceChildren(hint(t("hidden_by_quiz")));
   panel.replaceChildren(...[headline(), formula(), ...parts(), ...sumLines(), fieldLine()].filter(Boolean));
   say(`${headlineText()} = ${told(explained.value)}`);
 }
@@ -83,17 +83,23 @@ function windowParts() {
   const { taps, channels, abreast, at } = layersOfTerms();
   firstChannel = Math.min(firstChannel, Math.max(0, channels - 1));
   const last = Math.min(firstChannel + MOST_CHANNELS, channels);
-  const limits = { input: largestOf(shownOf(explained.window.source)), weight: largestOf(explained.terms.map((one) => one.weight)) };
-  limits.product = largestOf(explained.terms.map(({ product }) => product));
+  const largest = (what) => largestOf(explained.terms.map((one) => one[what]));
+  const source = largestOf(shownOf(explained.window.source));
+  const limits = { input: source, weight: largest("weight"), product: largest("product") };
   const rows = [];
   for (let c = firstChannel; c < last; c++) {
     const own = Array.from({ length: taps }, (_, tap) => at(tap, c));
     const sum = own.reduce((all, { product }) => all + product, 0);
     const from = explained.window.channels[0] + c;
-    const figure = (what, key) => make("figure", {}, make("figcaption", {}, t(key, { channel: from })), grid(own, what, limits[what], abreast));
+    const figure = (what, key) => {
+      const caption = make("figcaption", {}, t(key, { channel: from }));
+      return make("figure", {}, caption, grid(own, what, limits[what], abreast));
+    };
     const total = make("p", {}, "Σ = ", valueOf(sum));
     const signs = ["×", "="].map((sign) => make("span", { "aria-hidden": "true" }, sign));
-    rows.push(make("div", { class: "sum" }, figure("input", "patch"), signs[0], figure("weight", "kernel"), signs[1], figure("product", "products"), total));
+    const [patch, kernel] = [figure("input", "patch"), figure("weight", "kernel")];
+    const products = figure("product", "products");
+    rows.push(make("div", { class: "sum" }, patch, signs[0], kernel, signs[1], products, total));
   }
   return [scrolled("sums", ...rows), channelPager(channels, last)];
 }
@@ -107,10 +113,11 @@ function channelPager(channels, last) {
     tellNumber();
     byId(by < 0 ? "inputs-before" : "inputs-after").focus();
   };
-  const back = make("button", { type: "button", id: "inputs-before", "aria-label": t("inputs_before"), on: { click: turn(-1) } }, "◂");
-  const on = make("button", { type: "button", id: "inputs-after", "aria-label": t("inputs_after"), on: { click: turn(1) } }, "▸");
+  const back = button("inputs-before", "◂", turn(-1), { "aria-label": t("inputs_before") });
+  const on = button("inputs-after", "▸", turn(1), { "aria-label": t("inputs_after") });
   [back.disabled, on.disabled] = [firstChannel === 0, last === channels];
-  return make("div", { class: "tools" }, back, t("inputs_of", { first: firstChannel, last: last - 1, number: channels }), on);
+  const which = t("inputs_of", { first: firstChannel, last: last - 1, number: channels });
+  return make("div", { class: "tools" }, back, which, on);
 }
 
 // A table of one of the three: what is read, the weights, the products.
@@ -152,7 +159,8 @@ function poolParts() {
 function termList() {
   const { terms } = explained;
   const order = terms.slice().sort((a, b) => Math.abs(b.product) - Math.abs(a.product));
-  const few = terms.length <= MOST_CONTRIBUTIONS || allTerms ? (terms.length <= MOST_CONTRIBUTIONS ? terms : order) : order.slice(0, MOST_CONTRIBUTIONS);
+  const most = allTerms ? terms.length : MOST_CONTRIBUTIONS;
+  const few = terms.length <= MOST_CONTRIBUTIONS ? terms : order.slice(0, most);
   const table = make("table", { class: "list" });
   const head = table.createTHead().insertRow();
   for (const key of ["from", "read", "weight", "product"]) head.append(make("th", { scope: "col" }, t(key)));
@@ -174,8 +182,9 @@ function termList() {
     tellNumber();
     byId("more-terms").focus();
   };
-  const button = make("button", { type: "button", id: "more-terms", on: { click: more } }, t(allTerms ? "fewer_terms" : "all_terms", { number: terms.length }));
-  return scrolled("scroll", table, terms.length > MOST_CONTRIBUTIONS ? button : null);
+  if (terms.length <= MOST_CONTRIBUTIONS) return scrolled("scroll", table);
+  const key = allTerms ? "fewer_terms" : "all_terms";
+  return scrolled("scroll", table, button("more-terms", t(key, { number: terms.length }), more));
 }
 
 function placeOfTerm(source, at) {
@@ -195,22 +204,26 @@ function sumLines() {
   const weighted = ["window", "dense", "add", "normalization", "interpolate"].includes(kind);
   if (weighted) {
     line.append(t("sum"), " ", valueOf(sum, "unit-sum"));
-    if (bias !== null) line.append(` + ${t("bias")} `, valueOf(bias, "unit-bias"), " = ", valueOf(before, "unit-before"));
+    const added = [` + ${t("bias")} `, valueOf(bias, "unit-bias"), " = ", valueOf(before, "unit-before")];
+    if (bias !== null) line.append(...added);
   } else if (kind === "lrn") {
     line.append(`${t("sum")} `, valueOf(sum), ` + ${t("bias")} `, valueOf(bias));
   } else line.append(t("read"), " ", valueOf(explained.terms.length === 1 ? before : sum));
   if (activation !== "linear" && found.key !== "rectify") line.append(` → ${activation}`);
   line.append(" → ", make("b", {}, valueOf(value)));
   if (silenced) line.append(" ", t("is_off"));
-  return explained.siblings ? [line, make("p", { class: "hint" }, t("siblings", { values: Array.from(explained.siblings.slice(0, 20), told).join("  ") }))] : [line];
+  if (!explained.siblings) return [line];
+  const values = Array.from(explained.siblings.slice(0, 20), told).join("  ");
+  return [line, hint(t("siblings", { values }))];
 }
 
 function fieldLine() {
   const field = units.field(state.layer, state.unit).find(({ layer }) => layer === INPUT);
-  if (!field) return make("p", { class: "hint" }, t("no_field"));
+  if (!field) return hint(t("no_field"));
   const { height, width, top, left, full, padded } = field;
   const text = t("field", { height, width, top, left });
-  return make("p", { id: "unit-field", class: "hint" }, text + (padded ? " " + t("field_padded", { height: full.height, width: full.width }) : ""));
+  const all = padded ? " " + t("field_padded", { height: full.height, width: full.width }) : "";
+  return hint(text + all, { id: "unit-field" });
 }
 
 // Slides the window over the map, from left to right and down; who wants no motion goes on a step at a time.

@@ -8,7 +8,8 @@ const SIZED = new Set(["conv", "depthwise", "separable", "pool"]);
 
 function sizeQuestion(layer, index) {
   const [rows, columns, channels] = units.shape(index);
-  if (!SIZED.has(layer.kind)) return { right: [rows, columns, channels], way: t("way_same", { size: shapeText(index) }) };
+  const right = [rows, columns, channels];
+  if (!SIZED.has(layer.kind)) return { right, way: t("way_same", { size: shapeText(index) }) };
   const given = units.shape(layer.inputs[0]);
   const axis = (i) => {
     const extent = (layer.size[i] - 1) * layer.dilation[i] + 1;
@@ -17,7 +18,7 @@ function sizeQuestion(layer, index) {
     return t("way_size", { input: given[i], padding, extent, stride: layer.strides[i], output: length });
   };
   const lines = given[0] === 1 && rows === 1 ? [axis(1)] : [axis(0), axis(1)];
-  return { right: [rows, columns, channels], way: lines.join("\n") + "\n" + t("way_channels", { number: channels }) };
+  return { right, way: lines.join("\n") + "\n" + t("way_channels", { number: channels }) };
 }
 
 function parametersQuestion(layer) {
@@ -28,16 +29,20 @@ function parametersQuestion(layer) {
   const each = kernel ? kernel.length / (height * width * outputs) : 0;
   const bias = layer.weights.bias ? outputs : 0;
   const formed = kernel && ["conv", "transposed", "dense"].includes(layer.kind);
-  const way = formed ? t("way_parameters", { height, width, each, outputs, bias, total: layer.params }) : t("way_arrays", { sizes: sizes.join(", ") || "–", total: layer.params });
-  return { right: [layer.params], way };
+  const total = layer.params;
+  const arrays = t("way_arrays", { sizes: sizes.join(", ") || "–", total });
+  const way = formed ? t("way_parameters", { height, width, each, outputs, bias, total }) : arrays;
+  return { right: [total], way };
 }
 
 function valueQuestion() {
   if (!explained || explained.layer !== state.layer) return null;
   const { sum, bias, before, activation, value, terms } = explained;
-  const some = terms.filter(({ product }) => product).slice(0, 6).map(({ input, weight }) => `${told(input)} · ${told(weight)}`);
+  const first = terms.filter(({ product }) => product).slice(0, 6);
+  const some = first.map(({ input, weight }) => `${told(input)} · ${told(weight)}`);
   const sums = some.join(" + ") + (terms.length > some.length ? " + …" : "");
-  return { right: [value], near: true, way: t("way_value", { sums, sum: told(sum), bias: told(bias || 0), before: told(before), activation, value: told(value) }) };
+  const numbers = { sum: told(sum), bias: told(bias || 0), before: told(before), value: told(value) };
+  return { right: [value], near: true, way: t("way_value", { sums, activation, ...numbers }) };
 }
 
 function fieldQuestion() {
@@ -49,22 +54,25 @@ function fieldQuestion() {
 }
 
 function buildQuiz() {
-  const chosen = make("select", { id: "question" }, ...Object.keys(QUESTIONS).map((name) => make("option", { value: name }, t("ask_" + name))));
+  const options = Object.keys(QUESTIONS).map((name) => make("option", { value: name }, t("ask_" + name)));
+  const chosen = make("select", { id: "question" }, ...options);
   chosen.value = question;
   chosen.addEventListener("change", () => {
     question = chosen.value;
     tellQuiz();
   });
-  byId("panel-quiz").replaceChildren(make("div", { class: "question" }, make("p", { class: "hint" }, t("quiz_hint")), make("label", {}, t("question"), " ", chosen), make("div", { id: "asked" })));
+  const asked = make("label", {}, t("question"), " ", chosen);
+  const part = make("div", { class: "question" }, hint(t("quiz_hint")), asked, make("div", { id: "asked" }));
+  byId("panel-quiz").replaceChildren(part);
   tellQuiz();
 }
 
 function tellQuiz() {
   const part = byId("asked");
   if (!part) return;
-  if (state.layer === null) return part.replaceChildren(make("p", { class: "hint" }, t("no_unit")));
+  if (state.layer === null) return part.replaceChildren(hint(t("no_unit")));
   const found = QUESTIONS[question](network.layers[state.layer], state.layer);
-  if (!found) return part.replaceChildren(make("p", { class: "hint" }, t("no_image")));
+  if (!found) return part.replaceChildren(hint(t("no_image")));
   const [y, x, c] = state.unit;
   const text = t("question_" + question, { layer: nameOf(state.layer), row: y, column: x, channel: c });
   const input = make("input", { type: "text", id: "guess", autocomplete: "off", "aria-describedby": "quiz-form" });
@@ -82,7 +90,8 @@ function tellQuiz() {
     verdict.className = "";
     verdict.textContent = t("answer_is", { answer: found.right.map(told).join(" × ") });
   };
-  const form = make("form", { on: { submit: check } }, make("label", {}, text, " ", input), " ", make("button", {}, t("check")), " ", make("button", { type: "button", id: "show-way", on: { click: show } }, t("show_way")));
+  const buttons = [make("button", {}, t("check")), " ", button("show-way", t("show_way"), show)];
+  const form = make("form", { on: { submit: check } }, make("label", {}, text, " ", input), " ", ...buttons);
   part.replaceChildren(form, make("p", { class: "hint", id: "quiz-form" }, t("form_" + question)), verdict, way);
 }
 

@@ -83,7 +83,8 @@ function restore() {
   state.quiz = parts.get("quiz") === "1";
   state.off = new Set((parts.get("off") || "").split(",").filter((place) => channelOf(place)));
   const edits = (parts.get("edit") || "").split(",").map((part) => part.match(/^(\d+:\w+:\d+):(-?[\d.e+-]+)$/));
-  state.weights = new Map(edits.filter((found) => found && weightOf(found[1])).map((found) => [found[1], Number(found[2])]));
+  const known = edits.filter((found) => found && weightOf(found[1]));
+  state.weights = new Map(known.map((found) => [found[1], Number(found[2])]));
 }
 
 // "3:5" is channel 5 of layer 3; null where there is no such one.

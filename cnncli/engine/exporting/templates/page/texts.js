@@ -36,6 +36,12 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+const hint = (text, attributes = {}) => make("p", { class: "hint", ...attributes }, text);
+
+function button(id, text, listener, attributes = {}) {
+  return make("button", { type: "button", id, on: { click: listener }, ...attributes }, text);
+}
+
 function drawing(tag, attributes, ...children) {
   const element = document.createElementNS(byId("namespace").namespaceURI, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
