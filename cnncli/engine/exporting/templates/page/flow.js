@@ -323,9 +323,14 @@ function edgePath(a, b, between) {
   return `${up} L${end},${above} C${end + 30},${above} ${end + 12},${b.middle} ${b.left},${b.middle}`;
 }
 
+// What is in the middle stays there.
 function setZoom(factor) {
+  const [flow, former] = [byId("flow"), zoom];
+  const [middle, centre] = [flow.scrollTop + flow.clientHeight / 2, flow.scrollLeft + flow.clientWidth / 2];
   zoom = Math.min(Math.max(factor, 0.25), 4);
   byId("graph").style.zoom = zoom;
+  flow.scrollTop = (middle * zoom) / former - flow.clientHeight / 2;
+  flow.scrollLeft = (centre * zoom) / former - flow.clientWidth / 2;
   drawEdges();
 }
 
