@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -402,3 +403,18 @@ def test_size(explored: Any) -> None:
     epochs = sum(map(len, re.findall(r'"weights":"([^"]*)"', explored.text)))
     assert explored.bytes - epochs < 1_500_000
     assert re.findall(r"https?://|//cdn|@import|url\(|\bfetch\(|XMLHttpRequest|WebSocket", explored.text) == []
+
+
+def test_the_benchmark_measures(script: Callable[[str], Any], opened: Callable[..., Any], tmp_path: Path) -> None:
+    """`explore_page.py` in small: the page of MNIST's LeNet-5 with 30 examples has less than 1.5 MB, and is quick."""
+    benchmark = script("benchmarks/explore_page.py")
+    file = tmp_path / "mnist_lenet5.html"
+    file.write_text(benchmark.page_of("mnist_lenet5"), encoding="utf-8")
+    assert file.stat().st_size < 1_500_000
+    page = opened("<!doctype html><title>empty</title>")
+    told = benchmark.measure(page, file, 2)
+    page.context.close()
+    first, *changed = (int(number) for number in re.findall(r"(?:after|median) (\d+) ms", told))
+    # Generous: other tests run beside it.
+    assert first < 10_000
+    assert max(changed) < 2_000
