@@ -148,6 +148,7 @@ FLOORS = """
     engine.distribution
     engine.training
     engine.bench engine.doctor engine.exchange engine.exporting engine.inspection
+    engine.exploring
     api
     cli
     __main__

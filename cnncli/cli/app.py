@@ -15,7 +15,7 @@ from typer.main import get_command
 COMMANDS: dict[str, tuple[str, ...]] = {
     "Train": ("train", "resume", "eval", "predict", "export", "ensemble", "find-lr", "bench", "sweep", "slurm"),
     "Understand a config": ("summary", "check", "explain", "diff", "data", "show"),
-    "Runs": ("runs", "compare", "report", "verify", "tensorboard"),
+    "Runs": ("runs", "compare", "report", "explore", "verify", "tensorboard"),
     "Start and set-up": ("init", "help", "import", "zoo", "schema", "doctor"),
 }
 """Commands by the panel they stand in; `cnncli/cli/<name>.py` holds `<name>_cli`."""

@@ -101,10 +101,10 @@ def _way(trail: Sequence[tuple[str, Shape]]) -> str:
     return " → ".join(f"{name} {times(shape)}" for name, shape in steps)
 
 
-def leading_to(nodes: Sequence[Node], end: int) -> tuple[Node, ...]:
-    """Return a network without the nodes that one of its nodes does not need; that one is the last."""
-    needed = {end}
-    for index in range(end, -1, -1):
+def leading_to(nodes: Sequence[Node], *ends: int) -> tuple[Node, ...]:
+    """Return a network without the nodes that some of its nodes do not need; one of these is the last."""
+    needed = set(ends)
+    for index in range(max(ends), -1, -1):
         if index in needed:
             needed.update(nodes[index].needed)
     kept = sorted(needed - {INPUT})

@@ -79,13 +79,13 @@ def overview() -> HelpPage:
 
 
 def find(word: str, commands: Commands) -> tuple[HelpPage, ...]:
-    """Return every page of that name: `train` is a command and a section of the config.
+    """Return every page of that name: `train` is a command and a section of the config, `explore` also a topic.
 
     Raises:
         CnnError: If there is none.
     """
     if word in written():
-        return (_topic(word, commands),)
+        return (_topic(word, commands), *_command(word, commands))
     if _CODE.fullmatch(word):
         return (_code(word),)
     found = (*_command(word, commands), *_things(word), *_arguments(word), *_keys(word))

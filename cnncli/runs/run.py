@@ -61,6 +61,7 @@ class Run:
         self.replay_dir = path / "replay"
         self.workers_dir = path / "workers"
         self.report_file = path / "report.html"
+        self.explore_file = path / "explore.html"
         self.lock_file = path / ".lock"
         self._record_lock_file = path / ".record.lock"
 

@@ -431,7 +431,9 @@ class Train(Section):
     )
     checkpoint: Checkpoint = Field(default=Checkpoint(), description="How often to write a checkpoint.")
     replay: bool = Field(
-        default=False, description="Record the filters after every epoch, for the replay in the report."
+        default=False,
+        description="Record the filters after every epoch, for the replay in the report; "
+        "up to a million weights, all of them, for cnn explore.",
     )
     keep_proof: bool = Field(
         default=True, description="Keep up to 64 examples in the run, so that it can be exported without its data."

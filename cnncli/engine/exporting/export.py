@@ -97,7 +97,7 @@ def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
     """
     run.own(run.export_dir)
     trained = load_trained(run, wanted.checkpoint)
-    source = _source(run, trained, wanted.data, note)
+    source = load_source(run, trained, wanted.data, note)
     formats = _possible(source, wanted, note)
     try:
         durable.make_directories(run.export_dir)
@@ -116,7 +116,7 @@ def export(run: Run, wanted: Wanted, note: Note) -> Iterator[Kept]:
         yield write_one(run, own, kind, proof)
 
 
-def _source(run: Run, trained: Trained, data: Path | None, note: Note) -> Source:
+def load_source(run: Run, trained: Trained, data: Path | None, note: Note) -> Source:
     """Return the network with the run's data; where they are missing, with the examples that the run keeps."""
     try:
         return Source.of(run, trained, own(trained.config, run.passport(), data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from string import Template
@@ -24,6 +25,19 @@ SHOWN = (CLASSIFICATION, SEGMENTATION, DETECTION)
 """Tasks whose predictions the page shows."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
+
+PARTS = {"engine": "network", "units": "units", "images": "images", "worker": "worker"}
+"""What computes, each a script of its own: a worker is made of them."""
+
+PAGE = (
+    *("texts", "state", "asking", "colours", "input", "answer", "flow", "number", "change", "learning", "quiz"),
+    "main",
+)
+"""What shows it, one script in this order."""
+
+LANGUAGES = ("en", "de")
+"""Each a file of all texts; the browser's language chooses."""
+
 _LARGEST_PAD = 64
 """Images with a longer side are photographs rather than drawings."""
 
@@ -32,24 +46,50 @@ _CENTRED = ("digits", "mnist")
 
 
 def write_web(source: Source, description: Description, path: Path) -> None:
-    """Write the page."""
-    program = Program.of(source)
-    document = {**_about(source, description), "layers": program.layers, "description": description.to_json()}
-    template = Template((_TEMPLATES / "web_page.html").read_text(encoding="utf-8"))
-    text = template.substitute(
+    """Write the page of a network alone."""
+    path.write_text(page_text(Program.of(source), source, description), encoding="utf-8")
+
+
+def page_text(
+    program: Program, source: Source, description: Description, material: Mapping[str, Any] | None = None
+) -> str:
+    """Return the page.
+
+    Args:
+        program: The network, or its first layers.
+        source: Where it is from.
+        description: What the page says of itself; an artifact that is opened again, unless the network is cut off.
+        material: What `cnn explore` adds: `examples`, `metrics`, `epochs`, `partial`.
+    """
+    added = dict(material or {})
+    partial: list[str] = added.pop("partial", [])
+    document = {
+        **_about(source, description),
+        "layers": program.layers,
+        "macs": program.macs,
+        "partial": partial or None,
+    }
+    if not partial:
+        document["description"] = description.to_json()
+    texts = {language: json.loads(_read(f"page/texts/{language}.json")) for language in LANGUAGES}
+    return Template(_read("page/page.html")).substitute(
         title=escape(description.name),
-        height=description.usual_size[0],
-        width=description.usual_size[1],
-        # A class called "</script>" must not end the script that names it.
-        program=json.dumps(document, ensure_ascii=False).replace("<", "\\u003c"),
+        style=_read("page/page.css"),
+        program=_json(document),
         weights=base64.b64encode(program.buffer()).decode(),
-        engine=_script("web_network.js"),
-        page=_script("web_page.js"),
+        explore=_json(added),
+        texts=_json(texts),
+        **{part: _read(f"web_{name}.js") for part, name in PARTS.items()},
+        page="\n".join(_read(f"page/{name}.js") for name in PAGE),
     )
-    path.write_text(text, encoding="utf-8")
 
 
-def _script(name: str) -> str:
+def _json(document: object) -> str:
+    """Return JSON for inside a page: a class called "</script>" must not end the script that names it."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _read(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 

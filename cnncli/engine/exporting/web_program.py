@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,24 +31,37 @@ class Program:
     Attributes:
         layers: Steps as plain data.
         weights: Arrays that the steps point into, by byte offset.
+        macs: Multiply-accumulates an image.
     """
 
     layers: list[dict[str, Any]] = field(default_factory=list)
     weights: list[Floats] = field(default_factory=list)
+    macs: int = 0
     _size: int = 0
 
     @classmethod
-    def of(cls, source: Source) -> Program:
-        """Return the steps of a network up to its logits, one for each of its nodes."""
+    def of(cls, source: Source, nodes: Sequence[Node] | None = None) -> Program:
+        """Return the steps of a network up to its logits, one for each of its nodes.
+
+        Args:
+            source: The network.
+            nodes: Its first nodes alone, as of `graph.leading_to`.
+        """
         program = cls()
-        outputs = shapes(source.nodes, source.config.input_shape)
-        for node, shape in zip(source.nodes, outputs, strict=True):
+        nodes = source.nodes if nodes is None else nodes
+        rows = {row.name: row for row in summarize(source.config).rows}
+        outputs = shapes(nodes, source.config.input_shape)
+        for node, shape in zip(nodes, outputs, strict=True):
             given = input_shapes(node, outputs, source.config.input_shape)
             keras_layer = source.trained.model.get_layer(node.name)
-            program._add(node, Step(node.layer, keras_layer, given, shape))
+            row = rows[node.name]
+            program.macs += row.macs
+            program._add(
+                node, Step(node.layer, keras_layer, given, shape), row.trainable_params + row.non_trainable_params
+            )
         return program
 
-    def _add(self, node: Node, step: Step) -> None:
+    def _add(self, node: Node, step: Step, params: int) -> None:
         """Append a step; sequences become images of one row."""
         made = STEPS[node.layer.type_name()](step)
         arrays = made.pop("arrays", {})
@@ -61,6 +74,7 @@ class Program:
                 "inputs": list(node.inputs),
                 "from": [list(shape) for shape in step.given],
                 "shape": list(step.shape),
+                "params": params,
                 **made,
                 **flat,
                 "weights": refs,
@@ -83,9 +97,10 @@ def _image(shape: Shape) -> list[int]:
     return [1, *shape] if len(shape) == 2 else list(shape)
 
 
-def obstacles(source: Source) -> Iterable[str]:
-    """Return what of a network the page cannot compute."""
-    for node in source.nodes:
+def obstacles(source: Source, nodes: Sequence[Node] | None = None) -> Iterable[str]:
+    """Return what of a network, or of its first nodes alone, the page cannot compute."""
+    nodes = source.nodes if nodes is None else nodes
+    for node in nodes:
         kind, layer = node.layer.type_name(), node.layer
         if kind not in STEPS:
             yield f"{node.name} ({kind})"
@@ -95,11 +110,13 @@ def obstacles(source: Source) -> Iterable[str]:
             yield f"{node.name} ({kind} by {getattr(layer, 'interpolation', '')} interpolation)"
     if source.config.data.resize.method not in ("bilinear", "nearest"):
         yield f"data.resize.method {source.config.data.resize.method}"
-    macs = summarize(source.config).macs
+    names = {node.name for node in nodes}
+    rows = [row for row in summarize(source.config).rows if row.name in names]
+    macs = sum(row.macs for row in rows)
     most = MOST_MACS_OF_A_PHOTO if source.config.task_spec.has_places else MOST_MACS
     if macs > most:
         yield f"{macs / 1e6:,.0f} million multiply-accumulates per image in a page (at most {most / 1e6:,.0f})"
-    size = 4 * source.trained.model.count_params()
+    size = 4 * sum(row.trainable_params + row.non_trainable_params for row in rows)
     if size > MOST_BYTES:
         yield f"{size:,} bytes of weights in a page (at most {MOST_BYTES:,})"
 

@@ -17,6 +17,7 @@ from cnncli.datasets.splits import Splits
 from cnncli.datasets.splits import image as image_of
 from cnncli.engine.input_pipeline.preprocessing import Preprocessing
 from cnncli.engine.network import activations
+from cnncli.engine.network.variables import model_variables
 from cnncli.engine.training.setup import Setup
 from cnncli.errors import RunError
 from cnncli.files import durable
@@ -36,9 +37,13 @@ MOST_FILTERS = 64
 LARGEST = 32
 """Height and width beyond which feature maps are thinned out."""
 
+MOST_WEIGHTS = 1_000_000
+"""Values of a network up to which all its weights are kept after every epoch; of larger ones only the filters are."""
+
 REMOVE = "Remove the run's replay/: the rest of its report needs no recording."
 
 NAME = re.compile(r"epoch-(\d{4,})\.npz")
+WEIGHTS = re.compile(r"weights-(\d{4,})\.npz")
 EPOCH = "epoch"
 """Name of the array with the number of the epoch; files of earlier versions have none."""
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -102,6 +107,10 @@ class Examples:
 class Replay:
     """Records a run in `replay/`, one file an epoch, each written in one step.
 
+    Of a network with at most `MOST_WEIGHTS` values, all variables are kept too, those of each epoch in a file beside
+    what the report replays: `cnn explore` puts them into its page. Nothing but the network decides about that, so that
+    a run which is resumed for more epochs has them all.
+
     What is recorded follows from the weights alone, and every epoch has a file of its own: a run that goes on
     after a crash writes the epochs it trains again, and neither misses one nor has one twice.
 
@@ -140,6 +149,9 @@ class Replay:
         outputs = self._model(self._preprocessing.to_float(self._examples.pixels), training=False)
         arrays.update(self._task.pages.record(tree.map_structure(_plain, outputs)))
         _write(self._directory / f"epoch-{epoch:04d}.npz", arrays)
+        if self._model.count_params() <= MOST_WEIGHTS:
+            weights = {name: np.asarray(variable) for name, variable in model_variables(self._model).items()}
+            _write(self._directory / f"weights-{epoch:04d}.npz", weights)
 
     def images(self, epoch: int) -> dict[str, npt.NDArray[np.uint8]]:
         """Return an epoch's pictures by name, uint8 (height, width, 3); none where it was not recorded."""
@@ -185,6 +197,22 @@ def read_frames(run: Run) -> Iterator[Frame]:
         match = NAME.fullmatch(path.name)
         if match and int(match[1]) <= trained:
             yield _frame(int(match[1]), path)
+
+
+def weighed_epochs(run: Run) -> list[int]:
+    """Return the epochs of which a recording has all weights, in order, none beyond those that the metrics know."""
+    trained = max((line["epoch"] for line in run.metrics()), default=0)
+    found = (WEIGHTS.fullmatch(path.name) for path in run.own(run.replay_dir).glob("weights-*.npz"))
+    return sorted(epoch for match in found if match and (epoch := int(match[1])) <= trained)
+
+
+def read_weights(run: Run, epoch: int) -> dict[str, npt.NDArray[Any]]:
+    """Return the weights after an epoch, by the names of `model_variables`.
+
+    Raises:
+        RunError: If they cannot be read.
+    """
+    return _arrays(run.own(run.replay_dir) / f"weights-{epoch:04d}.npz")
 
 
 def _frame(epoch: int, path: Path) -> Frame:

@@ -348,10 +348,10 @@ def browse(page: Path, folder: Path, seconds: int = 3) -> tuple[Any, set[str]]:
 
 @needs_browser
 def test_browser_asks_nobody(page: tuple[Path, Any], tmp_path: Path) -> None:
-    """The page opens from a file, runs without an error, draws layers when asked to, and no request leaves it."""
+    """The page opens from a file, runs without an error, answers when asked to, and no request leaves it."""
     empty, copy = tmp_path / "empty.html", tmp_path / "page.html"
     empty.write_text("<!doctype html><title>empty</title>", encoding="utf-8")
-    count = "document.title += ' tiles ' + document.querySelectorAll('.layer canvas, #answer tr, #doubts li').length"
+    count = "document.title += ' tiles ' + document.querySelectorAll('#answer tr, #doubts li').length"
     stroke = "const stroke = (x) => pad.dispatchEvent(new PointerEvent('pointermove', {buttons: 1, clientX: box.x + x,"
     stroke += " clientY: box.y + 99, movementX: 30}))"
     # Without a window, frames come when they like: what they call is called here.
@@ -360,9 +360,9 @@ def test_browser_asks_nobody(page: tuple[Path, Any], tmp_path: Path) -> None:
     probe = f"<script>document.title = ''; setTimeout(() => {{ {steps} }}, 500)</script>"
     copy.write_text(page[0].read_text(encoding="utf-8") + probe, encoding="utf-8")
     done, asked = browse(copy, tmp_path)
-    # A canvas that nobody touched shows nothing; with a stroke beside it, eight layers, ten classes and the warning
-    # that it is blank; with one on it, no warning.
-    assert re.findall("<title>(.*?)</title>", done.stdout) == ["tiles 0 tiles 19 tiles 18"]
+    # A canvas that nobody touched shows nothing; with a stroke beside it, ten classes and the warning that it is
+    # blank; with one on it, no warning.
+    assert re.findall("<title>(.*?)</title>", done.stdout) == ["tiles 0 tiles 11 tiles 10"]
     assert "Uncaught" not in done.stderr
     assert "Content Security Policy" not in done.stderr
     # What the browser asks by itself, it asks for an empty page too.

@@ -1,0 +1,1 @@
+"""What `cnn explore` writes: a run's network as a page in which every number can be looked at."""
