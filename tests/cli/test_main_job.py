@@ -69,7 +69,8 @@ def test_stderr_has_one_line_an_epoch(runs_dir: Path) -> None:
     said = (runs_dir / "stderr.txt").read_text(encoding="utf-8")
     lines = said.splitlines()
     assert len([line for line in lines if line.startswith("epoch ")]) == 30
-    assert len(lines) == 31, said
+    # A machine that is busy says what takes so long, too: "preparing the network and the examples …".
+    assert len([line for line in lines if not line.endswith(" …")]) == 31, said
     assert "\x1b" not in said
 
 
