@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-NUMBER = 300
+NUMBER = 150
 LIMITS = {
     "paired t-test, 5 seeds": (0.01, 0.10),
     "Welch's t-test, 5 and 5 other seeds": (0.01, 0.10),
@@ -28,7 +28,7 @@ LIMITS = {
     "* not corrected, any of 6 comparisons": (0.15, 0.40),
     "* paired t-test, 5 seeds, asked about other test examples": (0.40, 0.90),
 }
-"""Shares of false positives: about four standard deviations of 300 experiments around what 5,000 have shown."""
+"""Shares of false positives: about three standard deviations of 150 experiments around what 5,000 have shown."""
 
 
 @pytest.fixture(scope="module")

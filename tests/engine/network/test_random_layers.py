@@ -20,10 +20,10 @@ def campaign(script: Callable[[str], ModuleType]) -> ModuleType:
 def test_what_is_checked_without_an_error_trains(campaign: ModuleType) -> None:
     """Random layers with windows: each is refused by the check, or trains and computes what Keras does in float64."""
     names = ("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "MaxPooling2D")
-    found = dict(campaign.verdicts(12, 12, names))
-    assert len(found) == 12
+    found = dict(campaign.verdicts(7, 12, names))
+    assert len(found) == 7
     assert set(found.values()) <= {"trained", "trained, nothing to compare with", "E019", "E040", "E043"}
-    assert list(found.values()).count("trained") >= 6
+    assert list(found.values()).count("trained") >= 3
 
 
 def test_a_wrong_gradient_would_be_seen(campaign: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
