@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,12 +13,14 @@ ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu")
 """Activations that become an argument of the layer before them."""
 
 
+def num_readers(operations: Sequence[Operation]) -> Counter[str]:
+    """Count how many inputs of operations each name is."""
+    return Counter(name for operation in operations for name in operation.inputs)
+
+
 def folded(operations: Sequence[Operation]) -> tuple[Operation, ...]:
     """Put activations into the layers before them, and Caffe's two halves of a batch normalization together."""
-    readers: dict[str, int] = {}
-    for operation in operations:
-        for name in operation.inputs:
-            readers[name] = readers.get(name, 0) + 1
+    readers = num_readers(operations)
     kept: dict[str, Operation] = {}
     renamed: dict[str, str] = {}
     for operation in operations:

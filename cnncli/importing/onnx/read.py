@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cnncli.errors import CnnError
 from cnncli.importing.document import config_name
 from cnncli.importing.graph import GraphImportError, ImportedGraph, Operation
-from cnncli.importing.merge_layers import folded
+from cnncli.importing.merge_layers import folded, num_readers
 from cnncli.importing.onnx.constants import constant
 from cnncli.importing.onnx.model import OnnxModel, OnnxNode, read_model
 from cnncli.importing.onnx.operations import OPERATIONS
@@ -158,10 +158,7 @@ def _ends(net: Net) -> tuple[Operation, ...]:
 
 def _without_flatten(operations: Sequence[Operation]) -> tuple[Operation, ...]:
     """Return operations where a global pooling that a Flatten follows makes the vector itself."""
-    readers: dict[str, int] = {}
-    for operation in operations:
-        for name in operation.inputs:
-            readers[name] = readers.get(name, 0) + 1
+    readers = num_readers(operations)
     kept: dict[str, Operation] = {}
     renamed: dict[str, str] = {}
     for operation in operations:
