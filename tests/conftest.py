@@ -26,6 +26,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 IMPORTED_BY_COLLECTING: pytest.StashKey[frozenset[str]] = pytest.StashKey()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+BROWSER_TIMEOUT = 120_000
+"""Milliseconds after which a page is given up instead of hanging; a busy machine may need many."""
 
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "chromium": (lambda: any(map(shutil.which, BROWSERS)), "Chromium is not installed"),
@@ -96,6 +107,74 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == file.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Start Chromium once a file: Playwright's event loop would be in the way of other files' own."""
+    from playwright import sync_api
+
+    sync_api.expect.set_options(timeout=BROWSER_TIMEOUT)
+    executable = next(filter(None, map(shutil.which, BROWSERS)))
+    with sync_api.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=executable, args=BROWSER_FLAGS, timeout=BROWSER_TIMEOUT)
+        yield browser
+        browser.close()
+
+
+class Visits:
+    """Pages opened from files, as by a double click, in contexts of their own.
+
+    Attributes:
+        said: What they wrote to the console, errors and dialogs.
+        asked: The addresses that they asked for.
+        files: The addresses of the files themselves.
+    """
+
+    def __init__(self, browser: Any) -> None:
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.files: set[str] = set()
+        self._browser = browser
+        self._contexts: list[Any] = []
+
+    def open(self, file: Path, **settings: Any) -> Any:
+        """Return the page of a file, in a context with Playwright's settings."""
+        context = self._browser.new_context(**settings)
+        self._contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(BROWSER_TIMEOUT)
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("dialog", lambda dialog: self.said.append(dialog.message))
+        page.on("request", lambda request: self.asked.append(request.url))
+        self.files.add(file.as_uri())
+        page.goto(file.as_uri())
+        return page
+
+    def close(self) -> None:
+        """Close all pages; fails if one said anything, or asked for anything outside the files."""
+        for context in self._contexts:
+            context.close()
+        assert self.said == []
+        others = [url for url in self.asked if not url.startswith(("blob:", "data:"))]
+        assert [url for url in others if url.partition("#")[0] not in self.files] == []
+
+
+@pytest.fixture(scope="module")
+def module_visits(chromium: Any) -> Iterator[Visits]:
+    """Return what opens pages for all tests of a file."""
+    visits = Visits(chromium)
+    yield visits
+    visits.close()
+
+
+@pytest.fixture
+def visits(chromium: Any) -> Iterator[Visits]:
+    """Return what opens pages for one test."""
+    visits = Visits(chromium)
+    yield visits
+    visits.close()
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,38 +16,12 @@ from cnncli.tasks.classification.html import SECTIONS
 
 pytestmark = [pytest.mark.browser, pytest.mark.needs("chromium", "playwright")]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-GUARD = 120_000
-"""Milliseconds after which a test gives up instead of hanging; a busy machine may need many."""
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 VIEWS = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}},
     "phone": {"color_scheme": "light", "viewport": {"width": 360, "height": 740}},
     "dark phone": {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}},
 }
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Start Chromium once."""
-    from playwright import sync_api
-
-    sync_api.expect.set_options(timeout=GUARD)
-    with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=GUARD)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=VIEWS.values(), ids=VIEWS.keys())
@@ -57,30 +31,11 @@ def view(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.fixture
-def open_page(chromium: Any, material: Material, tmp_path: Path) -> Iterator[Any]:
-    """Return a function that opens the report as from a double click, and fails on any error or request."""
+def open_page(visits: Any, material: Material, tmp_path: Path) -> Callable[..., Any]:
+    """Return a function that opens the report."""
     file = tmp_path / "report.html"
     file.write_text(report_page(material, SECTIONS), encoding="utf-8")
-    said: list[str] = []
-    asked: list[str] = []
-    contexts = []
-
-    def open_file(**settings: Any) -> Any:
-        context = chromium.new_context(**settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(GUARD)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(file.as_uri())
-        return page
-
-    yield open_file
-    for context in contexts:
-        context.close()
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:") and url != file.as_uri()] == []
+    return partial(visits.open, file)
 
 
 def test_page_fits_its_window(open_page: Any, view: dict[str, Any]) -> None:
@@ -182,16 +137,11 @@ def test_play_runs_to_the_end_and_stops(open_page: Any) -> None:
     expect(page.locator("#replay-play")).to_have_text("Play")
 
 
-def test_page_without_script_shows_the_end(chromium: Any, material: Material, tmp_path: Path) -> None:
+def test_page_without_script_shows_the_end(open_page: Any) -> None:
     """Where scripts are off, the last epoch and all tables are still there."""
-    file = tmp_path / "report.html"
-    file.write_text(report_page(material, SECTIONS), encoding="utf-8")
-    context = chromium.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(file.as_uri())
+    page = open_page(java_script_enabled=False)
     assert page.locator("#replay-pictures img").count() == 2
     assert page.locator("#matrix button").count() > 3
-    context.close()
 
 
 def test_a_phone_shows_whole_tables_and_whole_file_names(open_page: Any, material: Material, tmp_path: Path) -> None:

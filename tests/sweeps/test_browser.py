@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +13,17 @@ from cnncli.sweeps.landscape import Landscape
 
 pytestmark = [pytest.mark.needs("chromium", "playwright")]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-GUARD = 120_000
-"""Milliseconds after which a test gives up instead of hanging; a busy machine may need many."""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Start Chromium once."""
-    from playwright import sync_api
-
-    with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=GUARD
-        )
-        yield browser
-        browser.close()
-
 
 @pytest.fixture
-def open_page(chromium: Any, landscape: Landscape, tmp_path: Path) -> Iterator[Any]:
-    """Return what opens the page, and fails on any error or request."""
+def open_page(visits: Any, landscape: Landscape, tmp_path: Path) -> Callable[..., Any]:
+    """Return what opens the page."""
     file = tmp_path / "sweep.html"
     file.write_text(sweep_page(landscape), encoding="utf-8")
-    said: list[str] = []
-    asked: list[str] = []
-    contexts = []
 
     def opened(width: int = 1280, scheme: str = "light") -> Any:
-        context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(GUARD)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(file.as_uri())
-        return page
+        return visits.open(file, color_scheme=scheme, viewport={"width": width, "height": 800})
 
-    yield opened
-    for context in contexts:
-        context.close()
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:") and url != file.as_uri()] == []
+    return opened
 
 
 @pytest.mark.parametrize(("widths", "scheme"), [((360, 1280), "light"), ((1280, 360), "dark")])

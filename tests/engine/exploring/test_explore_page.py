@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +20,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
     pytest.mark.needs("chromium", "playwright"),
 ]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-GUARD = 120_000
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}},
@@ -52,40 +48,18 @@ def model(run: Run) -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Start Chromium once."""
-    from playwright import sync_api
-
-    with sync_api.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=GUARD)
-        yield found
-        found.close()
-
-
-@pytest.fixture(scope="module")
-def opened(browser: Any, explored: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
-    """Return a function that opens a page as from a double click; at the end no error and no request was seen."""
-    folder = tmp_path_factory.mktemp("page")
-    said: list[str] = []
-    asked: set[str] = set()
+def opened(module_visits: Any, explored: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """Return a function that opens a page; at the end none had even an image of its own to ask for."""
+    file = tmp_path_factory.mktemp("page") / "explore.html"
 
     def open_page(text: str | None = None, **settings: Any) -> Any:
-        file = folder / "explore.html"
         file.write_text(text or explored.text, encoding="utf-8")
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-US", **settings})
-        page = context.new_page()
-        page.set_default_timeout(GUARD)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.on("request", lambda request: asked.add(request.url.split(":")[0]))
-        page.goto(file.as_uri())
+        page = module_visits.open(file, **{"viewport": {"width": 1280, "height": 900}, "locale": "en-US", **settings})
         page.evaluate(SETTLED)
         return page
 
     yield open_page
-    assert said == []
-    assert asked <= {"file", "blob"}
+    assert [url for url in module_visits.asked if url.startswith("data:")] == []
 
 
 @pytest.fixture(scope="module")
@@ -405,13 +379,16 @@ def test_size(explored: Any) -> None:
     assert re.findall(r"https?://|//cdn|@import|url\(|\bfetch\(|XMLHttpRequest|WebSocket", explored.text) == []
 
 
-def test_the_benchmark_measures(script: Callable[[str], Any], opened: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_benchmark_measures(
+    script: Callable[[str], Any], opened: Callable[..., Any], module_visits: Any, tmp_path: Path
+) -> None:
     """`explore_page.py` in small: the page of MNIST's LeNet-5 with 30 examples has less than 1.5 MB, and is quick."""
     benchmark = script("benchmarks/explore_page.py")
     file = tmp_path / "mnist_lenet5.html"
     file.write_text(benchmark.page_of("mnist_lenet5"), encoding="utf-8")
     assert file.stat().st_size < 1_500_000
     page = opened("<!doctype html><title>empty</title>")
+    module_visits.files.add(file.as_uri())
     told = benchmark.measure(page, file, 2)
     page.context.close()
     first, *changed = (int(number) for number in re.findall(r"(?:after|median) (\d+) ms", told))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
     from .conftest import Segmented
 
 pytestmark = pytest.mark.needs("chromium", "playwright")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-GUARD = 120_000
-"""Milliseconds after which a test gives up instead of hanging; a busy machine may need many."""
 
 
 def written(segmented: Segmented, file: Path) -> Path:
@@ -41,25 +35,18 @@ def written(segmented: Segmented, file: Path) -> Path:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_sections_fit_and_can_be_read(segmented: Segmented, tmp_path: Path, scheme: Any, width: int) -> None:
+def test_sections_fit_and_can_be_read(
+    visits: Any, segmented: Segmented, tmp_path: Path, scheme: Any, width: int
+) -> None:
     """Nothing makes the page scroll sideways, four pictures stand in a row, and axe-core finds nothing."""
-    from playwright import sync_api
-
     page_file = written(segmented, tmp_path / "report.html")
-    with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=GUARD
-        )
-        page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
-        page.set_default_timeout(GUARD)
-        page.goto(page_file.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        boxes = [image.bounding_box() for image in page.locator(".masks figure").first.locator("img").all()]
-        assert len({round(box["y"]) for box in boxes}) == 1
-        assert all(box["width"] > 60 for box in boxes)
-        swatch = page.locator(".swatch rect").first
-        assert swatch.evaluate("(mark) => getComputedStyle(mark).fill") == "rgb(0, 114, 178)"
-        axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-        found = axe.Axe().run(page).response["violations"]
-        assert [(item["id"], [node["html"][:120] for node in item["nodes"][:3]]) for item in found] == []
-        browser.close()
+    page = visits.open(page_file, color_scheme=scheme, viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    boxes = [image.bounding_box() for image in page.locator(".masks figure").first.locator("img").all()]
+    assert len({round(box["y"]) for box in boxes}) == 1
+    assert all(box["width"] > 60 for box in boxes)
+    swatch = page.locator(".swatch rect").first
+    assert swatch.evaluate("(mark) => getComputedStyle(mark).fill") == "rgb(0, 114, 178)"
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    found = axe.Axe().run(page).response["violations"]
+    assert [(item["id"], [node["html"][:120] for node in item["nodes"][:3]]) for item in found] == []
