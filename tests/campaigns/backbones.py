@@ -19,6 +19,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))
+from keras_applications import random_network
+
+sys.path.pop(0)
+
 TOLERANCE = 1e-5
 NUM_CLASSES = 1000
 NAMES = ("mobilenet_v2", "efficientnet_b0", "resnet50_keras", "densenet121")
@@ -65,22 +70,7 @@ def module_of(name: str) -> ModuleType:
 
 def network(name: str, images: Any) -> Any:
     """Return a network of Keras's with random weights, its normalizations fitted to prepared images."""
-    import keras
-
-    keras.utils.set_random_seed(1)
-    model = getattr(keras.applications, name)(weights=None)
-    random = np.random.default_rng(0)
-    for variable in model.weights:
-        kind = variable.path.rsplit("/", 1)[1]
-        if kind in ("moving_variance", "variance", "gamma"):
-            variable.assign(random.uniform(0.5, 1.5, variable.shape))
-        elif len(variable.shape) == 1:
-            variable.assign(random.normal(0, 0.1, variable.shape))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # it computes with copies of its weights
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
+    model = random_network(name)
     model(images, training=True)
     return model
 

@@ -49,8 +49,8 @@ def images_of(shape: tuple[int, int, int]) -> Any:
     return patches[:, rows][:, :, columns].astype(np.float32)
 
 
-def network(name: str, images: Any) -> Any:
-    """Return a network of Keras's with random weights, its normalizations fitted to images.
+def random_network(name: str) -> Any:
+    """Return a network of Keras's with random weights, whose normalizations take up the first images it is trained on.
 
     With other statistics, values fade on their way through so many layers, and all images get one prediction.
     """
@@ -71,7 +71,6 @@ def network(name: str, images: Any) -> Any:
             layer.finalize_state()  # it computes with copies of its weights
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    model(images if scales(model) else images / 255, training=True)
     return model
 
 
@@ -92,7 +91,8 @@ def compare(name: str, folder: Path) -> Compared:
 
     size = SIZES.get(name, IMAGE_SIZE)
     images = images_of((*size, 3))
-    theirs = network(name, images)
+    theirs = random_network(name)
+    theirs(images if scales(theirs) else images / 255, training=True)
     path = folder / f"{name}.keras"
     theirs.save(path)
     found = read(path, IMAGE_SIZE)

@@ -66,9 +66,21 @@ NAMED = ("layer", "layers", "some_layers", "optimizer", "schedule", "augmentatio
 
 
 @pytest.fixture(scope="module")
-def keys() -> dict[str, dict[str, Any]]:
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a config, made once."""
+    return json_schema()
+
+
+@pytest.fixture(scope="module")
+def keys(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the keys of a config, other than those of a checkpoint's interval, with their schemas."""
-    return {path: part for path, part in config_keys(json_schema()) if not path.startswith("train.checkpoint.every.")}
+    return {path: part for path, part in config_keys(schema) if not path.startswith("train.checkpoint.every.")}
+
+
+@pytest.fixture(scope="module")
+def listed() -> str:
+    """Return the list of layers."""
+    return text("layers")
 
 
 @pytest.mark.parametrize("topic", written())
@@ -102,11 +114,11 @@ def test_lines_fit_the_width(topic: str, columns: int) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_every_layer_has_a_page(name: str) -> None:
+def test_every_layer_has_a_page(name: str, listed: str, schema: dict[str, Any]) -> None:
     """It is in the list, and its own page has each argument with what the JSON Schema says of it."""
-    assert f"\n{name}\n" in text("layers")
+    assert f"\n{name}\n" in listed
     page = flowing(text(name))
-    properties = json_schema()["$defs"][name].get("properties", {}) if name in VOCABULARY else {}
+    properties = schema["$defs"][name].get("properties", {}) if name in VOCABULARY else {}
     assert page.startswith(f"{name} (layers)")
     for argument, part in properties.items():
         assert f" {argument} {flowing(part['description']).replace('`', '')}" in page
@@ -202,10 +214,12 @@ def test_examples_are_read_as_they_are_printed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("family", "name", "argument"), WITH_ARGUMENTS)
-def test_every_argument_has_an_example_that_loads(family: str, name: str, argument: str, tmp_path: Path) -> None:
+def test_every_argument_has_an_example_that_loads(
+    family: str, name: str, argument: str, schema: dict[str, Any], tmp_path: Path
+) -> None:
     """`cnn help SGD.momentum` has what it is and a line with it; so have optimizers, schedules and augmentations."""
     page = text(f"{name}.{argument}", "--markdown")
-    assert flowing(json_schema()["$defs"][name]["properties"][argument]["description"]) in flowing(page)
+    assert flowing(schema["$defs"][name]["properties"][argument]["description"]) in flowing(page)
     shown = example(page)
     file = tmp_path / "example.yaml"
     file.write_text(yaml.safe_dump(joined(BASE, shown)), encoding="utf-8")
