@@ -81,13 +81,16 @@ def _misfit(config: Config, plain: Sequence[Step], steps: Sequence[Step], size: 
     for before, after in zip(plain, steps, strict=True):
         if before.node.layer.num_params(before.input_shape) != after.node.layer.num_params(after.input_shape):
             return f"the weights of {before.node.name} are for images of {_shown(config.data.image_size)} pixels"
-    output = config.outputs.get(MASK, len(steps) - 1)
-    made, was = steps[output].output_shape, plain[output].output_shape
-    off = max(abs(made[axis] - was[axis] * size[axis] / config.data.image_size[axis]) for axis in (0, 1))
-    if off >= 1:
-        plainly = f"of {_shown(config.data.image_size)} pixels {_shown(was)}"
-        return f"of {_shown(size)} pixels it makes {_shown(made)} places, {plainly}"
-    return off
+    ends = config.outputs
+    furthest = 0.0
+    for output in [ends[MASK]] if MASK in ends else list(ends.values()) or [len(steps) - 1]:
+        made, was = steps[output].output_shape, plain[output].output_shape
+        off = max(abs(made[axis] - was[axis] * size[axis] / config.data.image_size[axis]) for axis in (0, 1))
+        if off >= 1:
+            plainly = f"of {_shown(config.data.image_size)} pixels {_shown(was)}"
+            return f"of {_shown(size)} pixels it makes {_shown(made)} places, {plainly}"
+        furthest = max(furthest, off)
+    return furthest
 
 
 def _shown(shape: Sequence[int]) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.console import err, loading_tensorflow, out, print_json, print_note, print_page, telling
+from cnncli.api.evaluation import evaluate
+from cnncli.cli.console import err, out, print_json, print_note, print_page, telling
 from cnncli.cli.moved import MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir, Trust
+from cnncli.cli.terminal import TERMINAL
 
 if TYPE_CHECKING:
     from cnncli.tasks.pages import Pages
@@ -41,7 +44,8 @@ def eval_cli(
         typer.Option(
             "--tta-scales",
             metavar="SCALES",
-            help="Segmentation: also average over the images at these scales, 0.75,1,1.25; with --tta, of each view.",
+            help="Segmentation and detection: also average over the images at these scales, 0.75,1,1.25; with --tta, of "
+            "each view.",
         ),
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write every prediction to this file.")] = None,
@@ -62,6 +66,7 @@ def eval_cli(
     """
     from cnncli.runs.find import find
     from cnncli.serving.kinds import kind_of
+    from cnncli.tasks.measurement import EvaluationOptions
     from cnncli.tasks.task import get_task
     from cnncli.workers import parent
 
@@ -71,10 +76,9 @@ def eval_cli(
         raise typer.BadParameter("use either --data or --set data.path")
     scales = _scales(tta_scales)
     not_kept: list[str] = []
-    exported = kind_of(Path(run)) is not None
-    found = None if exported else find(run, runs_dir)
-    of = f"the {split} split" if data is None else str(data)
-    if found is None:
+    predictions: Callable[[], str]
+    document: dict[str, Any]
+    if kind_of(Path(run)) is not None:
         asked = {
             "--checkpoint": checkpoint != "best",
             "--tta": tta,
@@ -87,30 +91,26 @@ def eval_cli(
 
         with telling(f"loading {run}"):
             artifact = open_artifact(Path(run), trust=trust)
-        with telling(f"reading and measuring {of}"):
+        with telling(f"reading and measuring {f'the {split} split' if data is None else data}"):
             measured, document = evaluate_artifact(artifact, Path(run), split, data, runs_dir, moved, not_kept.append)
+        task, predictions = measured.task, measured.result.csv
     else:
-        with loading_tensorflow():
-            from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
-
         options = EvaluationOptions(checkpoint, split, moved or data, tta, moved is not None, scales)
-        with telling(f"reading and measuring {of}"):
-            measured, document = evaluate_run(found, options, not_kept.append)
-    if data is not None and document["data"] is None:
-        print_note(f"{data} holds the run's own examples: its {split} split is measured")
-    if invariance:
-        from cnncli.engine.evaluation.invariance import measure
-
-        with telling("measuring changed images"):
-            document["invariance"] = measure(found, measured, not_kept.append)
+        found = find(run, runs_dir)
+        evaluation = evaluate(found, options, replace(TERMINAL, tell=not_kept.append))
+        task, document, predictions = found.config().task, evaluation, evaluation.csv
+        if data is not None and document["data"] is None:
+            print_note(f"{data} holds the run's own examples: its {split} split is measured")
+        if invariance:
+            document["invariance"] = evaluation.invariance()
     if csv is not None:
         from cnncli.report.files import write_text
 
-        write_text(csv, measured.result.csv())
+        write_text(csv, predictions())
     if as_json:
         print_json(document)
     else:
-        print_evaluation(document, get_task(measured.task).pages)
+        print_evaluation(document, get_task(task).pages)
     for sentence in not_kept:
         print_note(f"warning: {sentence}")
 

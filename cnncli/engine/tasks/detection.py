@@ -17,7 +17,7 @@ from cnncli.datasets.splits import Splits
 from cnncli.engine.input_pipeline.augmentation.boxes import move
 from cnncli.engine.input_pipeline.augmentation.mixing import Mixed
 from cnncli.engine.input_pipeline.augmentation.random_draws import Draws
-from cnncli.engine.tasks.detection_outputs import corners_of, decode
+from cnncli.engine.tasks.detection_outputs import corners_of, decode, logs_of
 from cnncli.engine.tasks.detection_targets import Grid, Objects, crowded, objects_of, paint
 from cnncli.engine.tasks.objective import Objective, Sums
 from cnncli.errors import CnnError
@@ -64,7 +64,8 @@ class CenterHeatmap(Objective):
         self._pairs = pairs(shapes)
         self._num_classes = shapes[self._pairs[0].heatmap][-1]
         # Parts of images have fewer cells, not others.
-        self._strides = {pair: _strides(shapes[pair.heatmap], image_size) for pair in self._pairs}
+        self._cells = {pair: (shapes[pair.heatmap][0], shapes[pair.heatmap][1]) for pair in self._pairs}
+        self._strides = {pair: _strides(cells, image_size) for pair, cells in self._cells.items()}
 
     @classmethod
     def of(cls, config: Config, splits: Splits | None) -> CenterHeatmap:
@@ -159,6 +160,21 @@ class CenterHeatmap(Objective):
             }
         return outputs
 
+    def to_image_size(self, outputs: Any) -> Any:
+        """Return planes for images of another size as planes for the images that it reads.
+
+        Corners of boxes are interpolated, not distances: those are others for every cell of an object.
+        """
+        found: dict[str, tf.Tensor] = {}
+        for pair in self._pairs:
+            heatmap, box = outputs[pair.heatmap], outputs[pair.box]
+            if tuple(heatmap.shape[1:3]) != self._cells[pair]:
+                corners = corners_of(box, _strides(box.shape[1:3], self._image_size))
+                heatmap, corners = (tf.image.resize(plane, self._cells[pair]) for plane in (heatmap, corners))
+                box = logs_of(corners, self._strides[pair])
+            found |= {pair.heatmap: heatmap, pair.box: box}
+        return found
+
     def outputs(self, logits: Any) -> dict[str, tf.Tensor]:
         """Return the boxes, classes and scores of the heatmap's peaks, the highest first."""
         return decode(logits, self._pairs, self._strides, self._nms)
@@ -189,9 +205,9 @@ class CenterHeatmap(Objective):
             yield pair, Grid(rows, columns, self._strides[pair]), own
 
 
-def _strides(shape: tuple[int, ...], image_size: tuple[int, int]) -> tuple[float, float]:
+def _strides(cells: tuple[int, int], image_size: tuple[int, int]) -> tuple[float, float]:
     """Return the pixels between neighbouring cells of a plane across and down."""
-    return image_size[1] / shape[1], image_size[0] / shape[0]
+    return image_size[1] / cells[1], image_size[0] / cells[0]
 
 
 def iou(corners: tf.Tensor, others: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from cnncli.config.schema.tasks.detection import Pair
@@ -21,14 +22,26 @@ def corners_of(box: Any, strides: tuple[float, float]) -> Any:
             (batch, rows, columns, 4), rows and columns static.
         strides: Pixels between neighbouring cells across and down.
     """
-    rows, columns = box.shape[1:3]
+    middles, signed = _cells(box, strides)
+    distances = ops.exp(ops.clip(ops.cast(box, "float32"), -LARGEST_LOG, LARGEST_LOG))
+    return ops.add(middles, ops.multiply(signed, distances))
+
+
+def logs_of(corners: Any, strides: tuple[float, float]) -> Any:
+    """Return planes whose cells have these boxes: the inverse of `corners_of`, for boxes about their cell's centre."""
+    middles, signed = _cells(corners, strides)
+    distances = ops.maximum(ops.divide(ops.subtract(corners, middles), signed), np.exp(np.float32(-LARGEST_LOG)))
+    return ops.minimum(ops.log(distances), LARGEST_LOG)
+
+
+def _cells(plane: Any, strides: tuple[float, float]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the cells' centres for each corner, (1, rows, columns, 4), and the signed strides towards each, (4,)."""
+    rows, columns = plane.shape[1:3]
     across, down = map(np.float32, strides)
     middles = np.zeros((1, rows, columns, 4), np.float32)
     middles[..., 0::2] = ((np.arange(columns, dtype=np.float32) + np.float32(0.5)) * across)[:, np.newaxis]
     middles[..., 1::2] = ((np.arange(rows, dtype=np.float32) + np.float32(0.5)) * down)[:, np.newaxis, np.newaxis]
-    signed = np.array([-across, -down, across, down], np.float32)
-    distances = ops.exp(ops.clip(ops.cast(box, "float32"), -LARGEST_LOG, LARGEST_LOG))
-    return ops.add(middles, ops.multiply(signed, distances))
+    return middles, np.array([-across, -down, across, down], np.float32)
 
 
 def are_peaks(heatmap: Any) -> Any:

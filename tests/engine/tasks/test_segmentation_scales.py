@@ -82,12 +82,12 @@ def test_scaled_images_are_averaged(tmp_path: Path) -> None:
         assert found.loss == pytest.approx(losses.mean(), rel=1e-4)
 
 
-def test_scales_are_for_segmentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scales_are_not_for_classification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A classifier has no places to bring back."""
     from cnncli.engine.evaluation import evaluate as module
 
     settings = config(tmp_path, "classification", "digits", "Flatten, {Dense: {units: 10}}")
     monkeypatch.setattr(module, "load_trained", lambda *_: SimpleNamespace(config=settings))
     monkeypatch.setattr(module, "_examples", lambda *_: (None, None, ()))
-    with pytest.raises(CnnError, match="is for segmentation"):
+    with pytest.raises(CnnError, match="is for segmentation and detection"):
         module.evaluate(SimpleNamespace(), module.EvaluationOptions(scales=(0.5,)))
