@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cnncli.cli.console import loading_tensorflow, print_json, print_line, print_note, telling
 from cnncli.cli.moved import MovedData, MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunArgument, RunsDir
-
-if TYPE_CHECKING:
-    from cnncli.runs.run import Run
 
 
 def explore_cli(
@@ -47,16 +44,12 @@ def explore_cli(
     names = tuple(name.strip() for part in layers or () for name in part.split(",") if name.strip())
     with loading_tensorflow():
         from cnncli.engine.exploring.explore import Wanted, explore
-    from cnncli.report.files import write_text
+    from cnncli.report.files import write_page
 
     with telling("reading the examples and the weights"):
         explored = explore(found, Wanted(examples, names, checkpoint, moved), print_note)
     print_note(f"{explored.bytes / 1e6:,.2f} MB: {explored.contents}")
-    target = output or found.explore_file
-    if output is not None:
-        write_text(output, explored.text)
-    else:
-        _keep(found, explored.text)
+    target = write_page(explored.text, found, found.explore_file, output, "cnn explore")
     if as_json:
         print_json({"file": str(target), **explored.to_json()})
     else:
@@ -65,13 +58,3 @@ def explore_cli(
         import webbrowser
 
         webbrowser.open(target.resolve().as_uri())
-
-
-def _keep(run: Run, text: str) -> None:
-    """Write the page into its run; where that refuses, say how to write it elsewhere."""
-    from cnncli.errors import WriteError
-
-    try:
-        run.write_text(run.explore_file, text)
-    except WriteError as error:
-        raise WriteError(error.message, "Write it elsewhere: cnn explore RUN -o FILE.") from error

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cnncli.cli.console import loading_tensorflow, print_json, print_line, telling
 from cnncli.cli.moved import MovedData, MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunArgument, RunsDir
-
-if TYPE_CHECKING:
-    from cnncli.runs.run import Run
 
 
 def report_cli(
@@ -43,29 +40,15 @@ def report_cli(
     found = find(run, runs_dir)
     with loading_tensorflow():
         from cnncli.engine.inspection.report import collect
-    from cnncli.report.files import write_text
+    from cnncli.report.files import write_page
     from cnncli.report.html_page import report_page
     from cnncli.tasks.task import get_task
 
     with telling("reading the examples, and drawing what the network does with them"):
         material = collect(found, split, checkpoint, moved)
     text = report_page(material, get_task(found.config().task).pages.sections())
-    target = output or found.report_file
-    if output is not None:
-        write_text(output, text)
-    else:
-        _keep(found, text)
+    target = write_page(text, found, found.report_file, output, "cnn report")
     if as_json:
         print_json({"file": str(target)})
     else:
         print_line(str(target))
-
-
-def _keep(run: Run, text: str) -> None:
-    """Write the report into its run; where that refuses, say how to write it elsewhere."""
-    from cnncli.errors import WriteError
-
-    try:
-        run.write_text(run.report_file, text)
-    except WriteError as error:
-        raise WriteError(error.message, "Write it elsewhere: cnn report RUN -o FILE.") from error

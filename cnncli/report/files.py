@@ -6,16 +6,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedWriter
 from pathlib import Path
-from typing import BinaryIO, Literal, TextIO
+from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO
 
-from cnncli.errors import CnnError
+from cnncli.errors import CnnError, WriteError
 from cnncli.files import durable
 from cnncli.files.output import output
+
+if TYPE_CHECKING:
+    from cnncli.runs.run import Run
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one step; raises CnnError where the disk refuses."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_page(text: str, run: Run, kept: Path, asked: Path | None, command: str) -> Path:
+    """Write a page of a run, and return where.
+
+    Args:
+        text: The page.
+        run: The run.
+        kept: The run's own file for it.
+        asked: Where the user wants it instead, or None.
+        command: What writes it, "cnn report": told where the run cannot be written.
+
+    Raises:
+        CnnError: If the disk refuses.
+    """
+    if asked is not None:
+        write_text(asked, text)
+        return asked
+    try:
+        run.write_text(kept, text)
+    except WriteError as error:
+        raise WriteError(error.message, f"Write it elsewhere: {command} RUN -o FILE.") from error
+    return kept
 
 
 def write_new(path: Path, text: str) -> None:
