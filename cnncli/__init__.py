@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnncli.api import NetworkSummary, Picture, Run, load, summary, train
+    from cnncli.api import Evaluation, NetworkSummary, Picture, Run, load, show, summary, train
     from cnncli.errors import CnnError, ConfigError
 
 __version__ = "0.2.0"
@@ -18,11 +18,13 @@ __version__ = "0.2.0"
 __all__ = [
     "CnnError",
     "ConfigError",
+    "Evaluation",
     "NetworkSummary",
     "Picture",
     "Run",
     "__version__",
     "load",
+    "show",
     "summary",
     "train",
 ]

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from cnncli.api.training import choose_device
 from cnncli.cli.console import loading_tensorflow, out, print_json, print_line, telling
 from cnncli.cli.options import ConfigOrRun, Device, DeviceName, Json, RunsDir, Sets
 from cnncli.cli.reference import load_reference
-from cnncli.cli.training import choose_device, show_warnings
+from cnncli.cli.training import show_warnings
 
 
 def bench_cli(
@@ -35,7 +36,7 @@ def bench_cli(
     parent.watch()
     loaded = load_reference(config, runs_dir, sets or ())
     show_warnings(loaded)
-    choose_device(device)
+    choose_device(device.value)
     with loading_tensorflow():
         from cnncli.engine import bench
 

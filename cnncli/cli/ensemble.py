@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cnncli.api.evaluation import evaluate
 from cnncli.cli import completion
-from cnncli.cli.console import loading_tensorflow, out, print_json, print_line, print_note, telling
+from cnncli.cli.console import out, print_json, print_line, print_note, telling
 from cnncli.cli.options import Json, RunsDir
+from cnncli.cli.terminal import TERMINAL
 
 if TYPE_CHECKING:
     from cnncli.ensembles.members import Member
@@ -106,18 +108,13 @@ def _measure(run: Run, members: Sequence[Member], split: str) -> tuple[dict[str,
     """Evaluate an ensemble, and those of its members whose evaluation is not there; return what came of it."""
     from cnncli.ensembles.results import results
     from cnncli.runs.outcomes import evaluation_of
-
-    with loading_tensorflow():
-        from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
+    from cnncli.tasks.measurement import EvaluationOptions
 
     options = EvaluationOptions(split=split)
-    missing = [member.run for member in members if evaluation_of(member.run, split) is None]
-    for each in missing:
-        with telling(f"measuring {each.path}"):
-            evaluate_run(each, options, print_note)
-    with telling(f"measuring {run.path}"):
-        _, document = evaluate_run(run, options, print_note)
-    return document, results(run, members, split)
+    for member in members:
+        if evaluation_of(member.run, split) is None:
+            evaluate(member.run, options, TERMINAL)
+    return evaluate(run, options, TERMINAL), results(run, members, split)
 
 
 def _print(document: dict[str, Any], found: Results, run: Run) -> None:

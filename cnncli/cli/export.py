@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from cnncli.cli.console import loading_tensorflow, out, print_json, print_note, print_page, telling
+from cnncli.api.exporting import export
+from cnncli.cli.console import out, print_json, print_page, telling
 from cnncli.cli.moved import MovedData, MovedSet, moved_path
 from cnncli.cli.options import Json, RunArgument, RunsDir
-
-if TYPE_CHECKING:
-    from cnncli.engine.exporting.export import Kept
+from cnncli.cli.terminal import TERMINAL
 
 
 class Kind(StrEnum):
@@ -56,6 +54,7 @@ def export_cli(
     """
     from cnncli.errors import ExportError
     from cnncli.runs.find import find
+    from cnncli.serving.wanted import Wanted
 
     if all_kinds and (kinds or quantize):
         raise ExportError("--all writes every format: use it without --format and --quantize")
@@ -63,9 +62,6 @@ def export_cli(
         raise ExportError("--quantize requires LiteRT", "Add --format litert.")
     found = find(run, runs_dir)
     names = [kind.value for kind in kinds or [Kind.litert if quantize else Kind.keras]]
-    with loading_tensorflow():
-        from cnncli.engine.exporting.export import Wanted, export
-
     wanted = Wanted(
         kinds=() if all_kinds else names,
         quantize=quantize.value if quantize else None,
@@ -76,7 +72,7 @@ def export_cli(
     from cnncli.report.export import ACCURACY, Score, artifact_line
 
     rows, score = [], ACCURACY
-    for kept in _told(export(found, wanted, print_note)):
+    for kept in export(found, wanted, TERMINAL):
         rows.append(kept.to_json())
         score = Score(kept.parity.rules.score, kept.parity.rules.is_share)
         if not as_json:
@@ -92,13 +88,3 @@ def export_cli(
         from cnncli.report.export import bench_page
 
         print_page(bench_page(rows, score))
-
-
-def _told(artifacts: Iterator[Kept]) -> Iterator[Kept]:
-    """Yield artifacts, and say what is being done where one takes long."""
-    while True:
-        with telling("writing an artifact and comparing its predictions with the run's"):
-            kept = next(artifacts, None)
-        if kept is None:
-            return
-        yield kept

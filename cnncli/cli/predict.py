@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cnncli.api.prediction import load_network
 from cnncli.cli.console import (
     Count,
     err,
-    loading_tensorflow,
     out,
     print_json_list,
     print_line,
@@ -24,6 +24,7 @@ from cnncli.cli.console import (
 )
 from cnncli.cli.moved import MovedSet, moved_path
 from cnncli.cli.options import CheckpointOption, Json, RunOrArtifact, RunsDir, Trust
+from cnncli.cli.terminal import TERMINAL
 
 if TYPE_CHECKING:
     from cnncli.serving.predict import Network
@@ -219,14 +220,7 @@ def _network(reference: str, runs_dir: Path, checkpoint: str, trust: bool, tiles
     run = find(reference, runs_dir)
     if tiles:
         _require_task(run.config().task, {"--tiles": tiles})
-    with loading_tensorflow():
-        from cnncli.engine.evaluation.predict import RunNetwork
-        from cnncli.engine.evaluation.tiles import TiledNetwork
-        from cnncli.engine.evaluation.trained import load_trained
-
-    with telling(f"loading {run.path}"):
-        trained = load_trained(run, checkpoint)
-        return TiledNetwork(trained) if tiles else RunNetwork(trained)
+    return load_network(run, checkpoint, TERMINAL, tiles=tiles)
 
 
 def _require_task(task: str, asked: Mapping[str, object]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from cnncli.cli.console import loading_tensorflow
+from cnncli.api.training import Training, go_on, take_part
 from cnncli.cli.moved import MovedData, override_of, without_path
 from cnncli.cli.options import DeviceName, Sets, StopAfter
-from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
+from cnncli.cli.terminal import TERMINAL
+from cnncli.cli.training import finish
 from cnncli.cli.workers import Crew, end_of_work
 
 if TYPE_CHECKING:
@@ -43,24 +44,11 @@ class Resumption:
 
 def resume_run(run: Run, how: Resumption, crew: Crew) -> None:
     """Go on with a run to its end, and print its result; with the other workers of a crew."""
-    # Locked before anything slow is imported, so that a second process hears at once who holds the run.
-    with run.lock():
-        moved, overrides = without_path(how.data, how.sets)
-        config = run.config([*overrides, *([] if moved is None else [override_of(moved)])])
-        crew.require_shards(config.train.shards)
-        show_warnings(config)
-        choose_device(how.device)
-        with loading_tensorflow():
-            from cnncli.engine.training.train import resume
-
-        result = resume(run, config, make_listener(), crew.strategy(config.train.threads), how.stop_after)
-    finish(result, how.as_json)
+    moved, overrides = without_path(how.data, how.sets)
+    overrides += [] if moved is None else [override_of(moved)]
+    finish(go_on(run, overrides, Training(how.device.value, how.stop_after, crew, TERMINAL)), how.as_json)
 
 
 def work_for_chief(crew: Crew, device: DeviceName) -> NoReturn:
     """Be a worker that has everything from the chief."""
-    choose_device(device)
-    with loading_tensorflow():
-        from cnncli.engine.training.train import work
-    strategy = crew.strategy()
-    end_of_work(None if strategy is None else work(strategy))
+    end_of_work(take_part(None, Training(device.value, peers=crew, around=TERMINAL)))

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli.console import loading_tensorflow, print_json, print_line, print_note, telling
+from cnncli.api.pictures import Subject, draw
+from cnncli.cli.console import print_json, print_line, print_note
 from cnncli.cli.moved import MovedData, override_of, without_path
 from cnncli.cli.options import CheckpointOption, ConfigOrRun, Json, RunsDir, Sets
+from cnncli.cli.terminal import TERMINAL
+from cnncli.tasks.pages import Choice
 from cnncli.tasks.task import all_kinds
 
 if TYPE_CHECKING:
-    from cnncli.engine.inspection.network import InspectedNetwork
-
     Kind = str
 else:
     # A choice for the command line, of the pictures of all tasks there are.
@@ -48,25 +49,18 @@ def show_cli(
     Example: cnn show sobel activations
     """
     target = output or Path(f"{kind}.png")
-    network = _network(reference, runs_dir, checkpoint, sets, data)
-    from cnncli.engine.inspection.figures import Choice, draw, hint
-    from cnncli.report.figures import save
-
-    choice = Choice(image, index, split, layer, label, count)
-    with telling(f"reading what is shown, and drawing {kind}"):
-        save(draw(str(kind), network, choice), target)
-    told = hint(str(kind), network, choice)
-    if told is not None:
-        print_note(told)
+    subject = _subject(reference, runs_dir, checkpoint, sets, data)
+    picture = draw(str(kind), subject, Choice(image, index, split, layer, label, count), TERMINAL)
+    picture.save(target)
+    if picture.hint is not None:
+        print_note(picture.hint)
     if as_json:
         print_json({"files": [str(target)]})
     else:
         print_line(str(target))
 
 
-def _network(
-    reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | None, data: Path | None
-) -> InspectedNetwork:
+def _subject(reference: str, runs_dir: Path, checkpoint: str, sets: list[str] | None, data: Path | None) -> Subject:
     """Return what a reference means: a file is a config; a name is its latest run, and a config where there is none."""
     from cnncli.cli.reference import load_reference
     from cnncli.errors import RunError
@@ -83,7 +77,4 @@ def _network(
         config = load_reference(reference, runs_dir, overrides + ([] if data is None else [override_of(data)]))
     else:
         config = run.config(others)
-    with loading_tensorflow():
-        from cnncli.engine.inspection.network import InspectedNetwork
-
-    return InspectedNetwork(config, run, checkpoint, None if run is None else moved)
+    return Subject(config, run, checkpoint, None if run is None else moved)

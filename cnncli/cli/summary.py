@@ -32,12 +32,12 @@ def summary_cli(
     Example: cnn summary googlenet
     Example: cnn summary lenet5 --what-if model.layers[0].Conv2D.filters=64
     """
-    from cnncli.analysis.summary import summarize
+    from cnncli.api.configs import summary as summary_of
     from cnncli.report import tables
 
     overrides = list(sets or ())
     loaded = load_reference(config, runs_dir, overrides)
-    summary = summarize(loaded)
+    summary = summary_of(loaded)
     if what_if:
         from cnncli.analysis.diff import diff
         from cnncli.report import network_diff
@@ -52,6 +52,6 @@ def summary_cli(
     elif as_json:
         print_json(summary.to_json())
     elif markdown:
-        print_line(tables.summary_markdown(summary))
+        print_line(tables.summary_markdown(summary.numbers))
     else:
-        print_page(tables.summary_table(summary))
+        print_page(tables.summary_table(summary.numbers))

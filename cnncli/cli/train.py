@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cnncli.api.training import Training, choose_device, start, take_part
 from cnncli.cli.console import loading_tensorflow, print_json, print_line, print_note
 from cnncli.cli.options import (
     ConfigArgument,
@@ -24,7 +25,8 @@ from cnncli.cli.options import (
 from cnncli.cli.repeat import Job, repeat
 from cnncli.cli.repetition import Folds, GroupId, Repetition, Seeds
 from cnncli.cli.resuming import Resumption, resume_run, work_for_chief
-from cnncli.cli.training import choose_device, finish, make_listener, show_warnings
+from cnncli.cli.terminal import TERMINAL
+from cnncli.cli.training import finish, show_warnings
 from cnncli.cli.workers import ClusterText, Crew, Inexact, NumWorkers, Rank, Restarts, end_of_work
 
 if TYPE_CHECKING:
@@ -89,23 +91,14 @@ def train_cli(
         options = ["--runs-dir", str(runs_dir), *how.to_options()]
         sets_of_all = [argument for text in overrides for argument in ("--set", text)]
         crew.launch(["train", config, *sets_of_all], runs_dir, options, None)
-    choose_device(device)
     if dry_run or overfit_batch:
+        choose_device(device.value)
         _rehearse(loaded, dry_run, overfit_batch, as_json)
         return
-    from cnncli.cli.console import measuring
-    from cnncli.datasets.background import begin_loading
-
-    with measuring() as watch:
-        loading = begin_loading(loaded, watch)
-        with loading_tensorflow():
-            from cnncli.engine.training.train import train, work
-
-        strategy = crew.strategy(loaded.train.threads)
-        splits = loading()
-    if strategy is not None and not strategy.is_chief:
-        end_of_work(work(strategy, loaded, splits))
-    finish(train(loaded, runs_dir, make_listener(), splits, strategy, stop_after), as_json)
+    training = Training(device.value, stop_after, crew, TERMINAL)
+    if not crew.is_chief:
+        end_of_work(take_part(loaded, training))
+    finish(start(loaded, runs_dir, training), as_json)
 
 
 def _go_on(crew: Crew, runs_dir: Path, how: Resumption) -> None:

@@ -1,49 +1,26 @@
-"""What the commands share that train: warnings before it, the device, progress, the result."""
+"""What the commands share that train: warnings before it, and the result."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from cnncli.cli.console import err, out, print_json, print_line, print_note
-from cnncli.cli.options import DeviceName
+from cnncli.api.training import check
+from cnncli.cli.console import out, print_json, print_line, print_note
+from cnncli.cli.terminal import TERMINAL
 from cnncli.plural import counted
 
 if TYPE_CHECKING:
     from cnncli.config.schema.schema import Config
     from cnncli.engine.training.train import Result
-    from cnncli.runs.events import Listener
 
 
 def show_warnings(config: Config, quiet: bool = False) -> None:
     """Print the warnings of the static check on stderr, unless `quiet`; raise ConfigError for what it refuses."""
-    from cnncli.analysis.check import check
-    from cnncli.errors import ConfigError
-
-    problems = check(config)
-    if any(problem.severity == "error" for problem in problems):
-        raise ConfigError(problems)
-    if problems and not quiet:
-        from cnncli.report.problems import print_problems
-
-        print_problems(problems, err())
-
-
-def choose_device(device: DeviceName) -> None:
-    """Tell TensorFlow where to train, if the user said so; CnnError if there is no such device."""
-    if device != DeviceName.auto:
-        from cnncli.engine.runtime import choose_device
-
-        choose_device(device.value)
-
-
-def make_listener() -> Listener:
-    """Return what shows progress: a live display on a terminal, plain lines elsewhere."""
-    from cnncli.report.progress import LiveDisplay, PlainLines
-
-    return LiveDisplay(err()) if err().is_terminal else PlainLines(err())
+    check(config, replace(TERMINAL, warn=lambda _problems: None) if quiet else TERMINAL)
 
 
 def finish(result: Result, as_json: bool) -> None:

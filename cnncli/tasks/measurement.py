@@ -59,6 +59,34 @@ class Measurement:
         }
 
 
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is measured of a run.
+
+    Attributes:
+        checkpoint: "best", "last", or a checkpoint's name or path.
+        split: Name of a split.
+        data: Path of examples, or None for the run's own where they were. Where it holds the run's own, by their
+            content, the split is taken of them; else all that it holds is measured.
+        tta: Whether to average over views of each example (test-time augmentation).
+        scales: Factors by which images are enlarged, over which to average as well; () for their plain size alone.
+        moved: Whether nothing but the run's own examples may be at `data`.
+    """
+
+    checkpoint: str = "best"
+    split: str = "test"
+    data: Path | None = None
+    tta: bool = False
+    moved: bool = False
+    scales: tuple[float, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """What the names of files say of views and scales."""
+        scales = "-".join(("-scales", *(f"{scale:g}" for scale in self.scales))) if self.scales else ""
+        return f"{'-tta' if self.tta else ''}{scales}"
+
+
 def name_of(path: Path) -> str:
     """Return what a run's files call examples that are not its own."""
     return "data-" + re.sub(r"[^A-Za-z0-9_.-]+", "_", path.absolute().name)

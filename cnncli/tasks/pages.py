@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from cnncli.files.form import Form, anything
@@ -29,6 +30,27 @@ NETWORK_KINDS = ("kernels", "activations", "gradcam", "saliency")
 
 CONFIG_KINDS = ("augmentation", "schedule", "receptive_field")
 """What can be drawn for any config."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of a network is to be shown.
+
+    Attributes:
+        image: A file of the user's, or None for an example of the data.
+        index: Place of an example in its split, or None.
+        split: Name of a split, or None for the usual one.
+        layer: Name of a layer, or None.
+        label: Name of the class asked about, or None for what the network predicts.
+        count: Number of examples in a gallery.
+    """
+
+    image: str | Path | None = None
+    index: int | None = None
+    split: str | None = None
+    layer: str | None = None
+    label: str | None = None
+    count: int = 24
 
 
 class ReadExamples(NamedTuple):

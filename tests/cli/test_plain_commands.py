@@ -275,12 +275,12 @@ def test_what_the_check_refuses_is_reported_before_training(command: str, tmp_pa
 
 def test_warnings_are_printed_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning does not stop a command: it is on stderr by the time that training would begin."""
-    from cnncli.cli import train
+    from cnncli.api import training
 
     def stop(_: object) -> None:
         raise CnnError("training would begin here")
 
-    monkeypatch.setattr(train, "choose_device", stop)
+    monkeypatch.setattr(training, "choose_device", stop)
     (tmp_path / "d.yaml").write_text(SOFTMAX, encoding="utf-8")
     result = run("train", "d.yaml")
     assert str(result.exception) == "training would begin here"

@@ -6,11 +6,13 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType as Module
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import cnncli
+from tests.test_floors import imports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,13 +26,22 @@ def test_names_that_programs_may_use_are_listed_in_one_place() -> None:
         _ = cnncli.nothing
 
 
-def test_every_public_name_of_the_module_is_listed() -> None:
-    """What `cnncli.api` defines without an underscore is what `cnncli` offers, the names of types aside."""
+def test_every_public_name_of_the_package_is_listed() -> None:
+    """What `cnncli.api` has without an underscore is what `cnncli` offers."""
     from cnncli import api
 
-    defined = {name for name, value in vars(api).items() if getattr(value, "__module__", "") == "cnncli.api"}
-    public = {name for name in defined if not name.startswith("_")}
+    public = {name for name, value in vars(api).items() if not name.startswith("_") and not isinstance(value, Module)}
     assert public == set(cnncli.__all__) - {"__version__", "CnnError", "ConfigError"}
+
+
+def test_commands_and_programs_go_one_way() -> None:
+    """What trains, measures, predicts, exports and draws is called by `cnncli.api` alone; the commands call that."""
+    within = ("training.train", "evaluation.evaluate", "evaluation.predict", "exporting.export", "inspection.figures")
+    callers = {f"cnncli.engine.{name}": set[str]() for name in within}
+    for each in imports():
+        if each.target in callers and not each.source.startswith("cnncli.engine."):
+            callers[each.target].add(each.source.rpartition(".")[0])
+    assert callers == {name: {"cnncli.api"} for name in callers}
 
 
 def test_the_package_says_that_it_is_typed() -> None:
@@ -45,7 +56,8 @@ def test_the_script_whose_types_are_checked_uses_every_name() -> None:
         node.attr for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)
     }
     assert used >= set(cnncli.__all__)
-    assert used >= {name for name in vars(cnncli.Run) if not name.startswith("_")}
+    for offered in (cnncli.Run, cnncli.Evaluation, cnncli.NetworkSummary, cnncli.Picture):
+        assert used >= {name for name in vars(offered) if not name.startswith("_")}
     assert f"--strict cnncli tests/cli/{path.name}" in (path.parents[2] / ".ci" / "run").read_text(encoding="utf-8")
 
 

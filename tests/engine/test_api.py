@@ -67,6 +67,29 @@ def test_pictures_are_png_files(run: cnncli.Run, tmp_path: Path) -> None:
         run.show("kernel")
 
 
+def test_a_network_without_a_run_can_be_shown(tmp_path: Path) -> None:
+    """The picture is the command's, to the byte."""
+    from PIL import Image
+
+    image = tmp_path / "image.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)).save(image)
+    drawn = cnncli.show("sobel", "activations", image=image).save(tmp_path / "ours.png")
+    target = tmp_path / "command.png"
+    done = forked.run(forked.CNN, "show", "sobel", "activations", "--image", str(image), "-o", str(target))
+    assert done.returncode == 0, done.stderr
+    assert drawn.read_bytes() == target.read_bytes()
+
+
+def test_an_evaluation_has_predictions_and_an_invariance_profile(run: cnncli.Run, tmp_path: Path) -> None:
+    """As the options of `cnn eval` write them."""
+    asked = ("eval", str(run.path), "--split", "validation", "--invariance", "--csv", str(tmp_path / "rows.csv"))
+    printed = forked.run(forked.CNN, *asked, "--json")
+    assert printed.returncode == 0, printed.stderr
+    evaluation = run.evaluate("validation")
+    assert evaluation.csv() == (tmp_path / "rows.csv").read_text(encoding="utf-8")
+    assert json.loads(json.dumps(evaluation.invariance())) == json.loads(printed.stdout)["invariance"]
+
+
 @pytest.mark.parametrize(
     "images",
     [np.zeros((2, 8, 8)), np.zeros((8, 8), np.uint8), np.zeros((1, 8, 8, 4), np.uint8)],

@@ -28,7 +28,7 @@ from cnncli.engine.tasks.objective import make_objective
 from cnncli.errors import CnnError
 from cnncli.runs.evaluations import keep_evaluation, kept_if_possible
 from cnncli.runs.run import Run
-from cnncli.tasks.measurement import Measurement, Tell, count_use, name_of
+from cnncli.tasks.measurement import EvaluationOptions, Measurement, Tell, count_use, name_of
 from cnncli.tasks.predictions import PredictionOptions
 from cnncli.tasks.task import Result, task_of
 
@@ -44,34 +44,6 @@ class RunMeasurement(Measurement):
     """
 
     trained: Trained
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """What is measured of a run.
-
-    Attributes:
-        checkpoint: "best", "last", or a checkpoint's name or path.
-        split: Name of a split.
-        data: Path of examples, or None for the run's own where they were. Where it holds the run's own, by their
-            content, the split is taken of them; else all that it holds is measured.
-        tta: Whether to average over views of each example (test-time augmentation).
-        scales: Factors by which images are enlarged, over which to average as well; () for their plain size alone.
-        moved: Whether nothing but the run's own examples may be at `data`.
-    """
-
-    checkpoint: str = "best"
-    split: str = "test"
-    data: Path | None = None
-    tta: bool = False
-    moved: bool = False
-    scales: tuple[float, ...] = ()
-
-    @property
-    def suffix(self) -> str:
-        """What the names of files say of views and scales."""
-        scales = "-".join(("-scales", *(f"{scale:g}" for scale in self.scales))) if self.scales else ""
-        return f"{'-tta' if self.tta else ''}{scales}"
 
 
 def evaluate_run(
@@ -102,8 +74,10 @@ def evaluate(run: Run, options: EvaluationOptions) -> RunMeasurement:
     """
     trained = load_trained(run, options.checkpoint)
     split, foreign, warnings = _examples(run, trained.config, options)
-    if options.scales and not trained.config.task_spec.reads_masks:
-        raise CnnError(f"--tta-scales is for segmentation, not for {trained.config.task}", "Leave it out.")
+    if options.scales and not trained.config.task_spec.has_places:
+        raise CnnError(
+            f"--tta-scales is for segmentation and detection, not for {trained.config.task}", "Leave it out."
+        )
     views = views_of(trained.config) if options.tta else ()
     return RunMeasurement(
         result=measure(trained, split.renamed(split.name + options.suffix), views, options.scales),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,28 +21,10 @@ from cnncli.files import durable, folders
 from cnncli.plural import counted
 from cnncli.runs.run import Run
 from cnncli.serving.proven import digest, files_of, record_of
+from cnncli.serving.wanted import Wanted
 
 Note = Callable[[str], None]
 """Hears what is left out, and why."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What `cnn export` was asked for.
-
-    Attributes:
-        kinds: Formats; empty for all that can be written here.
-        quantize: "float16" or "int8" for LiteRT, or None.
-        checkpoint: "best", "last", or a checkpoint's path.
-        max_drop: Largest share of accuracy that a quantised network may cost, or None for the format's own.
-        data: Where the run's examples are now, or None where its config says it.
-    """
-
-    kinds: Sequence[str] = ()
-    quantize: str | None = None
-    checkpoint: str = "best"
-    max_drop: float | None = None
-    data: Path | None = None
 
 
 @dataclass(frozen=True)

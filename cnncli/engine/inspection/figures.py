@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,34 +19,13 @@ from cnncli.errors import CnnError
 from cnncli.report import figures_config, figures_heat, figures_network
 from cnncli.report.figures_config import Field
 from cnncli.report.figures_heat import Heated
-from cnncli.tasks.pages import CONFIG_KINDS, NETWORK_KINDS, LegendEntry, Score
+from cnncli.tasks.pages import CONFIG_KINDS, NETWORK_KINDS, Choice, LegendEntry, Score
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_HEATED = 10
 MOST_RANKED = 5
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What of a network is to be shown.
-
-    Attributes:
-        image: A file of the user's, or None for an example of the data.
-        index: Place of an example in its split, or None.
-        split: Name of a split, or None for the usual one.
-        layer: Name of a layer, or None.
-        label: Name of the class asked about, or None for what the network predicts.
-        count: Number of examples in a gallery.
-    """
-
-    image: Path | None = None
-    index: int | None = None
-    split: str | None = None
-    layer: str | None = None
-    label: str | None = None
-    count: int = 24
 
 
 def draw(kind: str, network: InspectedNetwork, choice: Choice) -> Figure:
@@ -178,7 +156,7 @@ def fields(network: InspectedNetwork, layer: str | None) -> list[Field]:
 def _images(network: InspectedNetwork, choice: Choice, count: int) -> ShownImages:
     """Return the user's image, the example asked for, or the first example of each class."""
     if choice.image is not None:
-        return network.file(choice.image)
+        return network.file(Path(choice.image))
     names = [split.name for split in network.splits.present()]
     split = choice.split or ("test" if "test" in names else names[-1])
     return network.examples(split, choice.index, count)

@@ -16,7 +16,7 @@ import numpy as np
 
 from cnncli.datasets.splits import Split
 from cnncli.engine.evaluation import invariance
-from cnncli.engine.evaluation.evaluate import EvaluationOptions, evaluate_run
+from cnncli.engine.evaluation.evaluate import evaluate_run
 from cnncli.engine.inspection.network import InspectedNetwork
 from cnncli.errors import CnnError, RunError
 from cnncli.files import durable
@@ -28,6 +28,7 @@ from cnncli.runs.evaluations import KeptEvaluation, find_evaluation
 from cnncli.runs.find import find_checkpoint
 from cnncli.runs.run import Run
 from cnncli.tasks.invariance import FORM
+from cnncli.tasks.measurement import EvaluationOptions
 from cnncli.tasks.outputs import NamedOutputs
 from cnncli.tasks.pages import ReadExamples
 from cnncli.tasks.task import get_task, task_of
