@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -117,3 +119,33 @@ def test_image_size_from_the_command(tmp_path: Path) -> None:
     text = classic_nets.LENET.replace("{ shape: { dim: 64 dim: 1 dim: 28 dim: 28 } }", "{ }")
     found = imported(tmp_path, "l.prototxt", text, image_size=(28, 28), channels=1)
     assert found.config.input_shape == (28, 28, 1)
+
+
+def test_the_campaign_counts_and_names_what_is_refused(
+    tmp_path: Path,
+    script: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`import_in_the_wild.py` on four files: one does not say its size, one has another count than published."""
+    layers = classic_nets.LENET[classic_nets.LENET.index('layer { name: "conv1"') :]
+    sources = {
+        "caffe/examples/mnist/lenet.prototxt": classic_nets.LENET,
+        "caffe/examples/mnist/lenet_train_test.prototxt": 'layer { name: "mnist" type: "Data" top: "data" }' + layers,
+        "caffe/examples/cifar10/cifar10_quick.prototxt": classic_nets.LENET,
+        "darknet/cfg/rnn.cfg": "[net]\ninputs=256\n[rnn]\noutput=10\n",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "caffe/models").mkdir()
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "caffe"), str(tmp_path / "darknet")])
+    assert script("campaigns/import_in_the_wild.py").main() == 1
+    first, second, third, refused, total = map(str.strip, capsys.readouterr().out.splitlines())
+    assert first == "431,080  examples/cifar10/cifar10_quick.prototxt"
+    assert (second, third) == tuple(
+        f"431,080  examples/mnist/{name}.prototxt" for name in ("lenet", "lenet_train_test")
+    )
+    assert refused.startswith("refused  cfg/rnn.cfg: ")
+    assert "recurrent networks are not supported" in refused
+    assert total == "3 of 4 files imported; 1 counts differ from the published ones"
