@@ -44,8 +44,8 @@ def eval_cli(
         typer.Option(
             "--tta-scales",
             metavar="SCALES",
-            help="Segmentation and detection: also average over the images at these scales, 0.75,1,1.25; with --tta, of "
-            "each view.",
+            help="Segmentation and detection: also average over the images at these scales, 0.75,1,1.25; with --tta, "
+            "of each view.",
         ),
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write every prediction to this file.")] = None,
