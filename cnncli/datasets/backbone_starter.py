@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cnncli.config.dump import flow
 from cnncli.config.load import load
 from cnncli.config.starter import name_of, require_new, write_text
+from cnncli.datasets.boxes.starter import boxes_size, data_of_boxes, level_of
 from cnncli.datasets.masks.starter import data_of_masks
 from cnncli.datasets.scan import Watch
 from cnncli.datasets.starter import data_of_classes
 from cnncli.datasets.starter_parts import line, num_steps
 from cnncli.datasets.survey import BoxSurvey, MaskSurvey, Survey, survey
-from cnncli.errors import CnnError
 from cnncli.plural import counted
 
 _BATCH_SIZE = 16
 _DECODER = ((128, "every_16th"), (96, "every_8th"), (64, "every_4th"))
 """Filters of the decoder's steps up, and the backbone's planes that they read."""
+_LARGE = 3
+"""Halvings after which a detector's cells are as large as the planes `every_8th`: the decoder ends there."""
 
 
 @dataclass(frozen=True)
@@ -52,49 +54,53 @@ def write_for_backbone(file: Path, path: Path, network: str, watch: Watch | None
         watch: Hears how many files of how many are measured.
 
     Raises:
-        CnnError: If a file cannot be written, or the images have boxes, or are not such that classes can be learned.
+        CnnError: If a file cannot be written, or nothing can be learned from the images.
     """
     whole = second_step(file)
     require_new(whole)
     found = survey(path, watch)
-    if isinstance(found, BoxSurvey):
-        raise CnnError(
-            "--backbone writes networks for classes and masks; these images have boxes",
-            "`cnn help transfer` shows a detector with a backbone.",
-        )
     steps = Steps(found, write_text(file, "\n".join(_head(found, file, network)) + "\n"), whole)
     write_text(whole, "\n".join(_whole(file)) + "\n")
     return steps
 
 
 def _head(found: Survey, file: Path, network: str) -> Iterator[str]:
-    config = load(network)
-    is_masks = isinstance(found, MaskSurvey)
+    size = load(network).data.image_size
+    has_decoder = isinstance(found, MaskSurvey | BoxSurvey)
     first, second = flow(file.name), flow(second_step(file).name)
-    new = "the decoder" if is_masks else "the last layer"
+    new = "the decoder" if has_decoder else "the last layer"
     images, classes = counted(found.num_images, "image"), counted(len(found.counts), "class")
     yield f"# {network}, trained on ImageNet, for {images} of {classes}, in two steps."
     yield f"# First only {new} learns: cnn train {first}."
     yield f"# Then everything, at a small rate: cnn train {second}."
     yield f"extends: {network}"
     yield f"name: {name_of(file)}"
-    if is_masks:
+    if isinstance(found, MaskSurvey):
         yield line("task: segmentation", "a class for every pixel")
+        yield ""
+        yield from _fitted(data_of_masks(found, size), "stretch", "or pad, which keeps shapes")
+        yield ""
+        yield from _decoder(_DECODER)
+        last = f"    - Conv2D: {{filters: {len(found.counts)}, kernel_size: 1, name: decoder_classes}}"
+        yield line(last, "one output a class")
+    elif isinstance(found, BoxSurvey):
+        size = boxes_size(found)
+        yield line("task: detection", "a box and a class for every object")
+        yield ""
+        yield from _fitted(data_of_boxes(found, size), "stretch", "or pad, which keeps shapes")
+        yield ""
+        yield from _decoder(_DECODER[:2] if level_of(found, size) == _LARGE else _DECODER)
+        yield from _heads(found)
     else:
         yield f"values: {{classes: {len(found.counts)}}}"
-    yield ""
-    if isinstance(found, MaskSurvey):
-        yield from _fitted(data_of_masks(found, config.data.image_size), "stretch", "or pad, which keeps shapes")
         yield ""
-        yield from _decoder(found)
-    else:
-        yield from _fitted(data_of_classes(found, config.data.image_size), "crop", "their middle; or pad, or stretch")
+        yield from _fitted(data_of_classes(found, size), "crop", "their middle; or pad, or stretch")
     yield ""
     batch_size = min(_BATCH_SIZE, max(found.num_images // 4, 1))
     yield "train:"
     yield line("  start_from: {weights: imagenet}", "downloaded once; or the path of that file")
     yield "  groups:"
-    kept = '    - {layers: "decoder*"}' if is_masks else "    - {layers: dense}"
+    kept = '    - {layers: "decoder*"}' if has_decoder else "    - {layers: dense}"
     yield line(kept, "the first that matches applies")
     yield line('    - {layers: "*", trainable: false}', "the backbone stays as it is, its statistics too")
     yield "  epochs: 10"
@@ -114,7 +120,8 @@ def _fitted(section: Iterator[str], fit: str, comment: str) -> Iterator[str]:
             yield text
 
 
-def _decoder(found: MaskSurvey) -> Iterator[str]:
+def _decoder(steps: Sequence[tuple[int, str]]) -> Iterator[str]:
+    """Yield the section `model` as far as the decoder's steps up to the backbone's planes."""
     yield "model:"
     yield "  blocks:"
     yield line("    up:", "twice the size, added to the backbone's plane of that size")
@@ -130,10 +137,20 @@ def _decoder(found: MaskSurvey) -> Iterator[str]:
     yield "        - ReLU"
     yield "  layers:"
     yield "    - backbone"
-    for filters, side in _DECODER:
+    for filters, side in steps:
         yield f"    - up: {{filters: {filters}, side: {side}}}"
-    last = f"    - Conv2D: {{filters: {len(found.counts)}, kernel_size: 1, name: decoder_classes}}"
-    yield line(last, "one output a class")
+
+
+def _heads(found: BoxSurvey) -> Iterator[str]:
+    inside = "Conv2D: {filters: 64, kernel_size: 3, padding: same, activation: relu, name: decoder_%s}"
+    yield "  heads:"
+    yield line("    heatmap:", "how probable it is that an object of a class has its centre in a cell: logits")
+    yield f"      - {inside % 'centres'}"
+    last = f"      - Conv2D: {{filters: {len(found.counts)}, kernel_size: 1, name: decoder_heatmap}}"
+    yield line(last, "one for each class")
+    yield line("    box:", "how far its left, top, right and bottom edge is from there")
+    yield f"      - {inside % 'edges'}"
+    yield "      - Conv2D: {filters: 4, kernel_size: 1, name: decoder_box}"
 
 
 def _whole(file: Path) -> Iterator[str]:

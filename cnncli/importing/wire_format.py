@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from cnncli.importing.graph import GraphImportError
 
+MOST_BYTES = 2**31
+"""Most bytes of a message."""
+
 MOST_FIELDS = 1_000_000
 """Most fields of a file: each takes time. Values of a blob are one field, packed, in every file that Caffe writes."""
 

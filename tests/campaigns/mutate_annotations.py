@@ -34,6 +34,11 @@ from cnncli.config.yaml.parser import parse
 from cnncli.datasets.problems import findings
 from cnncli.errors import CnnError
 
+sys.path.insert(0, str(Path(__file__).parent))
+from spoilt_bytes import spoilt
+
+sys.path.pop(0)
+
 LIMIT_BYTES = 10**9
 OBJECT = "<object><name>{}</name><difficult>0</difficult><bndbox>{}</bndbox></object>"
 BOX = "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>"
@@ -135,24 +140,7 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
     """Return a spoilt copy of a file."""
     if content.startswith(b"{") and draw.random() < 0.7:
         return _with_another_value(content, draw)
-    spoilt = bytearray(content)
-    for _ in range(draw.choice((1, 1, 2, 3, 8))):
-        place = draw.randrange(len(spoilt) + 1)
-        end = min(len(spoilt), place + draw.randrange(60))
-        kind = draw.randrange(6)
-        if kind == 0 and spoilt:
-            spoilt[place % len(spoilt)] = draw.randrange(256)
-        elif kind == 1:
-            spoilt[place:place] = draw.choice(TOKENS)
-        elif kind == 2:
-            del spoilt[place:end]
-        elif kind == 3:
-            spoilt[place:place] = spoilt[place:end] * draw.choice((1, 2, 50))
-        elif kind == 4:
-            spoilt[place : place + draw.randrange(8)] = draw.choice(TOKENS)
-        elif draw.random() < 0.3:
-            del spoilt[place:]
-    return bytes(spoilt)
+    return spoilt(content, TOKENS, draw, lambda size: draw.randrange(size + 1))
 
 
 def _with_another_value(content: bytes, draw: random.Random) -> bytes:

@@ -41,10 +41,12 @@ from cnncli.importing.onnx.read import read_onnx
 from cnncli.importing.pytorch.read import read_weights as read_torch
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+from spoilt_bytes import spoilt  # noqa: E402
+
 from tests.importing import caffe_files, hostile_onnx, onnx_files, test_darknet_weights, test_torch_weights  # noqa: E402
 
-sys.path.pop(0)
+del sys.path[:2]
 
 LIMIT_BYTES, LIMIT_SECONDS = 10**9, 10.0
 
@@ -163,25 +165,8 @@ def mutated(content: bytes, suffix: str, draw: random.Random) -> bytes:
 
 
 def _spoilt(content: bytes, draw: random.Random) -> bytes:
-    spoilt = bytearray(content)
-    for _ in range(draw.choice((1, 1, 2, 3, 8))):
-        # Half of the changes fall on the beginning, where the numbers stand that others depend on.
-        place = draw.randrange(min(len(spoilt), draw.choice((64, 10**9))) + 1)
-        end = min(len(spoilt), place + draw.randrange(60))
-        kind = draw.randrange(6)
-        if kind == 0 and spoilt:
-            spoilt[place % len(spoilt)] = draw.randrange(256)
-        elif kind == 1:
-            spoilt[place:place] = draw.choice(TOKENS)
-        elif kind == 2:
-            del spoilt[place:end]
-        elif kind == 3:
-            spoilt[place:place] = spoilt[place:end] * draw.choice((1, 2, 50))
-        elif kind == 4:
-            spoilt[place : place + draw.randrange(8)] = draw.choice(TOKENS)
-        elif draw.random() < 0.3:
-            del spoilt[place:]
-    return bytes(spoilt)
+    """Return a copy of which half of the changes fall on the beginning, where numbers stand that others depend on."""
+    return spoilt(content, TOKENS, draw, lambda size: draw.randrange(min(size, draw.choice((64, 10**9))) + 1))
 
 
 def archived(members: dict[str, bytes], packing: int = zipfile.ZIP_STORED) -> bytes:

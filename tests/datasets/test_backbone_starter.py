@@ -1,4 +1,4 @@
-"""`cnn init --backbone` writes two configs without a problem in them, for photos and for masks."""
+"""`cnn init --backbone` writes two configs without a problem in them, for photos, masks and boxes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cnncli.importing.keras.pretrained import backbone_of
 
 @pytest.fixture
 def data(tmp_path: Path, encode, monkeypatch: pytest.MonkeyPatch):
-    """Return a function that writes six photos of each of two classes, or images with masks, grey or in colour."""
+    """Return a function that writes six photos of each of two classes, or images with masks or boxes, grey or not."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
 
@@ -30,19 +30,25 @@ def data(tmp_path: Path, encode, monkeypatch: pytest.MonkeyPatch):
         for number in range(12):
             size = (40, 50 + number)
             image = draws.integers(0, 256, size if is_grey else (*size, 3), np.uint8)
-            folder = Path("data") / ("images" if kind == "masks" else "ab"[number % 2])
+            folder = Path("data") / ("ab"[number % 2] if kind == "classes" else "images")
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{number}.png").write_bytes(encode(image))
             if kind == "masks":
                 Path("data/masks").mkdir(exist_ok=True)
                 (Path("data/masks") / f"{number}.png").write_bytes(encode(draws.integers(0, 2, size, np.uint8)))
+            if "boxes" in kind:
+                Path("data/labels").mkdir(exist_ok=True)
+                side = 0.3 if kind == "boxes" else 0.95
+                objects = f"0 0.5 0.5 {side} {side}\n1 0.5 0.5 {side / 2} {side}\n"
+                (Path("data/labels") / f"{number}.txt").write_text(objects, encoding="utf-8")
+                Path("data/data.yaml").write_text("train: images\nnames: [cat, dog]\n", encoding="utf-8")
         return Path("data")
 
     return make
 
 
 @pytest.mark.parametrize("is_grey", [False, True])
-@pytest.mark.parametrize("kind", ["classes", "masks"])
+@pytest.mark.parametrize("kind", ["classes", "masks", "boxes", "large boxes"])
 def test_both_steps_are_clean(kind: str, is_grey: bool, data) -> None:
     """Each network of any images begins as the one whose weights it takes, and nothing of it learns at first."""
     folder = data(kind, is_grey)

@@ -52,7 +52,7 @@ def starter_for_boxes(found: BoxSurvey, file: Path) -> str:
     size = boxes_size(found)
     top, *rest = head(found, file)
     begun = [top, *rest[:2], line("task: detection", "a box and a class for every object"), *rest[2:]]
-    return with_costs([begun, list(_data(found, size)), list(_model(found, size)), list(_train(found))])
+    return with_costs([begun, list(data_of_boxes(found, size)), list(_model(found, size)), list(_train(found))])
 
 
 def boxes_size(found: BoxSurvey) -> tuple[int, int]:
@@ -71,7 +71,8 @@ def level_of(found: BoxSurvey, size: tuple[int, int]) -> int:
     return 3 if small > 8 * MOST_CELLS else 2
 
 
-def _data(found: BoxSurvey, size: tuple[int, int]) -> Iterator[str]:
+def data_of_boxes(found: BoxSurvey, size: tuple[int, int]) -> Iterator[str]:
+    """Yield the section `data` for images with boxes that a network reads in a size."""
     yield "data:"
     yield from read_as(found, size, "or pad")
     yield from _objects(found, size)

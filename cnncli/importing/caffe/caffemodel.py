@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING
 from cnncli.importing.channels_first import Slot, place, refuse
 from cnncli.importing.graph import GraphImportError, ImportedGraph, Operation, Stored
 from cnncli.importing.weight_file import open_weights
-from cnncli.importing.wire_format import BYTES, FIXED32, FIXED64, VARINT, Value, WireReader
+from cnncli.importing.wire_format import BYTES, FIXED32, FIXED64, MOST_BYTES, VARINT, Value, WireReader
 from cnncli.layers.base import Shape
 
 if TYPE_CHECKING:
     from cnncli.importing.channels_first import Array
-
-MOST_BYTES = 2**31
-"""Most bytes of a message of Protocol Buffers."""
 
 MOST_AXES = 32
 """Most axes of a blob in Caffe."""

@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any
 from cnncli.importing.graph import GraphImportError, check_number
 from cnncli.importing.onnx.tensors import read_tensor, text, whole_numbers
 from cnncli.importing.weight_file import open_weights
-from cnncli.importing.wire_format import FIXED32, Value, WireReader
+from cnncli.importing.wire_format import FIXED32, MOST_BYTES, Value, WireReader
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
-
-MOST_BYTES = 2**31
-"""Most bytes of a message of Protocol Buffers."""
 
 MOST_NUMBERS = 1000
 """Most numbers of an attribute, or names that a node reads or makes."""
