@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from cnncli.config.dump import flow
@@ -22,6 +23,10 @@ _DECODER = ((128, "every_16th"), (96, "every_8th"), (64, "every_4th"))
 """Filters of the decoder's steps up, and the backbone's planes that they read."""
 _LARGE = 3
 """Halvings after which a detector's cells are as large as the planes `every_8th`: the decoder ends there."""
+_SHORTEST = 160
+"""Pixels of the shorter side of images with boxes, at least: 32 times the largest window at a backbone's end."""
+_STRIDE = 32
+"""Side of the pixels that one cell of a backbone's last plane stands for."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def _head(found: Survey, file: Path, network: str) -> Iterator[str]:
         last = f"    - Conv2D: {{filters: {len(found.counts)}, kernel_size: 1, name: decoder_classes}}"
         yield line(last, "one output a class")
     elif isinstance(found, BoxSurvey):
-        size = boxes_size(found)
+        size = _enlarged(boxes_size(found))
         yield line("task: detection", "a box and a class for every object")
         yield ""
         yield from _fitted(data_of_boxes(found, size), "stretch", "or pad, which keeps shapes")
@@ -108,6 +113,15 @@ def _head(found: Survey, file: Path, network: str) -> Iterator[str]:
     yield "  optimizer: {Adam: {learning_rate: 1e-3}}"
     yield "  schedule: {CosineDecay: {warmup_epochs: 1}}"
     yield "  ema: null"
+
+
+def _enlarged(size: tuple[int, int]) -> tuple[int, int]:
+    """Return a size of the same shape that a backbone's last window fits into."""
+    shorter = min(size)
+    if shorter >= _SHORTEST:
+        return size
+    height, width = (_STRIDE * ceil(side * _SHORTEST / shorter / _STRIDE) for side in size)
+    return height, width
 
 
 def _fitted(section: Iterator[str], fit: str, comment: str) -> Iterator[str]:
