@@ -25,12 +25,17 @@ class Builder:
         self._opset = opset
         self.generator = np.random.default_rng(seed)
 
-    def tensor(self, array: Any) -> str:
-        """Add an initializer."""
+    @staticmethod
+    def array(array: Any, name: str = "") -> Any:
+        """Return an array as ONNX has it, for an attribute or an initializer."""
         from onnx import numpy_helper
 
+        return numpy_helper.from_array(np.asarray(array), name)
+
+    def tensor(self, array: Any) -> str:
+        """Add an initializer."""
         name = f"w{len(self._tensors)}"
-        self._tensors.append(numpy_helper.from_array(np.asarray(array), name))
+        self._tensors.append(self.array(array, name))
         return name
 
     def drawn(self, *shape: int, scale: float | None = None) -> str:
@@ -178,6 +183,51 @@ def turned() -> bytes:
     return net.content(net.dense(x, 11 * 12 * 5, 7))
 
 
+def number(net: Builder, value: float) -> str:
+    """Add a constant of one number."""
+    return net.tensor(np.float32(value))
+
+
+def gelu(net: Builder, x: str, kind: int = 0, half: float = 0.5) -> str:
+    """Add x·(1 + erf(x/√2))·half, in one of the three ways of exporters."""
+    scaled = net.node("Div", x, number(net, 2**0.5)) if kind else net.node("Mul", x, number(net, 0.5**0.5))
+    share = net.node("Add", net.node("Erf", scaled), number(net, 1))
+    match kind:
+        case 0:
+            return net.node("Mul", net.node("Mul", number(net, half), x), share)
+        case 1:
+            return net.node("Mul", net.node("Mul", x, share), number(net, half))
+    return net.node("Mul", x, net.node("Mul", share, number(net, half)))
+
+
+def computed_pads(net: Builder) -> str:
+    """Return pads of a row and a column behind an image, computed as PyTorch's F.pad does."""
+
+    def whole(*numbers: int) -> str:
+        return net.tensor(np.array(numbers, np.int64))
+
+    given = whole(0, 1, 0, 1)
+    length = net.node("Gather", net.node("Shape", given), net.tensor(np.array(0, np.int64)), axis=0)
+    length = net.node("Unsqueeze", net.node("Sub", net.tensor(np.array(8, np.int64)), length), whole(0))
+    zero = np.zeros(1, np.int64)
+    pairs = net.node("Concat", given, net.node("ConstantOfShape", length, value=net.array(zero)), axis=0)
+    pairs = net.node("Reshape", pairs, whole(-1, 2))
+    turned = net.node("Slice", pairs, whole(-1), whole(-(2**63) + 1), whole(0), whole(-1))
+    return net.node("Cast", net.node("Reshape", net.node("Transpose", turned, perm=[1, 0]), whole(-1)), to=7)
+
+
+def written_out() -> bytes:
+    """Return activations that take several nodes in old versions, computed pads, and a largest value of each plane."""
+    net = Builder(3, 16)
+    x = net.conv(net.node("Pad", "input", computed_pads(net)), 3, 8, 3)
+    for kind in range(3):
+        x = gelu(net, net.conv(x, 8, 8, 3), kind)
+    x = net.node("Div", x, net.node("Add", number(net, 1), net.node("Abs", x)))
+    x = net.conv(x, 8, 8, 1)
+    x = net.node("Where", net.node("Greater", x, number(net, 20)), x, net.node("Softplus", x))
+    return net.content(net.dense(net.node("ReduceMax", x, axes=[-2, -1], keepdims=0), 8, 10))
+
+
 NETWORKS: dict[str, Callable[[], bytes]] = {
     "lenet": lenet,
     "alexnet": alexnet,
@@ -185,4 +235,5 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     "darknet": darknet,
     "mobilenet": mobilenet,
     "turned": turned,
+    "written out": written_out,
 }

@@ -16,7 +16,7 @@ from tests.importing import hostile_onnx
 from tests.importing.caffe_files import field
 from tests.importing.computed import outputs
 from tests.importing.hostile_onnx import model
-from tests.importing.onnx_files import NETWORKS, Builder
+from tests.importing.onnx_files import NETWORKS, Builder, gelu
 
 pytest.importorskip("onnx")
 
@@ -90,6 +90,14 @@ def test_what_a_config_cannot_say(
         imported(tmp_path, content)
     assert message in raised.value.message
     assert raised.value.message.startswith("n.onnx: 1 of its nodes cannot be imported:\n")
+
+
+@pytest.mark.parametrize("kind", range(3))
+def test_what_is_nearly_an_activation(kind: int, tmp_path: Path) -> None:
+    """With another number it is not that activation."""
+    net = Builder(3, 8)
+    with pytest.raises(GraphImportError, match="Erf_"):
+        imported(tmp_path, end(net, gelu(net, net.conv("input", 3, 4, 3), kind, half=0.4)))
 
 
 def test_everything_is_named(tmp_path: Path) -> None:
@@ -183,3 +191,13 @@ def test_parity_campaign(script: Callable[[str], ModuleType], tmp_path: Path) ->
     ((kind, _, found, expected),) = campaign.darknet(tmp_path)
     assert kind == "Darknet"
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=campaign.LIMIT)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    "file", sorted((Path(__file__).parent / "torch_files/onnx").glob("*.onnx")), ids=lambda f: f.stem
+)
+def test_pytorchs_own_files(file: Path, script: Callable[[str], ModuleType]) -> None:
+    """Files that PyTorch's two exporters wrote, beside what PyTorch computed; the campaign has 84."""
+    campaign = script("campaigns/torch_exports.py")
+    assert campaign.difference(file) <= campaign.LIMIT

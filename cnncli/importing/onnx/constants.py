@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from cnncli.importing.graph import GraphImportError
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 MOST_VALUES = 64
 """Most values of a constant that is computed: shapes are shorter."""
 
-_COMPUTED = {"Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Cast", "Slice", "Identity", "Reshape", "Transpose"}
+_SHAPES = ("Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Slice", "Reshape", "Transpose", "ConstantOfShape")
+_COMPUTED = {*_SHAPES, "Cast", "Identity", "Add", "Sub", "Mul"}
 
 
 def constant(net: Net, node: OnnxNode) -> Array | None:
@@ -26,7 +28,9 @@ def constant(net: Net, node: OnnxNode) -> Array | None:
     import numpy as np
 
     if node.op == "Constant":
-        return _written(node)
+        if (made := written(node)) is None:
+            raise GraphImportError("a constant of this kind is not supported")
+        return made
     if node.op == "Shape" and node.inputs and node.inputs[0] in net.values:
         # Whatever number of images a batch has, -1 stands for it, as in Reshape.
         return np.array([-1, *net.values[node.inputs[0]].onnx_shape], np.int64)
@@ -40,20 +44,22 @@ def constant(net: Net, node: OnnxNode) -> Array | None:
     if any(array.size > MOST_VALUES for array in given):
         return None
     try:
-        made = _computed(node, given)
+        with np.errstate(all="ignore"):
+            made = _computed(node, given)
     except (ValueError, IndexError, TypeError, OverflowError, KeyError):
         raise GraphImportError("computes a shape in a way that is not supported") from None
     return made if made is None or made.size <= MOST_VALUES else None
 
 
-def _written(node: OnnxNode) -> Array:
+def written(node: OnnxNode) -> Array | None:
+    """Return the numbers that a node Constant holds, or None if it holds anything else."""
     import numpy as np
 
     for key in ("value", "value_int", "value_ints", "value_float", "value_floats"):
         value = node.attributes.get(key)
         if value is not None:
             return np.asarray(value)
-    raise GraphImportError("a constant of this kind is not supported")
+    return None
 
 
 def _computed(node: OnnxNode, given: list[Array]) -> Array | None:
@@ -64,8 +70,8 @@ def _computed(node: OnnxNode, given: list[Array]) -> Array | None:
     match node.op:
         case "Gather" if node.attributes.get("axis", 0) == 0:
             return np.asarray(first[given[1].astype(np.int64)])
-        case "Unsqueeze" if first.ndim == 0:
-            return first.reshape(1)
+        case "Unsqueeze":
+            return np.expand_dims(first, tuple(int(axis) for axis in np.ravel(axes)))
         case "Squeeze" if first.ndim == 1 and first.size == 1:
             return first.reshape(())
         case "Concat" if all(array.ndim == 1 for array in given):
@@ -74,10 +80,25 @@ def _computed(node: OnnxNode, given: list[Array]) -> Array | None:
             return first.astype({1: np.float32, 6: np.int32, 7: np.int64}[node.attributes["to"]])
         case "Reshape":
             return first.reshape([int(n) for n in np.ravel(axes)])
-        case "Slice" if first.ndim == 1:
-            starts, ends = (
-                (given[i].reshape(-1)[0] if len(given) > i else node.attributes[key][0])
-                for i, key in ((1, "starts"), (2, "ends"))
-            )
-            return first[int(starts) : int(ends)]
+        case "Shape":
+            return np.array(first.shape, np.int64)
+        case "ConstantOfShape" if prod(first.tolist()) <= MOST_VALUES:
+            return np.full(first.tolist(), np.ravel(node.attributes.get("value", np.float32(0)))[0])
+        case "Add" | "Sub" | "Mul" if all(array.dtype.kind == "i" for array in given):
+            return np.asarray({"Add": np.add, "Sub": np.subtract, "Mul": np.multiply}[node.op](first, given[1]))
+        case "Slice":
+            return _sliced(node, first, given[1:])
     return None
+
+
+def _sliced(node: OnnxNode, array: Array, given: list[Array]) -> Array:
+    """Return a part of an array: starts, ends, axes and steps are inputs, in old files attributes."""
+    numbers = (part.reshape(-1).tolist() for part in given)
+    found = {**node.attributes, **dict(zip(("starts", "ends", "axes", "steps"), numbers, strict=False))}
+    starts = found["starts"]
+    axes = found.get("axes", range(len(starts)))
+    steps = found.get("steps", [1] * len(starts))
+    parts = [slice(None)] * array.ndim
+    for axis, start, end, step in zip(axes, starts, found["ends"], steps, strict=True):
+        parts[axis] = slice(start, end, step)
+    return array[tuple(parts)]

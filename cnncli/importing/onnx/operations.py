@@ -130,16 +130,16 @@ def _global_pooling(kind: str, net: Net, node: OnnxNode) -> Activation:
     return net.add(node, kind, {"keepdims": True}, [net.image(node)])
 
 
-def _mean(net: Net, node: OnnxNode) -> Activation:
-    """Translate ReduceMean over height and width."""
+def _reduced(kind: str, net: Net, node: OnnxNode) -> Activation:
+    """Translate ReduceMean and ReduceMax over height and width."""
     given = net.activation(node)
     rank = len(given.axes) + 1
     axes = {axis % rank for axis in net.integers(node, "axes", 1) or ()}
     places = {index + 1 for index, axis in enumerate(given.axes) if axis < 2}
     if rank != 4 or axes != places:
-        raise GraphImportError("a mean is supported over height and width only")
+        raise GraphImportError(f"{node.op} is supported over height and width only")
     keeps = node.attributes.get("keepdims", 1) == 1
-    return net.add(node, "GlobalAveragePooling2D", {"keepdims": keeps}, [given], order=((given.shape[-1],),))
+    return net.add(node, kind, {"keepdims": keeps}, [given], order=((given.shape[-1],),))
 
 
 def _dense(net: Net, node: OnnxNode) -> Activation:
@@ -367,7 +367,8 @@ OPERATIONS: dict[str, Translate] = {
     "AveragePool": partial(pooling, "AveragePooling2D"),
     "GlobalAveragePool": partial(_global_pooling, "GlobalAveragePooling2D"),
     "GlobalMaxPool": partial(_global_pooling, "GlobalMaxPooling2D"),
-    "ReduceMean": _mean,
+    "ReduceMean": partial(_reduced, "GlobalAveragePooling2D"),
+    "ReduceMax": partial(_reduced, "GlobalMaxPooling2D"),
     "Gemm": _dense,
     "MatMul": _dense,
     "BatchNormalization": _batch_normalization,

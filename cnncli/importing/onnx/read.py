@@ -15,6 +15,7 @@ from cnncli.importing.onnx.constants import constant
 from cnncli.importing.onnx.model import OnnxModel, OnnxNode, read_model
 from cnncli.importing.onnx.operations import OPERATIONS
 from cnncli.importing.onnx.values import CHANNELS_FIRST, Net
+from cnncli.importing.onnx.written_out import put_together
 from cnncli.serving.description import FILE
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def read_onnx(
             f"{path.name} is an export of cnn's: it begins with the resizing of images, which a config does not say",
             _OWN,
         )
-    net = Net(model, path.name)
+    net = Net(replace(model, nodes=put_together(model)), path.name)
     shape = _begin(net, image_size, channels)
     problems = [*_foreign(model), *_translated(net)]
     if problems:
