@@ -386,3 +386,33 @@ def test_answer_that_is_no_boxes() -> None:
     """As many numbers as no whole number of boxes has are refused."""
     with pytest.raises(ExportError, match="answered with 13 numbers an image, expected six a box"):
         web_page._boxes(np.zeros((2, 13), np.float32), None)  # type: ignore[arg-type]
+
+
+@pytest.mark.needs("litert")
+def test_int8_keeps_the_ends(make_detector: Callable[..., Any], tmp_path: Path) -> None:
+    """The last layers and the search for peaks stay in float32: among 256 values too many neighbours are equal."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    from cnncli.engine.exporting.litert_file import write_int8
+
+    source = make_detector()
+    write_int8(source, source.description, tmp_path / "net.tflite")
+    interpreter = Interpreter(model_path=str(tmp_path / "net.tflite"))
+    kinds = [(each["name"], each["dtype"]) for each in interpreter.get_tensor_details()]
+
+    def found(*starts: str) -> set[Any]:
+        return {kind for name, kind in kinds if name.startswith(starts) and np.issubdtype(kind, np.number)}
+
+    assert found("centres_1/", "edges_1/", "centres_4_1/", "edges_4_1/") == {np.float32}
+    # LiteRT rounds what a sigmoid makes, for good.
+    assert {name for name, kind in kinds if kind == np.int8 and name.startswith(("decoded", "Ident"))} <= {
+        "decoded/Sigmoid1"
+    }
+    assert np.int8 in found("fine")
+    (given,) = interpreter.get_input_details()
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(given["index"], pictures(HEIGHT, WIDTH)[:1])
+    interpreter.invoke()
+    scores = interpreter.get_tensor(interpreter.get_output_details()[2]["index"])[0]
+    exact = source.outputs(pictures(HEIGHT, WIDTH)[:1])["scores"][0]
+    np.testing.assert_allclose(np.sort(scores), np.sort(exact), atol=0.05)
