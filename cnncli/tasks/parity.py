@@ -59,12 +59,14 @@ class ParityRules(Protocol):
         prediction: What `Difference.same` compares, in words: "most probable class".
         score: Name of the score, as in JSON fields: "accuracy".
         is_share: Whether the score is a share, shown in percent.
+        advice: What may be the matter where predictions differ; empty where there is no usual reason.
     """
 
     value: str
     prediction: str
     score: str
     is_share: bool
+    advice: str
 
     def difference(self, outputs: NamedOutputs, expected: NamedOutputs) -> Difference:
         """Compare an artifact's outputs for some images with the run's, which have the same names and shapes."""

@@ -185,6 +185,7 @@ class InkParity:
     """Differences of amounts, and of their mean absolute error."""
 
     value, prediction, score, is_share = "an amount of ink", "amount of ink", "mean_absolute_error", False
+    advice = ""
 
     def difference(self, outputs: NamedOutputs, expected: NamedOutputs) -> Difference:
         """Compare amounts; their logarithms have no meaning."""

@@ -129,22 +129,23 @@ def check(parity: Parity, tolerance: Tolerance, what: str) -> None:
 
 def _check_outputs(parity: Parity, limit: float, log_limit: float | None, what: str) -> None:
     rules, differs = parity.rules, f"{what} predicts differently from the run:"
+    hint = f"No artifact was saved. {rules.advice}".rstrip()
     if not parity.max_abs_diff <= limit:
         worst = max(parity.cases, key=lambda row: float(row["max_abs_diff"]))
         raise ExportError(
             f"{differs} {rules.value} differs by {parity.max_abs_diff:.2g} "
             f"({worst['case']}; allowed: {limit:.0e}); {parity.agreement:.2%} of {parity.num_examples:,} examples "
             f"have the same {rules.prediction}",
-            "No artifact was saved.",
+            hint,
         )
     if log_limit is not None and parity.max_log_diff is not None and not parity.max_log_diff <= log_limit:
         raise ExportError(
             f"{differs} {rules.value} is off by {parity.max_log_diff:.2%} of its value (allowed: {log_limit:.1%})",
-            "No artifact was saved.",
+            hint,
         )
     other = [row["case"] for row in parity.cases if row["agreement"] < 1]
     if other:
-        raise ExportError(f"{differs} its {rules.prediction} differs ({', '.join(other)})", "No artifact was saved.")
+        raise ExportError(f"{differs} its {rules.prediction} differs ({', '.join(other)})", hint)
 
 
 def _worse(parity: Parity, allowed: float) -> str:

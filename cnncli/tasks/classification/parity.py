@@ -24,6 +24,7 @@ class ClassificationParity:
     """Differences between probabilities, and the drop in accuracy."""
 
     value, prediction, score, is_share = "a probability", "most probable class", "accuracy", True
+    advice = ""
 
     def difference(self, outputs: NamedOutputs, expected: NamedOutputs) -> Difference:
         """Compare probabilities, also by their logarithms.

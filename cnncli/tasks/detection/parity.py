@@ -35,6 +35,10 @@ class DetectionParity:
     prediction: str = "boxes"
     score: str = "ap50"
     is_share: bool = True
+    advice: str = (
+        "A network that has learned little finds peaks where neighbours are nearly equal, and rounding decides which: "
+        "train it longer."
+    )
 
     def difference(self, outputs: NamedOutputs, expected: NamedOutputs) -> Difference:
         """Compare boxes of equal class with each other: edges as a share of the image, and scores.

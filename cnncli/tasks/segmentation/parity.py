@@ -25,6 +25,7 @@ class SegmentationParity:
     """Differences between probabilities, pixels of another class, and the drop in mean IoU."""
 
     value, prediction, score, is_share = "a probability", "mask", "mean_iou", True
+    advice = ""
 
     def difference(self, outputs: NamedOutputs, expected: NamedOutputs) -> Difference:
         """Compare probabilities; a mask is the same if 99.99 % of its pixels are, ties aside."""
