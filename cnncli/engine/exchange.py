@@ -87,7 +87,7 @@ def _seconds(strategy: Strategy, values: int, number: int) -> float:
     @tf.function
     def add_up() -> tf.Tensor:
         def again(done: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return done + 1, strategy.add_up(total)
+            return done + 1, strategy.add_up([total])
 
         state = [tf.constant(0), zeros]
         return tf.while_loop(lambda done, _: done < number, again, state, parallel_iterations=1)[1]

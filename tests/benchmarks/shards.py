@@ -68,7 +68,8 @@ from cnncli.workers.cluster import parse
 how, sizes, cluster, rank = sys.argv[1], json.loads(sys.argv[2]), sys.argv[-3], int(sys.argv[-1])
 strategy = workers.Workers(parse(cluster, rank, os.environ))
 keys = iter(range(1 << 20, 1 << 21))  # Others than the strategy's own.
-def ring(tensor):
+def ring(parts):
+    (tensor,) = parts
     return tf.raw_ops.CollectiveReduceV2(
         input=tensor, group_size=strategy.num_workers, group_key=workers.GROUP_KEYS - 1,
         instance_key=next(keys), ordering_token=[], merge_op="Add", final_op="Id",

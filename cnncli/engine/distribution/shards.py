@@ -1,17 +1,15 @@
-"""A batch in shards: what each contributes to a step, added up along one fixed binary tree.
+"""A batch in shards: what each contributes to a step, to be added up along one fixed binary tree (`tree`).
 
-Floating-point sums depend on their order. Here that order is a config's (`train.shards`) and not a machine's: shard i
-and its neighbour are added first, then such pairs, and so on to the root. A worker adds up the subtree of its own
-shards; the exchange between workers goes on with the same tree. So any number of workers takes the same step to the
-last bit, as long as each operation is computed by a single thread; shards are computed side by side instead.
+The order of a sum is then a config's (`train.shards`) and not a machine's. So any number of workers takes the same step
+to the last bit, as long as each operation is computed by a single thread; shards are computed side by side instead.
 
 All that is random in a shard follows from the run's seed, the step and the shard's number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -20,8 +18,6 @@ from cnncli.engine.fast_ops import batch_normalization
 from cnncli.engine.fast_ops.row_folding import FoldedWeights
 from cnncli.engine.input_pipeline.share import Share
 from cnncli.engine.network.random_layers import ShardSeeds
-
-Structure = TypeVar("Structure")
 
 Examples = tuple[tf.Tensor, tf.Tensor]
 """uint8 images and their targets."""
@@ -93,10 +89,10 @@ class Shards:
         self._seeds = ShardSeeds(model)
         self.moving: list[tuple[Any, float]] = []
 
-    def contribution(
+    def contributions(
         self, examples: Examples, step: tf.Tensor, batch_size: tf.Tensor, some_empty: bool
-    ) -> Contribution:
-        """Return the sum over this worker's shards.
+    ) -> list[Contribution]:
+        """Return what each of this worker's shards contributes.
 
         Args:
             examples: This worker's rows of the batch.
@@ -104,7 +100,18 @@ class Shards:
             batch_size: Examples of the whole batch, int32.
             some_empty: Whether there are fewer examples than shards.
         """
-        return add_tree(self._contributions(examples, step, batch_size, some_empty))
+        numbers = [tf.constant(number) for number in self._share.numbers]
+        if some_empty:
+            cut = [self._rows(examples, batch_size, number) for number in numbers]
+        else:
+            bounds = batch_size * tf.range(numbers[0], numbers[-1] + 2) // self._share.shards
+            sizes = bounds[1:] - bounds[:-1]
+            cut = [(*rows, None) for rows in zip(*(tf.split(rows, sizes) for rows in examples), strict=True)]
+        folded = self._learner.folded()
+        return [
+            self._shard((images, targets), step, batch_size, number, empty, folded)
+            for number, (images, targets, empty) in zip(numbers, cut, strict=True)
+        ]
 
     def batch(self, examples: Examples, step: tf.Tensor, batch_size: int) -> Batch:
         """Return what step `step` makes of images and targets, the shards one after the other.
@@ -122,23 +129,6 @@ class Shards:
             images, targets, _ = self._rows(examples, tf.constant(batch_size), tf.constant(number), share.first)
             parts.append(self._learner.prepare(images, targets, self._seed_of(step, tf.constant(number))))
         return Batch(*(tf.concat(tensors, axis=0) for tensors in zip(*parts, strict=True)))
-
-    def _contributions(
-        self, examples: Examples, step: tf.Tensor, batch_size: tf.Tensor, some_empty: bool
-    ) -> list[Contribution]:
-        """Return what each of this worker's shards contributes."""
-        numbers = [tf.constant(number) for number in self._share.numbers]
-        if some_empty:
-            cut = [self._rows(examples, batch_size, number) for number in numbers]
-        else:
-            bounds = batch_size * tf.range(numbers[0], numbers[-1] + 2) // self._share.shards
-            sizes = bounds[1:] - bounds[:-1]
-            cut = [(*rows, None) for rows in zip(*(tf.split(rows, sizes) for rows in examples), strict=True)]
-        folded = self._learner.folded()
-        return [
-            self._shard((images, targets), step, batch_size, number, empty, folded)
-            for number, (images, targets, empty) in zip(numbers, cut, strict=True)
-        ]
 
     # A function of its own: traced once for all shards, and with nothing in it that a rewriter of graphs could
     # take together with another shard's.
@@ -213,18 +203,3 @@ def nothing_where(empty: tf.Tensor, made: Contribution) -> Contribution:
     """Return a contribution, or zeros where a shard is empty."""
     kept: Contribution = tf.nest.map_structure(lambda tensor: tf.where(empty, tf.zeros_like(tensor), tensor), made)
     return kept
-
-
-def add_tree(parts: Sequence[Structure]) -> Structure:
-    """Return the sum of a power of two of structures of tensors: neighbours first, then pairs of these, to the root."""
-    level = list(parts)
-    while len(level) > 1:
-        level = _pairs_added(level)
-    return level[0]
-
-
-# A function of its own for each level: a rewriter of graphs would make one sum of many terms out of a tree of
-# additions, in an order of its own.
-@tf.function(experimental_attributes={"_noinline": True})
-def _pairs_added(parts: list[Structure]) -> list[Structure]:
-    return [tf.nest.map_structure(tf.add, *pair) for pair in zip(parts[::2], parts[1::2], strict=True)]

@@ -6,18 +6,18 @@ itself; several workers (`engine.distribution.workers`) are another class with t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from cnncli.config.schema.schema import Config
+from cnncli.engine.distribution.tree import Structure, add_tree
 from cnncli.engine.input_pipeline.share import Share
 from cnncli.errors import CnnError
 from cnncli.workers.launcher import PEER_LOST
 
-Structure = TypeVar("Structure")
 Document = TypeVar("Document")
 
 
@@ -65,8 +65,12 @@ class Strategy(Protocol):
         """Take a share of batches of so many shards; CnnError if there are fewer than workers."""
         ...
 
-    def add_up(self, structure: Structure) -> Structure:
-        """Return the sums of tensors over all workers, along the tree of shards. Part of the step's graph."""
+    def add_up(self, parts: Sequence[Structure]) -> Structure:
+        """Return the sums of what this worker's shards and all others have, along the tree. Part of the step's graph.
+
+        Args:
+            parts: A structure of tensors for each of this worker's shards.
+        """
         ...
 
     def agree(self, orders: Orders) -> Orders:
@@ -118,9 +122,9 @@ class OneProcess:
         """Take all shards."""
         self.share = Share.of(shards)
 
-    def add_up(self, structure: Structure) -> Structure:
-        """Return the tensors."""
-        return structure
+    def add_up(self, parts: Sequence[Structure]) -> Structure:
+        """Return the sums of all shards."""
+        return add_tree(parts)
 
     def agree(self, orders: Orders) -> Orders:
         """Return the orders."""

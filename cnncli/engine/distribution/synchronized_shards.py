@@ -18,8 +18,6 @@ from cnncli.engine.distribution.shards import (
     Examples,
     Learner,
     Shards,
-    Structure,
-    add_tree,
     nothing_where,
 )
 from cnncli.engine.distribution.strategy import Strategy
@@ -68,9 +66,10 @@ class SynchronizedShards(Shards):
         self._model, self._strategy = model, strategy
         self._nodes, self._ends = end_nodes(config)
 
-    def _contributions(
+    def contributions(
         self, examples: Examples, step: tf.Tensor, batch_size: tf.Tensor, some_empty: bool
     ) -> list[Contribution]:
+        """Return what each of this worker's shards contributes."""
         rows = [self._rows(examples, batch_size, tf.constant(number)) for number in self._share.numbers]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             shards = [self._begun(number, own[2], tape) for number, own in zip(self._share.numbers, rows, strict=True)]
@@ -140,7 +139,9 @@ class SynchronizedShards(Shards):
             weight * tf.reduce_sum((own - near) ** 2, axis=0) for weight, own in zip(counted, images, strict=True)
         ]
         # One exchange for all: several at once could be begun in another order by another worker.
-        number, total, total_squares = map(tf.stop_gradient, self._added(list(zip(sizes, sums, squares, strict=True))))
+        number, total, total_squares = map(
+            tf.stop_gradient, self._strategy.add_up(list(zip(sizes, sums, squares, strict=True)))
+        )
         mean = near + total / number
         variance = tf.maximum(total_squares / number - (total / number) ** 2, 0.0)
         inverse = tf.math.rsqrt(variance + layer.epsilon)
@@ -158,7 +159,7 @@ class SynchronizedShards(Shards):
                     (w * g * beta, w * g * gamma)
                     for w, g, beta, gamma in zip(counted, own_gammas, of_betas, of_gammas, strict=True)
                 ]
-                mean_beta, mean_gamma = (total / number for total in self._added(weighted))
+                mean_beta, mean_gamma = (total / number for total in self._strategy.add_up(weighted))
                 of_images = [
                     w * inverse * (g * own - mean_beta - x * mean_gamma)
                     for w, g, own, x in zip(counted, own_gammas, upstream, normal, strict=True)
@@ -174,10 +175,6 @@ class SynchronizedShards(Shards):
         return [
             tf.cast(tf.reshape(own, tf.shape(given)), given.dtype) for own, given in zip(outputs, inputs, strict=True)
         ]
-
-    def _added(self, parts: Sequence[Structure]) -> Structure:
-        """Return the sum over all shards of all workers."""
-        return self._strategy.add_up(add_tree(list(parts)))
 
 
 def _read(variable: Any, scope: keras.StatelessScope) -> tf.Tensor:

@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager.context import context
 
-from cnncli.engine.distribution.strategy import Document, Orders, Structure, WorkerLostError
+from cnncli.engine.distribution.strategy import Document, Orders, WorkerLostError
+from cnncli.engine.distribution.tree import Structure, add_tree
 from cnncli.engine.fast_ops import batch_halves
 from cnncli.engine.input_pipeline.share import Share
 from cnncli.engine.runtime import environment, facts
@@ -169,8 +170,9 @@ class Workers:
         require_shards(self.num_workers, shards)
         self.share = Share.of(shards, self.rank, self.num_workers)
 
-    def add_up(self, structure: Structure) -> Structure:
-        """Return the sums of float32 and int64 tensors of fixed shape over all workers."""
+    def add_up(self, parts: Sequence[Structure]) -> Structure:
+        """Return the sums of float32 and int64 tensors of fixed shape over the shards of all workers."""
+        structure = add_tree(parts)
         tensors = tf.nest.flatten(structure)
         packed = tf.concat([part for tensor in tensors for part in _packed(tensor)], axis=0)
         total = self._sum(packed)

@@ -222,8 +222,7 @@ class StepLoop:
         self, examples: Examples, step: tf.Tensor, batch_size: tf.Tensor, rates: tf.Tensor, some_empty: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Take one step as `_step` does, from the contributions of all workers' shards."""
-        own = self._shards.contribution(examples, step, batch_size, some_empty)
-        total: Contribution = self._strategy.add_up(own)
+        total: Contribution = self._strategy.add_up(self._shards.contributions(examples, step, batch_size, some_empty))
         penalty, gradients = self._with_penalty(total.gradients)
         loss = total.loss_sum / tf.cast(batch_size, tf.float32) + penalty
 

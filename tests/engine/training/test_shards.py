@@ -145,7 +145,7 @@ def test_the_tree_of_sums() -> None:
     """Neighbours first, then pairs of these: not one after the other, which gives other bits."""
     import tensorflow as tf
 
-    from cnncli.engine.distribution.shards import add_tree
+    from cnncli.engine.distribution.tree import add_tree
 
     rng = np.random.default_rng(0)
     parts = np.concatenate([VALUES[:, None], rng.normal(size=(8, 50)).astype(np.float32)], axis=1)
@@ -165,7 +165,7 @@ def test_the_tree_of_a_worker_is_a_part_of_the_whole() -> None:
     """What 1, 2, 4 and 8 workers add up by themselves and then by pairs has the same bits."""
     import tensorflow as tf
 
-    from cnncli.engine.distribution.shards import add_tree
+    from cnncli.engine.distribution.tree import add_tree
 
     parts = list(tf.constant(np.random.default_rng(0).normal(size=(8, 200)).astype(np.float32)))
     whole = add_tree(parts).numpy()
@@ -212,6 +212,7 @@ def contribution() -> Callable[..., Any]:
     import tensorflow as tf
 
     from cnncli.engine.distribution.shards import Batch, Learner, Shards
+    from cnncli.engine.distribution.tree import add_tree
 
     keras.utils.set_random_seed(SEED)
     layers = [keras.layers.SpatialDropout2D(0.5), keras.layers.Flatten(), keras.layers.Dropout(0.5)]
@@ -236,7 +237,7 @@ def contribution() -> Callable[..., Any]:
         rows = share.rows(number)
         given = tf.constant(images[rows]), tf.constant(labels[rows])
         shards = Shards(model, learner, updates, share, SEED)
-        return shards.contribution(given, tf.constant(at_step), tf.constant(number), number < share.shards)
+        return add_tree(shards.contributions(given, tf.constant(at_step), tf.constant(number), number < share.shards))
 
     return compute
 
@@ -246,7 +247,7 @@ def test_a_shard_is_the_same_whoever_computes_it(contribution: Callable[..., Any
     """Dropout, augmentation and gradients of shards computed alone, by twos or all together: the same bits."""
     import tensorflow as tf
 
-    from cnncli.engine.distribution.shards import add_tree
+    from cnncli.engine.distribution.tree import add_tree
     from cnncli.engine.input_pipeline.share import Share
 
     whole = tf.nest.flatten(contribution(Share.of(8), number=number))
