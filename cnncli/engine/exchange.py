@@ -9,8 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnncli.engine.distribution.strategy import Strategy
-from cnncli.engine.distribution.workers import bytes_sent
+from cnncli.engine.distribution.strategy import Route, Strategy
 from cnncli.engine.runtime import environment
 
 SIZES = {1: 50, 62_000: 20, 1_000_000: 4, 10_000_000: 1}
@@ -27,18 +26,20 @@ class Exchange:
     Attributes:
         values: Number of values.
         milliseconds: How long a step waits for it.
-        megabytes_per_second: What each worker sends meanwhile.
+        megabytes_per_second: What each worker sends meanwhile, or writes to memory.
+        in_memory: Whether the workers, all on one machine, add up so many values in memory that all see.
     """
 
     values: int
     milliseconds: float
     megabytes_per_second: float
+    in_memory: bool
 
     @classmethod
-    def of(cls, values: int, seconds: float, num_workers: int) -> Exchange:
+    def of(cls, values: int, seconds: float, route: Route) -> Exchange:
         """Return what a measured time comes to."""
-        sent = bytes_sent(values, num_workers)
-        return cls(values, round(1e3 * seconds, 3), round(sent / seconds / 1e6, 3))
+        rate = route.bytes_sent / seconds / 1e6
+        return cls(values, round(1e3 * seconds, 3), round(rate, 3), route.in_memory)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def meet(strategy: Strategy, address: str) -> Meeting:
     workers = tuple(strategy.gather(found))
     with strategy.watched():
         times = {values: _seconds(strategy, values, number) for values, number in SIZES.items()}
-    exchanges = tuple(Exchange.of(values, seconds, strategy.num_workers) for values, seconds in times.items())
+    exchanges = tuple(Exchange.of(values, seconds, strategy.route(values)) for values, seconds in times.items())
     return Meeting(workers, strategy.differences, exchanges)
 
 

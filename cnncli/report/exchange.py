@@ -10,7 +10,7 @@ from cnncli.report.grid import Column, Grid
 
 WORKERS = (Column("worker"), Column("address", left=True), Column("device", left=True))
 
-EXCHANGES = (Column("values"), Column("ms"), Column("MB/s"))
+EXCHANGES = (Column("values"), Column("ms"), Column("MB/s"), Column("through", left=True))
 
 
 def exchange_lines(document: Mapping[str, Any]) -> list[str]:
@@ -22,7 +22,12 @@ def exchange_lines(document: Mapping[str, Any]) -> list[str]:
     if differences:
         verdict = f"A run with these workers would not be bit-exact: {counted(len(differences), 'difference')}"
     rows = [
-        (f"{each['values']:,}", f"{each['milliseconds']:,.2f}", f"{each['megabytes_per_second']:,.0f}")
+        (
+            f"{each['values']:,}",
+            f"{each['milliseconds']:,.2f}",
+            f"{each['megabytes_per_second']:,.0f}",
+            "memory" if each["in_memory"] else "messages",
+        )
         for each in document["exchanges"]
     ]
     return [
@@ -32,6 +37,6 @@ def exchange_lines(document: Mapping[str, Any]) -> list[str]:
         verdict,
         *(f"  {difference}" for difference in differences),
         "",
-        "To add up the gradients of a step, and what each worker sends meanwhile:",
+        "To add up the gradients of a step, and what each worker sends or writes meanwhile:",
         *Grid(EXCHANGES, rows).lines(),
     ]

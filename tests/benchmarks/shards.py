@@ -75,6 +75,7 @@ def ring(parts):
         instance_key=next(keys), ordering_token=[], merge_op="Add", final_op="Id",
         communication_hint="ring",
     )
+strategy.memory = None  # As between machines.
 if how == "ring":
     strategy.add_up = ring
 exchange.SIZES = {size: exchange.SIZES.get(size, 4) for size in sizes}

@@ -24,7 +24,7 @@ WORKER = """
 import sys
 import cnncli.engine
 from cnncli.engine import exchange
-exchange.SIZES, exchange.REPEATS = {1: 2, 1000: 2}, 1
+exchange.SIZES, exchange.REPEATS = {1: 2, 200_000: 2}, 1
 from cnncli.__main__ import main
 sys.exit(main())
 """
@@ -32,8 +32,9 @@ sys.exit(main())
 
 
 def test_times_are_those_of_one_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each call takes a second by this clock; four workers send a value twice, of many all but a quarter twice."""
+    """Each call takes a second by this clock."""
     from cnncli.engine import exchange
+    from cnncli.engine.distribution.strategy import Route
 
     ticks, traced = count(), []
 
@@ -49,14 +50,15 @@ def test_times_are_those_of_one_exchange(monkeypatch: pytest.MonkeyPatch) -> Non
         gather=lambda document: [document, {"rank": 1}],
         watched=nullcontext,
         add_up=add_up,
+        route=lambda values: Route(6 * values, in_memory=values > 1),
     )
     monkeypatch.setattr(exchange, "SIZES", {1: 10, 1_000_000: 2})
     monkeypatch.setattr(exchange, "perf_counter", lambda: float(next(ticks)))
     found = exchange.meet(strategy, "host:1").to_json()
     assert traced == [[1], [1_000_000]]
     assert found["exchanges"] == (
-        {"values": 1, "milliseconds": 100.0, "megabytes_per_second": 0.0},
-        {"values": 1_000_000, "milliseconds": 500.0, "megabytes_per_second": 12.0},
+        {"values": 1, "milliseconds": 100.0, "megabytes_per_second": 0.0, "in_memory": False},
+        {"values": 1_000_000, "milliseconds": 500.0, "megabytes_per_second": 12.0, "in_memory": True},
     )
     assert found["differences"] == strategy.differences
     assert found["workers"][1] == {"rank": 1}
@@ -73,7 +75,7 @@ def test_two_workers_meet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
     assert len({each["address"] for each in found["workers"]}) == 2
     assert {each["versions"]["tensorflow"] for each in found["workers"]} == {version("tensorflow")}
     assert found["differences"] == []
-    assert [each["values"] for each in found["exchanges"]] == [1, 1000]
+    assert [(each["values"], each["in_memory"]) for each in found["exchanges"]] == [(1, False), (200_000, True)]
     assert min(each["milliseconds"] for each in found["exchanges"]) > 0
 
 
@@ -83,13 +85,17 @@ def test_findings_as_lines() -> None:
     document: dict[str, Any] = {
         "workers": [{"rank": rank, "address": f"node{rank}:2222", **worker} for rank in (0, 1)],
         "differences": [],
-        "exchanges": [{"values": 1_000_000, "milliseconds": 12.345, "megabytes_per_second": 1324.0}],
+        "exchanges": [
+            {"values": 62_000, "milliseconds": 0.5, "megabytes_per_second": 485.0, "in_memory": False},
+            {"values": 1_000_000, "milliseconds": 12.345, "megabytes_per_second": 1324.0, "in_memory": True},
+        ],
     }
     lines = exchange_lines(document)
     assert lines[2:4] == ["     0  node0:2222  CPU X", "     1  node1:2222  CPU X"]
     assert "Worker 0 has keras 3.15, numpy 2.0." in lines
     assert any(line.startswith("All have the same versions, device and instruction set") for line in lines)
-    assert lines[-1].split() == ["1,000,000", "12.35", "1,324"]
+    assert lines[-2].split() == ["62,000", "0.50", "485", "messages"]
+    assert lines[-1].split() == ["1,000,000", "12.35", "1,324", "memory"]
     told = exchange_lines({**document, "differences": ["keras of worker 1 is 1, of the chief 2"]})
     place = told.index("A run with these workers would not be bit-exact: 1 difference")
     assert told[place + 1] == "  keras of worker 1 is 1, of the chief 2"

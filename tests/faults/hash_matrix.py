@@ -45,6 +45,10 @@ CLASSES, IMAGES_OF_A_CLASS = ("dark", "bright", "mixed"), 60
 """What is in the folder `photos` beside a config that names it."""
 
 
+WIDE = "{Dense: {units: 512, activation: relu}}"
+"""After a convolution here it has 147,968 weights: so many that workers of one machine add up in memory."""
+
+
 def network(*layers: str, units: int = 10) -> str:
     """Return the override that makes a network of layers between a convolution and the logits."""
     first = "{Conv2D: {filters: 8, kernel_size: 3, use_bias: false}}"
@@ -69,6 +73,7 @@ ROWS: dict[str, list[str]] = {
     "MixUp": [f"data.augmentation=[{MOVES}, MixUp]"],
     "EMA": ["train.ema=0.9"],
     "accumulate": ["train.accumulate=3"],
+    "many weights": [network("BatchNormalization", "ReLU", "Flatten", WIDE), "train.clip_norm=0.5"],
     "bfloat16": ["train.precision=mixed_bfloat16", network("BatchNormalization", "ReLU", "Flatten")],
     "Muon": ["train.optimizer={Muon: {exclude_layers: [dense]}}"],
     "AdamW and clip_norm": ["train.optimizer={AdamW: {weight_decay: 0.01}}", "train.clip_norm=0.1"],

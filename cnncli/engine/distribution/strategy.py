@@ -35,6 +35,18 @@ class Orders(NamedTuple):
     signal: int = 0
 
 
+class Route(NamedTuple):
+    """How workers make a sum.
+
+    Attributes:
+        bytes_sent: What each of them sends, or writes to memory.
+        in_memory: Whether they add up in memory that all of them see, and send no messages.
+    """
+
+    bytes_sent: int
+    in_memory: bool = False
+
+
 class WorkerLostError(CnnError):
     """Another worker is gone; nothing is wrong with this one."""
 
@@ -71,6 +83,10 @@ class Strategy(Protocol):
         Args:
             parts: A structure of tensors for each of this worker's shards.
         """
+        ...
+
+    def route(self, values: int, /) -> Route:
+        """Return how a sum of so many float32 values over all workers is made."""
         ...
 
     def agree(self, orders: Orders) -> Orders:
@@ -125,6 +141,10 @@ class OneProcess:
     def add_up(self, parts: Sequence[Structure]) -> Structure:
         """Return the sums of all shards."""
         return add_tree(parts)
+
+    def route(self, _: int, /) -> Route:
+        """Return that nothing is sent."""
+        return Route(0, in_memory=True)
 
     def agree(self, orders: Orders) -> Orders:
         """Return the orders."""

@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager.context import context
 
-from cnncli.engine.distribution.strategy import Document, Orders, WorkerLostError
+from cnncli.engine.distribution.shared_memory import seen_by_all
+from cnncli.engine.distribution.strategy import Document, Orders, Route, WorkerLostError
 from cnncli.engine.distribution.tree import Structure, add_tree
 from cnncli.engine.fast_ops import batch_halves
 from cnncli.engine.input_pipeline.share import Share
@@ -34,10 +35,12 @@ GROUP_KEYS = 1 << 16
 """First key of our groups: far from those that TensorFlow gives its own."""
 
 MANY_VALUES = 1 << 15
-"""Values from which on more than two workers exchange halves: fewer bytes, but twice the rounds."""
+"""Values from which on more than two workers exchange halves: fewer bytes, but twice the rounds. Those of one machine
+then add up in memory that all see."""
 
 MANY_VALUES_OF_TWO = 1 << 17
-"""Values from which on two workers add up a half each, in two messages of half the size in place of one."""
+"""Values from which on two workers add up a half each, in two messages of half the size in place of one; or in memory,
+as more workers do."""
 
 PIECE = 1 << 20
 """Values that are exchanged together: while one piece is on its way the next is added, and the memory of both, which
@@ -63,13 +66,6 @@ LOST = (
     tf.errors.InternalError,
 )
 """What TensorFlow raises when another worker is gone."""
-
-
-def bytes_sent(values: int, num_workers: int) -> int:
-    """Return the bytes that each worker sends for a sum of float32 values over all workers."""
-    if num_workers > 2 and values >= MANY_VALUES:
-        return 2 * 4 * values * (num_workers - 1) // num_workers
-    return 4 * values * (num_workers.bit_length() - 1)
 
 
 @contextmanager
@@ -133,6 +129,9 @@ class Workers:
         inexact: Whether processes that compute in different ways may work together.
         threads: Number of shards that this one computes at the same time; by default as many as it has cores.
 
+    Attributes:
+        memory: What all workers see, where they are on one machine; None has them send messages.
+
     Raises:
         CnnError: If the workers do not come together, or compute in different ways.
     """
@@ -159,6 +158,7 @@ class Workers:
                 f"the workers compute in different ways: {'; '.join(self.differences)}",
                 "Use machines of one kind with the same versions, or --inexact: the run is then not bit-exact.",
             )
+        self.memory = seen_by_all(self, self.rank, self.num_workers)
 
     @property
     def is_chief(self) -> bool:
@@ -172,6 +172,9 @@ class Workers:
 
     def add_up(self, parts: Sequence[Structure]) -> Structure:
         """Return the sums of float32 and int64 tensors of fixed shape over the shards of all workers."""
+        number = sum(tensor.shape.num_elements() for tensor in tf.nest.flatten(parts[0]))
+        if self.memory is not None and self.route(number).in_memory:
+            return self.memory.add_up(parts, self._sum)
         structure = add_tree(parts)
         tensors = tf.nest.flatten(structure)
         packed = tf.concat([part for tensor in tensors for part in _packed(tensor)], axis=0)
@@ -181,6 +184,17 @@ class Workers:
         added = [_unpacked(part, tensor) for part, tensor in zip(parts, tensors, strict=True)]
         total_structure: Structure = tf.nest.pack_sequence_as(structure, added)
         return total_structure
+
+    def route(self, values: int, /) -> Route:
+        """Return how a sum of so many float32 values over all workers is made."""
+        if self.memory is not None and self._are_many(values) and self.memory.holds(values):
+            return Route(4 * values, in_memory=True)
+        if self.num_workers > 2 and self._are_many(values):
+            return Route(2 * 4 * values * (self.num_workers - 1) // self.num_workers)
+        return Route(4 * values * (self.num_workers.bit_length() - 1))
+
+    def _are_many(self, values: int) -> bool:
+        return values >= (MANY_VALUES if self.num_workers > 2 else MANY_VALUES_OF_TWO)
 
     def agree(self, orders: Orders) -> Orders:
         """Return the chief's orders, with the largest signal that any worker got."""
@@ -245,9 +259,9 @@ class Workers:
         if number > PIECE:
             pieces = [values[start : start + PIECE] for start in range(0, number, PIECE)]
             return tf.concat([self._sum(piece) for piece in pieces], axis=0)
-        if self.num_workers > 2 and values.shape[0] >= MANY_VALUES:
-            return self._sum_in_halves(values)
-        if self.num_workers == 2 and values.shape[0] >= MANY_VALUES_OF_TWO:
+        if self._are_many(number):
+            if self.num_workers > 2:
+                return self._sum_in_halves(values)
             return tf.raw_ops.CollectiveReduceV2(input=values, merge_op="Add", final_op="Id", **self._pair(1))
         for distance in self._distances:
             lower, upper = tf.split(self._gather_pair(values, distance), 2)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "faults"))
-from hash_matrix import ROWS, Cell, cnn, hash_of, network, prepare, train
+from hash_matrix import ROWS, WIDE, Cell, cnn, hash_of, network, prepare, train
 from training_process import digests, newest_checkpoint, step_of
 
 pytestmark = [
@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 OVERRIDES = [
-    network("BatchNormalization", "ReLU", "Flatten", "{Dropout: {rate: 0.2}}"),
+    network("BatchNormalization", "ReLU", "Flatten", "{Dropout: {rate: 0.2}}", WIDE),
     "data.augmentation=[MixUp]",
     *ROWS["AdamW and clip_norm"],
     "train.shards=4",
