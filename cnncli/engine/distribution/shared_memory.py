@@ -202,9 +202,10 @@ def seen_by_all(workers: Meeting, rank: int, num_workers: int) -> SharedMemory |
 
 
 def _made(token: str) -> int | None:
-    """Return new memory as a file that begins with a token."""
+    """Return new memory as a file that begins with a token; None where there is no such memory, or no use for it."""
     descriptor = None
-    if hasattr(os, "memfd_create"):
+    # What GPUs add up need not pass through the memory of the processor.
+    if hasattr(os, "memfd_create") and not tf.config.list_physical_devices("GPU"):
         with suppress(OSError):
             descriptor = os.memfd_create("cnncli")
             os.pwrite(descriptor, token.encode(), 0)
