@@ -75,7 +75,7 @@ def test_two_workers_meet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
     assert len({each["address"] for each in found["workers"]}) == 2
     assert {each["versions"]["tensorflow"] for each in found["workers"]} == {version("tensorflow")}
     assert found["differences"] == []
-    assert [(each["values"], each["in_memory"]) for each in found["exchanges"]] == [(1, False), (200_000, True)]
+    assert [(each["values"], each["in_memory"]) for each in found["exchanges"]] == [(1, True), (200_000, True)]
     assert min(each["milliseconds"] for each in found["exchanges"]) > 0
 
 

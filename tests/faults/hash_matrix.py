@@ -1,12 +1,14 @@
 """One config on 1, 2, 4 and 8 workers with 1, 2 and 3 inter-op threads each: does every cell end with the same bits?
 
-    python tests/faults/hash_matrix.py [--rows plain MixUp …] [--workers 1,2,4,8] [--threads 1,2,3]
+    python tests/faults/hash_matrix.py [--rows plain MixUp …] [--workers 1,2,4,8] [--threads 1,2,3] [--messages]
 
 A row is a small config of 8 shards, trained for two epochs of a few steps by real processes, `cnn train --workers W`,
 one cell after the other. A cell's hash is of all arrays of its last checkpoint (weights, optimizer, averages, sums) and
 of metrics.jsonl without what the clock decides; nothing is taken from the run's own checksums. Prints a line a row: how
 many trainings, how many different hashes, the hash; where there are several, which cells have which. Exit code 1 if any
 row has more than one.
+
+Workers of one machine add up in memory that all see. With `--messages` they send messages, as between machines.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ CLASSES, IMAGES_OF_A_CLASS = ("dark", "bright", "mixed"), 60
 
 
 WIDE = "{Dense: {units: 512, activation: relu}}"
-"""After a convolution here it has 147,968 weights: so many that workers of one machine add up in memory."""
+"""After a convolution here it has 147,968 weights: so many that workers send each other halves."""
 
 
 def network(*layers: str, units: int = 10) -> str:
@@ -105,8 +107,8 @@ ROWS: dict[str, list[str]] = {
 }
 """What is put on the config, by the name of the row."""
 
-STREAMED = """
-import importlib.util, sys
+HOOK = """
+import importlib.util, os, sys
 class Limit:
     def find_spec(self, module, *_):
         if module != "cnncli.engine.input_pipeline.feed":
@@ -121,8 +123,11 @@ class Limit:
         spec.loader.exec_module = limited
         return spec
 sys.meta_path.insert(0, Limit())
+if "SEND_MESSAGES" in os.environ:
+    del os.memfd_create
 """
-"""What Python runs before each worker: what is in files is streamed from them, however little it is."""
+"""What Python runs before each worker: what is in files is streamed from them, however little it is, and workers send
+messages, as between machines, where that is asked for."""
 
 
 class Cell(NamedTuple):
@@ -142,7 +147,7 @@ def prepare(folder: Path) -> None:
 
     (folder / "matrix.yaml").write_text(CONFIG, encoding="utf-8")
     (folder / "hook").mkdir()
-    (folder / "hook" / "sitecustomize.py").write_text(STREAMED, encoding="utf-8")
+    (folder / "hook" / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
     generator = np.random.default_rng(0)
     for name, low, high in zip(CLASSES, (0, 120, 0), (140, 256, 256), strict=True):
         (folder / "photos" / name).mkdir(parents=True)
@@ -211,11 +216,14 @@ def main() -> None:
     parser.add_argument(
         "--rows", nargs="*", default=list(ROWS), choices=list(ROWS), metavar="ROW", help=", ".join(ROWS)
     )
+    parser.add_argument("--messages", action="store_true", help="exchange as workers of several machines do")
     parser.add_argument("--workers", type=_numbers, default=[1, 2, 4, 8], metavar="1,2,4,8")
     parser.add_argument("--threads", type=_numbers, default=[1, 2, 3], metavar="1,2,3")
     arguments = parser.parse_args()
     cells = [Cell(workers, threads) for workers in arguments.workers for threads in arguments.threads]
     begun = time.monotonic()
+    if arguments.messages:
+        os.environ["SEND_MESSAGES"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
         same = [row(Path(folder), name, cells) for name in arguments.rows]

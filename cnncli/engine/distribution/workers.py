@@ -35,12 +35,10 @@ GROUP_KEYS = 1 << 16
 """First key of our groups: far from those that TensorFlow gives its own."""
 
 MANY_VALUES = 1 << 15
-"""Values from which on more than two workers exchange halves: fewer bytes, but twice the rounds. Those of one machine
-then add up in memory that all see."""
+"""Values from which on more than two workers exchange halves: fewer bytes, but twice the rounds."""
 
 MANY_VALUES_OF_TWO = 1 << 17
-"""Values from which on two workers add up a half each, in two messages of half the size in place of one; or in memory,
-as more workers do."""
+"""Values from which on two workers add up a half each, in two messages of half the size in place of one."""
 
 PIECE = 1 << 20
 """Values that are exchanged together: while one piece is on its way the next is added, and the memory of both, which
@@ -158,7 +156,7 @@ class Workers:
                 f"the workers compute in different ways: {'; '.join(self.differences)}",
                 "Use machines of one kind with the same versions, or --inexact: the run is then not bit-exact.",
             )
-        self.memory = seen_by_all(self, self.rank, self.num_workers)
+        self.memory = seen_by_all(self, self.rank)
 
     @property
     def is_chief(self) -> bool:
@@ -174,7 +172,7 @@ class Workers:
         """Return the sums of float32 and int64 tensors of fixed shape over the shards of all workers."""
         number = sum(tensor.shape.num_elements() for tensor in tf.nest.flatten(parts[0]))
         if self.memory is not None and self.route(number).in_memory:
-            return self.memory.add_up(parts, self._sum)
+            return self.memory.add_up(parts, self._look)
         structure = add_tree(parts)
         tensors = tf.nest.flatten(structure)
         packed = tf.concat([part for tensor in tensors for part in _packed(tensor)], axis=0)
@@ -187,7 +185,7 @@ class Workers:
 
     def route(self, values: int, /) -> Route:
         """Return how a sum of so many float32 values over all workers is made."""
-        if self.memory is not None and self._are_many(values) and self.memory.holds(values):
+        if self.memory is not None and self.memory.holds(values):
             return Route(4 * values, in_memory=True)
         if self.num_workers > 2 and self._are_many(values):
             return Route(2 * 4 * values * (self.num_workers - 1) // self.num_workers)
@@ -267,6 +265,28 @@ class Workers:
             lower, upper = tf.split(self._gather_pair(values, distance), 2)
             values = lower + upper
         return values
+
+    def _look(self, has_one_ended: tf.Tensor) -> tf.Tensor:
+        """Fail if a worker is lost. Part of a graph.
+
+        With one that has ended nothing can be exchanged; and once TensorFlow misses one that is silent, it refuses an
+        exchange even with oneself.
+        """
+        nothing = tf.constant([0])
+
+        def with_oneself() -> tf.Tensor:
+            self._keys += 1
+            return tf.raw_ops.CollectiveReduceV2(
+                input=nothing,
+                group_size=1,
+                group_key=GROUP_KEYS - 1 - self.rank,
+                instance_key=self._keys,
+                ordering_token=[],
+                merge_op="Add",
+                final_op="Id",
+            )
+
+        return tf.cond(has_one_ended, lambda: self._sum(nothing), with_oneself)
 
     def _sum_in_halves(self, values: tf.Tensor) -> tf.Tensor:
         """Return the same sums, to the last bit, with less to send.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def workers() -> Iterator[Callable[[int], list[Any]]]:
         descriptor = _made("token")
         assert descriptor is not None
         descriptors.append(descriptor)
-        return [SharedMemory(descriptor, rank, number) for rank in range(number)]
+        return [SharedMemory(descriptor, rank, [os.getpid()] * number) for rank in range(number)]
 
     yield opened
     for descriptor in descriptors:
@@ -64,12 +65,11 @@ def sums(memories: list[Any], steps: list[list[list[np.ndarray]]]) -> list[list[
     @tf.function
     def add_up(parts: list[list[Any]]) -> Any:
         taken = len(parts) // len(shared)
-        written = [
-            tf.numpy_function(one.write, tf.nest.flatten(parts[rank * taken : (rank + 1) * taken]), tf.int32)
-            for rank, one in enumerate(shared)
-        ]
-        all_written = tf.add_n(written)
-        return [tf.numpy_function(one.read, [all_written], dtypes) for one in shared]
+        given = [tf.nest.flatten(parts[rank * taken : (rank + 1) * taken]) for rank in range(len(shared))]
+        written = [tf.numpy_function(one.write, own, []) for one, own in zip(shared, given, strict=True)]
+        with tf.control_dependencies(written):
+            here = [tf.numpy_function(one.wait, [], tf.int32) for one in shared]
+        return [tf.numpy_function(one.read, [found], dtypes) for one, found in zip(shared, here, strict=True)]
 
     found = [add_up([list(map(tf.constant, part)) for part in step]) for step in steps]
     return [[total.numpy() for total in of_worker] for of_step in found for of_worker in of_step]
@@ -117,25 +117,77 @@ def test_a_worker_may_be_one_sum_ahead(workers: Callable[[int], list[Any]]) -> N
     """It writes its next part while the other still reads the last one; what the other reads is not touched by that."""
     import tensorflow as tf
 
-    from cnncli.engine.distribution.shared_memory import _SharedSum
+    from cnncli.engine.distribution.shared_memory import ALL_HERE, _SharedSum
 
     first, second = (_SharedSum(memory, [tf.zeros([1000])]) for memory in workers(2))
     first.write(np.full(1000, 1, np.float32))
     second.write(np.full(1000, 2, np.float32))
-    (total,) = first.read(np.int32(0))
+    (total,) = first.read(ALL_HERE)
     first.write(np.full(1000, 10, np.float32))
-    assert set(total) == set(second.read(np.int32(0))[0]) == {3}
+    assert second.wait() == ALL_HERE
+    assert set(total) == set(second.read(ALL_HERE)[0]) == {3}
     second.write(np.full(1000, 20, np.float32))
-    assert set(second.read(np.int32(0))[0]) == set(first.read(np.int32(0))[0]) == {30}
+    assert set(second.read(ALL_HERE)[0]) == set(first.read(ALL_HERE)[0]) == {30}
     assert set(total) == {3}
 
 
-def meeting(is_chief: bool, told: Any, others: list[bool]) -> Any:
+def test_a_worker_waits_for_the_others(workers: Callable[[int], list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it takes, looking after them now and then; what they write late is added up all the same."""
+    import tensorflow as tf
+
+    from cnncli.engine.distribution import shared_memory
+
+    monkeypatch.setattr(shared_memory, "PATIENCE", 0.01)
+    first, second = workers(2)
+    looks: list[bool] = []
+
+    def look(has_one_ended: Any) -> Any:
+        def note(ended: np.ndarray) -> np.ndarray:
+            looks.append(bool(ended))
+            if len(looks) == 3:
+                other.write(np.full(5, 40, np.float32), np.int64(2**40))
+            return ended
+
+        return tf.numpy_function(note, [has_one_ended], tf.bool)
+
+    @tf.function
+    def add_up() -> Any:
+        return first.add_up([[tf.fill([5], 1.0), tf.constant(1, tf.int64)]] * 2, look)
+
+    concrete = add_up.get_concrete_function()
+    other = shared_memory._SharedSum(second, [tf.zeros([5]), tf.constant(0, tf.int64)])
+    floats, count = concrete()
+    assert (set(floats.numpy()), int(count)) == ({42}, 2**40 + 2)
+    assert looks == [False] * 3
+
+
+def test_a_worker_that_has_ended_is_missed(
+    workers: Callable[[int], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is gone, and one that nobody has waited for yet; not one that still runs."""
+    import tensorflow as tf
+
+    from cnncli.engine.distribution import shared_memory
+
+    monkeypatch.setattr(shared_memory, "PATIENCE", 0.01)
+    (memory,) = workers(1)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        memory.processes = [os.getpid(), process.pid]
+        shared = shared_memory._SharedSum(memory, [tf.zeros([5])])
+        shared.write(np.zeros(5, np.float32))
+        assert shared.wait() == shared_memory.WAITING
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert shared.wait() == shared_memory.ONE_ENDED
+    assert shared.wait() == shared_memory.ONE_ENDED
+
+
+def meeting(is_chief: bool, told: Any, others: list[int | None]) -> Any:
     """Return a worker to which the chief tells a document, or who tells it to a list."""
     return SimpleNamespace(
         is_chief=is_chief,
         broadcast=lambda document: told.append(document) or document if is_chief else told[-1],
-        gather=lambda seen: [seen, *others],
+        gather=lambda process: [process, *others],
     )
 
 
@@ -144,17 +196,17 @@ def test_only_memory_that_all_see_is_used() -> None:
     from cnncli.engine.distribution.shared_memory import seen_by_all
 
     told: list[Any] = []
-    chief = seen_by_all(meeting(True, told, [True]), 0, 2)
-    other = seen_by_all(meeting(False, told, [True]), 1, 2)
+    chief = seen_by_all(meeting(True, told, [7]), 0)
+    other = seen_by_all(meeting(False, told, [7]), 1)
     assert chief is not None
     assert other is not None
     chief.take(10)[:] = np.arange(10)
     assert other.take(10).tolist() == list(range(10))
     before = set(Path("/proc/self/fd").iterdir())
     for told_now in ([None], [{**told[0], "token": "0" * 32}], [{**told[0], "path": "/proc/self/fd/999"}]):
-        assert seen_by_all(meeting(False, told_now, [True]), 1, 2) is None
-    assert seen_by_all(meeting(True, [], [False]), 0, 2) is None
-    assert seen_by_all(meeting(False, told, [False]), 1, 2) is None
+        assert seen_by_all(meeting(False, told_now, [7]), 1) is None
+    assert seen_by_all(meeting(True, [], [None]), 0) is None
+    assert seen_by_all(meeting(False, told, [None]), 1) is None
     assert set(Path("/proc/self/fd").iterdir()) == before
 
 
@@ -164,7 +216,7 @@ def test_a_system_without_such_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
     told: list[Any] = []
     monkeypatch.delattr(os, "memfd_create")
-    assert seen_by_all(meeting(True, told, [False]), 0, 2) is None
+    assert seen_by_all(meeting(True, told, [None]), 0) is None
     assert told == [None]
 
 

@@ -30,17 +30,29 @@ OVERRIDES = [
 ]
 
 
-def test_another_number_of_workers_ends_with_the_same_bits(tmp_path: Path) -> None:
-    """One worker straight on; two with other threads from its checkpoint in the middle of the first epoch on."""
-    prepare(tmp_path)
-    straight = train(tmp_path, OVERRIDES, Cell(1, 2), "one")
-    other = tmp_path / "two" / straight.parent.name / straight.name
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a run of one worker, from the beginning to the end."""
+    folder = tmp_path_factory.mktemp("workers")
+    prepare(folder)
+    return train(folder, OVERRIDES, Cell(1, 2), "one")
+
+
+@pytest.mark.parametrize("way", ["memory", "messages"])
+def test_another_number_of_workers_ends_with_the_same_bits(
+    straight: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two with other threads from the checkpoint in the middle of the first epoch on, as on one machine and on two."""
+    folder = straight.parents[2]
+    other = folder / way / straight.parent.name / straight.name
     shutil.copytree(straight, other)
     for checkpoint in other.glob("checkpoints/step-*"):
         if step_of(checkpoint) > 3:
             shutil.rmtree(checkpoint)
     assert step_of(newest_checkpoint(other)) == 3
-    cnn(tmp_path, "resume", str(other), "--workers", "2", "--set", "train.threads=3")
+    if way == "messages":
+        monkeypatch.setenv("SEND_MESSAGES", "1")
+    cnn(folder, "resume", str(other), "--workers", "2", "--set", "train.threads=3")
     assert step_of(newest_checkpoint(other)) == step_of(newest_checkpoint(straight)) == 10
     assert digests(other) == digests(straight)
     assert hash_of(other) == hash_of(straight)
